@@ -1,0 +1,76 @@
+"""Options as frozen dataclasses: one description, unit and range for YAML, command line and ROS alike."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+from pose3d_ros.errors import OptionError
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """What a user is told of one option."""
+
+    description: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+
+
+def option(
+    default: Any,
+    description: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    read_only: bool = False,
+) -> Any:
+    """A dataclass field that knows its description, unit and range."""
+    info = OptionInfo(description, unit, low, high, choices, read_only)
+    if isinstance(default, list):
+        raise TypeError("give a tuple: options are frozen")
+    return field(default=default, metadata={"option": info})
+
+
+def info_of(one: Field[Any]) -> OptionInfo:
+    """The OptionInfo of a field made with option()."""
+    info: OptionInfo = one.metadata["option"]
+    return info
+
+
+def check(options: Any) -> None:
+    """Raise OptionError for a value of the wrong type or outside its range; call it in __post_init__."""
+    for one in fields(options):
+        value, info = getattr(options, one.name), info_of(one)
+        kind = type(one.default)
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) if kind is float else type(value) is kind
+        if not fits:
+            raise OptionError(f"option {one.name!r} is {value!r}, expected {kind.__name__}: {info.description}")
+        if info.choices and value not in info.choices:
+            raise OptionError(f"option {one.name!r} is {value!r}, expected one of {', '.join(info.choices)}")
+        low = -float("inf") if info.low is None else info.low
+        high = float("inf") if info.high is None else info.high
+        if kind in (int, float) and not low <= value <= high:
+            unit = f" {info.unit}" if info.unit else ""
+            raise OptionError(f"option {one.name!r} is {value!r}, expected {low:g} to {high:g}{unit}")
+
+
+def from_mapping(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Options from YAML or parameters; an unknown key raises OptionError that names the nearest known one."""
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else f": known are {', '.join(sorted(known))}"
+            raise OptionError(f"unknown option {name!r}{hint}")
+    lists_as_tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return kind(**lists_as_tuples)

@@ -1,0 +1,91 @@
+"""The skeletons pose3d_ros knows, and the one map between them.
+
+h36m_17 is the only skeleton that leaves the house; detectors speak their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.structures import Floats, Keypoints2D, Skeleton
+
+H36M_17 = Skeleton(
+    name="h36m_17",
+    joint_names=(
+        "Pelvis", "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Spine", "Thorax",
+        "Nose", "HeadTop", "LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist",
+    ),
+    parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+    left_right=((4, 1), (5, 2), (6, 3), (11, 14), (12, 15), (13, 16)),
+)  # fmt: skip
+
+COCO_17 = Skeleton(
+    name="coco_17",
+    joint_names=(
+        "Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow",
+        "LWrist", "RWrist", "LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle",
+    ),
+    parents=(-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14),
+    left_right=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+)  # fmt: skip
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (H36M_17, COCO_17)}
+
+# The twelve joints that every skeleton defines alike enough to compare with a reference.
+LIMB_JOINTS = (
+    "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist",
+    "LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle",
+)  # fmt: skip
+
+# Joints of h36m_17 that no detector gives, as weighted means of joints that they do give.
+DERIVED: dict[str, dict[str, float]] = {
+    "Pelvis": {"LHip": 0.5, "RHip": 0.5},
+    "Thorax": {"LShoulder": 0.5, "RShoulder": 0.5},
+    "Spine": {"LHip": 0.25, "RHip": 0.25, "LShoulder": 0.25, "RShoulder": 0.25},
+}
+
+
+def map_matrix(source: Skeleton, target: Skeleton) -> Floats:
+    """Weights (J_target, J_source) that turn source joints into target joints.
+
+    Rows sum to 1; a joint that cannot be derived (HeadTop from COCO) is a row of zeros.
+    """
+    weights = np.zeros((target.size, source.size))
+    for row, name in enumerate(target.joint_names):
+        recipe = {name: 1.0} if name in source.joint_names else DERIVED.get(name, {})
+        if all(part in source.joint_names for part in recipe):
+            for part, weight in recipe.items():
+                weights[row, source.index(part)] = weight
+    return weights
+
+
+def remap(keypoints: Keypoints2D, target: Skeleton) -> Keypoints2D:
+    """Keypoints in another skeleton, with propagated covariance.
+
+    A derived joint is absent when any of its sources is; its score is the lowest of theirs, its
+    covariance the weighted sum for independent errors. Raises InputError when no joint maps.
+    """
+    if keypoints.skeleton is target:
+        return keypoints
+    weights = map_matrix(keypoints.skeleton, target)  # (K, J)
+    used = weights > 0
+    if not used.any():
+        raise InputError(f"no joint of {target.name!r} can be derived from skeleton {keypoints.skeleton.name!r}")
+    present = keypoints.score > 0  # (P, J)
+    complete = np.asarray((present[:, None, :] | ~used).all(axis=-1) & used.any(axis=-1))  # (P, K)
+    xy = np.einsum("kj,pjc->pkc", weights, np.nan_to_num(keypoints.xy))
+    score = np.where(used, keypoints.score[:, None, :], np.inf).min(axis=-1)
+    covariance = None
+    if keypoints.covariance is not None:
+        covariance = np.einsum("kj,pjcd->pkcd", weights**2, np.nan_to_num(keypoints.covariance))
+        covariance = np.where(complete[..., None, None], covariance, np.nan)
+    return replace(
+        keypoints,
+        xy=np.where(complete[..., None], xy, np.nan),
+        score=np.where(complete, score, 0.0),
+        covariance=covariance,
+        skeleton=target,
+    )

@@ -1,0 +1,365 @@
+"""The nouns that everything in pose3d_ros speaks: frozen, and checked when made.
+
+Axes stand in the order B batch, T time, P person, V view, J joint.
+Missing is NaN with score 0, never a zero coordinate.
+A transform `a_from_b` takes coordinates in b to coordinates in a.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pose3d_ros.errors import CalibrationError, InputError
+
+Floats = NDArray[np.float64]
+
+# Coefficient counts of OpenCV's models, which are ROS's (sensor_msgs/CameraInfo, REP-104).
+DISTORTION_LENGTHS: Mapping[str, tuple[int, ...]] = {
+    "plumb_bob": (0, 4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+}
+
+
+class JointSource(IntEnum):
+    """Where a 3D joint comes from; the numbers are those of pose3d_ros/msg/Joint3D."""
+
+    ABSENT = 0
+    TRIANGULATED = 1
+    REFINED = 2
+    MONOCULAR = 3
+    PREDICTED = 4
+
+
+class PersonState(IntEnum):
+    """Whether a person was seen; the numbers are those of pose3d_ros/msg/HumanPose3D."""
+
+    VISIBLE = 0
+    OCCLUDED = 1
+    LOST = 2
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Names, parents (root: -1) and left/right pairs of a body's J joints."""
+
+    name: str
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    left_right: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.parents) != len(self.joint_names):
+            raise InputError(
+                f"skeleton {self.name!r} has {len(self.joint_names)} joint names but "
+                f"{len(self.parents)} parents: give one parent a joint, -1 for the root"
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of joints J."""
+        return len(self.joint_names)
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(parent, child) index pairs, one for every joint that has a parent."""
+        return tuple((p, j) for j, p in enumerate(self.parents) if p >= 0)
+
+    def index(self, joint_name: str) -> int:
+        """Index of a joint; raises InputError that lists the names."""
+        if joint_name not in self.joint_names:
+            raise InputError(
+                f"skeleton {self.name!r} has no joint {joint_name!r}: use one of {', '.join(self.joint_names)}"
+            )
+        return self.joint_names.index(joint_name)
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One calibrated camera, pinhole or fisheye, after OpenCV's and ROS's conventions.
+
+    The camera frame is optical (REP-103: x right, y down, z forward). The centre of the
+    top-left pixel is (0, 0). A world point X is seen at K distort(x/z, y/z) with
+    (x, y, z) = cam_from_world X. Raises CalibrationError for a K that cannot project and for
+    a transform that is not rigid, InputError for wrong shapes.
+    """
+
+    name: str
+    size_wh: tuple[int, int]  # px
+    K: Floats  # (3, 3) px
+    distortion_model: str = "plumb_bob"
+    distortion: Floats = ()  # type: ignore[assignment]  # coefficients in OpenCV's order
+    cam_from_world: Floats = ()  # type: ignore[assignment]  # (4, 4), translation in m; identity if empty
+
+    def __post_init__(self) -> None:
+        width, height = (int(n) for n in self.size_wh)
+        if width <= 0 or height <= 0:
+            raise InputError(f"camera {self.name!r}: image size {self.size_wh} px must be positive (width, height)")
+        K = _array(f"camera {self.name!r}: K", self.K, (3, 3))
+        if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+            raise CalibrationError(
+                f"camera {self.name!r} is not calibrated: K has focal lengths fx={K[0, 0]}, fy={K[1, 1]} px, "
+                "expected both positive: calibrate the camera, or have its driver publish the calibration"
+            )
+        if self.distortion_model not in DISTORTION_LENGTHS:
+            raise CalibrationError(
+                f"camera {self.name!r}: unknown distortion model {self.distortion_model!r}: "
+                f"use one of {', '.join(DISTORTION_LENGTHS)}"
+            )
+        coefficients = _array(f"camera {self.name!r}: distortion", self.distortion, (None,))
+        allowed = DISTORTION_LENGTHS[self.distortion_model]
+        if len(coefficients) not in allowed and len(coefficients) != 0:
+            raise CalibrationError(
+                f"camera {self.name!r}: {self.distortion_model} takes {' or '.join(map(str, allowed))} "
+                f"coefficients, got {len(coefficients)}"
+            )
+        if not np.isfinite(coefficients).all():
+            raise CalibrationError(f"camera {self.name!r}: distortion {coefficients.tolist()} must be finite")
+        placed = self.cam_from_world if np.size(self.cam_from_world) else np.eye(4)
+        transform = _array(f"camera {self.name!r}: cam_from_world", placed, (4, 4))
+        rotation = transform[:3, :3]
+        # Published calibrations carry 6 digits; 1e-3 tells a rounded rotation from a wrong one.
+        if (
+            not np.isfinite(transform).all()
+            or np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3
+            or np.linalg.det(rotation) < 0
+            or np.abs(transform[3] - (0, 0, 0, 1)).max() > 1e-9
+        ):
+            raise CalibrationError(
+                f"camera {self.name!r}: cam_from_world is not a rigid transform (rotation with determinant +1, "
+                f"last row 0 0 0 1), got {transform.tolist()}"
+            )
+        object.__setattr__(self, "size_wh", (width, height))
+        object.__setattr__(self, "K", K)
+        object.__setattr__(self, "distortion", coefficients)
+        object.__setattr__(self, "cam_from_world", transform)
+
+    @property
+    def centre(self) -> Floats:
+        """Position of the optical centre in the world, (3,) m."""
+        centre: Floats = -self.cam_from_world[:3, :3].T @ self.cam_from_world[:3, 3]
+        return centre
+
+    def placed(self, cam_from_world: ArrayLike) -> Camera:
+        """The same camera elsewhere."""
+        return replace(self, cam_from_world=np.asarray(cam_from_world, dtype=np.float64))
+
+    def resized(self, size_wh: tuple[int, int]) -> Camera:
+        """The camera of an image scaled to size_wh px; pixel centres map to pixel centres."""
+        scale = np.array([size_wh[0] / self.size_wh[0], size_wh[1] / self.size_wh[1]])
+        K = self.K.copy()
+        K[0] *= scale[0]
+        K[1] *= scale[1]
+        K[:2, 2] += 0.5 * scale - 0.5
+        return replace(self, size_wh=size_wh, K=K)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
+        """The camera of the image cut to the given box in px."""
+        K = self.K.copy()
+        K[:2, 2] -= (left, top)
+        return replace(self, size_wh=(width, height), K=K)
+
+    def rectified(self, K: ArrayLike | None = None) -> Camera:
+        """The distortion-free camera of an undistorted image, with its own K if one is given."""
+        new_K = self.K if K is None else np.asarray(K, dtype=np.float64)
+        return replace(self, K=new_K, distortion_model="plumb_bob", distortion=np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """Cameras placed in one fixed frame; their names differ."""
+
+    cameras: tuple[Camera, ...]
+    frame_id: str = "world"
+
+    def __post_init__(self) -> None:
+        cameras = tuple(self.cameras)
+        names = [camera.name for camera in cameras]
+        if not cameras:
+            raise InputError("a rig needs at least one camera, got none")
+        if len(set(names)) != len(names):
+            raise InputError(f"a rig's cameras need different names, got {names}")
+        object.__setattr__(self, "cameras", cameras)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Camera names in order."""
+        return tuple(camera.name for camera in self.cameras)
+
+    def camera(self, name: str) -> Camera:
+        """A camera by name; raises InputError that lists the names."""
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        raise InputError(f"the rig has no camera {name!r}: it has {', '.join(self.names)}")
+
+    def subset(self, names: Sequence[str]) -> Rig:
+        """The rig of the named cameras only, in the order given."""
+        return replace(self, cameras=tuple(self.camera(name) for name in names))
+
+    @property
+    def calibration_hash(self) -> str:
+        """First 16 hex digits of SHA-256 over every camera's name, size, intrinsics and place."""
+        digest = hashlib.sha256(self.frame_id.encode())
+        for camera in self.cameras:
+            digest.update(f"{camera.name}|{camera.size_wh}|{camera.distortion_model}|".encode())
+            # Rounded so that the last bits of a transform that came over TF do not change the hash.
+            for numbers in (camera.K, camera.distortion, camera.cam_from_world):
+                digest.update((np.round(numbers, 6) + 0.0).tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints2D:
+    """People's joints in one image.
+
+    xy is in px of the original (distorted) image, score in [0, 1], covariance in px^2. A joint that
+    is not seen has NaN xy and score 0. boxes are left, top, width, height in px.
+    """
+
+    xy: Floats  # (P, J, 2) px
+    score: Floats  # (P, J)
+    skeleton: Skeleton
+    stamp_ns: int = 0
+    covariance: Floats | None = None  # (P, J, 2, 2) px^2
+    boxes: Floats | None = None  # (P, 4) px
+
+    def __post_init__(self) -> None:
+        joints = self.skeleton.size
+        xy = _array("keypoints: xy", self.xy, (None, joints, 2))
+        people = len(xy)
+        score = _array("keypoints: score", self.score, (people, joints))
+        if ((score < 0) | (score > 1)).any() or not np.isfinite(score).all():
+            raise InputError(f"keypoints: score must lie in [0, 1], got {score.min()} to {score.max()}")
+        absent = np.asarray(~np.isfinite(xy).all(axis=-1))
+        object.__setattr__(self, "xy", np.where(absent[..., None], np.nan, xy))
+        object.__setattr__(self, "score", np.where(absent, 0.0, score))
+        if self.covariance is not None:
+            shape = (people, joints, 2, 2)
+            object.__setattr__(self, "covariance", _array("keypoints: covariance", self.covariance, shape))
+        if self.boxes is not None:
+            object.__setattr__(self, "boxes", _array("keypoints: boxes", self.boxes, (people, 4)))
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def select(self, people: Sequence[int] | NDArray[Any]) -> Keypoints2D:
+        """The chosen people, in the order given."""
+        index = np.asarray(people, dtype=np.intp)
+        return replace(
+            self,
+            xy=self.xy[index],
+            score=self.score[index],
+            covariance=None if self.covariance is None else self.covariance[index],
+            boxes=None if self.boxes is None else self.boxes[index],
+        )
+
+    @staticmethod
+    def empty(skeleton: Skeleton, stamp_ns: int = 0) -> Keypoints2D:
+        """Nobody."""
+        joints = skeleton.size
+        return Keypoints2D(
+            xy=np.zeros((0, joints, 2)),
+            score=np.zeros((0, joints)),
+            skeleton=skeleton,
+            stamp_ns=stamp_ns,
+            covariance=np.zeros((0, joints, 2, 2)),
+            boxes=np.zeros((0, 4)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSet:
+    """One image a camera, taken at about the same time.
+
+    images are uint8 BGR (H, W, 3) by camera name; a camera that is missing is an absent key.
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+    stamps_ns: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        if set(self.images) != set(self.stamps_ns):
+            raise InputError(
+                f"a frame set needs one stamp an image: images of {sorted(self.images)}, "
+                f"stamps of {sorted(self.stamps_ns)}"
+            )
+        for name, image in self.images.items():
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise InputError(
+                    f"camera {name!r}: expected a uint8 BGR image of shape (H, W, 3), got {image.dtype} {image.shape}"
+                )
+
+    @property
+    def stamp_ns(self) -> int:
+        """Capture time of the newest image; raises InputError for an empty set."""
+        if not self.stamps_ns:
+            raise InputError("an empty frame set has no stamp: give at least one image")
+        return max(self.stamps_ns.values())
+
+    @property
+    def spread_ns(self) -> int:
+        """Newest minus oldest capture time."""
+        stamps = self.stamps_ns.values()
+        return max(stamps) - min(stamps) if stamps else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Pose3D:
+    """People's joints in three dimensions, in a fixed frame."""
+
+    xyz: Floats  # (P, J, 3) m
+    velocity: Floats  # (P, J, 3) m/s
+    covariance: Floats  # (P, J, 3, 3) m^2
+    score: Floats  # (P, J) in [0, 1]
+    n_views: NDArray[np.uint8]  # (P, J) cameras used
+    reprojection_px: Floats  # (P, J) RMS over those cameras
+    source: NDArray[np.uint8]  # (P, J) JointSource
+    ids: tuple[str, ...]  # P
+    state: NDArray[np.uint8]  # (P,) PersonState
+    age_s: Floats  # (P,) since the person was last seen
+    skeleton: Skeleton
+    frame_id: str
+    stamp_ns: int
+
+    def __post_init__(self) -> None:
+        people, joints = len(self.ids), self.skeleton.size
+        shapes: dict[str, tuple[int, ...]] = {
+            "xyz": (people, joints, 3),
+            "velocity": (people, joints, 3),
+            "covariance": (people, joints, 3, 3),
+            "score": (people, joints),
+            "reprojection_px": (people, joints),
+            "age_s": (people,),
+        }
+        for field, shape in shapes.items():
+            object.__setattr__(self, field, _array(f"pose: {field}", getattr(self, field), shape))
+        small: dict[str, tuple[int, ...]] = {
+            "n_views": (people, joints),
+            "source": (people, joints),
+            "state": (people,),
+        }
+        for field, shape in small.items():
+            numbers = np.asarray(getattr(self, field), dtype=np.uint8)
+            if numbers.shape != shape:
+                raise InputError(f"pose: {field} has shape {numbers.shape}, expected {shape}")
+            object.__setattr__(self, field, numbers)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def _array(what: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Floats:
+    """value as float64, checked against shape (None: any length)."""
+    numbers = np.array(value, dtype=np.float64)
+    if numbers.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, numbers.shape, strict=True)):
+        wanted = tuple("any" if n is None else n for n in shape)
+        raise InputError(f"{what} has shape {numbers.shape}, expected {wanted}")
+    return numbers
