@@ -1,0 +1,52 @@
+"""The `pose3d` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from pose3d_ros import __version__
+from pose3d_ros.errors import Pose3DError
+
+# Command -> (module with add_arguments(parser) and run(args) -> exit code, one line of help).
+COMMANDS = {
+    "demo": ("pose3d_ros.demo", "run the whole ROS graph on real footage and measure it"),
+    "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="pose3d",
+        description="Absolute 3D human poses from calibrated cameras, for robots.",
+        epilog="`pose3d COMMAND --help` says more of each. ROS nodes are started with `ros2 launch pose3d_ros ...`.",
+    )
+    parser.add_argument("--version", action="version", version=f"pose3d_ros {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, line) in COMMANDS.items():
+        command = import_module(module)
+        sub = commands.add_parser(name, help=line, description=command.__doc__)
+        sub.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 1 on a failure that is told, 2 on wrong usage, 130 on Ctrl-C."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except Pose3DError as error:
+        print(f"pose3d {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\npose3d {arguments.command}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
