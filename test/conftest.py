@@ -1,0 +1,20 @@
+"""Fixtures for what must have been fetched before: a test that needs it is skipped by name where it is absent."""
+
+from __future__ import annotations
+
+import pytest
+
+from pose3d_ros.errors import FootageError
+
+
+@pytest.fixture(scope="session")
+def footage() -> None:
+    """The sample footage lies in the cache."""
+    from pose3d_ros.data.footage import reference_single, sample
+
+    try:
+        for name in ("single", "multi"):
+            sample(name)
+        reference_single()
+    except FootageError as error:
+        pytest.skip(str(error))
