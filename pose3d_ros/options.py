@@ -74,3 +74,22 @@ def from_mapping(kind: type[Options], values: Mapping[str, Any]) -> Options:
             raise OptionError(f"unknown option {name!r}{hint}")
     lists_as_tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return kind(**lists_as_tuples)
+
+
+def describe(kind: type[Any]) -> list[tuple[str, str, str, str]]:
+    """(name, default, range and unit, description) of every option of a dataclass, for --help and the documentation."""
+    rows = []
+    for one in fields(kind):
+        info = info_of(one)
+        allowed = " | ".join(info.choices)
+        if info.low is not None or info.high is not None:
+            low = "" if info.low is None else f"{info.low:g}"
+            high = "" if info.high is None else f"{info.high:g}"
+            allowed = f"{low} to {high} {info.unit}".strip()
+        elif info.unit:
+            allowed = info.unit
+        default = "[" + ", ".join(one.default) + "]" if isinstance(one.default, tuple) else str(one.default)
+        if isinstance(one.default, bool):
+            default = default.lower()
+        rows.append((one.name, default, allowed, info.description + (" Read-only." if info.read_only else "")))
+    return rows

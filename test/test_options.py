@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from pose3d_ros.errors import OptionError
-from pose3d_ros.options import check, from_mapping, option
+from pose3d_ros.options import check, describe, from_mapping, option
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,12 @@ def test_a_wrong_value_is_refused_with_what_was_expected(values, message):
 
 def test_a_whole_number_is_a_float_too():
     assert from_mapping(Example, {"threshold": 1}).threshold == 1
+
+
+def test_options_describe_themselves_for_help_and_documentation():
+    rows = {name: rest for name, *rest in describe(Example)}
+    assert rows["threshold"] == ["0.3", "0 to 1", "Least score."]
+    assert rows["count"] == ["2", "1 to 9 people", "How many."]
+    assert rows["cameras"][0] == "[left, right]"
+    assert rows["mode"][1] == "auto | file"
+    assert rows["on"][0] == "true"
