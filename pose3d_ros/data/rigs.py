@@ -33,17 +33,28 @@ def load_rig(path: Path | str) -> Rig:
         raise CalibrationError(f"rig {path} cannot be read ({error.strerror}): give the path of a rig.yaml") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CalibrationError(f"rig {path} is not valid YAML: {error}") from error
+    return rig_from_mapping(content, where=str(path))
+
+
+def rig_from_mapping(content: Any, where: str) -> Rig:
+    """The rig of a mapping with load_rig's keys; `where` names its origin in the CalibrationError."""
     if not isinstance(content, dict) or not isinstance(content.get("cameras"), list):
-        raise CalibrationError(f"rig {path} has no list 'cameras': see config/rig_example.yaml for the form")
+        raise CalibrationError(f"rig {where} has no list 'cameras': see config/rig_example.yaml for the form")
     unknown = set(content) - {"frame_id", "cameras"}
     if unknown:
-        raise CalibrationError(f"rig {path}: unknown key {sorted(unknown)[0]!r}: use frame_id and cameras")
-    cameras = tuple(_camera(path, entry) for entry in content["cameras"])
+        raise CalibrationError(f"rig {where}: unknown key {sorted(unknown)[0]!r}: use frame_id and cameras")
+    cameras = tuple(_camera(where, entry) for entry in content["cameras"])
     return Rig(cameras=cameras, frame_id=str(content.get("frame_id", "world")))
 
 
 def save_rig(rig: Rig, path: Path | str) -> None:
     """Write the YAML file that load_rig reads."""
+    text = yaml.safe_dump(rig_to_mapping(rig), sort_keys=False, default_flow_style=None, width=110)
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def rig_to_mapping(rig: Rig) -> dict[str, Any]:
+    """The mapping that rig_from_mapping reads: plain numbers, strings and lists."""
     cameras = [
         {
             "name": camera.name,
@@ -56,10 +67,7 @@ def save_rig(rig: Rig, path: Path | str) -> None:
         }
         for camera in rig.cameras
     ]
-    text = yaml.safe_dump(
-        {"frame_id": rig.frame_id, "cameras": cameras}, sort_keys=False, default_flow_style=None, width=110
-    )
-    Path(path).write_text(text, encoding="utf-8")
+    return {"frame_id": rig.frame_id, "cameras": cameras}
 
 
 def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] | None = None) -> Rig:
@@ -88,33 +96,33 @@ def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] 
     return Rig(tuple(_qualisys_camera(name, entries[name], size) for name, size in wanted.items()))
 
 
-def _camera(path: Path | str, entry: Any) -> Camera:
+def _camera(where: str, entry: Any) -> Camera:
     """One entry of a rig.yaml."""
     if not isinstance(entry, dict):
-        raise CalibrationError(f"rig {path}: a camera must be a mapping with {', '.join(_REQUIRED)}, got {entry!r}")
+        raise CalibrationError(f"rig {where}: a camera must be a mapping with {', '.join(_REQUIRED)}, got {entry!r}")
     name = entry.get("name", "?")
     missing = [key for key in _REQUIRED if key not in entry]
     unknown = [key for key in entry if key not in _REQUIRED + _OPTIONAL]
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
-        raise CalibrationError(f"rig {path}: camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
+        raise CalibrationError(f"rig {where}: camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
     return Camera(
         name=str(name),
         size_wh=(int(entry["width"]), int(entry["height"])),
-        K=_matrix(path, name, "K", entry["K"], 3),
+        K=_matrix(where, name, "K", entry["K"], 3),
         distortion_model=str(entry.get("distortion_model", "plumb_bob")),
         distortion=np.asarray(entry.get("distortion", ()), dtype=np.float64),
-        cam_from_world=_matrix(path, name, "cam_from_world", entry["cam_from_world"], 4),
+        cam_from_world=_matrix(where, name, "cam_from_world", entry["cam_from_world"], 4),
     )
 
 
-def _matrix(path: Path | str, name: str, key: str, numbers: Any, side: int) -> Floats:
+def _matrix(where: str, name: str, key: str, numbers: Any, side: int) -> Floats:
     """side*side numbers by rows, or side rows, as a matrix."""
     try:
         return np.asarray(numbers, dtype=np.float64).reshape(side, side)
     except (TypeError, ValueError) as error:
         raise CalibrationError(
-            f"rig {path}: camera {name!r}: {key} needs {side * side} numbers by rows, got {numbers!r}"
+            f"rig {where}: camera {name!r}: {key} needs {side * side} numbers by rows, got {numbers!r}"
         ) from error
 
 
