@@ -16,7 +16,7 @@ from pose3d_ros.structures import Camera, Rig
 FRAMES = 5
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path):
     """Two cameras of FRAMES frames; frame k is grey 40 k + 20."""
     K = np.array([[50.0, 0, 32], [0, 50.0, 24], [0, 0, 1]])
