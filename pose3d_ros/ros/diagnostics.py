@@ -1,0 +1,133 @@
+"""What the multi-view node says of itself in /diagnostics: counts, running medians, and one line in plain words.
+
+ROS-free, with injected time, so that every sentence can be tested in a millisecond.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+# Medians run over so many frame sets: some seconds on any machine.
+WINDOW = 100
+
+# After so long without a pose a controller must not believe the last one.
+STALE_S = 1.0
+
+# A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
+CAUSE_S = 3.0
+
+
+class Level(IntEnum):
+    """diagnostic_msgs/DiagnosticStatus levels."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Health:
+    """One diagnostic status."""
+
+    level: Level
+    message: str
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one processed frame set adds to the record."""
+
+    stage_ms: Mapping[str, float]
+    latency_ms: float  # arrival of the last image to publication
+    spread_ms: float  # newest minus oldest capture stamp
+    people: int
+    single_view: int
+    cameras: tuple[str, ...]
+    joints: Mapping[str, int] = field(default_factory=dict)  # joints of the set by reason of rejection
+
+
+class Record:
+    """Counts what the node does; written by the executor's and the worker's thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._joints: Counter[str] = Counter()
+        self._results: deque[tuple[float, Result]] = deque(maxlen=WINDOW)
+        self._cause: tuple[float, str] = (-float("inf"), "")
+
+    def count(self, what: str, n: int = 1) -> None:
+        """Add to one of the counts: received, replaced, dropped."""
+        with self._lock:
+            self._counts[what] += n
+
+    def cause(self, now_s: float, why: str) -> None:
+        """Why a frame or a frame set was dropped just now."""
+        with self._lock:
+            self._cause = (now_s, why)
+
+    def processed(self, now_s: float, result: Result) -> None:
+        """One frame set was published."""
+        with self._lock:
+            self._counts["processed"] += 1
+            self._joints.update(result.joints)
+            self._results.append((now_s, result))
+
+    def health(self, now_s: float, missing: Iterable[str], facts: Mapping[str, str]) -> Health:
+        """The status at now_s; missing says in words which inputs do not come, facts are key values to pass on."""
+        with self._lock:
+            missing = list(missing)
+            level, message = self._judge(now_s, missing)
+            return Health(level, message, {**facts, "missing": "; ".join(missing) or "nothing", **self._values(now_s)})
+
+    def _judge(self, now_s: float, missing: list[str]) -> tuple[Level, str]:
+        cause_s, cause = self._cause
+        cause = cause if now_s - cause_s <= CAUSE_S else ""
+        if not self._results or now_s - self._results[-1][0] > STALE_S:
+            since = f"no poses for {now_s - self._results[-1][0]:.1f} s" if self._results else "no poses yet"
+            why = [why for why in (cause, *missing) if why] or ["images come, but no frame set is done"]
+            return Level.ERROR, f"{since}: {'; '.join(why)}"
+        if cause or missing:
+            return Level.WARN, f"running, but {'; '.join(why for why in (*missing, cause) if why)}"
+        last = self._results[-1][1]
+        people = "1 person" if last.people == 1 else f"{last.people} people"
+        return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
+
+    def _rate_hz(self, now_s: float) -> float:
+        """Frame sets a second over the results kept; 0 where none is fresh."""
+        times = [at_s for at_s, _ in self._results if now_s - at_s <= 10.0]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+    def _values(self, now_s: float) -> dict[str, str]:
+        """Counts and medians as key values."""
+        values = {f"frame_sets/{what}": str(self._counts[what]) for what in ("received", "processed", "dropped")}
+        values["frame_sets/replaced_by_newer"] = str(self._counts["replaced"])
+        values["frames/dropped"] = str(self._counts["frames_dropped"])
+        values["rate_hz"] = f"{self._rate_hz(now_s):.2f}"
+        values["last_cause"] = self._cause[1] or "none"
+        if not self._results:
+            return values
+        results = [result for _, result in self._results]
+        values["latency_ms"] = _median(result.latency_ms for result in results)
+        values["stamp_spread_ms"] = _median(result.spread_ms for result in results)
+        for stage in results[-1].stage_ms:
+            values[f"stage_ms/{stage}"] = _median(
+                result.stage_ms[stage] for result in results if stage in result.stage_ms
+            )
+        last = results[-1]
+        values["people"] = str(last.people)
+        values["single_view"] = str(last.single_view)
+        values["cameras_used"] = ", ".join(last.cameras)
+        values.update({f"joints/{reason}": str(count) for reason, count in sorted(self._joints.items())})
+        return values
+
+
+def _median(numbers: Iterable[float]) -> str:
+    return f"{float(np.median(list(numbers))):.2f}"

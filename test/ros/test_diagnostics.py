@@ -1,0 +1,78 @@
+"""What /diagnostics says, sentence by sentence, with injected time."""
+
+from __future__ import annotations
+
+from pose3d_ros.ros.diagnostics import Level, Record, Result
+
+
+def _result(people: int = 1, decode_ms: float = 2.0) -> Result:
+    return Result(
+        stage_ms={"decode": decode_ms, "detect": 80.0},
+        latency_ms=100.0,
+        spread_ms=4.0,
+        people=people,
+        single_view=0,
+        cameras=("left", "right"),
+    )
+
+
+def test_silence_from_the_start_is_an_error_that_names_the_missing_inputs() -> None:
+    health = Record().health(0.0, ["no image on /left/image_raw"], {})
+    assert health.level is Level.ERROR
+    assert health.message == "no poses yet: no image on /left/image_raw"
+
+
+def test_a_running_node_is_ok_and_says_its_rate_and_people() -> None:
+    record = Record()
+    for n in range(11):
+        record.processed(0.1 * n, _result())
+    health = record.health(1.1, [], {"device": "cpu"})
+    assert health.level is Level.OK
+    assert health.message == "running: 10.0 frame sets a second, 1 person"
+    assert health.values["device"] == "cpu"
+    assert health.values["frame_sets/processed"] == "11"
+    assert health.values["stage_ms/detect"] == "80.00"
+    assert health.values["latency_ms"] == "100.00"
+
+
+def test_stages_are_medians_not_means() -> None:
+    record = Record()
+    for n, decode_ms in enumerate((1.0, 2.0, 300.0)):
+        record.processed(0.1 * n, _result(decode_ms=decode_ms))
+    assert record.health(0.3, [], {}).values["stage_ms/decode"] == "2.00"
+
+
+def test_a_missing_camera_is_a_warning_while_poses_come() -> None:
+    record = Record()
+    record.processed(0.0, _result())
+    health = record.health(0.5, ["no image on /side/image_raw"], {})
+    assert health.level is Level.WARN
+    assert health.message == "running, but no image on /side/image_raw"
+
+
+def test_a_dropped_frames_cause_is_told_and_then_forgotten() -> None:
+    record = Record()
+    record.cause(0.0, "camera 'left': corrupt JPEG")
+    record.processed(0.1, _result())
+    assert record.health(0.5, [], {}).message == "running, but camera 'left': corrupt JPEG"
+    for n in range(10):
+        record.processed(1.0 + n, _result())
+    assert record.health(10.1, [], {}).level is Level.OK
+    assert record.health(10.1, [], {}).values["last_cause"] == "camera 'left': corrupt JPEG"
+
+
+def test_poses_that_stop_are_an_error_with_the_cause() -> None:
+    record = Record()
+    record.processed(0.0, _result())
+    record.cause(2.0, "zero K")
+    health = record.health(2.5, [], {})
+    assert health.level is Level.ERROR
+    assert health.message == "no poses for 2.5 s: zero K"
+
+
+def test_joints_are_counted_by_reason() -> None:
+    record = Record()
+    result = _result()
+    for _ in range(2):
+        record.processed(0.0, Result(**{**vars(result), "joints": {"few_views": 3}}))
+    assert record.health(0.1, [], {}).values["joints/few_views"] == "6"
