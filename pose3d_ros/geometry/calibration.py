@@ -1,0 +1,35 @@
+"""Checks that a rig's cameras are placed so that they can triangulate at all."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from pose3d_ros.errors import CalibrationError
+from pose3d_ros.structures import Rig
+
+# Cameras nearer than this are one camera: at 1 px, f = 1000 px and half a metre, a 1 mm baseline leaves the
+# depth unknown by sigma Z^2 / (f B) = 0.25 m. Real stereo heads start at 20 mm.
+MIN_BASELINE_M = 1e-3
+
+
+def baselines_m(rig: Rig) -> dict[tuple[str, str], float]:
+    """Distance between the centres of every pair of cameras, m, by their names."""
+    return {(a.name, b.name): float(np.linalg.norm(a.centre - b.centre)) for a, b in combinations(rig.cameras, 2)}
+
+
+def check_baseline(rig: Rig) -> None:
+    """Raise CalibrationError, naming two cameras, if all cameras of a rig of two or more stand at one place.
+
+    Some cameras may share a place (a zoom beside a wide angle) as long as one stands apart: joints that only
+    coincident cameras see are then rejected one by one (Rejection.RANK).
+    """
+    distances = baselines_m(rig)
+    if distances and max(distances.values()) < MIN_BASELINE_M:
+        (first, second), distance = max(distances.items(), key=lambda item: item[1])
+        raise CalibrationError(
+            f"cameras {first!r} and {second!r} stand at the same place of frame {rig.frame_id!r} (baseline "
+            f"{distance:.6f} m, expected at least {MIN_BASELINE_M} m), so nothing can be triangulated: publish "
+            "their transforms on TF, or the stereo driver's projection matrix with its Tx, or give a rig file"
+        )

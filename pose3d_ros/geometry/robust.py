@@ -1,0 +1,219 @@
+"""Huber-robust triangulation of N points at once (NumPy, float64).
+
+PoseRN (Sayo et al., ICIP 2021), Eq. 3: X = argmin sum_c rho(w_c |proj(X, M_c) - x_c|), rho = Huber, with the
+weight w inside rho. Here the residual is whitened (geometry/sightings.py), so delta counts standard deviations.
+
+symbol -> name: X xyz, e_c error (whitened, weighted), s_c = |e_c| size, rho'(s)/s = omega, J_c = de_c/dX (its
+sign turned: -J below), delta delta.
+
+Solved by Levenberg-Marquardt. Reweighted least squares (curvature omega J'J) hardly converges with two views;
+the true curvature of rho(|e|) beyond delta, omega (I - e e'/s^2), leaves out the radial direction and makes the
+steps Newton's. It may be singular, so it is damped with the reweighted one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.geometry.sightings import Sightings
+from pose3d_ros.structures import Floats
+
+MAX_STEPS = 50  # 4 to 6 are usual; two views with a very short baseline take up to about 20
+# A point is done when a Newton step promises less than this share of its objective (plus an absolute part, in
+# units of half a squared standard deviation, for exact data). Newton's next step would be of its square.
+DECREASE = 1e-8
+DECREASE_FLOOR = 1e-14
+FIRST_DAMPING = 1e-4
+LAST_DAMPING = 1e10  # no step that short helps: the point sits at its minimum up to rounding
+# Whitened residual of the linear start above which other starts are tried; one clean keypoint in 90 has it.
+SUSPICIOUS = 3.0
+BLOCK = 4096  # suspicious points handled at once, to bound memory
+
+
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """The objective around N points."""
+
+    objective: Floats  # (N,), inf where a point lies behind a camera that sees it
+    descent: Floats  # (3, N) minus its gradient
+    curvature: Floats  # (3, 3, N) Gauss-Newton with Huber's own curvature
+    information: Floats  # (3, 3, N) sum of omega J'J: Fisher information, less what Huber takes off
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """How far N points project from where they are seen."""
+
+    whitened: Floats  # (V, 2, N) e, standard deviations times weight
+    size: Floats  # (V, N) |e|
+    projected: Floats  # (V, 2, N) x/z, y/z
+    depth: Floats  # (V, N) m, 1 where not in front
+    behind: NDArray[np.bool_]  # (N,) not in front of a camera that sees it
+
+
+def errors(views: Sightings, xyz: Floats) -> Errors:
+    """The errors of xyz (3, N) m."""
+    in_camera = views.rotation @ xyz + views.translation
+    z = in_camera[:, 2]
+    front = z > 0
+    # Depth 1 where it does not matter: whiten is 0 there, or the objective inf.
+    z = np.where(front, z, 1.0)
+    p = in_camera[:, :2] / z[:, None]
+    r = views.xy - p
+    e = views.whiten[:, :, 0] * r[:, None, 0] + views.whiten[:, :, 1] * r[:, None, 1]
+    behind = np.asarray((views.seen & ~front).any(axis=0))
+    return Errors(e, np.sqrt(e[:, 0] ** 2 + e[:, 1] ** 2), p, z, behind)
+
+
+def objective(views: Sightings, xyz: Floats, delta: float) -> Floats:
+    """Eq. 3's sum for xyz (3, N) m, (N,); inf behind a camera that sees the point."""
+    return _objective(errors(views, xyz), delta)
+
+
+def _objective(at: Errors, delta: float) -> Floats:
+    inner = np.minimum(at.size, delta)
+    rho = inner * (at.size - 0.5 * inner)  # s^2 / 2 up to delta, delta (s - delta / 2) beyond
+    return np.where(at.behind, np.inf, rho.sum(axis=0))
+
+
+def linearise(views: Sightings, xyz: Floats, delta: float) -> Linearised:
+    """Objective, gradient and curvature at xyz (3, N) m, with the analytic Jacobian."""
+    at = errors(views, xyz)
+    e, size = at.whitened, at.size
+    # dp/dX = (R_xy - p R_z) / z, (V, 2, 3, N)
+    R = views.rotation[..., None]
+    dp = (R[:, :2] - at.projected[:, :, None] * R[:, 2:]) / at.depth[:, None, None]
+    J = views.whiten[:, :, :1] * dp[:, :1] + views.whiten[:, :, 1:] * dp[:, 1:]
+    outer = size > delta
+    omega = delta / np.maximum(size, delta) if np.isfinite(delta) else np.ones_like(size)
+    pull = J[:, 0] * e[:, :1] + J[:, 1] * e[:, 1:]  # J'e, (V, 3, N)
+    information = np.einsum("vian,vibn->abn", J * omega[:, None, None], J)
+    curvature = information
+    if outer.any():
+        radial = np.where(outer, omega / np.maximum(size, delta) ** 2, 0.0)
+        curvature = information - np.einsum("van,vbn->abn", pull * radial[:, None], pull)
+    return Linearised(
+        objective=_objective(at, delta),
+        descent=(pull * omega[:, None]).sum(axis=0),
+        curvature=curvature,
+        information=information,
+    )
+
+
+def minimise(views: Sightings, start: Floats, delta: float) -> Floats:
+    """The best points (3, N) m found from start (3, N) m; never one with a larger objective than its start."""
+    best: Floats = start.copy()
+    active: NDArray[np.intp] = np.flatnonzero(np.isfinite(start).all(axis=0))
+    some, xyz = views.take(active), start[:, active]
+    here = linearise(some, xyz, delta)
+    damping = np.full(len(active), FIRST_DAMPING)
+    done = ~np.isfinite(here.objective)
+    for _ in range(MAX_STEPS):
+        if done.all():
+            break
+        if 2 * done.sum() > len(done):  # worth shrinking the batch
+            best[:, active] = xyz
+            left = np.flatnonzero(~done)
+            active, some, xyz, damping = active[left], some.take(left), xyz[:, left], damping[left]
+            here = _take(here, left)
+            done = np.zeros(len(left), dtype=bool)
+        step = solve(here.curvature + damping * here.information, here.descent)
+        promised = (here.descent * step).sum(axis=0)
+        there = linearise(some, xyz + step, delta)
+        better = np.asarray((there.objective <= here.objective) & ~done)
+        xyz = np.where(better, xyz + step, xyz)
+        here = _choose(better, there, here)
+        damping = np.where(better, damping * 0.1, damping * 10.0)
+        # Damping shortens the promise too; undone here, so that a rejected step does not pass for convergence.
+        done |= promised * (1.0 + damping) <= DECREASE * here.objective + DECREASE_FLOOR
+        done |= ~(damping < LAST_DAMPING)
+    best[:, active] = xyz
+    return best
+
+
+def _take(one: Linearised, points: NDArray[np.intp]) -> Linearised:
+    return Linearised(
+        one.objective[points], one.descent[:, points], one.curvature[..., points], one.information[..., points]
+    )
+
+
+def _choose(first: NDArray[np.bool_], there: Linearised, here: Linearised) -> Linearised:
+    if first.all():
+        return there
+    return Linearised(
+        np.where(first, there.objective, here.objective),
+        np.where(first, there.descent, here.descent),
+        np.where(first, there.curvature, here.curvature),
+        np.where(first, there.information, here.information),
+    )
+
+
+def linear(views: Sightings) -> Floats:
+    """Least squares of the weighted direct linear transform in metric form, (3, N) m.
+
+    Rows W (R_xy - xy R_z) X = W (xy t_z - t_xy) (Hartley & Zisserman, Sec. 12.2, inhomogeneous, which for a
+    person a few metres away is exact enough and does not depend on the world's origin). W is the whitening, so
+    an error counts in standard deviations, times depth.
+    """
+    return solve(*_normal_equations(views, range(len(views.rotation))))
+
+
+def _normal_equations(views: Sightings, used: range | tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Sums over the used views of A'A (3, 3, N) and A'b (3, N)."""
+    v = list(used)
+    R, t, xy, W = views.rotation[v][..., None], views.translation[v], views.xy[v], views.whiten[v]
+    plain = R[:, :2] - xy[:, :, None] * R[:, 2:]  # (v, 2, 3, N)
+    right = xy * t[:, 2:] - t[:, :2]  # (v, 2, N)
+    A = W[:, :, :1] * plain[:, :1] + W[:, :, 1:] * plain[:, 1:]
+    b = W[:, :, 0] * right[:, None, 0] + W[:, :, 1] * right[:, None, 1]
+    return np.einsum("vian,vibn->abn", A, A), np.einsum("vian,vin->an", A, b)
+
+
+def robust_start(views: Sightings, delta: float) -> Floats:
+    """A start (3, N) m for minimise: linear, or linear from the best pair of views where that fits better.
+
+    With an outlier among three or more views the linear solution can lie in a wrong basin or behind a camera.
+    Points whose linear residual is suspicious in any view are tried from every pair of views too; the smallest
+    objective over ALL views wins.
+    """
+    start = linear(views)
+    at = errors(views, start)
+    wild = (at.size > SUSPICIOUS).any(axis=0) | at.behind
+    suspicious = np.flatnonzero(wild & (views.n_views >= 3))
+    for first in range(0, len(suspicious), BLOCK):
+        points = suspicious[first : first + BLOCK]
+        start[:, points] = _best_start(views.take(points), start[:, points], delta)
+    return start
+
+
+def _best_start(views: Sightings, start: Floats, delta: float) -> Floats:
+    best = objective(views, start, delta)
+    for pair in combinations(range(len(views.rotation)), 2):
+        xyz = solve(*_normal_equations(views, pair))
+        value = objective(views, xyz, delta)
+        better = value < best  # False for the nan of a pair that does not see the point
+        start, best = np.where(better, xyz, start), np.where(better, value, best)
+    return start
+
+
+def solve(A: Floats, b: Floats) -> Floats:
+    """x with A x = b for symmetric positive definite A (3, 3, N); b (3, N) or (3, 3, N), columns in axis 1.
+
+    Written out as LDL' so that N solves are a few array operations; not finite where A is singular.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        d0 = A[0, 0]
+        l10, l20 = A[0, 1] / d0, A[0, 2] / d0
+        d1 = A[1, 1] - l10 * A[0, 1]
+        below = A[1, 2] - l20 * A[0, 1]
+        l21 = below / d1
+        d2 = A[2, 2] - l20 * A[0, 2] - l21 * below
+        y1 = b[1] - l10 * b[0]
+        x2 = (b[2] - l20 * b[0] - l21 * y1) / d2
+        x1 = y1 / d1 - l21 * x2
+        x: Floats = np.array([b[0] / d0 - l10 * x1 - l20 * x2, x1, x2])
+    return x
