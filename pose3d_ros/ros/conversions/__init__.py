@@ -1,0 +1,48 @@
+"""Between pose3d_ros's nouns and ROS messages: the only place that builds messages.
+
+stamps -> images, cameras, poses, keypoints, transforms, markers, diagnostics; one file for each.
+"""
+
+from pose3d_ros.ros.conversions.cameras import (
+    camera_from_msgs,
+    camera_info_to_msg,
+    stereo_baseline_from_projection,
+)
+from pose3d_ros.ros.conversions.diagnostics import Level, Status, diagnostics_to_msg
+from pose3d_ros.ros.conversions.images import image_from_msg, image_to_compressed_msg, image_to_msg
+from pose3d_ros.ros.conversions.keypoints import keypoints_from_msg, keypoints_to_msg
+from pose3d_ros.ros.conversions.markers import markers_to_msg
+from pose3d_ros.ros.conversions.poses import pose_from_msg, pose_to_msg
+from pose3d_ros.ros.conversions.stamps import clock_to_msg, stamp_from_ns, stamp_to_ns
+from pose3d_ros.ros.conversions.transforms import (
+    body_frame,
+    frame_name,
+    matrix_from_transform,
+    transform_to_msg,
+    transforms_to_msgs,
+)
+
+__all__ = [
+    "Level",
+    "Status",
+    "body_frame",
+    "camera_from_msgs",
+    "camera_info_to_msg",
+    "clock_to_msg",
+    "diagnostics_to_msg",
+    "frame_name",
+    "image_from_msg",
+    "image_to_compressed_msg",
+    "image_to_msg",
+    "keypoints_from_msg",
+    "keypoints_to_msg",
+    "markers_to_msg",
+    "matrix_from_transform",
+    "pose_from_msg",
+    "pose_to_msg",
+    "stamp_from_ns",
+    "stamp_to_ns",
+    "stereo_baseline_from_projection",
+    "transform_to_msg",
+    "transforms_to_msgs",
+]

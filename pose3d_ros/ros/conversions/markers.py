@@ -1,0 +1,104 @@
+"""What RViz shows of a Pose3D: joints, bones and ids."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+import zlib
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from numpy.typing import NDArray
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker, MarkerArray
+
+from pose3d_ros.ros.conversions.stamps import header
+from pose3d_ros.structures import PersonState, Pose3D
+
+JOINT_DIAMETER_M = 0.05
+BONE_WIDTH_M = 0.025
+TEXT_HEIGHT_M = 0.15
+TEXT_ABOVE_M = 0.2
+# A joint of score 0 can still be made out; predicted people are as faint as a joint of half their score.
+FAINTEST = 0.15
+# Steps of the golden angle keep the hues of neighbouring ids far apart.
+GOLDEN = 0.618033988749895
+
+
+def markers_to_msg(pose: Pose3D, lifetime_s: float) -> MarkerArray:
+    """Joints, bones and id text of everybody, in pose.frame_id.
+
+    The array is the whole picture: it opens with DELETEALL, so somebody who left is gone at once and an
+    empty pose clears the view; the lifetime clears it when the node stops. Marker ids and colours depend
+    on the person's id alone. Alpha follows the joints' score.
+    """
+    head = header(pose.stamp_ns, pose.frame_id)
+    markers = [Marker(header=head, action=Marker.DELETEALL)]
+    seconds, whole = math.modf(max(0.0, lifetime_s))
+    lifetime = Duration(sec=int(whole), nanosec=int(seconds * 1e9))
+    for p, person in enumerate(pose.ids):
+        present = np.isfinite(pose.xyz[p]).all(axis=-1)
+        if not present.any():
+            continue
+        points = [Point(x=x, y=y, z=z) for x, y, z in pose.xyz[p].tolist()]
+        colours = _colours(pose, p)
+        joints = np.flatnonzero(present).tolist()
+        bones = [end for bone in pose.skeleton.bones if present[bone[0]] and present[bone[1]] for end in bone]
+        common = {"header": head, "id": marker_id(person), "action": Marker.ADD, "lifetime": lifetime}
+        markers.append(
+            Marker(
+                ns="joints", type=Marker.SPHERE_LIST, pose=_here(), scale=_scale(JOINT_DIAMETER_M),
+                points=[points[j] for j in joints], colors=[colours[j] for j in joints], **common,
+            )
+        )  # fmt: skip
+        if bones:
+            markers.append(
+                Marker(
+                    ns="bones", type=Marker.LINE_LIST, pose=_here(), scale=Vector3(x=BONE_WIDTH_M),
+                    points=[points[j] for j in bones], colors=[colours[j] for j in bones], **common,
+                )
+            )  # fmt: skip
+        markers.append(
+            Marker(
+                ns="ids", type=Marker.TEXT_VIEW_FACING, pose=_text_place(pose, p, present), text=person,
+                scale=Vector3(z=TEXT_HEIGHT_M), color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0), **common,
+            )
+        )  # fmt: skip
+    return MarkerArray(markers=markers)
+
+
+def marker_id(person: str) -> int:
+    """A person's marker id: their number, or a hash of a name."""
+    return int(person) & 0x7FFFFFFF if person.isascii() and person.isdecimal() else zlib.crc32(person.encode()) >> 1
+
+
+def person_colour(person: str) -> tuple[float, float, float]:
+    """Red, green, blue in [0, 1] of a person, the same on every machine and run."""
+    return colorsys.hsv_to_rgb(marker_id(person) * GOLDEN % 1.0, 0.85, 1.0)
+
+
+def _colours(pose: Pose3D, p: int) -> list[ColorRGBA]:
+    """The person's colour for every joint, the fainter the lower its score."""
+    red, green, blue = person_colour(pose.ids[p])
+    seen = 1.0 if pose.state[p] == PersonState.VISIBLE else 0.5
+    alpha = FAINTEST + (1.0 - FAINTEST) * np.clip(pose.score[p], 0.0, 1.0) * seen
+    return [ColorRGBA(r=red, g=green, b=blue, a=a) for a in alpha.tolist()]
+
+
+def _text_place(pose: Pose3D, p: int, present: NDArray[np.bool_]) -> Pose:
+    """Above the joint with the greatest z, which is the head in a z-up frame."""
+    joints = pose.xyz[p][present]
+    x, y, _ = joints.mean(axis=0).tolist()
+    position = Point(x=x, y=y, z=float(joints[:, 2].max()) + TEXT_ABOVE_M)
+    return Pose(position=position, orientation=Quaternion(w=1.0))
+
+
+def _here() -> Pose:
+    """The frame's own origin: points are given in the frame."""
+    return Pose(orientation=Quaternion(w=1.0))
+
+
+def _scale(size_m: float) -> Vector3:
+    """The same size along every axis."""
+    return Vector3(x=size_m, y=size_m, z=size_m)

@@ -1,0 +1,181 @@
+"""A node's parameters from a dataclass of options: names, descriptions, units, ranges and checks are its fields'."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import Field, fields
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from pose3d_ros.errors import OptionError
+from pose3d_ros.options import from_mapping, info_of
+
+Options = TypeVar("Options")
+Type = Parameter.Type
+Types = Mapping[str, Type]
+
+SCALARS = {bool: Type.BOOL, int: Type.INTEGER, float: Type.DOUBLE, str: Type.STRING}
+ARRAYS = {bool: Type.BOOL_ARRAY, int: Type.INTEGER_ARRAY, float: Type.DOUBLE_ARRAY, str: Type.STRING_ARRAY}
+ELEMENTS = {array: element for element, array in ARRAYS.items()}
+EXAMPLES = {bool: "[true, false]", int: "[1, 2]", float: "[0.5, 1.0]", str: "[left, right]"}
+
+# What rclpy takes on its own, on some distributions only after the node was made.
+OF_ROS = ("use_sim_time", "start_type_description_service")
+PREFIX_OF_ROS = "qos_overrides."
+
+
+def declare(node: Node, kind: type[Options], on_change: Callable[[Options], None] | None = None) -> Options:
+    """Declare one parameter for every field of the dataclass kind; return its instance with the user's values.
+
+    Values come from the command line, YAML and parameter_overrides. They are checked as kind checks them
+    and raise OptionError. A whole number does for a fraction (`1` for `1.0`), an empty list for a list of
+    any type. A change at run time is checked the same way, all parameters of a request together, and
+    refused with the same message; on_change gets the new instance. Several dataclasses may be declared on
+    one node; call refuse_unknown(node) after the last.
+    """
+    types = parameter_types(kind)
+    given = {name: over.value for name, over in node._parameter_overrides.items() if name in types}
+    options = from_mapping(kind, {name: fitted(name, value, types[name]) for name, value in given.items()})
+    for one in fields(kind):  # type: ignore[arg-type]
+        _declare_one(node, one, types[one.name], getattr(options, one.name))
+    _check_changes(node, kind, types, on_change)
+    return options
+
+
+def current(node: Node, kind: type[Options]) -> Options:
+    """The instance of kind that a node's declared parameters give now."""
+    return from_mapping(kind, _values(node, kind))
+
+
+def refuse_unknown(node: Node) -> None:
+    """Raise OptionError for a parameter given to the node that nothing declared, with the nearest known name.
+
+    Call it when everything is declared. use_sim_time and ROS's other own parameters pass.
+    """
+    known = set(node.list_parameters([], 0).names)
+    unknown = [
+        name
+        for name in node._parameter_overrides
+        if name not in known and name not in OF_ROS and not name.startswith(PREFIX_OF_ROS)
+    ]
+    if unknown:
+        raise OptionError(f"node {node.get_name()!r}: {'; '.join(_hint(name, sorted(known)) for name in unknown)}")
+
+
+def parameter_types(kind: type[Any]) -> Types:
+    """Field name -> parameter type; a tuple's is that of its elements, by its annotation."""
+    hints = get_type_hints(kind)
+    types = {}
+    for one in fields(kind):
+        if type(one.default) is tuple:
+            types[one.name] = ARRAYS[(*get_args(hints[one.name]), str)[0]]
+        else:
+            types[one.name] = SCALARS[type(one.default)]
+    return types
+
+
+def fitted(name: str, value: Any, kind: Type) -> Any:
+    """A parameter's value as the dataclass wants it; raises OptionError for a list of the wrong elements.
+
+    YAML types `1` as an integer and gives `[]` no type at all; both are clear, so they are taken.
+    """
+    if kind not in ELEMENTS:
+        return float(value) if kind == Type.DOUBLE and type(value) is int else value
+    element = ELEMENTS[kind]
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise OptionError(f"option {name!r} is {value!r}, expected a list such as {EXAMPLES[element]}")
+    items = tuple(float(item) if element is float and type(item) is int else item for item in value)
+    wrong = [item for item in items if type(item) is not element]
+    if wrong:
+        raise OptionError(
+            f"option {name!r} has the element {wrong[0]!r}, expected each to be {element.__name__}, "
+            f"such as {EXAMPLES[element]}"
+        )
+    return items
+
+
+def descriptor(one: Field[Any], kind: Type) -> ParameterDescriptor:
+    """What `ros2 param describe` tells of a field."""
+    info = info_of(one)
+    msg = ParameterDescriptor(name=one.name, type=kind.value, read_only=info.read_only)
+    msg.description = f"{info.description} [{info.unit}]" if info.unit else info.description
+    low, high = info.low, info.high
+    if low is not None and high is not None and kind == Type.DOUBLE:
+        msg.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+    elif low is not None and high is not None and kind == Type.INTEGER:
+        msg.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+    elif info.choices:
+        msg.additional_constraints = f"one of {', '.join(info.choices)}"
+    elif low is not None or high is not None:
+        # ROS's ranges have two ends; an open one would make sliders of no use.
+        msg.additional_constraints = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    return msg
+
+
+def _declare_one(node: Node, one: Field[Any], kind: Type, value: Any) -> None:
+    """Declare a field with a value that the dataclass has accepted."""
+    described = descriptor(one, kind)
+    if value == ():
+        # rclpy takes an empty list for bytes; declared by type and set, it keeps its own.
+        described.read_only = False
+        node.declare_parameter(one.name, kind, described, ignore_override=True)
+        result = node.set_parameters_atomically([Parameter(one.name, kind, [])])
+        assert result.successful, result.reason
+        node.set_descriptor(one.name, descriptor(one, kind))
+    else:
+        plain = list(value) if isinstance(value, tuple) else float(value) if kind == Type.DOUBLE else value
+        node.declare_parameter(one.name, plain, described, ignore_override=True)
+
+
+def _values(node: Node, kind: type[Any]) -> dict[str, Any]:
+    """Field name -> value of a node's declared parameters."""
+    types = parameter_types(kind)
+    return {name: fitted(name, node.get_parameter(name).value, one) for name, one in types.items()}
+
+
+def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Callable[[Options], None] | None) -> None:
+    """Let the dataclass accept or refuse changes at run time."""
+
+    def fit(parameters: Sequence[Parameter[Any]]) -> list[Parameter[Any]]:
+        return [_typed(one, types[one.name]) if one.name in types else one for one in parameters]
+
+    def check(parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
+        try:
+            changes = {
+                one.name: fitted(one.name, one.value, types[one.name]) for one in parameters if one.name in types
+            }
+            from_mapping(kind, {**_values(node, kind), **changes})
+        except OptionError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def tell(parameters: Sequence[Parameter[Any]]) -> None:
+        if on_change is not None and any(one.name in types for one in parameters):
+            on_change(current(node, kind))
+
+    node.add_pre_set_parameters_callback(fit)
+    node.add_on_set_parameters_callback(check)
+    node.add_post_set_parameters_callback(tell)
+
+
+def _typed(parameter: Parameter[Any], kind: Type) -> Parameter[Any]:
+    """The parameter with the declared type where its value allows that; as it is where not, for check to refuse."""
+    try:
+        value = fitted(parameter.name, parameter.value, kind)
+        return Parameter(parameter.name, kind, list(value) if isinstance(value, tuple) else value)
+    except (OptionError, ValueError):
+        return parameter
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    """What to tell of an unknown parameter."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown parameter {name!r}" + (
+        f": did you mean {near[0]!r}?" if near else f": known are {', '.join(known)}"
+    )
