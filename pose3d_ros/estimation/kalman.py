@@ -1,0 +1,100 @@
+"""A constant-velocity Kalman filter for points in space, batched over any leading axes.
+
+The state of a point is position and velocity, (..., 6) in m and m/s; NaN where the point was never seen.
+NumPy, float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.structures import Floats
+
+# Spectral density of joint acceleration, m^2/s^3: second differences of 59k frames of CMU motion capture
+# at 12 fps give 0.4 (trunk) to 3.7 (ankles, wrists), mean 1.6, as var / (2/3 dt^3).
+ACCELERATION_DENSITY = 2.0
+# Unseen velocity dies away with this time constant: people rarely go on straight for much longer.
+VELOCITY_TIME_CONSTANT_S = 0.5
+# Speed of a joint that was just found, m/s: between the median (0.4) and p95 (1.9) of the same data.
+INITIAL_SPEED = 1.0
+# Triangulated covariance knows image noise only; calibration and joint definition add about 1 cm.
+MIN_STD_M = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class PointStates:
+    """mean (..., 6): position m, velocity m/s; covariance (..., 6, 6)."""
+
+    mean: Floats
+    covariance: Floats
+
+    @property
+    def position(self) -> Floats:
+        """(..., 3) m."""
+        return self.mean[..., :3]
+
+    @property
+    def velocity(self) -> Floats:
+        """(..., 3) m/s."""
+        return self.mean[..., 3:]
+
+    @property
+    def position_covariance(self) -> Floats:
+        """(..., 3, 3) m^2."""
+        return self.covariance[..., :3, :3]
+
+
+def start(xyz: Floats, covariance: Floats) -> PointStates:
+    """States at rest of points (..., 3) m with covariance (..., 3, 3) m^2; NaN points are unknown."""
+    mean = np.concatenate([xyz, np.where(np.isfinite(xyz), 0.0, np.nan)], axis=-1)
+    spread = np.zeros((*xyz.shape[:-1], 6, 6))
+    spread[..., :3, :3] = _measurement(covariance)
+    spread[..., 3:, 3:] = INITIAL_SPEED**2 * np.eye(3)
+    return PointStates(mean, spread)
+
+
+def at_rest(states: PointStates) -> PointStates:
+    """The same positions with velocity forgotten: after a jump in time or place."""
+    return start(states.position, states.position_covariance)
+
+
+def predict(states: PointStates, dt_s: float) -> PointStates:
+    """States dt_s >= 0 later: velocity decays, covariance grows."""
+    decay = np.exp(-dt_s / VELOCITY_TIME_CONSTANT_S)
+    travel = VELOCITY_TIME_CONSTANT_S * (1.0 - decay)
+    F = np.kron(np.array([[1.0, travel], [0.0, decay]]), np.eye(3))
+    # White acceleration (Bar-Shalom, Estimation with Applications to Tracking, 6.2.2).
+    noise = np.array([[dt_s**3 / 3, dt_s**2 / 2], [dt_s**2 / 2, dt_s]])
+    Q = ACCELERATION_DENSITY * np.kron(noise, np.eye(3))
+    return PointStates(states.mean @ F.T, F @ states.covariance @ F.T + Q)
+
+
+def update(states: PointStates, xyz: Floats, covariance: Floats) -> PointStates:
+    """States corrected by points (..., 3) m; NaN points change nothing, unknown states start there."""
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(xyz).all(-1))
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(states.mean).all(-1))
+    R = _measurement(covariance)
+    P = states.covariance
+    S = P[..., :3, :3] + R
+    gain = np.swapaxes(np.linalg.solve(S, P[..., :3, :]), -1, -2)  # (..., 6, 3)
+    mean = states.mean + (gain @ (xyz - states.position)[..., None])[..., 0]
+    spread = P - gain @ P[..., :3, :]
+    fresh = start(xyz, covariance)
+    corrected, new = seen & known, seen & ~known
+    return PointStates(
+        np.where(corrected[..., None], mean, np.where(new[..., None], fresh.mean, states.mean)),
+        np.where(
+            corrected[..., None, None],
+            0.5 * (spread + np.swapaxes(spread, -1, -2)),
+            np.where(new[..., None, None], fresh.covariance, P),
+        ),
+    )
+
+
+def _measurement(covariance: Floats) -> Floats:
+    """Covariance with the floor added; points without one get the floor alone."""
+    known = np.asarray(np.isfinite(covariance).all((-1, -2)))[..., None, None]
+    return np.where(known, covariance, 0.0) + MIN_STD_M**2 * np.eye(3)

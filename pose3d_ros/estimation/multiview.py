@@ -1,0 +1,273 @@
+"""Images of calibrated cameras in, people in three dimensions out.
+
+The chain is detect -> remap to h36m_17 -> associate -> triangulate -> track -> smooth. NumPy, float64.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.estimation.smoothing import METHODS, Smoother
+from pose3d_ros.estimation.tracking import Observed3D, Tracker
+from pose3d_ros.geometry.association import associate
+from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.options import check, option
+from pose3d_ros.skeletons import H36M_17, remap
+from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Pose3D, Rig
+
+if TYPE_CHECKING:
+    from pose3d_ros.detection.detector import Detector
+
+
+@dataclass(frozen=True)
+class MultiViewOptions:
+    """How 2D people become 3D people."""
+
+    min_joint_score: float = option(0.1, "2D joints with a lower score are not used", low=0.0, high=1.0)
+    min_person_score: float = option(
+        0.2, "2D people whose joints have a lower mean score are not used", low=0.0, high=1.0
+    )
+    min_person_joints: int = option(5, "2D people with fewer usable joints are not used", low=1, high=17)
+    min_views: int = option(2, "cameras that must see a joint before it is placed", low=2, high=64)
+    association_limit_mrad: float = option(
+        25.0,
+        "mean angle by which two cameras' views of one person may miss each other; 1 mrad is 1 px at a focal "
+        "length of 1000 px; larger bears worse calibration, smaller tells apart people who stand closer",
+        unit="mrad",
+        low=1.0,
+        high=200.0,
+    )
+    huber_delta: float = option(
+        2.0, "residual, in standard deviations, beyond which a 2D joint counts as an outlier", low=0.5, high=100.0
+    )
+    max_std_m: float = option(
+        0.3, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
+    )
+    match_distance_m: float = option(
+        0.6, "mean joint distance within which a person is the one predicted", unit="m", low=0.05, high=5.0
+    )
+    duplicate_distance_m: float = option(
+        0.25, "people whose joints are nearer to each other on average are one person", unit="m", low=0.0, high=1.0
+    )
+    birth_sets: int = option(
+        2, "frame sets in which a person is seen before getting an id (3 cameras: one is enough)", low=1, high=100
+    )
+    birth_joints: int = option(8, "3D joints a new person must have", low=1, high=17)
+    birth_score: float = option(0.3, "mean 3D joint score a new person must have", low=0.0, high=1.0)
+    lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
+    gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
+    smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.gone_after_s < self.lost_after_s:
+            raise InputError(
+                f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What one frame set gave."""
+
+    pose: Pose3D
+    keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, every 2D person that the detector gave
+    ids: Mapping[str, tuple[str, ...]]  # by camera, the person id of each 2D person, "" if none
+    stage_ms: Mapping[str, float]  # detect, associate, triangulate
+    single_view: int  # people whom one camera only saw
+
+
+class MultiViewEstimator:
+    """People's poses from synchronised images of two cameras or more; remembers people between calls.
+
+    rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first
+    use). Poses are in rig.frame_id, m. Raises CalibrationError for a rig of fewer than two places.
+    """
+
+    def __init__(
+        self, rig: Rig, detector: Detector | None = None, options: MultiViewOptions = MultiViewOptions()
+    ) -> None:
+        self._options = options
+        self._detector = detector
+        self._tracker = Tracker(
+            H36M_17,
+            lost_after_s=options.lost_after_s,
+            gone_after_s=options.gone_after_s,
+            match_distance_m=options.match_distance_m,
+            duplicate_distance_m=options.duplicate_distance_m,
+            birth_sets=options.birth_sets,
+            birth_joints=options.birth_joints,
+            birth_score=options.birth_score,
+        )
+        self._smoother = Smoother(options.smoothing)
+        self.set_rig(rig)
+
+    @property
+    def rig(self) -> Rig:
+        """The cameras as they are placed now."""
+        return self._rig
+
+    def set_rig(self, rig: Rig) -> None:
+        """Use other cameras or a new calibration from now on; people keep their ids."""
+        centres = np.stack([camera.centre for camera in rig.cameras])
+        # A micrometre: no two lenses are that close, but a placement that was never set is.
+        if np.linalg.norm(centres - centres[0], axis=-1).max() < 1e-6:
+            raise CalibrationError(
+                f"cameras {', '.join(rig.names)} all stand at {np.round(centres[0], 3).tolist()} m (zero baseline): "
+                "depth needs two places at least; give each camera its transform"
+            )
+        self._rig = rig
+
+    def reset(self) -> None:
+        """Forget everybody; ids are not used again."""
+        self._tracker.reset()
+        self._smoother.reset()
+        if self._detector is not None:
+            self._detector.reset()
+
+    def __call__(self, frames: FrameSet) -> Pose3D:
+        """Everybody's pose at the frames' newest stamp."""
+        return self.estimate(frames).pose
+
+    def estimate(self, frames: FrameSet) -> Estimate:
+        """Everybody's pose, and how it came about. Raises InputError for a camera that the rig lacks."""
+        self._check_names(frames.images)
+        start = time.perf_counter()
+        if self._detector is None:
+            # Imported late: estimating from keypoints alone needs no torch.
+            from pose3d_ros.detection.top_down import TopDownDetector
+
+            self._detector = TopDownDetector()
+        keypoints = self._detector(frames)
+        detect_ms = (time.perf_counter() - start) * 1e3
+        estimate = self._estimate(keypoints, frames.stamp_ns)
+        return replace(estimate, stage_ms={**estimate.stage_ms, "detect": detect_ms})
+
+    def estimate_from_keypoints(self, keypoints: Mapping[str, Keypoints2D]) -> Estimate:
+        """The same from 2D people by camera, in any skeleton that h36m_17 can be derived from.
+
+        The pose's stamp is the newest of the keypoints'. Raises InputError for a camera that the rig lacks,
+        or when there is no camera at all.
+        """
+        self._check_names(keypoints)
+        if not keypoints:
+            raise InputError("estimating needs keypoints of at least one camera, got none")
+        return self._estimate(keypoints, max(k.stamp_ns for k in keypoints.values()))
+
+    def _check_names(self, given: Mapping[str, object]) -> None:
+        unknown = sorted(set(given) - set(self._rig.names))
+        if unknown:
+            raise InputError(f"the rig has no camera {', '.join(unknown)}: it has {', '.join(self._rig.names)}")
+
+    def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
+        start = time.perf_counter()
+        cameras = [camera for camera in self._rig.cameras if camera.name in detected]
+        whole = [remap(detected[camera.name], H36M_17) for camera in cameras]
+        usable = [_usable(one, self._options) for one in whole]  # indices of the 2D people to use
+        people = [_without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
+        groups = associate(
+            cameras, people, self._tracker.predicted(stamp_ns), limit_mrad=self._options.association_limit_mrad
+        )
+        shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
+        associated = time.perf_counter()
+        observed = observe(cameras, people, shared, self._options)
+        pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
+        pose = self._smoother(pose)
+        ids = {
+            camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
+            for view, (camera, k, u) in enumerate(zip(cameras, whole, usable, strict=True))
+        }
+        return Estimate(
+            pose=pose,
+            keypoints={camera.name: k for camera, k in zip(cameras, whole, strict=True)},
+            ids=ids,
+            # Tracking takes well under a millisecond; it is counted with triangulation.
+            stage_ms={
+                "detect": 0.0,
+                "associate": (associated - start) * 1e3,
+                "triangulate": (time.perf_counter() - associated) * 1e3,
+            },
+            single_view=int(((groups >= 0).sum(-1) == 1).sum()),
+        )
+
+
+def observe(
+    cameras: list[Camera], people: list[Keypoints2D], groups: NDArray[np.intp], options: MultiViewOptions
+) -> Observed3D:
+    """Triangulate all joints of all groups (G, V) in one call."""
+    gathered = [_gather(k, groups[:, view]) for view, k in enumerate(people)]
+    xy, score, covariance = (np.stack(part) for part in zip(*gathered, strict=True))  # (V, G, J, ...)
+    known_covariance = all(k.covariance is not None for k in people)
+    result = triangulate(
+        cameras,
+        xy,
+        score,
+        covariance if known_covariance else None,
+        delta=options.huber_delta,
+        max_std_m=options.max_std_m,
+    )
+    enough = np.isfinite(result.xyz).all(-1) & (result.n_views >= options.min_views)
+    return Observed3D(
+        xyz=np.where(enough[..., None], result.xyz, np.nan),
+        covariance=np.where(enough[..., None, None], result.covariance, np.nan),
+        score=np.where(enough, joint_score(score), 0.0),
+        n_views=np.where(enough, result.n_views, 0).astype(np.uint8),
+        reprojection_px=np.where(enough, result.reprojection_px, np.nan),
+    )
+
+
+def joint_score(score: Floats) -> Floats:
+    """Score of 3D joints from their 2D scores (V, ...), 0 where a view has none.
+
+    Two views give the mean m of their scores; each further view confirms it independently:
+    1 - (1 - m)^(n - 1). One view gives 0.
+    """
+    used = (score > 0).sum(0)
+    mean = score.sum(0) / np.maximum(used, 1)
+    return np.asarray(1.0 - (1.0 - mean) ** np.maximum(used - 1, 0))
+
+
+def _usable(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
+    """Indices of the 2D people with joints and score enough."""
+    good = keypoints.score >= max(options.min_joint_score, 1e-6)
+    count = good.sum(-1)
+    mean = np.where(good, keypoints.score, 0.0).sum(-1) / np.maximum(count, 1)
+    return np.flatnonzero((count >= options.min_person_joints) & (mean >= options.min_person_score))
+
+
+def _without_weak_joints(keypoints: Keypoints2D, options: MultiViewOptions) -> Keypoints2D:
+    weak = keypoints.score < options.min_joint_score
+    return replace(
+        keypoints, xy=np.where(weak[..., None], np.nan, keypoints.xy), score=np.where(weak, 0.0, keypoints.score)
+    )
+
+
+def _gather(keypoints: Keypoints2D, index: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+    """xy (G, J, 2), score (G, J), covariance (G, J, 2, 2) of the chosen people; -1 gives NaN and 0."""
+    absent = index < 0
+    joints = keypoints.skeleton.size
+    xy = np.full((len(index), joints, 2), np.nan)
+    score = np.zeros((len(index), joints))
+    covariance = np.full((len(index), joints, 2, 2), np.nan)
+    xy[~absent], score[~absent] = keypoints.xy[index[~absent]], keypoints.score[index[~absent]]
+    if keypoints.covariance is not None:
+        covariance[~absent] = keypoints.covariance[index[~absent]]
+    return xy, score, covariance
+
+
+def _ids_of_people(
+    count: int, usable: NDArray[np.intp], person_of_group: NDArray[np.intp], ids: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Ids (count) of all 2D people of one camera, from the groups that hold some of the usable ones."""
+    found = [""] * count
+    for person, name in zip(person_of_group, ids, strict=True):
+        if person >= 0:
+            found[int(usable[person])] = name
+    return tuple(found)

@@ -1,0 +1,96 @@
+"""Smoothing of joints over time, as a stage after the tracker.
+
+One-Euro: Casiez, Roussel, Vogel, "1 Euro filter: a simple speed-based low-pass filter for noisy input in
+interactive systems" (CHI 2012), Algorithm 1. Kalman: the constant-velocity filter of kalman.py.
+NumPy, float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pose3d_ros.estimation import kalman
+from pose3d_ros.structures import Floats, JointSource, Pose3D
+
+METHODS = ("none", "one_euro", "kalman")
+
+# Casiez 2012: derivative cutoff 1 Hz and minimum cutoff 1 Hz are the paper's starting values; beta is tuned
+# as its section "Tuning the filter" says (raised until fast motion stops lagging), for speeds in m/s:
+# at 2 m/s the cutoff is 1 + 4 * 2 = 9 Hz.
+MIN_CUTOFF_HZ = 1.0
+BETA_PER_M = 4.0
+DERIVATIVE_CUTOFF_HZ = 1.0
+# After a gap of this length, or time running backwards, a filter starts afresh.
+MEMORY_S = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class _OneEuroState:
+    xyz: Floats  # (J, 3) m, filtered
+    speed: Floats  # (J, 3) m/s, filtered derivative
+    stamp_ns: int
+
+
+class Smoother:
+    """Smooths each person's joints by method "none", "one_euro" or "kalman"; remembers them by id.
+
+    Only xyz changes. Predicted joints are smooth already: they pass unchanged and the filter starts afresh
+    after them.
+    """
+
+    def __init__(self, method: str = "none") -> None:
+        self._method = method
+        self._one_euro: dict[str, _OneEuroState] = {}
+        self._kalman: dict[str, tuple[kalman.PointStates, int]] = {}
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._one_euro, self._kalman = {}, {}
+
+    def __call__(self, pose: Pose3D) -> Pose3D:
+        """The pose with smoothed xyz (P, J, 3) m."""
+        if self._method == "none" or len(pose) == 0:
+            return pose
+        smooth = self._smooth_one_euro if self._method == "one_euro" else self._smooth_kalman
+        triangulated = pose.source == JointSource.TRIANGULATED
+        xyz = np.stack(
+            [
+                smooth(person, np.where(seen[:, None], xyz, np.nan), covariance, pose.stamp_ns)
+                for person, seen, xyz, covariance in zip(pose.ids, triangulated, pose.xyz, pose.covariance, strict=True)
+            ]
+        )
+        self._one_euro = {person: self._one_euro[person] for person in pose.ids if person in self._one_euro}
+        self._kalman = {person: self._kalman[person] for person in pose.ids if person in self._kalman}
+        return replace(pose, xyz=np.where(triangulated[..., None], xyz, pose.xyz))
+
+    def _smooth_one_euro(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
+        before = self._one_euro.get(person)
+        dt_s = 0.0 if before is None else (stamp_ns - before.stamp_ns) * 1e-9
+        if before is None or not 0 < dt_s <= MEMORY_S:
+            self._one_euro[person] = _OneEuroState(xyz, np.zeros_like(xyz), stamp_ns)
+            return xyz
+        raw_speed = np.nan_to_num((xyz - before.xyz) / dt_s)
+        speed = before.speed + _alpha(np.array(DERIVATIVE_CUTOFF_HZ), dt_s) * (raw_speed - before.speed)
+        # One cutoff a joint, from its speed in space: the axes of the world have no meaning for a body.
+        cutoff = MIN_CUTOFF_HZ + BETA_PER_M * np.linalg.norm(speed, axis=-1, keepdims=True)
+        known = np.isfinite(before.xyz)
+        filtered = np.where(known, before.xyz + _alpha(cutoff, dt_s) * (xyz - before.xyz), xyz)
+        self._one_euro[person] = _OneEuroState(filtered, np.where(np.isfinite(filtered), speed, 0.0), stamp_ns)
+        return filtered
+
+    def _smooth_kalman(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
+        before, before_ns = self._kalman.get(person, (None, 0))
+        dt_s = (stamp_ns - before_ns) * 1e-9
+        if before is None or not 0 < dt_s <= MEMORY_S:
+            states = kalman.start(xyz, covariance)
+        else:
+            states = kalman.update(kalman.predict(before, dt_s), xyz, covariance)
+        self._kalman[person] = (states, stamp_ns)
+        return states.position
+
+
+def _alpha(cutoff_hz: Floats, dt_s: float) -> Floats:
+    """Smoothing factor of a first-order low-pass (Casiez 2012, Eq. 5-6)."""
+    return 1.0 / (1.0 + 1.0 / (2 * np.pi * cutoff_hz * dt_s))

@@ -1,0 +1,300 @@
+"""People through time: who is who, who is hidden, who is gone.
+
+The tracker knows no clock but the stamps it is given. NumPy, float64.
+Axes: G people observed now, T tracks, J joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from pose3d_ros.estimation import kalman
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton
+
+# A predicted joint's score halves in this time.
+SCORE_HALF_LIFE_S = 0.25
+# While unseen, a person may have walked off in any direction: fast walking, m/s.
+SEARCH_SPEED = 1.5
+# Half of a body moving further than this between two sets, beyond running, is a jump, m.
+JUMP_M = 0.15
+# Two people are compared over at least this many joints.
+MIN_SHARED_JOINTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Observed3D:
+    """The people triangulated at one time; NaN joints have score 0."""
+
+    xyz: Floats  # (G, J, 3) m, world
+    covariance: Floats  # (G, J, 3, 3) m^2
+    score: Floats  # (G, J) in [0, 1]
+    n_views: NDArray[np.uint8]  # (G, J)
+    reprojection_px: Floats  # (G, J)
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    @property
+    def joints(self) -> NDArray[np.intp]:
+        """Number of joints placed in 3D, (G,)."""
+        return np.asarray(np.isfinite(self.xyz).all(-1).sum(-1))
+
+    @property
+    def mean_score(self) -> Floats:
+        """Mean score of the joints placed in 3D, (G,)."""
+        return np.asarray(self.score.sum(-1) / np.maximum(self.joints, 1))
+
+
+@dataclass(eq=False)
+class _Track:
+    """One person's memory; `number` is 0 until there is evidence enough for an id."""
+
+    states: kalman.PointStates  # (J,) at the last stamp
+    joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last triangulated
+    joint_score: Floats  # (J,) its score then
+    seen_ns: int
+    number: int = 0
+    hits: int = 1
+    misses: int = 0
+    observed: int = -1  # row of the current observation, or -1
+
+
+class Tracker:
+    """Gives people ids that last, and carries them over short gaps.
+
+    A person who is missed is OCCLUDED at once, LOST after lost_after_s, forgotten after gone_after_s since
+    last seen. An id is given after birth_sets observations (at once where a joint is seen by three cameras
+    or more) of at least birth_joints joints with mean score birth_score; ids are "1", "2", ... and never
+    come again. Observations are matched to predictions within match_distance_m (mean joint distance,
+    widened while unseen); people nearer to each other than duplicate_distance_m are one.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        lost_after_s: float = 0.5,
+        gone_after_s: float = 1.0,
+        match_distance_m: float = 0.6,
+        duplicate_distance_m: float = 0.25,
+        birth_sets: int = 2,
+        birth_joints: int = 8,
+        birth_score: float = 0.3,
+    ) -> None:
+        self._skeleton = skeleton
+        self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(gone_after_s * 1e9)
+        self._match_m, self._duplicate_m = match_distance_m, duplicate_distance_m
+        self._birth_sets, self._birth_joints, self._birth_score = birth_sets, birth_joints, birth_score
+        self._tracks: list[_Track] = []
+        self._last_number = 0
+        self._stamp_ns: int | None = None
+
+    def reset(self) -> None:
+        """Forget everybody; ids go on from where they were."""
+        self._tracks, self._stamp_ns = [], None
+
+    def predicted(self, stamp_ns: int) -> Floats:
+        """Joints (T, J, 3) m expected at a stamp of all people seen within lost_after_s; unknown ones are NaN."""
+        dt_s = self._elapsed_s(stamp_ns)
+        recent = [t for t in self._tracks if self._stamp_ns is not None and self._stamp_ns - t.seen_ns <= self._lost_ns]
+        places = [kalman.predict(track.states, dt_s).position for track in recent]
+        return np.stack(places) if places else np.zeros((0, self._skeleton.size, 3))
+
+    def update(self, observed: Observed3D, stamp_ns: int, frame_id: str = "world") -> tuple[Pose3D, tuple[str, ...]]:
+        """Take in the people observed at a stamp; returns everybody known and the id of each observed one.
+
+        An observed person's id is "" while there is too little evidence. A stamp before the last one (a clock
+        set back, a loop) forgets velocities and keeps people where they are.
+        """
+        self._move_to(stamp_ns)
+        kept = np.flatnonzero(~self._duplicates(observed))
+        for track in self._tracks:
+            track.observed = -1
+        unmatched = set(kept.tolist())
+        for track, row in self._match(observed, kept):
+            self._observe(track, observed, row, stamp_ns)
+            unmatched.discard(row)
+        self._tracks += [self._begin(observed, row, stamp_ns) for row in sorted(unmatched)]
+        self._bury(stamp_ns)
+        self._give_ids(observed)
+        ids = [""] * len(observed)
+        for track in self._tracks:
+            if track.observed >= 0 and track.number:
+                ids[track.observed] = str(track.number)
+        return self._pose(observed, stamp_ns, frame_id), tuple(ids)
+
+    def _elapsed_s(self, stamp_ns: int) -> float:
+        return 0.0 if self._stamp_ns is None else max(stamp_ns - self._stamp_ns, 0) * 1e-9
+
+    def _move_to(self, stamp_ns: int) -> None:
+        """Predict every track to a stamp; when time runs backwards, keep places and ages only."""
+        if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
+            back = self._stamp_ns - stamp_ns
+            for track in self._tracks:
+                track.states = kalman.at_rest(track.states)
+                track.seen_ns -= back
+                track.joint_seen_ns = track.joint_seen_ns - back
+        dt_s = self._elapsed_s(stamp_ns)
+        for track in self._tracks:
+            track.states = kalman.predict(track.states, dt_s)
+        self._stamp_ns = stamp_ns
+
+    def _duplicates(self, observed: Observed3D) -> NDArray[np.bool_]:
+        """Observed people (G,) who are a weaker copy of another one."""
+        strength = observed.score.sum(-1) * observed.n_views.max(-1, initial=0)
+        order = np.argsort(-strength, kind="stable")
+        distance = _distances(observed.xyz, observed.xyz)
+        copy = np.zeros(len(observed), dtype=bool)
+        for place, row in enumerate(order):
+            stronger = [other for other in order[:place] if not copy[other]]
+            copy[row] = bool((distance[row, stronger] < self._duplicate_m).any())
+        return copy
+
+    def _match(self, observed: Observed3D, rows: NDArray[np.intp]) -> list[tuple[_Track, int]]:
+        """Pairs of track and observation by the Hungarian method; people with an id choose first."""
+        pairs: list[tuple[_Track, int]] = []
+        free = rows
+        for tracks in ([t for t in self._tracks if t.number], [t for t in self._tracks if not t.number]):
+            if not tracks or not len(free):
+                continue
+            distance = _distances(np.stack([t.states.position for t in tracks]), observed.xyz[free])
+            unseen_s = np.array([(self._stamp_ns or 0) - t.seen_ns for t in tracks]) * 1e-9
+            gate = self._match_m + SEARCH_SPEED * unseen_s[:, None]
+            # Costs are relative to the gate: whoever lies outside costs more than any set of inside ones.
+            cost = np.where(distance < gate, distance / gate, 1e3)
+            chosen = [(a, b) for a, b in zip(*linear_sum_assignment(cost), strict=True) if cost[a, b] < 1e3]
+            pairs += [(tracks[a], int(free[b])) for a, b in chosen]
+            free = np.delete(free, [b for _, b in chosen])
+        return pairs
+
+    def _observe(self, track: _Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
+        xyz, covariance = observed.xyz[row], observed.covariance[row]
+        seen = np.isfinite(xyz).all(-1)
+        jump = np.linalg.norm(xyz - track.states.position, axis=-1)  # (J,)
+        jump = jump[np.isfinite(jump)]
+        # What no body does within one set is a cut in the footage or a clock that jumped: start afresh
+        # there instead of making a velocity of it.
+        dt_s = max(stamp_ns - track.seen_ns, 0) * 1e-9
+        if jump.size and np.median(jump) > JUMP_M + 2 * SEARCH_SPEED * dt_s:
+            track.states = kalman.start(xyz, covariance)
+        else:
+            track.states = kalman.update(track.states, xyz, covariance)
+        track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
+        track.joint_score = np.where(seen, observed.score[row], track.joint_score)
+        track.seen_ns, track.observed = stamp_ns, row
+        track.hits += 1
+
+    def _begin(self, observed: Observed3D, row: int, stamp_ns: int) -> _Track:
+        seen = np.isfinite(observed.xyz[row]).all(-1)
+        return _Track(
+            states=kalman.start(observed.xyz[row], observed.covariance[row]),
+            joint_seen_ns=np.where(seen, stamp_ns, np.iinfo(np.int64).min // 2),
+            joint_score=observed.score[row].copy(),
+            seen_ns=stamp_ns,
+            observed=row,
+        )
+
+    def _bury(self, stamp_ns: int) -> None:
+        """Forget who is gone, who was never sure, and who turned out to be somebody else's copy."""
+        alive: list[_Track] = []
+        for track in sorted(self._tracks, key=lambda t: t.number or np.inf):
+            if track.observed < 0:
+                track.misses += 1
+            too_long = stamp_ns - track.seen_ns >= self._gone_ns
+            # A candidate lives while it is seen more often than missed.
+            unsure = not track.number and track.misses >= track.hits
+            places = [other.states.position for other in alive]
+            near = places and _distances(track.states.position[None], np.stack(places)).min() < self._duplicate_m
+            # A hidden person may be passed by; only a newcomer is ever a copy.
+            copied = near and not track.number
+            if not (too_long or unsure or copied):
+                alive.append(track)
+        self._tracks = alive
+
+    def _give_ids(self, observed: Observed3D) -> None:
+        for track in self._tracks:
+            row = track.observed
+            if track.number or row < 0:
+                continue
+            strong = observed.joints[row] >= self._birth_joints and observed.mean_score[row] >= self._birth_score
+            needed = 1 if observed.n_views[row].max(initial=0) >= 3 else self._birth_sets
+            if strong and track.hits >= needed:
+                self._last_number += 1
+                track.number = self._last_number
+
+    def _pose(self, observed: Observed3D, stamp_ns: int, frame_id: str) -> Pose3D:
+        people = [self._person(track, observed, stamp_ns) for track in self._tracks if track.number]
+        empty = no_pose(self._skeleton, stamp_ns, frame_id)
+        if not people:
+            return empty
+        fields: dict[str, Any] = {name: np.stack([person[name] for person in people]) for name in people[0]}
+        return replace(empty, ids=tuple(str(t.number) for t in self._tracks if t.number), **fields)
+
+    def _person(self, track: _Track, observed: Observed3D, stamp_ns: int) -> dict[str, Any]:
+        """A person's rows of Pose3D: what was observed as it was, the rest as predicted."""
+        unseen_ns = stamp_ns - track.joint_seen_ns
+        known = np.asarray(np.isfinite(track.states.position).all(-1))
+        predicted = known & (unseen_ns > 0) & (unseen_ns < self._gone_ns)
+        xyz = np.where(predicted[:, None], track.states.position, np.nan)
+        covariance = np.where(predicted[:, None, None], track.states.position_covariance, np.nan)
+        fade = 0.5 ** (np.minimum(unseen_ns, self._gone_ns) * 1e-9 / SCORE_HALF_LIFE_S)
+        score = np.where(predicted, track.joint_score * fade, 0.0)
+        source = np.where(predicted, JointSource.PREDICTED, JointSource.ABSENT)
+        n_views, reprojection = np.zeros(len(known)), np.full(len(known), np.nan)
+        if track.observed >= 0:
+            row = track.observed
+            seen = np.isfinite(observed.xyz[row]).all(-1)
+            xyz = np.where(seen[:, None], observed.xyz[row], xyz)
+            covariance = np.where(seen[:, None, None], observed.covariance[row], covariance)
+            score = np.where(seen, observed.score[row], score)
+            source = np.where(seen, JointSource.TRIANGULATED, source)
+            n_views = np.where(seen, observed.n_views[row], 0)
+            reprojection = np.where(seen, observed.reprojection_px[row], np.nan)
+        placed = np.isfinite(xyz).all(-1)
+        age_ns = stamp_ns - track.seen_ns
+        hidden = PersonState.LOST if age_ns >= self._lost_ns else PersonState.OCCLUDED
+        return {
+            "xyz": xyz,
+            "velocity": np.where(placed[:, None], track.states.velocity, np.nan),
+            "covariance": covariance,
+            "score": score,
+            "n_views": n_views.astype(np.uint8),
+            "reprojection_px": reprojection,
+            "source": source.astype(np.uint8),
+            "state": np.uint8(PersonState.VISIBLE if track.observed >= 0 else hidden),
+            "age_s": np.float64(age_ns * 1e-9),
+        }
+
+
+def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:
+    """A pose of nobody."""
+    joints = skeleton.size
+    return Pose3D(
+        xyz=np.zeros((0, joints, 3)),
+        velocity=np.zeros((0, joints, 3)),
+        covariance=np.zeros((0, joints, 3, 3)),
+        score=np.zeros((0, joints)),
+        n_views=np.zeros((0, joints), dtype=np.uint8),
+        reprojection_px=np.zeros((0, joints)),
+        source=np.zeros((0, joints), dtype=np.uint8),
+        ids=(),
+        state=np.zeros(0, dtype=np.uint8),
+        age_s=np.zeros(0),
+        skeleton=skeleton,
+        frame_id=frame_id,
+        stamp_ns=stamp_ns,
+    )
+
+
+def _distances(a: Floats, b: Floats) -> Floats:
+    """Mean joint distance (A, B) m over the joints that both have; inf where they share too few."""
+    apart = np.linalg.norm(a[:, None] - b[None], axis=-1)  # (A, B, J)
+    shared = np.isfinite(apart)
+    count = shared.sum(-1)
+    mean = np.where(shared, apart, 0.0).sum(-1) / np.maximum(count, 1)
+    return np.asarray(np.where(count >= MIN_SHARED_JOINTS, mean, np.inf))
