@@ -1,0 +1,86 @@
+"""MoveNet Thunder: the keypoints of the person nearest to the centre of a square crop, many crops at once.
+
+Source: Google, "MoveNet.SinglePose" model card, graph model version 4 (Apache-2.0). The network is the original
+graph up to its four heads; the decoder repeats the graph's own nodes, batched over crops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pose3d_ros.detection.graph import GraphNetwork, read_graph
+
+SIZE = 256  # px, side of a crop
+CELL = 4  # px of the crop in one cell of the heads
+JOINTS = 17
+SCALE = 0.00784302  # the graph's own constant: 2 / 255 in fp16
+DISTANCE_BIAS = 1.8  # cells; StatefulPartitionedCall/add_5/y
+NORMALISED = "StatefulPartitionedCall/sub_1"
+HEADS = (
+    "StatefulPartitionedCall/center_0/conv2d_4/BiasAdd",
+    "StatefulPartitionedCall/kpt_heatmap_0/conv2d_5/BiasAdd",
+    "StatefulPartitionedCall/kpt_regress_0/conv2d_6/BiasAdd",
+    "StatefulPartitionedCall/kpt_offset_0/conv2d_7/BiasAdd",
+)
+CENTRE_WEIGHT = "ConstantFolding/StatefulPartitionedCall/truediv_2_recip"
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The network's raw outputs, float32, on the grid of 64 x 64 cells of an upright crop."""
+
+    centre: Tensor  # (B, 1, 64, 64) logits
+    heatmap: Tensor  # (B, 17, 64, 64) logits
+    regression: Tensor  # (B, 34, 64, 64) cells, y and x of each joint from the cell
+    offset: Tensor  # (B, 34, 64, 64) cells, y and x within the cell
+
+
+class MoveNet(nn.Module):
+    """Crops to keypoints; move it to a device and dtype as any module."""
+
+    centre_weight: Tensor  # (64, 64), highest in the middle
+
+    def __init__(self, topology: Path) -> None:
+        """topology is the graph's json file, with its weights beside it."""
+        super().__init__()
+        file = read_graph(topology)
+        self.network = GraphNetwork(file, NORMALISED, HEADS, SIZE, half_turn=True)
+        weight = torch.from_numpy(file.constants[CENTRE_WEIGHT].copy())[..., 0]
+        self.register_buffer("centre_weight", weight, persistent=False)
+
+    def heads(self, crops: Tensor) -> Heads:
+        """Raw outputs of crops (B, 256, 256, 3), RGB, 0 to 255."""
+        dtype = next(self.network.parameters()).dtype
+        turned = crops.flip(1, 2).permute(0, 3, 1, 2)  # (B, 3, 256, 256) in channels_last memory
+        outputs = self.network((turned.float() * SCALE - 1.0).to(dtype))
+        return Heads(*(output.float().flip(2, 3) for output in outputs))
+
+    def decode(self, heads: Heads) -> Tensor:
+        """Keypoints (B, 17, 3): x, y in px of the crop (0 is its left or upper edge), score."""
+        batch, cells = len(heads.centre), heads.centre.shape[-1]
+        device = heads.centre.device
+        every, joints = torch.arange(batch, device=device), torch.arange(JOINTS, device=device)
+        weighted = heads.centre[:, 0].sigmoid() * self.centre_weight.float()
+        best = weighted.flatten(1).argmax(1)  # (B,)
+        row, column = best // cells, best % cells
+        guess = heads.regression[every, :, row, column].reshape(batch, JOINTS, 2)  # y, x
+        guess_y, guess_x = guess[..., 0] + row[:, None], guess[..., 1] + column[:, None]
+        grid = torch.arange(cells, device=device, dtype=torch.float32)
+        distance = torch.sqrt(
+            (grid[:, None] - guess_y[..., None, None]) ** 2 + (grid[None, :] - guess_x[..., None, None]) ** 2
+        )
+        score = heads.heatmap.sigmoid()
+        peak = (score / (distance + DISTANCE_BIAS)).flatten(2).argmax(2)  # (B, 17)
+        row, column = peak // cells, peak % cells
+        one, joint = every[:, None], joints[None, :]
+        offset = heads.offset.reshape(batch, JOINTS, 2, cells, cells)[one, joint, :, row, column]  # (B, 17, 2) y, x
+        y, x = (row + offset[..., 0]) * CELL, (column + offset[..., 1]) * CELL
+        return torch.stack((x, y, score[one, joint, row, column]), dim=-1)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Keypoints (B, 17, 3) of crops (B, 256, 256, 3), RGB, 0 to 255: see decode."""
+        return self.decode(self.heads(crops))

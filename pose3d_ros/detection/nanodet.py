@@ -1,0 +1,59 @@
+"""NanoDet: boxes of people in images.
+
+Source: RangiLyu, NanoDet 416 (Apache-2.0); boxes as distributions over distances after Li et al., "Generalized
+Focal Loss", NeurIPS 2020. The network is the original graph up to its heads, the decoder is batched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pose3d_ros.detection.graph import GraphNetwork, read_graph
+
+SIZE = 416  # px, the longer side that the network was trained at
+MULTIPLE = 32  # px, coarsest stride: sides of the input are multiples of it
+STRIDES = (8, 16, 32)  # px
+CLASSES = 80  # COCO's; the first is the person
+BINS = 11  # distances of 0 to 10 strides
+MEAN = (103.53, 116.28, 123.675)  # of BGR, 0 to 255
+DEVIATION = (57.375, 57.12, 58.395)
+HEADS = ("PartitionedCall/transpose_99", "PartitionedCall/transpose_105", "PartitionedCall/transpose_111")
+
+
+class NanoDet(nn.Module):
+    """Images to people's boxes and scores; move it to a device and dtype as any module."""
+
+    mean: Tensor  # (3,) of BGR
+    deviation: Tensor  # (3,)
+
+    def __init__(self, topology: Path) -> None:
+        """topology is the graph's json file, with its weights beside it."""
+        super().__init__()
+        self.network = GraphNetwork(read_graph(topology), "input_1", HEADS, SIZE)
+        self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION), persistent=False)
+
+    def heads(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Raw outputs (B, 124, H / stride, W / stride), float32, of images (B, H, W, 3), BGR, 0 to 255."""
+        dtype = next(self.network.parameters()).dtype
+        normalised = (images.float() - self.mean.float()) / self.deviation.float()
+        return tuple(head.float() for head in self.network(normalised.permute(0, 3, 1, 2).to(dtype)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Every cell's box (B, N, 5): left, top, right, bottom in px of the image's edges, person score."""
+        return torch.cat([decode(head, stride) for head, stride in zip(self.heads(images), STRIDES, strict=True)], 1)
+
+
+def decode(head: Tensor, stride: int) -> Tensor:
+    """Boxes (B, H * W, 5) of one head (B, 124, H, W): expected distances from each cell's centre."""
+    height, width = head.shape[-2:]
+    score = head[:, 0].sigmoid().flatten(1)  # (B, N)
+    bins = head[:, CLASSES:].reshape(-1, 4, BINS, height, width).softmax(2)  # (B, 4, 11, H, W)
+    steps = torch.arange(BINS, device=head.device, dtype=head.dtype)[:, None, None]
+    left, top, right, bottom = ((bins * steps).sum(2) * stride).flatten(2).unbind(1)  # (B, N) px each
+    y = ((torch.arange(height, device=head.device) + 0.5) * stride)[:, None].expand(height, width).flatten()
+    x = ((torch.arange(width, device=head.device) + 0.5) * stride)[None, :].expand(height, width).flatten()
+    return torch.stack((x - left, y - top, x + right, y + bottom, score), dim=-1)
