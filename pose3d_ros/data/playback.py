@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,7 +85,9 @@ def play(footage: Sample, frames: int = 0, loops: int = 1, t0_ns: int = T0_NS) -
             )
 
 
-def run_ahead(items: Iterator[Item], prepare: Callable[[Item], Prepared], depth: int = 2) -> Iterator[Prepared]:
+def run_ahead(
+    items: Iterator[Item], prepare: Callable[[Item], Prepared], depth: int = 2
+) -> Generator[Prepared, None, None]:
     """prepare(item) of every item, done by a thread that is at most `depth` items ahead of the caller.
 
     An error in the thread is raised in the caller, in order. Close the iterator to stop the thread early.

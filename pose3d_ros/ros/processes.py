@@ -1,0 +1,146 @@
+"""A ROS graph of child processes that ends with its parent, cut off from other graphs; imports nothing of ROS."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pose3d_ros.ros.environment import node_command, prepare
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# Longer than the recorder takes to settle and to write a long recording.
+STOP_S = 20.0
+
+
+# Domains above have ports that Linux hands out to anybody (docs.ros.org, "The ROS_DOMAIN_ID").
+DOMAINS = range(1, 102)
+
+
+def isolated_environment(log_folder: Path) -> dict[str, str]:
+    """This process's environment, made ready for ROS nodes on a domain of their own that stays on this machine."""
+    environment = dict(os.environ)
+    prepare(environment)
+    return environment | {
+        "ROS_DOMAIN_ID": str(free_domain()),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_LOG_DIR": str(log_folder),
+        "RCUTILS_COLORIZED_OUTPUT": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def free_domain() -> int:
+    """A ROS domain that nobody on this machine is on: the port of its first participant is free."""
+    for domain in random.sample(DOMAINS, len(DOMAINS)):
+        # DDSI-RTPS 9.6.1.1: port base 7400, gain of domains 250, offset of the first participant's discovery 10.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("", 7400 + 250 * domain + 10))
+            return domain
+    return random.choice(DOMAINS)
+
+
+@dataclass(frozen=True)
+class Child:
+    """One running module."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_lines(self, count: int = 8) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-count:])
+
+
+class ChildProcesses:
+    """A context manager: whatever was started in it is stopped at its end, however that comes."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._children: list[Child] = []
+
+    def __enter__(self) -> ChildProcesses:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop(self._children, patience_s=5.0)
+
+    def start(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        piped: bool = False,
+    ) -> Child:
+        """Run a module; piped gives a non-blocking process.stdout instead of logging it."""
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [*node_command(module), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else file,
+                stderr=file,
+                env={**self._environment, **(environment or {})},
+                start_new_session=True,
+                preexec_fn=_death_wish(),
+            )
+        if process.stdout is not None:
+            os.set_blocking(process.stdout.fileno(), False)
+        child = Child(module.rsplit(".", 1)[-1], process, log)
+        self._children.append(child)
+        return child
+
+    def running(self) -> list[Child]:
+        """Children that are."""
+        return [child for child in self._children if child.process.poll() is None]
+
+    def ended(self) -> list[Child]:
+        """Children that are no longer running."""
+        return [child for child in self._children if child.process.poll() is not None]
+
+    def stop(self, children: Sequence[Child], patience_s: float = STOP_S) -> None:
+        """SIGINT to each group, SIGKILL to what is left of it after patience_s."""
+        for child in children:
+            if child.process.poll() is None:
+                _signal(child, signal.SIGINT)
+        until = time.monotonic() + patience_s
+        for child in children:
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(timeout=max(0.1, until - time.monotonic()))
+            # The group may outlive its leader.
+            _signal(child, signal.SIGKILL)
+            child.process.wait()
+            if child.process.stdout is not None:
+                child.process.stdout.close()
+
+
+def _signal(child: Child, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, number)
+
+
+def _death_wish() -> Callable[[], None] | None:
+    """What a child does before it becomes itself: on Linux, ask to be killed when its parent dies, however it dies."""
+    if sys.platform != "linux":
+        return None
+    # Looked up now: between fork and exec nothing may be loaded.
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    return ask

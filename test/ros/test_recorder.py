@@ -1,0 +1,75 @@
+"""The recorder over real DDS: everything that was published is in the recording, once."""
+
+import threading
+
+import numpy as np
+import pytest
+from graph_for_tests import CAMERAS, FRAMES, FakeMultiview, grey_of, own_context, spinning, write_footage
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from pose3d_ros.data.playback import Playback
+from pose3d_ros.data.recording import Recording
+from pose3d_ros.errors import InputError
+from pose3d_ros.ros.player import Player
+from pose3d_ros.ros.recorder import Recorder, record
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_footage(tmp_path)
+    return tmp_path
+
+
+def recorder_of(context, folder, **parameters):
+    values = {"footage": str(folder), "output": str(folder / "recording.npz"), **parameters}
+    return Recorder(context=context, parameter_overrides=[Parameter(name, value=v) for name, v in values.items()])
+
+
+def test_a_played_loop_is_recorded_whole(folder):
+    with own_context() as context:
+        recorder = recorder_of(context, folder)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(recorder)
+        stop = threading.Event()
+        thread = threading.Thread(target=record, args=(recorder, executor, stop))
+        thread.start()
+        with spinning(context, FakeMultiview(context)):
+            parameters = {"footage": str(folder), "loop": 2, "pose_subscribers": 2}
+            player = Player(context=context, parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()])
+            playback = player.play()
+            player.destroy_node()
+            stop.set()
+            thread.join()
+        recorder.recording(playback).save(recorder.output)
+        recorder.destroy_node()
+    recording = Recording.load(folder / "recording.npz")
+    stamps = list(playback.published_ns)
+    assert [pose.stamp_ns for pose in recording.poses] == stamps
+    for k, pose in enumerate(recording.poses):
+        assert recording.footage_frame(pose.stamp_ns) == k % FRAMES
+        assert pose.ids == ("7",)
+        assert pose.xyz[0, :, 0] == pytest.approx(grey_of(k % FRAMES), abs=4)
+    latency_ns = recording.received_ns - np.array([playback.published_ns[stamp] for stamp in stamps])
+    assert (latency_ns > 0).all()
+    assert (latency_ns < 5e9).all()
+    assert recording.rig.names == CAMERAS
+    for name in CAMERAS:
+        assert sorted(recording.keypoints[name]) == stamps
+        assert {ids for _, ids in recording.keypoints[name].values()} == {("7",)}
+    assert recording.stage_ms == {"detect": 12.5}
+    assert recording.markers_received == recording.tf_received == 2 * FRAMES
+    assert (recording.frames_per_loop, recording.frame_sets_sent) == (FRAMES, 2 * FRAMES)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(folder):
+    with own_context() as context, pytest.raises(InputError, match="missing is not a folder that can be written"):
+        recorder_of(context, folder, output=str(folder / "missing" / "recording.npz"))
+
+
+def test_poses_that_never_came_are_told(folder, capfd):
+    with own_context() as context:
+        recorder = recorder_of(context, folder)
+        recorder.recording(Playback(1, 60.0, 2, 2, {1: 5, 2: 6}, unanswered_ns=(2,)))
+        recorder.destroy_node()
+    assert "1 poses reached the player but not this recorder" in capfd.readouterr().err
