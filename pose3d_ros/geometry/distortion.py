@@ -65,7 +65,7 @@ def undistort_views(cameras: Sequence[Camera], xy: Floats) -> tuple[Floats, Floa
     NaN stays NaN; a point that does not come back to within RESIDUAL_LIMIT_PX, or only on the far side of the
     fold, is NaN.
     """
-    out = xy.copy()
+    out = np.where(np.isfinite(xy).all(axis=-1, keepdims=True), xy, np.nan)
     jacobian = np.broadcast_to(np.eye(2), (*xy.shape, 2)).copy()
     for kind, index in _by_kind(cameras):
         chosen = [cameras[i] for i in index]
