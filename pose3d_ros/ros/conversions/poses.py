@@ -100,7 +100,7 @@ def _person(pose: Pose3D, p: int) -> HumanPose3D:
         for (x, y, z), (u, v, w), covariance, score, n_views, reprojection, source in zip(
             pose.xyz[p].tolist(),
             pose.velocity[p].tolist(),
-            pose.covariance[p].reshape(-1, 9),
+            pose.covariance[p].reshape(-1, 9).copy(),
             pose.score[p].tolist(),
             pose.n_views[p].tolist(),
             pose.reprojection_px[p].tolist(),

@@ -13,6 +13,7 @@ from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from pytransform3d.rotations import quaternion_slerp
 from pytransform3d.transformations import concat, invert_transform, pq_from_transform, transform_from_pq
+from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
 from rclpy.time import Time
@@ -91,6 +92,10 @@ class Buffer:
         self._cache_ns = round(CACHE_S * 1e9) if cache_time is None else int(cache_time.nanoseconds)
         self._frames: dict[str, _Frame] = {}
         self._lock = threading.Lock()
+        if node is not None:
+            # What a bag's or a simulation's second run says must not be older than what is kept.
+            back = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True)
+            self._jump = node.get_clock().create_jump_callback(back, post_callback=lambda _: self.clear())
 
     def clear(self) -> None:
         """Forget everything."""
