@@ -16,8 +16,9 @@ from pose3d_ros.structures import Floats
 # Spectral density of joint acceleration, m^2/s^3: second differences of 59k frames of CMU motion capture
 # at 12 fps give 0.4 (trunk) to 3.7 (ankles, wrists), mean 1.6, as var / (2/3 dt^3).
 ACCELERATION_DENSITY = 2.0
-# Unseen velocity dies away with this time constant: people rarely go on straight for much longer.
-VELOCITY_TIME_CONSTANT_S = 0.5
+# Unseen velocity dies away with this time constant: the trunk's velocity in the same data is correlated with
+# itself 0.17-0.5 s later as exp(-t / 0.8 s); limbs forget faster (0.3 s).
+VELOCITY_TIME_CONSTANT_S = 0.8
 # Speed of a joint that was just found, m/s: between the median (0.4) and p95 (1.9) of the same data.
 INITIAL_SPEED = 1.0
 # Triangulated covariance knows image noise only; calibration and joint definition add about 1 cm.

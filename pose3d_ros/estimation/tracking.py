@@ -120,7 +120,7 @@ class Tracker:
             self._observe(track, observed, row, stamp_ns)
             unmatched.discard(row)
         self._tracks += [self._begin(observed, row, stamp_ns) for row in sorted(unmatched)]
-        self._bury(stamp_ns)
+        self._forget_doubtful()
         self._give_ids(observed)
         ids = [""] * len(observed)
         for track in self._tracks:
@@ -143,6 +143,8 @@ class Tracker:
         for track in self._tracks:
             track.states = kalman.predict(track.states, dt_s)
         self._stamp_ns = stamp_ns
+        # Before matching: nobody takes up the id of one who is gone.
+        self._tracks = [track for track in self._tracks if stamp_ns - track.seen_ns < self._gone_ns]
 
     def _duplicates(self, observed: Observed3D) -> NDArray[np.bool_]:
         """Observed people (G,) who are a weaker copy of another one."""
@@ -199,20 +201,19 @@ class Tracker:
             observed=row,
         )
 
-    def _bury(self, stamp_ns: int) -> None:
-        """Forget who is gone, who was never sure, and who turned out to be somebody else's copy."""
+    def _forget_doubtful(self) -> None:
+        """Forget candidates who were never sure, or turned out to be somebody else's copy."""
         alive: list[_Track] = []
         for track in sorted(self._tracks, key=lambda t: t.number or np.inf):
             if track.observed < 0:
                 track.misses += 1
-            too_long = stamp_ns - track.seen_ns >= self._gone_ns
             # A candidate lives while it is seen more often than missed.
             unsure = not track.number and track.misses >= track.hits
             places = [other.states.position for other in alive]
             near = places and _distances(track.states.position[None], np.stack(places)).min() < self._duplicate_m
             # A hidden person may be passed by; only a newcomer is ever a copy.
             copied = near and not track.number
-            if not (too_long or unsure or copied):
+            if not (unsure or copied):
                 alive.append(track)
         self._tracks = alive
 
