@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -11,7 +12,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pose3d_ros.errors import OptionError
+from pose3d_ros.errors import InputError, OptionError
 from pose3d_ros.options import from_mapping, info_of
 
 Options = TypeVar("Options")
@@ -26,6 +27,8 @@ EXAMPLES = {bool: "[true, false]", int: "[1, 2]", float: "[0.5, 1.0]", str: "[le
 # What rclpy takes on its own, on some distributions only after the node was made.
 OF_ROS = ("use_sim_time", "start_type_description_service")
 PREFIX_OF_ROS = "qos_overrides."
+
+_fitting: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
 def declare(node: Node, kind: type[Options], on_change: Callable[[Options], None] | None = None) -> Options:
@@ -42,6 +45,7 @@ def declare(node: Node, kind: type[Options], on_change: Callable[[Options], None
     options = from_mapping(kind, {name: fitted(name, value, types[name]) for name, value in given.items()})
     for one in fields(kind):  # type: ignore[arg-type]
         _declare_one(node, one, types[one.name], getattr(options, one.name))
+    _fit_changes(node)
     _check_changes(node, kind, types, on_change)
     return options
 
@@ -139,11 +143,23 @@ def _values(node: Node, kind: type[Any]) -> dict[str, Any]:
     return {name: fitted(name, node.get_parameter(name).value, one) for name, one in types.items()}
 
 
-def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Callable[[Options], None] | None) -> None:
-    """Let the dataclass accept or refuse changes at run time."""
+def _fit_changes(node: Node) -> None:
+    """Give changes at run time their declared types; once a node, for rclpy sets what every such callback returns."""
+    if node in _fitting:
+        return
+    _fitting.add(node)
 
     def fit(parameters: Sequence[Parameter[Any]]) -> list[Parameter[Any]]:
-        return [_typed(one, types[one.name]) if one.name in types else one for one in parameters]
+        return [
+            _typed(one, Type(node.describe_parameter(one.name).type)) if node.has_parameter(one.name) else one
+            for one in parameters
+        ]
+
+    node.add_pre_set_parameters_callback(fit)
+
+
+def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Callable[[Options], None] | None) -> None:
+    """Let the dataclass accept or refuse changes at run time."""
 
     def check(parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
         try:
@@ -151,7 +167,7 @@ def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Cal
                 one.name: fitted(one.name, one.value, types[one.name]) for one in parameters if one.name in types
             }
             from_mapping(kind, {**_values(node, kind), **changes})
-        except OptionError as error:
+        except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
@@ -159,7 +175,6 @@ def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Cal
         if on_change is not None and any(one.name in types for one in parameters):
             on_change(current(node, kind))
 
-    node.add_pre_set_parameters_callback(fit)
     node.add_on_set_parameters_callback(check)
     node.add_post_set_parameters_callback(tell)
 

@@ -1,0 +1,158 @@
+"""Image messages of every encoding read here, and those that must be refused by name."""
+
+from __future__ import annotations
+
+import array
+import time
+
+import cv2
+import numpy as np
+import pytest
+from sensor_msgs.msg import CompressedImage, Image
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.ros import conversions
+from pose3d_ros.ros.conversions.images import PIXEL_BYTES
+
+# A colour whose three parts differ, so that a swapped channel shows.
+BLUE, GREEN, RED = 20, 120, 220
+H, W = 8, 12
+
+
+def message(rows, encoding, height=H, width=W, padding=0):
+    rows = np.pad(np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8), ((0, 0), (0, padding)))
+    msg = Image(height=height, width=width, encoding=encoding, step=rows.shape[1])
+    msg.data = array.array("B", rows.tobytes())
+    return msg
+
+
+def plain(encoding):
+    """Rows of an image that is BLUE, GREEN, RED everywhere (or as grey as RED), by the encoding's definition."""
+    parts = {"b": BLUE, "g": GREEN, "r": RED, "a": 255}
+    if encoding.startswith("bayer"):
+        mosaic = np.array([parts[c] for c in encoding[6:10]]).reshape(2, 2)
+        pixels = np.tile(mosaic, (H // 2, W // 2))
+    elif encoding.startswith("mono") or encoding == "8UC1":
+        pixels = np.full((H, W), RED)
+    elif encoding in ("8UC3", "8UC4"):
+        pixels = np.tile([BLUE, GREEN, RED, 255][: int(encoding[-1])], (H, W, 1))
+    else:
+        pixels = np.tile([parts[c] for c in encoding.rstrip("0168")], (H, W, 1))
+    return pixels.astype(np.uint16) * 257 if encoding.endswith("16") else pixels.astype(np.uint8)
+
+
+def yuv(encoding):
+    """Rows of the same colour in studio-swing BT.601, which OpenCV reads (its page on colour conversions)."""
+    y = 16 + 0.257 * RED + 0.504 * GREEN + 0.098 * BLUE
+    u = 128 - 0.148 * RED - 0.291 * GREEN + 0.439 * BLUE
+    v = 128 + 0.439 * RED - 0.368 * GREEN - 0.071 * BLUE
+    if encoding in ("nv12", "nv21"):
+        chroma = np.tile([u, v] if encoding == "nv12" else [v, u], (H // 2, W // 2))
+        return np.vstack([np.full((H, W), y), chroma]).round().astype(np.uint8)
+    order = [u, y, v, y] if encoding in ("yuv422", "uyvy") else [y, u, y, v]
+    return np.tile(order, (H, W // 2)).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize("encoding", PIXEL_BYTES)
+def test_every_encoding_becomes_bgr(encoding, padding):
+    is_yuv = encoding in ("yuv422", "uyvy", "yuv422_yuy2", "yuyv", "nv12", "nv21")
+    rows = yuv(encoding) if is_yuv else plain(encoding)
+    image = conversions.image_from_msg(message(rows, encoding, padding=padding))
+    grey = encoding.startswith("mono") or encoding == "8UC1"
+    assert (image.dtype, image.shape) == (np.uint8, (H, W, 3))
+    # Demosaicing has no neighbours at the border.
+    inside = image[2:-2, 2:-2].astype(int)
+    assert np.abs(inside - ([RED] * 3 if grey else [BLUE, GREEN, RED])).max() <= (2 if is_yuv else 0)
+
+
+def test_big_endian_numbers_are_turned():
+    msg = message(plain("mono16").astype(">u2").view(np.uint8), "mono16")
+    msg.is_bigendian = 1
+    msg.data = array.array("B", np.full((H, W), 0x1234, ">u2").tobytes())
+    assert np.abs(conversions.image_from_msg(msg).astype(int) - 0x12).max() <= 1
+
+
+def test_bgr_goes_there_and_back_with_stamp_and_frame():
+    image = np.random.default_rng(0).integers(0, 255, (H, W, 3), np.uint8)
+    msg = conversions.image_to_msg(image[:, ::-1], 1_700_000_000_123_456_789, "left_optical")
+    assert (msg.encoding, msg.step, msg.height, msg.width) == ("bgr8", 3 * W, H, W)
+    assert conversions.stamp_to_ns(msg.header.stamp) == 1_700_000_000_123_456_789
+    assert msg.header.frame_id == "left_optical"
+    assert (conversions.image_from_msg(msg) == image[:, ::-1]).all()
+
+
+def test_a_bgr8_image_is_read_without_a_copy():
+    msg = message(plain("bgr8"), "bgr8")
+    image = conversions.image_from_msg(msg)
+    msg.data[0] = 77
+    assert image[0, 0, 0] == 77
+
+
+def test_a_full_hd_frame_is_read_within_a_millisecond_and_written_within_ten():
+    image = np.zeros((1088, 1920, 3), np.uint8)
+    msg = conversions.image_to_msg(image, 0, "")
+    read = min(timed(conversions.image_from_msg, msg) for _ in range(5))
+    # With field checks, as in these tests, the message looks at its type only: it is an array already.
+    write = min(timed(conversions.image_to_msg, image, 0, "") for _ in range(5))
+    assert read < 1e-3
+    assert write < 10e-3
+
+
+def timed(function, *arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def test_an_unknown_encoding_is_refused_with_those_known():
+    with pytest.raises(InputError, match=r"'32FC1'.*bgr8.*pixel format"):
+        conversions.image_from_msg(message(np.zeros((H, W, 4), np.uint8), "32FC1"))
+
+
+def test_a_cut_image_is_refused_with_the_bytes_expected():
+    msg = message(plain("bgr8"), "bgr8")
+    msg.data = msg.data[:-1]
+    with pytest.raises(InputError, match=f"{H * W * 3 - 1} bytes, expected {H * W * 3}"):
+        conversions.image_from_msg(msg)
+
+
+def test_a_last_row_without_its_padding_is_whole():
+    msg = message(plain("bgr8"), "bgr8", padding=4)
+    msg.data = msg.data[:-4]
+    assert (conversions.image_from_msg(msg) == [BLUE, GREEN, RED]).all()
+
+
+def test_a_step_shorter_than_a_row_is_refused():
+    msg = message(plain("mono8"), "mono8")
+    msg.encoding = "bgr8"
+    with pytest.raises(InputError, match=f"step of {W} bytes, expected at least {3 * W}"):
+        conversions.image_from_msg(msg)
+
+
+def test_an_empty_image_is_refused():
+    with pytest.raises(InputError, match="0 x 0 px is empty"):
+        conversions.image_from_msg(Image(encoding="bgr8"))
+
+
+def test_a_jpeg_goes_there_and_back():
+    image = np.full((64, 64, 3), (BLUE, GREEN, RED), np.uint8)
+    msg = conversions.image_to_compressed_msg(image, 5, "left")
+    assert isinstance(msg, CompressedImage)
+    assert np.abs(conversions.image_from_msg(msg).astype(int) - image).max() <= 3
+
+
+def test_a_png_of_grey_becomes_bgr():
+    data = array.array("B", cv2.imencode(".png", np.full((4, 4), 9, np.uint8))[1].tobytes())
+    assert (conversions.image_from_msg(CompressedImage(format="mono8; png compressed ", data=data)) == 9).all()
+
+
+@pytest.mark.parametrize("data", [b"", b"no jpeg at all", b"\xff\xd8\xff"])
+def test_a_corrupt_jpeg_is_refused_by_its_format_and_size(data):
+    with pytest.raises(InputError, match=f"'jpeg' with {len(data)} bytes cannot be decoded"):
+        conversions.image_from_msg(CompressedImage(format="jpeg", data=array.array("B", data)))
+
+
+def test_only_pictures_are_written():
+    with pytest.raises(InputError, match="float64"):
+        conversions.image_to_msg(np.zeros((4, 4, 3)), 0, "")
