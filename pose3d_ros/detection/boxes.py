@@ -1,0 +1,64 @@
+"""Boxes around people, and how alike two boxes or two people are. Boxes are left, top, right, bottom in px."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.structures import Floats
+
+# Standard deviation of careful annotators' clicks over the square root of a person's area, times two, for COCO's
+# joints in order (COCO keypoint evaluation).
+COCO_SIGMAS = (
+    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072,
+    0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
+)  # fmt: skip
+
+
+def iou(a: Floats, b: Floats) -> Floats:
+    """Intersection over union (A, B) of boxes (A, 4) and (B, 4)."""
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
+    area_a, area_b = (np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=-1) for box in (a, b))
+    overlap: Floats = shared / np.maximum(area_a[:, None] + area_b[None, :] - shared, 1e-9)
+    return overlap
+
+
+def suppress(likeness: Floats, score: Floats, most: float) -> NDArray[np.intp]:
+    """Indices to keep, best score first, so that no two are more alike than `most` (non-maximum suppression).
+
+    likeness is (N, N), score (N,).
+    """
+    kept: list[int] = []
+    for one in np.argsort(-score, kind="stable"):
+        if not any(likeness[one, other] > most for other in kept):
+            kept.append(int(one))
+    return np.array(kept, dtype=np.intp)
+
+
+def oks(xy: Floats, score: Floats, area: Floats) -> Floats:
+    """Object keypoint similarity (P, P) between people xy (P, 17, 2) px; area (P,) px^2 of their boxes.
+
+    Each joint counts by the lower of its two scores, so that guessed joints do not tell people apart.
+    """
+    weight = np.minimum(score[:, None], score[None, :])  # (P, P, J)
+    squared = np.nan_to_num(((xy[:, None] - xy[None, :]) ** 2).sum(axis=-1))
+    variance = (2 * np.asarray(COCO_SIGMAS)) ** 2
+    scale = np.maximum(np.minimum(area[:, None], area[None, :]), 1.0)[..., None]
+    alike = np.exp(-squared / (2 * scale * variance))
+    similarity: Floats = (alike * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1e-9)
+    return similarity
+
+
+def around(xy: Floats, score: Floats, least: float) -> Floats:
+    """The box (4,) px around one person's joints (J, 2) whose score is at least `least`."""
+    seen = xy[score >= least]
+    return np.concatenate((seen.min(axis=0), seen.max(axis=0)))
+
+
+def grown(box: Floats, factor: float) -> Floats:
+    """Boxes (..., 4) scaled about their centres."""
+    centre = (box[..., :2] + box[..., 2:]) / 2
+    half = (box[..., 2:] - box[..., :2]) / 2 * factor
+    return np.concatenate((centre - half, centre + half), axis=-1)

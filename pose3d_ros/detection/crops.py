@@ -1,0 +1,50 @@
+"""Cut square crops out of an image for a network, without touching the rest of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.structures import Floats
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the image: its upper left pixel and side, in px; it may reach over the border."""
+
+    left: int
+    top: int
+    side: int
+
+
+def square(box: Floats) -> Crop:
+    """The square about a box (left, top, right, bottom px) that holds all of it."""
+    side = max(int(np.ceil(max(box[2] - box[0], box[3] - box[1]))), 8)
+    left, top = (box[:2] + box[2:]) / 2 - side / 2
+    return Crop(round(float(left)), round(float(top)), side)
+
+
+def cut(image: NDArray[np.uint8], crop: Crop, size: int) -> NDArray[np.uint8]:
+    """The crop scaled to (size, size, 3), black beyond the image's border."""
+    height, width = image.shape[:2]
+    right, bottom = crop.left + crop.side, crop.top + crop.side
+    inside = image[max(crop.top, 0) : min(bottom, height), max(crop.left, 0) : min(right, width)]
+    if inside.shape[:2] != (crop.side, crop.side):
+        if 0 in inside.shape:
+            return np.zeros((size, size, 3), dtype=np.uint8)
+        top, left = max(-crop.top, 0), max(-crop.left, 0)
+        below, beside = crop.side - top - inside.shape[0], crop.side - left - inside.shape[1]
+        inside = cv2.copyMakeBorder(inside, top, below, left, beside, cv2.BORDER_CONSTANT)  # type: ignore[assignment]
+    scaled = cv2.resize(inside, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(scaled, dtype=np.uint8)
+
+
+def to_image(xy: Floats, crop: Crop, size: int) -> Floats:
+    """Points (..., 2) from the crop to the image, both in px.
+
+    In the crop 0 is the left or upper edge of the first pixel, as networks count; in the image it is the centre.
+    """
+    return xy * (crop.side / size) + (crop.left - 0.5, crop.top - 0.5)
