@@ -153,6 +153,15 @@ def test_a_corrupt_jpeg_is_refused_by_its_format_and_size(data):
         conversions.image_from_msg(CompressedImage(format="jpeg", data=array.array("B", data)))
 
 
+def test_a_jpeg_that_was_cut_is_refused_though_opencv_would_fill_it_with_grey():
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    msg = conversions.image_to_compressed_msg(noise, 5, "left")
+    whole = len(msg.data)
+    msg.data = msg.data[: whole - 100]
+    with pytest.raises(InputError, match=f"with {whole - 100} bytes cannot be decoded"):
+        conversions.image_from_msg(msg)
+
+
 def test_only_pictures_are_written():
     with pytest.raises(InputError, match="float64"):
         conversions.image_to_msg(np.zeros((4, 4, 3)), 0, "")
