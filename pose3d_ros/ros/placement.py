@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.errors import CalibrationError
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.structures import Camera, Floats
 
 # (target frame, source frame, stamp in ns) -> target_from_source (4, 4); raises CalibrationError.
 LookUp = Callable[[str, str, int], Floats]
-
-# Two cameras of one rig never stand closer: the lens of a phone's smallest stereo pair is wider.
-MIN_BASELINE_M = 1e-3
 
 
 def missing_transform(target: str, source: str, why: str) -> CalibrationError:
@@ -42,7 +40,8 @@ def by_tf(camera: str, frame_id: str, stamp_ns: int, fixed_frame: str, look_up: 
             f"camera {camera!r}: its images have an empty header.frame_id, so TF cannot place it: set the driver's "
             "frame_id to the camera's optical frame"
         )
-    return np.eye(4) if frame_id == fixed_frame else np.linalg.inv(look_up(fixed_frame, frame_id, stamp_ns))
+    fixed_from_cam = np.eye(4) if frame_id == fixed_frame else look_up(fixed_frame, frame_id, stamp_ns)
+    return np.asarray(np.linalg.inv(fixed_from_cam), dtype=np.float64)
 
 
 def baseline_in(info: Any) -> Floats:
@@ -88,19 +87,6 @@ def rotation(info: Any) -> Floats:
     if R.any():
         transform[:3, :3] = R
     return transform
-
-
-def check_baselines(cameras: Sequence[Camera]) -> None:
-    """Raise CalibrationError that names two cameras standing in one place."""
-    for n, first in enumerate(cameras):
-        for second in cameras[n + 1 :]:
-            distance = float(np.linalg.norm(first.centre - second.centre))
-            if distance < MIN_BASELINE_M:
-                raise CalibrationError(
-                    f"cameras {first.name!r} and {second.name!r} are {1000 * distance:.3g} mm apart: a zero baseline "
-                    "gives no depth: give each its own TF frame at its true place, a stereo calibration whose P holds "
-                    "the baseline, or a rig file"
-                )
 
 
 def consistent_sizes(camera: Camera, info: Any) -> str:

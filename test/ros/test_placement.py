@@ -12,7 +12,6 @@ from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros.placement import (
     by_projection,
     by_tf,
-    check_baselines,
     consistent_sizes,
     missing_transform,
 )
@@ -85,15 +84,6 @@ def test_a_missing_transform_names_both_frames_and_the_command() -> None:
     assert "from 'right_optical' to 'world' (frame does not exist)" in message
     assert "static_transform_publisher" in message
     assert "--frame-id world --child-frame-id right_optical" in message
-
-
-def test_two_cameras_in_one_place_are_named() -> None:
-    apart = np.eye(4)
-    apart[0, 3] = 1.0
-    cameras = [Camera(name, (640, 480), K) for name in ("left", "right")]
-    with pytest.raises(CalibrationError, match=r"'left' and 'right' are 0 mm apart.*zero baseline"):
-        check_baselines([Camera("front", (640, 480), K, cam_from_world=apart), *cameras])
-    check_baselines([cameras[0], cameras[1].placed(apart)])
 
 
 def test_camera_info_of_another_size_than_the_rig_file_is_named() -> None:

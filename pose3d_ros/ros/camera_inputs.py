@@ -1,0 +1,126 @@
+"""The subscriptions of one camera: its images, each with the camera_info that belongs to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from pose3d_ros.ros.conversions import stamp_to_ns
+from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
+
+# Best effort hears reliable publishers too; an image that came late is of no use, so the queue is short.
+IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)
+INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+# Images and infos that wait for their partner: a driver publishes the two one right after the other.
+PAIRING_QUEUE = 5
+
+# So many images without a camera_info of their very stamp show a driver that stamps them differently.
+IMAGES_BEFORE_NEWEST = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image as it came, not decoded yet."""
+
+    topic: str
+    image: Any  # sensor_msgs/Image or CompressedImage
+    info: Any  # sensor_msgs/CameraInfo; None with placement by file where none has come
+    stamp_ns: int
+    arrived_s: float  # monotonic
+
+
+class CameraInput:
+    """Subscribes to one camera and hands every usable image on as a Frame.
+
+    message_filters pairs image and camera_info by their exact stamp. Where a driver stamps them differently,
+    the newest camera_info is taken after a few images, and `pairing` says so.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        image_topic: str,
+        info_topic: str,
+        *,
+        compressed: bool,
+        info_needed: bool,
+        take: Callable[[str, Frame], None],
+    ) -> None:
+        self.name = name
+        self.pairing = "exact stamps"
+        self.images = 0
+        self.image_s = 0.0  # monotonic time of the last image
+        self.info: CameraInfo | None = None
+        self._node = node
+        self._info_needed = info_needed
+        self._take = take
+        self._unpaired = 0
+        self._handed_on_ns = -1
+        # Remapping the base topic must move the compressed one too, as image_transport does it.
+        base = node.resolve_topic_name(image_topic.format(camera=name))
+        self.image_topic = base + "/compressed" if compressed else base
+        self.info_topic = node.resolve_topic_name(info_topic.format(camera=name))
+        kind = CompressedImage if compressed else Image
+        image = Subscriber(node, kind, self.image_topic, qos_profile=IMAGE_QOS)
+        info = Subscriber(node, CameraInfo, self.info_topic, qos_profile=INFO_QOS)
+        image.registerCallback(self._on_image)
+        info.registerCallback(self._on_info)
+        self._pairs = TimeSynchronizer([image, info], PAIRING_QUEUE)
+        self._pairs.registerCallback(self._on_pair)
+
+    def missing(self) -> list[str]:
+        """What has not come yet, in words: 'no image on /left/image_raw'."""
+        nothing = []
+        if self.images == 0:
+            nothing.append(f"no image on {self._described(self.image_topic)}")
+        if self.info is None and self._info_needed:
+            nothing.append(f"no camera_info on {self._described(self.info_topic)}")
+        return nothing
+
+    def silent_s(self) -> float:
+        """Seconds since the last image; infinity before the first."""
+        return time.monotonic() - self.image_s if self.images else float("inf")
+
+    def _described(self, topic: str) -> str:
+        """The topic, with the hint that its publishers allow."""
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if not publishers:
+            return f"{topic} (nobody publishes it)"
+        names = ", ".join(sorted({publisher.node_name for publisher in publishers}))
+        return (
+            f"{topic} ({names} publishes it; large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the "
+            "publisher's environment)"
+        )
+
+    def _on_info(self, info: CameraInfo) -> None:
+        self.info = info
+
+    def _on_image(self, image: Any) -> None:
+        """Count the image; hand it on at once where pairing by stamp is of no use."""
+        self.images += 1
+        self.image_s = time.monotonic()
+        self._unpaired += 1
+        if not self._info_needed:
+            self._hand_on(image, self.info)
+        elif self._unpaired > IMAGES_BEFORE_NEWEST and self.info is not None:
+            self.pairing = "newest camera_info: its stamps differ from the images'"
+            self._hand_on(image, self.info)
+
+    def _on_pair(self, image: Any, info: CameraInfo) -> None:
+        self._unpaired = 0
+        self.pairing = "exact stamps"
+        self._hand_on(image, info)
+
+    def _hand_on(self, image: Any, info: CameraInfo | None) -> None:
+        stamp_ns = stamp_to_ns(image.header.stamp)
+        if stamp_ns != self._handed_on_ns:
+            self._handed_on_ns = stamp_ns
+            self._take(self.name, Frame(self.image_topic, image, info, stamp_ns, time.monotonic()))

@@ -1,0 +1,216 @@
+"""The rig that a running node sees: put together from camera_info and TF, kept while nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pose3d_ros.data.rigs import load_rig
+from pose3d_ros.errors import CalibrationError, Pose3DError
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M, baselines_m, check_baseline
+from pose3d_ros.ros.conversions import camera_from_msgs
+from pose3d_ros.ros.placement import (
+    LookUp,
+    baseline_in,
+    by_projection,
+    by_tf,
+    consistent_sizes,
+    frames_differ,
+)
+from pose3d_ros.structures import Camera, Floats, Rig
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one image's messages say about its camera."""
+
+    info: Any  # sensor_msgs/CameraInfo, or None where none has come
+    frame_id: str
+    stamp_ns: int
+
+
+class LiveRig:
+    """Cameras by name with intrinsics from camera_info (or a rig file) and places by one placement.
+
+    update() gives the same Rig object again until a calibration or a transform changes. `problems` says,
+    by camera, why one cannot be used now; the others go on without it. `warnings` says what else is odd.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        look_up: LookUp,
+        *,
+        placement: str,
+        rectified: bool,
+        fixed_frame: str = "",
+        rig_file: str = "",
+    ) -> None:
+        self.names = tuple(names)
+        self.fixed_frame = fixed_frame
+        self.placement = "file" if placement == "auto" and rig_file else placement
+        self.problems: dict[str, str] = {}
+        self.warnings: list[str] = []
+        self.rig: Rig | None = None
+        self._look_up = look_up
+        self._rectified = rectified
+        self._file = _rig_of_file(rig_file, self.names) if self.placement == "file" else None
+        self._infos: dict[str, Any] = {}
+        self._frames: dict[str, str] = {}
+        self._keys: dict[str, tuple[Any, ...]] = {}
+        self._intrinsics: dict[str, Camera] = {}  # not placed yet
+        self._places: dict[str, tuple[Camera, Floats]] = {}  # with cam_from_fixed (4, 4)
+
+    def update(self, sightings: Mapping[str, Sighting]) -> Rig:
+        """The rig for these images; raises CalibrationError when fewer than two cameras are usable."""
+        self.problems = {}
+        known = {name: one for name, one in sightings.items() if self._calibrate(name, one)}
+        if self.placement == "auto":
+            self.placement = self._decide(known)
+        changed = False
+        for name, one in known.items():
+            changed |= self._place(name, one)
+        usable = [name for name in self.names if name in self._places]
+        if len(usable) < 2:
+            why = "; ".join(dict.fromkeys(self.problems.values())) or "no other camera has sent images yet"
+            raise CalibrationError(why)
+        if changed or self.rig is None or self.rig.names != tuple(usable):
+            rig = Rig(
+                tuple(camera.placed(place) for camera, place in map(self._places.__getitem__, usable)),
+                self._fixed_frame(),
+            )
+            check_baseline(rig)
+            self.warnings = _shared_places(rig)
+            self.rig = rig
+        return self.rig
+
+    def _calibrate(self, name: str, one: Sighting) -> bool:
+        """Take over the camera's intrinsics; False, with the problem noted, where they cannot be used."""
+        self._frames[name] = one.frame_id
+        if self._file is not None:
+            camera = self._file.camera(name)
+            if one.info is not None and (problem := consistent_sizes(camera, one.info)):
+                return self._refuse(name, problem)
+            self._intrinsics[name] = camera
+            return True
+        if one.info is None:
+            return self._refuse(name, f"camera {name!r}: no camera_info has come")
+        key = _key(one.info)
+        if self._keys.get(name) != key:
+            try:
+                self._intrinsics[name] = camera_from_msgs(name, one.info, np.eye(4), self._rectified)
+            except Pose3DError as error:
+                self._keys.pop(name, None)
+                return self._refuse(name, str(error))
+            self._keys[name], self._infos[name] = key, one.info
+        return True
+
+    def _decide(self, known: Mapping[str, Sighting]) -> str:
+        """What auto stands for: TF where it places every camera seen, else a stereo driver's P."""
+        first = self.names[0]
+        if len(known) < 2 or (first not in self._frames and not self.fixed_frame):
+            causes = "; ".join(self.problems.values()) or f"waiting for {first!r} and one more camera"
+            raise CalibrationError(f"{', '.join(known) or 'no camera'} can be used yet, expected two or more: {causes}")
+        frames = [one.frame_id for one in known.values()]
+        cause = f"all images carry the same header.frame_id {frames[0]!r}, so TF cannot tell the cameras apart"
+        if frames_differ(frames):
+            try:
+                for name, one in known.items():
+                    by_tf(name, one.frame_id, one.stamp_ns, self._fixed_frame(), self._look_up)
+            except CalibrationError as error:
+                cause = str(error)
+            else:
+                return "tf"
+        offsets = [baseline_in(info) for info in self._infos.values()]
+        if first in self._infos and max(float(np.linalg.norm(one)) for one in offsets) > MIN_BASELINE_M:
+            return "projection"
+        raise CalibrationError(
+            f"placement auto: {cause}; and camera_info's P holds no baseline (P[3] = 0); and no rig_file is given: "
+            "provide one of the three"
+        )
+
+    def _place(self, name: str, one: Sighting) -> bool:
+        """Place one camera; True if that changed the rig. A camera that cannot be placed is left out."""
+        try:
+            cam_from_fixed = self._cam_from_fixed(name, one)
+        except CalibrationError as error:
+            self._refuse(name, str(error))
+            return False
+        camera, before = self._intrinsics[name], self._places.get(name)
+        if before is not None and before[0] is camera and np.array_equal(before[1], cam_from_fixed):
+            return False
+        self._places[name] = camera, cam_from_fixed
+        return True
+
+    def _cam_from_fixed(self, name: str, one: Sighting) -> Floats:
+        """cam_from_fixed (4, 4) by the chosen placement."""
+        fixed = self._fixed_frame()
+        if self.placement == "tf":
+            return by_tf(name, one.frame_id, one.stamp_ns, fixed, self._look_up)
+        if self._file is not None:
+            reference, cam_from_reference = self._file.frame_id, self._file.camera(name).cam_from_world
+        else:
+            reference = self._frames.get(self.names[0], "")
+            if self.names[0] not in self._infos:
+                raise CalibrationError(f"camera {self.names[0]!r}, to which the others' P refer, has sent nothing yet")
+            first = self._infos[self.names[0]]
+            cam_from_reference = by_projection(name, self._infos[name], first, rectified=self._rectified)
+        if reference == fixed:
+            return cam_from_reference
+        fixed_from_reference = self._look_up(fixed, reference, one.stamp_ns)
+        return np.asarray(cam_from_reference @ np.linalg.inv(fixed_from_reference))
+
+    def _fixed_frame(self) -> str:
+        """The frame of the poses: the parameter, else the rig file's, else the first camera's optical frame."""
+        if self.fixed_frame:
+            return self.fixed_frame
+        if self._file is not None:
+            return self._file.frame_id
+        if self.names[0] not in self._frames:
+            raise CalibrationError(
+                f"camera {self.names[0]!r}, whose frame the poses are given in, has sent nothing yet: start it, or set "
+                "the parameter fixed_frame"
+            )
+        return self._frames[self.names[0]]
+
+    def _refuse(self, name: str, problem: str) -> bool:
+        """Note why a camera cannot be used, and forget where it was."""
+        self.problems[name] = problem
+        self._places.pop(name, None)
+        return False
+
+
+def _rig_of_file(path: str, names: Sequence[str]) -> Rig:
+    """The rig file's cameras of these names; raises CalibrationError naming what is missing."""
+    if not path:
+        raise CalibrationError("placement is 'file', but the parameter rig_file is empty: give the path of a rig.yaml")
+    rig = load_rig(path)
+    missing = [name for name in names if name not in rig.names]
+    if missing:
+        raise CalibrationError(
+            f"rig {path} has no camera {missing[0]!r}: it has {', '.join(rig.names)}; the parameter cameras says "
+            f"{', '.join(names)}"
+        )
+    return rig.subset(names)
+
+
+def _shared_places(rig: Rig) -> list[str]:
+    """A warning for every two cameras in one place, as a transform that nobody measured gives it."""
+    return [
+        f"cameras {first!r} and {second!r} stand at one place ({1000 * distance:.2g} mm apart): check their transforms"
+        for (first, second), distance in baselines_m(rig).items()
+        if distance < MIN_BASELINE_M
+    ]
+
+
+def _key(info: Any) -> tuple[Any, ...]:
+    """Everything of a CameraInfo that the camera depends on, cheap to compare."""
+    roi = info.roi
+    return (
+        *(info.width, info.height, info.distortion_model, info.binning_x, info.binning_y),
+        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        *(np.asarray(numbers, dtype=np.float64).tobytes() for numbers in (info.d, info.k, info.r, info.p)),
+    )

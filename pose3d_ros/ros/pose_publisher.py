@@ -1,0 +1,73 @@
+"""Everything that goes out for one frame set: poses, markers, transforms, keypoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from rclpy.node import Node
+from visualization_msgs.msg import MarkerArray
+
+from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
+from pose3d_ros.ros import conversions
+from pose3d_ros.ros.camera_inputs import Frame
+from pose3d_ros.ros.distribution import TransformBroadcaster
+from pose3d_ros.ros.multiview_options import NodeOptions
+from pose3d_ros.structures import Rig
+
+# Reliable, keep last: /human_pose_3d is small, and a controller should miss none of it.
+DEPTH = 10
+
+
+class PosePublisher:
+    """The publishers of human_pose_3d, human_pose_3d/markers, /tf and <camera>/keypoints_2d."""
+
+    def __init__(self, node: Node, cameras: Sequence[str], detector: str) -> None:
+        self._detector = detector
+        self._poses = node.create_publisher(HumanPose3DArray, "human_pose_3d", DEPTH)
+        self._markers = node.create_publisher(MarkerArray, "human_pose_3d/markers", DEPTH)
+        self._transforms = TransformBroadcaster(node)
+        self._keypoints = {
+            name: node.create_publisher(Keypoints2DArray, f"{name}/keypoints_2d", DEPTH) for name in cameras
+        }
+
+    def publish(
+        self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float, options: NodeOptions
+    ) -> float:
+        """Send what the options ask for.
+
+        frames are those used, by camera; arrived_s is when the set's last image came (monotonic). Returns the
+        latency in s that the pose message tells.
+        """
+        pose = estimate.pose
+        latency_s = time.monotonic() - arrived_s
+        self._poses.publish(
+            conversions.pose_to_msg(
+                pose,
+                camera_stamps_ns={name: frame.stamp_ns for name, frame in frames.items()},
+                processing_latency_s=latency_s,
+                calibration_hash=rig.calibration_hash,
+            )
+        )
+        if options.publish_markers:
+            self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
+        if options.publish_tf and (transforms := conversions.transforms_to_msgs(pose)):
+            self._transforms.sendTransform(transforms)
+        if options.publish_keypoints:
+            self._publish_keypoints(estimate, frames, rig, latency_s)
+        return latency_s
+
+    def _publish_keypoints(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, latency_s: float) -> None:
+        for name, keypoints in estimate.keypoints.items():
+            self._keypoints[name].publish(
+                conversions.keypoints_to_msg(
+                    keypoints,
+                    estimate.ids[name],
+                    camera_name=name,
+                    frame_id=frames[name].image.header.frame_id,
+                    size_wh=rig.camera(name).size_wh,
+                    detector=self._detector,
+                    latency_s=latency_s,
+                )
+            )

@@ -1,0 +1,65 @@
+"""How a node of ours is run as a program: --help, a clean end by SIGINT or SIGTERM, user mistakes in one line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from pose3d_ros.errors import Pose3DError
+from pose3d_ros.options import describe
+from pose3d_ros.ros import environment
+
+# How long a signal may go unnoticed: C code that waits for messages does not hear it.
+SPIN_S = 0.1
+
+
+def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequence[str] | None = None) -> int:
+    """Make a node, spin it until SIGINT or SIGTERM, close() and destroy it; returns the exit code.
+
+    The handlers are ours and only note the signal. rclpy's would raise KeyboardInterrupt wherever the program
+    happens to be: a second SIGINT (a terminal's to the process group, and launch's own) hits destroy_node.
+    """
+    arguments = list(sys.argv if argv is None else argv)
+    own = arguments[: arguments.index("--ros-args")] if "--ros-args" in arguments else arguments
+    if "--help" in own or "-h" in own:
+        print(help_text(options, make.__doc__ or ""))
+        return 0
+    stop: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: stop.append(received))
+    environment.prepare()
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    node = None
+    try:
+        node = make()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stop:
+            executor.spin_once(timeout_sec=SPIN_S)
+    except Pose3DError as error:
+        print(f"{make.__name__}: {error}", file=sys.stderr, flush=True)
+        return 1
+    except ExternalShutdownException:
+        pass
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def help_text(options: Sequence[type[Any]], summary: str) -> str:
+    """Parameters with default, range and description, for --help."""
+    lines = [summary.strip().splitlines()[0], "", "Set parameters with --ros-args -p name:=value:", ""]
+    for kind in options:
+        for name, default, allowed, description in describe(kind):
+            lines.append(f"  {name} (default: {default or 'empty'}{', ' if allowed else ''}{allowed})")
+            lines.append(f"      {description}")
+    return "\n".join(lines)

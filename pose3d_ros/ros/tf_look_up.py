@@ -1,0 +1,37 @@
+"""Transforms out of TF as matrices, with errors that name both frames and the mend."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from rclpy.time import Time
+
+from pose3d_ros.ros.conversions import matrix_from_transform
+from pose3d_ros.ros.distribution import ExtrapolationException, TransformException
+from pose3d_ros.ros.placement import LookUp, missing_transform
+from pose3d_ros.structures import Floats
+
+POLL_S = 0.005
+
+
+def tf_look_up(buffer: Any, wait_s: float, stopped: threading.Event) -> LookUp:
+    """A look-up in a tf2 buffer for a thread that does not spin the node.
+
+    A transform that is only late (a moving camera's comes after its image) is waited for up to wait_s of
+    wall time: tf2_ros's own timeout runs on the node's clock, which may stand still in simulation.
+    """
+
+    def look_up(target: str, source: str, stamp_ns: int) -> Floats:
+        give_up = time.monotonic() + wait_s
+        while True:
+            try:
+                return matrix_from_transform(buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns)))
+            except ExtrapolationException as error:
+                if time.monotonic() > give_up or stopped.wait(POLL_S):
+                    raise missing_transform(target, source, str(error)) from error
+            except TransformException as error:
+                raise missing_transform(target, source, str(error)) from error
+
+    return look_up

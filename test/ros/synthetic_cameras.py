@@ -1,0 +1,265 @@
+"""Cameras that watch one known person: messages for a node under test, and a detector that knows the answer.
+
+Every image carries its camera's own grey, so that the detector sees when an image reaches the wrong camera.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from visualization_msgs.msg import MarkerArray
+
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
+from pose3d_ros.ros import conversions, environment
+from pose3d_ros.ros.distribution import Buffer, StaticTransformBroadcaster, TransformListener
+from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.processes import free_domain
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Rig
+
+SIZE_WH = (160, 120)
+K = np.array([[150.0, 0, 79.5], [0, 150.0, 59.5], [0, 0, 1]])
+T0_NS = 1_700_000_000 * 10**9
+PERIOD_NS = 33_333_333
+TIMEOUT_S = 20.0
+
+# A person of 1.7 m who faces along x, joints of h36m_17 in m, the floor at z = 0.
+PERSON = np.array([
+    [0, 0, 0.95], [0, -0.13, 0.93], [0.02, -0.13, 0.5], [0, -0.14, 0.08], [0, 0.13, 0.93], [0.02, 0.13, 0.5],
+    [0, 0.14, 0.08], [0, 0, 1.18], [0, 0, 1.42], [0.1, 0, 1.55], [0, 0, 1.7], [0, 0.2, 1.4],
+    [0, 0.28, 1.12], [0.1, 0.3, 0.9], [0, -0.2, 1.4], [0, -0.28, 1.12], [0.1, -0.3, 0.9],
+])  # fmt: skip
+
+
+def truth(stamp_ns: int) -> Floats:
+    """(17, 3) m: the person walks along y at 0.5 m/s to and fro."""
+    phase = ((stamp_ns - T0_NS) * 1e-9) % 4.0
+    return PERSON + np.array([0.0, 0.5 * (phase if phase < 2.0 else 4.0 - phase) - 0.5, 0.0])
+
+
+def looking_at(name: str, centre: tuple[float, float, float]) -> Camera:
+    """A camera at centre (m) that looks at the person's middle."""
+    forward = np.array([0.0, 0.0, 1.0]) - centre
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    cam_from_world = np.eye(4)
+    cam_from_world[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+    cam_from_world[:3, 3] = -cam_from_world[:3, :3] @ centre
+    return Camera(name, SIZE_WH, K, "plumb_bob", np.array([-0.05, 0.02, 0.001, -0.001, 0.0]), cam_from_world)
+
+
+def ring(*names: str) -> Rig:
+    """Cameras 4 m in front of the person, 1.5 m apart."""
+    return Rig(tuple(looking_at(name, (4.0, 1.5 * n - 0.75, 1.3 + 0.1 * n)) for n, name in enumerate(names)), "world")
+
+
+def stereo_head() -> Rig:
+    """A rectified pair, 0.5 m apart; the world is the left camera's frame."""
+    left = looking_at("left", (4.0, 0.0, 1.3)).rectified()
+    right_from_left = np.eye(4)
+    right_from_left[0, 3] = -0.5
+    return Rig((left, Camera("right", SIZE_WH, K, cam_from_world=right_from_left @ left.cam_from_world)), "world")
+
+
+def grey_of(camera: int) -> int:
+    return 40 + 40 * camera
+
+
+class KnownDetector:
+    """Gives the exact projections of the person where the image carries the grey of its camera."""
+
+    name = "known"
+    skeleton = H36M_17
+    device = "none"
+
+    def __init__(self, rig: Rig, error: Callable[[FrameSet], None] = lambda frames: None) -> None:
+        self.rig = rig
+        self.error = error
+
+    def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
+        self.error(frames)
+        found = {}
+        for name, image in frames.images.items():
+            stamp_ns = frames.stamps_ns[name]
+            right_image = abs(float(image.mean()) - grey_of(self.rig.names.index(name))) < 3
+            xy = project(self.rig.camera(name), truth(stamp_ns))[None]
+            found[name] = (
+                Keypoints2D(
+                    xy, np.full((1, 17), 0.9), H36M_17, stamp_ns, covariance=np.tile(0.1 * np.eye(2), (1, 17, 1, 1))
+                )
+                if right_image
+                else Keypoints2D.empty(H36M_17, stamp_ns)
+            )
+        return found
+
+    def reset(self) -> None:
+        pass
+
+
+class Cameras(Node):
+    """Publishes what the rig's drivers would; `alter` may spoil an image or a camera_info before it goes out."""
+
+    def __init__(self, context: Context, rig: Rig, *, reliable: bool = False, compressed: bool = False) -> None:
+        super().__init__("cameras", context=context)
+        self.rig = rig
+        self.compressed = compressed
+        self.sent = 0
+        self.stopped: set[str] = set()
+        self.without_info: set[str] = set()
+        self.alter: Callable[[str, Image | CompressedImage, CameraInfo], None] = lambda name, image, info: None
+        self.frame_id: Callable[[str], str] = lambda name: f"{name}_optical"
+        policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        qos = QoSProfile(depth=5, reliability=policy)
+        kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
+        self.images = {name: self.create_publisher(kind, f"{name}/image_raw{suffix}", qos) for name in rig.names}
+        self.infos = {name: self.create_publisher(CameraInfo, f"{name}/camera_info", qos) for name in rig.names}
+
+    def publish_transforms(self, *names: str) -> None:
+        """world -> <camera>_optical on /tf_static, of all cameras or those named."""
+        self._static = StaticTransformBroadcaster(self)
+        self._static.sendTransform(
+            [
+                conversions.transform_to_msg(np.linalg.inv(one.cam_from_world), "world", f"{one.name}_optical", 0)
+                for one in self.rig.cameras
+                if one.name in (names or self.rig.names)
+            ]
+        )
+
+    def publish_set(self) -> int:
+        """One frame set of all cameras that are not stopped; returns its stamp in ns."""
+        stamp_ns = T0_NS + self.sent * PERIOD_NS
+        self.sent += 1
+        for n, camera in enumerate(self.rig.cameras):
+            if camera.name in self.stopped:
+                continue
+            pixels = np.full((SIZE_WH[1], SIZE_WH[0], 3), grey_of(n), np.uint8)
+            to_msg = conversions.image_to_compressed_msg if self.compressed else conversions.image_to_msg
+            image = to_msg(pixels, stamp_ns, self.frame_id(camera.name))
+            info = conversions.camera_info_to_msg(camera, stamp_ns, self.frame_id(camera.name))
+            self.alter(camera.name, image, info)
+            self.images[camera.name].publish(image)
+            if camera.name not in self.without_info:
+                self.infos[camera.name].publish(info)
+        return stamp_ns
+
+
+class Controller(Node):
+    """Subscribes as a robot's controller would and keeps what it heard."""
+
+    def __init__(self, context: Context, cameras: tuple[str, ...]) -> None:
+        super().__init__("controller", context=context)
+        self.poses: list[HumanPose3DArray] = []
+        self.markers: list[MarkerArray] = []
+        self.keypoints: list[Keypoints2DArray] = []
+        self.diagnosis: Mapping[str, str] = {}
+        self.level = -1
+        self.message = ""
+        self.buffer = Buffer()
+        self.listener = TransformListener(self.buffer, self)
+        self.create_subscription(HumanPose3DArray, "/human_pose_3d", self.poses.append, 10)
+        self.create_subscription(MarkerArray, "/human_pose_3d/markers", self.markers.append, 10)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        for name in cameras:
+            self.create_subscription(Keypoints2DArray, f"/{name}/keypoints_2d", self.keypoints.append, 10)
+
+    def _diagnosed(self, msg: DiagnosticArray) -> None:
+        status = msg.status[0]
+        self.level, self.message = int.from_bytes(status.level, "little"), status.message
+        self.diagnosis = {pair.key: pair.value for pair in status.values}
+
+
+class Graph:
+    """Cameras, the node under test and a controller, spun by the test's own thread."""
+
+    def __init__(self, cameras: Cameras, node: MultiViewNode, controller: Controller) -> None:
+        self.cameras, self.node, self.controller = cameras, node, controller
+        self.executor = SingleThreadedExecutor(context=cameras.context)
+        for one in (cameras, node, controller):
+            self.executor.add_node(one)
+
+    def play_until(self, done: Callable[[], bool], what: str) -> None:
+        """Publish a frame set every 50 ms until done(); fails with the diagnosis after a generous time."""
+        give_up = time.monotonic() + TIMEOUT_S
+        next_s = time.monotonic()
+        while not done():
+            if time.monotonic() > give_up:
+                raise AssertionError(f"not within {TIMEOUT_S} s: {what}; diagnosis: {self.controller.message}")
+            if time.monotonic() >= next_s:
+                self.cameras.publish_set()
+                next_s = time.monotonic() + 0.05
+            self.executor.spin_once(timeout_sec=0.01)
+
+    def poses_after(self, number: int) -> list[HumanPose3DArray]:
+        """Play until that many more poses with a person came; returns them."""
+        before = len(self.controller.poses)
+
+        def seen() -> list[HumanPose3DArray]:
+            return [pose for pose in self.controller.poses[before:] if pose.people]
+
+        self.play_until(lambda: len(seen()) >= number, f"{number} poses")
+        return seen()
+
+    def diagnosis_says(self, words: str) -> None:
+        """Play until /diagnostics says so."""
+        self.play_until(lambda: words in self.controller.message, f"diagnostics say {words!r}")
+
+
+@contextmanager
+def own_context() -> Iterator[Context]:
+    """A ROS context on a domain of its own."""
+    environment.prepare()
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    context = Context()
+    rclpy.init(context=context, domain_id=free_domain())
+    try:
+        yield context
+    finally:
+        rclpy.try_shutdown(context=context)
+
+
+@contextmanager
+def graph(
+    rig: Rig,
+    *,
+    reliable: bool = False,
+    compressed: bool = False,
+    error: Callable[[FrameSet], None] = lambda frames: None,
+    **parameters: object,
+) -> Iterator[Graph]:
+    """The whole graph on a domain of its own; parameters go to the node under test."""
+    given = {"cameras": list(rig.names), "image_transport": "compressed" if compressed else "raw", **parameters}
+    with own_context() as context:
+        cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
+        node = MultiViewNode(
+            KnownDetector(rig, error),
+            context=context,
+            parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
+        )
+        one = Graph(cameras, node, Controller(context, rig.names))
+        try:
+            yield one
+        finally:
+            node.close()
+            for each in (cameras, node, one.controller):
+                each.destroy_node()
+
+
+def error_mm(message: HumanPose3DArray, fixed_from_world: Floats) -> float:
+    """Largest distance in mm of the first person's joints from the truth at the message's stamp."""
+    pose = conversions.pose_from_msg(message)
+    expected = truth(pose.stamp_ns) @ fixed_from_world[:3, :3].T + fixed_from_world[:3, 3]
+    return float(1000 * np.linalg.norm(pose.xyz[0] - expected, axis=-1).max())

@@ -1,0 +1,303 @@
+"""The multi-view node over real DDS: cameras that know the truth on one side, a controller on the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from rclpy.time import Time
+from synthetic_cameras import (
+    PERIOD_NS,
+    T0_NS,
+    KnownDetector,
+    error_mm,
+    graph,
+    own_context,
+    ring,
+    stereo_head,
+    truth,
+)
+
+from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.errors import CalibrationError, OptionError
+from pose3d_ros.ros import conversions
+from pose3d_ros.ros.distribution import sources
+from pose3d_ros.ros.multiview_node import MultiViewNode, main
+from pose3d_ros.ros.processes import free_domain
+from pose3d_ros.structures import FrameSet
+
+IN_WORLD = np.eye(4)
+
+
+def test_three_cameras_by_tf_give_the_true_pose_on_every_topic() -> None:
+    rig = ring("left", "right", "side")
+    with graph(rig, fixed_frame="world", publish_keypoints=True) as one:
+        one.cameras.publish_transforms()
+        poses = one.poses_after(5)
+        one.diagnosis_says("1 person")
+        controller = one.controller
+
+        last = poses[-1]
+        assert max(error_mm(pose, IN_WORLD) for pose in poses) < 1.0
+        stamp_ns = conversions.stamp_to_ns(last.header.stamp)
+        assert (stamp_ns - T0_NS) % PERIOD_NS == 0
+        assert last.header.frame_id == "world"
+        assert last.skeleton == "h36m_17"
+        assert list(last.camera_names) == ["left", "right", "side"]
+        assert {conversions.stamp_to_ns(stamp) for stamp in last.camera_stamps} == {stamp_ns}
+        assert last.stamp_spread == 0.0
+        assert 0.0 < last.processing_latency < 10.0
+        assert last.calibration_hash == rig.calibration_hash
+        assert {pose.people[0].id for pose in poses} == {"1"}
+
+        wrist = controller.buffer.lookup_transform("world", "human_1_LWrist", Time(nanoseconds=0))
+        at_ns = conversions.stamp_to_ns(wrist.header.stamp)
+        assert conversions.matrix_from_transform(wrist)[:3, 3] == pytest.approx(truth(at_ns)[13], abs=1e-3)
+        body = controller.buffer.lookup_transform("world", "human_1", Time(nanoseconds=0))
+        assert conversions.matrix_from_transform(body)[:3, 0] == pytest.approx([1, 0, 0], abs=0.1)
+
+        assert {marker.ns for marker in controller.markers[-1].markers} >= {"joints", "bones", "ids"}
+        assert {one.camera_name for one in controller.keypoints} == {"left", "right", "side"}
+        assert controller.keypoints[-1].people[0].id == "1"
+
+        diagnosis = controller.diagnosis
+        assert controller.level == 0
+        assert diagnosis["placement"] == "tf"
+        assert diagnosis["calibration_hash"] == rig.calibration_hash
+        for stage in ("decode", "detect", "associate", "triangulate", "publish"):
+            assert float(diagnosis[f"stage_ms/{stage}"]) >= 0.0
+        assert {key.removeprefix("source/") for key in diagnosis if key.startswith("source/")} == set(sources)
+        assert int(diagnosis["frame_sets/processed"]) > 0
+
+
+def test_a_camera_that_stops_is_named_and_the_others_go_on_until_it_returns() -> None:
+    with graph(ring("left", "right", "side"), fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+        assert len(one.poses_after(2)[-1].camera_names) == 3
+        one.cameras.stopped = {"side"}
+        one.diagnosis_says("running, but no image on /side/image_raw for")
+        pose = one.poses_after(2)[-1]
+        assert list(pose.camera_names) == ["left", "right"]
+        assert error_mm(pose, IN_WORLD) < 1.0
+        one.cameras.stopped = {"right", "side"}
+        one.diagnosis_says("no poses for")
+        one.cameras.stopped = set()
+        one.play_until(lambda: len(one.controller.poses[-1].camera_names) == 3, "three cameras again")
+        one.diagnosis_says("running: ")
+
+
+def spoil_size(image, info):
+    info.width, info.height = 320, 240
+
+
+def spoil_encoding(image, info):
+    image.encoding = "yuv999"
+
+
+def spoil_K(image, info):  # noqa: N802
+    info.k = np.zeros(9)
+
+
+def spoil_data(image, info):
+    image.data = image.data[:100]
+
+
+def test_a_bad_frame_is_dropped_with_its_cause_and_the_node_recovers() -> None:
+    """One graph for all faults, each begun and ended in turn: of three cameras the bad one is left out."""
+    with graph(ring("left", "right", "side"), fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+        one.poses_after(1)
+        for spoil, words in (
+            (spoil_size, "image is 160 x 120 px, its calibration is for 320 x 240 px"),
+            (spoil_encoding, "encoding 'yuv999'"),
+            (spoil_K, "is not calibrated: its K has fx=0"),
+            (spoil_data, "camera 'side' on /side/image_raw"),
+        ):
+            one.cameras.alter = lambda name, image, info, spoil=spoil: spoil(image, info) if name == "side" else None
+            one.diagnosis_says(words)
+            pose = one.poses_after(1)[-1]
+            assert list(pose.camera_names) == ["left", "right"]
+            assert error_mm(pose, IN_WORLD) < 1.0
+            one.cameras.alter = lambda name, image, info: None
+            one.play_until(lambda: len(one.controller.poses[-1].camera_names) == 3, f"recovery from {words}")
+        assert int(one.controller.diagnosis["frames/dropped"]) > 0
+
+
+def test_stereo_driver_is_placed_by_its_projection_matrix() -> None:
+    """Rectified images, one frame_id for both, the baseline in P; reliable publishers."""
+    rig = stereo_head()
+    with graph(rig, reliable=True, rectified=True) as one:
+        one.cameras.frame_id = lambda name: "left_optical"
+
+        def stereo(name, image, info):
+            info.p[3] = -info.p[0] * 0.5 if name == "right" else 0.0
+
+        one.cameras.alter = stereo
+        pose = one.poses_after(3)[-1]
+        assert pose.header.frame_id == "left_optical"
+        assert error_mm(pose, rig.camera("left").cam_from_world) < 1.0
+        one.play_until(lambda: one.controller.diagnosis.get("placement") == "projection", "diagnosis of the placement")
+
+
+def test_compressed_images_and_a_rig_file_and_a_corrupt_jpeg(tmp_path: Path) -> None:
+    rig = ring("left", "right")
+    save_rig(rig, tmp_path / "rig.yaml")
+    with graph(rig, compressed=True, rig_file=str(tmp_path / "rig.yaml")) as one:
+        one.cameras.alter = lambda name, image, info: setattr(info, "k", np.zeros(9))  # the file's calibration holds
+        assert error_mm(one.poses_after(3)[-1], IN_WORLD) < 1.0
+
+        def corrupt(name, image, info):
+            if name == "right":
+                image.data = image.data[:50]
+
+        one.cameras.alter = corrupt
+        one.diagnosis_says("camera 'right' on /right/image_raw/compressed: ")
+        one.cameras.alter = lambda name, image, info: None
+        one.diagnosis_says("running: ")
+        assert one.controller.diagnosis["placement"] == "file"
+
+
+def test_a_missing_transform_is_named_with_the_command_and_poses_come_with_it() -> None:
+    with graph(ring("left", "right"), placement="tf", fixed_frame="world") as one:
+        one.cameras.publish_transforms("left")
+        one.diagnosis_says("TF has no transform from 'right_optical' to 'world'")
+        assert "static_transform_publisher" in one.controller.message
+        assert "--frame-id world --child-frame-id right_optical" in one.controller.message
+        assert one.controller.level == 2
+        assert not one.controller.poses
+        one.cameras.publish_transforms()
+        assert error_mm(one.poses_after(1)[-1], IN_WORLD) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("placement", "words"),
+    [("auto", "P holds no baseline"), ("projection", "the baseline is zero"), ("tf", "same place")],
+)
+def test_a_zero_baseline_is_never_silent(placement: str, words: str) -> None:
+    with graph(ring("left", "right"), placement=placement) as one:
+        one.cameras.frame_id = lambda name: "head_optical"
+        one.diagnosis_says(words)
+        assert not one.controller.poses
+
+
+def test_camera_info_with_stamps_of_its_own_is_paired_with_the_newest_image() -> None:
+    def late(name, image, info):
+        info.header.stamp.nanosec = (info.header.stamp.nanosec + 1_000_000) % 1_000_000_000
+
+    with graph(ring("left", "right"), fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+        one.cameras.alter = late
+        assert error_mm(one.poses_after(2)[-1], IN_WORLD) < 1.0
+        one.play_until(
+            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/left", ""), "pairing is told"
+        )
+
+
+def test_absent_camera_info_is_named() -> None:
+    with graph(ring("left", "right"), fixed_frame="world") as one:
+        one.cameras.without_info = {"right"}
+        one.diagnosis_says("no camera_info on /right/camera_info")
+
+
+def test_an_exception_in_the_worker_does_not_end_the_node() -> None:
+    broken = {"now": True}
+
+    def error(frames: FrameSet) -> None:
+        if broken["now"]:
+            raise RuntimeError("out of memory")
+
+    with graph(ring("left", "right"), error=error, fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+        one.diagnosis_says("RuntimeError: out of memory")
+        broken["now"] = False
+        assert error_mm(one.poses_after(1)[-1], IN_WORLD) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "words"),
+    [
+        ({"camera": ["left", "right"]}, OptionError, "unknown parameter 'camera': did you mean 'cameras'"),
+        ({"cameras": ["front"]}, OptionError, "expected two or more: one camera gives no depth"),
+        ({"image_topic": "image_raw"}, OptionError, r"expected \{camera\} in it"),
+        ({"stamp_tolerance": -1.0}, OptionError, "expected 0 to 1 s"),
+        ({"placement": "file"}, CalibrationError, "rig_file is empty"),
+        ({"rig_file": "/nowhere/rig.yaml"}, CalibrationError, "cannot be read"),
+    ],
+)
+def test_wrong_parameters_are_refused_at_the_start(parameters: dict, error: type, words: str) -> None:
+    given = {"cameras": ["left", "right"], **parameters}
+    with own_context() as context, pytest.raises(error, match=words):
+        MultiViewNode(
+            KnownDetector(ring("left", "right")),
+            context=context,
+            parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
+        )
+
+
+def test_parameters_that_may_change_do_and_the_others_do_not() -> None:
+    with graph(ring("left", "right"), publish_markers=False) as one:
+        changed = one.node.set_parameters([Parameter("publish_markers", value=True)])[0]
+        assert changed.successful
+        assert one.node.options.publish_markers is True
+        for name, value in (("cameras", ["a", "b"]), ("smoothing", "kalman"), ("marker_lifetime", -1.0)):
+            assert not one.node.set_parameters([Parameter(name, value=value)])[0].successful
+
+
+def environment_of_a_process(tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(free_domain()),
+        "ROS_LOG_DIR": str(tmp_path),
+        "POSE3D_CACHE": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
+    }
+
+
+def test_as_a_program_it_names_the_command_that_fetches_its_weights(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pose3d_ros.ros.multiview_node"],
+        env=environment_of_a_process(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "pose3d models fetch" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_as_a_program_it_ends_cleanly_by_signals(tmp_path: Path) -> None:
+    """A second SIGINT comes while the first is being obeyed: from the terminal's group and from launch."""
+    code = (
+        "import sys; from synthetic_cameras import *; from pose3d_ros.ros.running import run_node\n"
+        "def make():\n"
+        "    node = MultiViewNode(KnownDetector(ring('left', 'right')))\n"
+        "    print('ready', flush=True)\n"
+        "    return node\n"
+        "sys.exit(run_node(make, (), ['node']))"
+    )
+    processes = {
+        signals: subprocess.Popen(
+            [sys.executable, "-c", code], env=environment_of_a_process(tmp_path), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for signals in ((signal.SIGINT, signal.SIGINT), (signal.SIGTERM,))
+    }  # fmt: skip
+    for signals, process in processes.items():
+        assert process.stdout is not None
+        assert "ready" in process.stdout.readline()
+        for number in signals:
+            process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+        assert "Traceback" not in stderr
+
+
+def test_help_lists_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["multiview_node", "--help"]) == 0
+    text = capsys.readouterr().out
+    for name in ("cameras", "placement", "publish_keypoints", "smoothing", "search_every", "set_wait"):
+        assert f"\n  {name} (default" in text
