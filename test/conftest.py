@@ -18,3 +18,13 @@ def footage() -> None:
         reference_single()
     except FootageError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def weights() -> None:
+    """The 2D models' weights lie in the cache."""
+    from pose3d_ros.weights import store
+
+    for name in store.names():
+        if not store.present(name):
+            pytest.skip(f"the weights of {name} are not in the cache: run `pose3d models fetch`")

