@@ -14,7 +14,6 @@ steps Newton's. It may be singular, so it is damped with the reweighted one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from pose3d_ros.structures import Floats
 MAX_STEPS = 50  # 4 are usual on clean data; a point with outliers in two views takes up to about 20
 # A point is done when a Newton step promises less than this share of its objective (plus an absolute part, in
 # units of half a squared standard deviation, for exact data). Newton's next step promises about its square.
-DECREASE = 1e-8
+DECREASE = 1e-7
 DECREASE_FLOOR = 1e-14
 # Of 36 settings tried on clean and outlying Human3.6M views, these need the fewest steps; all end at one objective.
 FIRST_DAMPING = 1e-2
@@ -33,7 +32,7 @@ DAMPING_DOWN, DAMPING_UP = 0.1, 5.0
 LAST_DAMPING = 1e10  # no step that short helps: the point sits at its minimum up to rounding
 # Whitened residual of the linear start above which other starts are tried; one clean keypoint in 90 has it.
 SUSPICIOUS = 3.0
-BLOCK = 4096  # suspicious points handled at once, to bound memory
+BLOCK = 4096  # suspicious points tried from all pairs at once, to bound memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +125,17 @@ def minimise(views: Sightings, start: Floats, delta: float) -> Floats:
         step = solve(here.curvature + damping * here.information, here.descent)
         promised = (here.descent * step).sum(axis=0)
         there = linearise(some, xyz + step, delta)
+        # Levenberg-Marquardt's gain: the decrease found over the decrease promised, half of descent . step.
+        with np.errstate(invalid="ignore"):  # inf - inf: a point whose start lies behind a camera
+            gain = (here.objective - there.objective) / np.maximum(0.5 * promised, 1e-300)
         better = np.asarray((there.objective <= here.objective) & ~done)
         xyz = np.where(better, xyz + step, xyz)
         here = _choose(better, there, here)
-        damping = np.where(better, damping * DAMPING_DOWN, damping * DAMPING_UP)
+        factor = np.where(gain > 0.75, DAMPING_DOWN, np.where(gain > 0.25, 1.0, DAMPING_UP))
+        damping = np.minimum(damping * factor, LAST_DAMPING)
         # Damping shortens the promise too; undone here, so that a rejected step does not pass for convergence.
         done |= promised * (1.0 + damping) <= DECREASE * here.objective + DECREASE_FLOOR
-        done |= ~(damping < LAST_DAMPING)
+        done |= damping >= LAST_DAMPING
     best[:, active] = xyz
     return best
 
@@ -157,49 +160,59 @@ def _choose(first: NDArray[np.bool_], there: Linearised, here: Linearised) -> Li
 def linear(views: Sightings) -> Floats:
     """Least squares of the weighted direct linear transform in metric form, (3, N) m.
 
-    Rows W (R_xy - xy R_z) X = W (xy t_z - t_xy) (Hartley & Zisserman, Sec. 12.2, inhomogeneous, which for a
-    person a few metres away is exact enough and does not depend on the world's origin). W is the whitening, so
-    an error counts in standard deviations, times depth.
+    Rows W (R_xy - xy R_z) X = W (xy t_z - t_xy) (Hartley & Zisserman, Sec. 12.2, inhomogeneous, which unlike the
+    homogeneous form does not depend on the world's origin). W is the whitening, so an error counts in standard
+    deviations, times depth.
     """
-    return solve(*_normal_equations(views, range(len(views.rotation))))
+    A, b = _normal_equations(views)
+    return solve(A.sum(axis=0), b.sum(axis=0))
 
 
-def _normal_equations(views: Sightings, used: range | tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Sums over the used views of A'A (3, 3, N) and A'b (3, N)."""
-    v = list(used)
-    R, t, xy, W = views.rotation[v][..., None], views.translation[v], views.xy[v], views.whiten[v]
-    plain = R[:, :2] - xy[:, :, None] * R[:, 2:]  # (v, 2, 3, N)
-    right = xy * t[:, 2:] - t[:, :2]  # (v, 2, N)
+def _normal_equations(views: Sightings) -> tuple[Floats, Floats]:
+    """Each view's A'A (V, 3, 3, N) and A'b (V, 3, N)."""
+    R, t, xy, W = views.rotation[..., None], views.translation, views.xy, views.whiten
+    plain = R[:, :2] - xy[:, :, None] * R[:, 2:]  # (V, 2, 3, N)
+    right = xy * t[:, 2:] - t[:, :2]  # (V, 2, N)
     A = W[:, :, :1] * plain[:, :1] + W[:, :, 1:] * plain[:, 1:]
     b = W[:, :, 0] * right[:, None, 0] + W[:, :, 1] * right[:, None, 1]
-    return np.einsum("vian,vibn->abn", A, A), np.einsum("vian,vin->an", A, b)
+    return np.einsum("vian,vibn->vabn", A, A), np.einsum("vian,vin->van", A, b)
 
 
-def robust_start(views: Sightings, delta: float) -> Floats:
-    """A start (3, N) m for minimise: linear, or linear from the best pair of views where that fits better.
+def fit(views: Sightings, delta: float) -> Floats:
+    """Eq. 3's solution for every point, (3, N) m: the best of up to two starts.
 
-    With an outlier among three or more views the linear solution can lie in a wrong basin or behind a camera.
-    Points whose linear residual is suspicious in any view are tried from every pair of views too; the smallest
-    objective over ALL views wins.
+    The first start is the linear solution. With an outlier among three or more views it can lie in a wrong basin
+    or behind a camera, so where its residual is suspicious in any view, the linear solution of the one pair of
+    views that fits ALL views best is a second start. The smaller objective wins, so none is worse than linear.
     """
     start = linear(views)
     at = errors(views, start)
     wild = (at.size > SUSPICIOUS).any(axis=0) | at.behind
-    suspicious = np.flatnonzero(wild & (views.n_views >= 3))
-    for first in range(0, len(suspicious), BLOCK):
-        points = suspicious[first : first + BLOCK]
-        start[:, points] = _best_start(views.take(points), start[:, points], delta)
-    return start
+    again = np.flatnonzero(wild & (views.n_views >= 3))
+    if len(again) == 0:
+        return minimise(views, start, delta)
+    count = start.shape[1]
+    blocks = np.array_split(again, -(-len(again) // BLOCK))
+    other = np.hstack([_pair_start(views.take(block), delta) for block in blocks])
+    twice = views.take(np.concatenate([np.arange(count), again]))
+    xyz = minimise(twice, np.hstack([start, other]), delta)
+    value = objective(twice, xyz, delta)
+    better = value[count:] < value[again]
+    xyz[:, again[better]] = xyz[:, count:][:, better]
+    return xyz[:, :count]
 
 
-def _best_start(views: Sightings, start: Floats, delta: float) -> Floats:
-    best = objective(views, start, delta)
-    for pair in combinations(range(len(views.rotation)), 2):
-        xyz = solve(*_normal_equations(views, pair))
-        value = objective(views, xyz, delta)
-        better = value < best  # False for the nan of a pair that does not see the point
-        start, best = np.where(better, xyz, start), np.where(better, value, best)
-    return start
+def _pair_start(views: Sightings, delta: float) -> Floats:
+    """For each point the linear solution of that pair of views whose objective over all views is smallest."""
+    V, N = views.seen.shape
+    first, second = np.triu_indices(V, k=1)
+    A, b = _normal_equations(views)
+    of_pairs = (A[first] + A[second]).transpose(1, 2, 0, 3), (b[first] + b[second]).transpose(1, 0, 2)
+    xyz = solve(*of_pairs)  # (3, pairs, N), NaN for a pair that does not see the point
+    repeated = views.take(np.tile(np.arange(N), len(first)))
+    value = objective(repeated, xyz.reshape(3, -1), delta).reshape(-1, N)
+    best: Floats = xyz[:, value.argmin(axis=0), np.arange(N)]
+    return best
 
 
 def solve(A: Floats, b: Floats) -> Floats:

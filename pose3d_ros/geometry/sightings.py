@@ -49,11 +49,6 @@ class Sightings:
             self.whiten[..., points],
         )
 
-    def only(self, views: NDArray[np.bool_]) -> Sightings:
-        """The same points without the views (V, N) that are False."""
-        kept = self.whiten * views[:, None, None]
-        return Sightings(self.rotation, self.translation, self.centres, self.seen & views, self.xy, self.to_px, kept)
-
     def depths(self, xyz: Floats) -> Floats:
         """Depth of xyz (3, N) m in every camera, (V, N) m."""
         z: Floats = self.rotation[:, 2] @ xyz + self.translation[:, 2]

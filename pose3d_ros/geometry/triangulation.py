@@ -89,8 +89,7 @@ def triangulate(
     if not delta > 0:
         raise InputError(f"delta is {delta}, expected a positive number of standard deviations, e.g. {DELTA}")
     views, shape = _views(cameras, xy, weight, covariance, sigma_px)
-    best = robust.minimise(views, robust.robust_start(views, delta), delta)
-    return _judge(views, best, shape, delta=delta, max_std_m=max_std_m)
+    return _judge(views, robust.fit(views, delta), shape, delta=delta, max_std_m=max_std_m)
 
 
 def huber_objective(

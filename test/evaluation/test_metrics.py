@@ -7,7 +7,6 @@ from scipy.spatial.transform import Rotation
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.metrics import auc, joint_errors, mpjpe, mrpe, mrpe_axes, pa_mpjpe, pck
 
-
 SHIFT = np.array([0.101, 0, 0])  # m; between two thresholds of the AUC
 
 
