@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -16,6 +17,14 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 collect_ignore_glob = [] if HAS_ROS else ["*"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which packages the tests ran with."""
+    distribution = sys.modules.get("pose3d_ros.ros.distribution")
+    if distribution is not None:
+        taken = ", ".join(f"{package} from {source}" for package, source in distribution.sources.items())
+        terminalreporter.write_line(f"ROS packages taken: {taken}")
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,9 @@ class TimeSynchronizer(SimpleFilter):
             queue = self.queues[which]
             queue[stamp] = msg
             while len(queue) > self.queue_size:
-                del queue[min(queue)]
+                # The first to come, not the one of the oldest stamp: after a jump back in time, as when a bag
+                # starts again, the original keeps the old run's messages and drops every new one.
+                del queue[next(iter(queue))]
             match = self.match(stamp, which)
             found = None if match is None else [q.pop(s) for q, s in zip(self.queues, match, strict=True)]
         if found is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 
 import pytest
@@ -62,6 +63,18 @@ def test_the_oldest_is_dropped_when_a_queue_is_full(filters):
     for stamp in (1, 2, 3):
         b.signalMessage(Stamped(stamp))
     assert found == [[2, 2], [3, 3]]
+
+
+def test_our_stand_in_recovers_from_a_jump_back_in_time():
+    # Not of the original: it would keep stamps 10 and 11 and drop every later message.
+    filters = importlib.import_module("pose3d_ros.ros.standins.message_filters")
+    a, b = inputs(filters, 2)
+    found = collected(filters.TimeSynchronizer([a, b], 2))
+    for stamp in (10, 11, 1, 2):
+        a.signalMessage(Stamped(stamp))
+    for stamp in (1, 2):
+        b.signalMessage(Stamped(stamp))
+    assert found == [[1, 1], [2, 2]]
 
 
 def test_arguments_given_at_registration_come_after_the_messages(filters):
