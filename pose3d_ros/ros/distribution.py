@@ -18,6 +18,7 @@ from types import ModuleType
 
 import numpy as np
 
+from pose3d_ros.errors import DependencyError
 from pose3d_ros.ros.standins import cv_bridge_trial
 
 # The trial takes 0.4 s on two cores; this is for a busy machine.
@@ -30,7 +31,8 @@ def choose(
     """The distribution's package if it imports, has the names and passes the trial; else our stand-in. And its source.
 
     A package that is not there is no news. One that is there but broken (ImportError, AttributeError and
-    SystemError were all seen of cv_bridge under another NumPy than its own) gives one RuntimeWarning.
+    SystemError were all seen of cv_bridge under another NumPy than its own) gives one RuntimeWarning. Raises
+    DependencyError where the stand-in's library is missing too.
     """
     try:
         if importlib.util.find_spec(package) is not None:
@@ -47,7 +49,13 @@ def choose(
             RuntimeWarning,
             stacklevel=2,
         )
-    return importlib.import_module(f"pose3d_ros.ros.standins.{package}"), library
+    try:
+        return importlib.import_module(f"pose3d_ros.ros.standins.{package}"), library
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"there is no working {package} here, and its stand-in over {library} lacks the module {error.name!r}: "
+            f"install your ROS distribution's {package}, or pip install {library}"
+        ) from error
 
 
 def try_cv_bridge() -> None:

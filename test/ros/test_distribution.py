@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 
+from pose3d_ros.errors import DependencyError
 from pose3d_ros.ros import distribution
 
 PACKAGES = {
@@ -74,6 +75,15 @@ def test_a_broken_package_gives_the_stand_in_and_one_warning_that_names_it(packa
         module, source = distribution.choose(package, library, names)
     assert len(caught) == 1
     assert (module.__name__, source) == (f"pose3d_ros.ros.standins.{package}", library)
+
+
+def test_without_either_the_error_names_both_ways_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rosbags", None)
+    monkeypatch.setattr(distribution.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "pose3d_ros.ros.standins.cv_bridge", raising=False)
+    monkeypatch.setitem(sys.modules, "rosbags.image", None)
+    with pytest.raises(DependencyError, match=r"no working cv_bridge here.*'rosbags.*pip install rosbags-image"):
+        distribution.choose("cv_bridge", "rosbags-image", distribution.CV_BRIDGE)
 
 
 @pytest.mark.parametrize(
