@@ -33,6 +33,15 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "Relu6": partial(functional.hardtanh_, min_val=0.0, max_val=6.0),
     "LeakyRelu": partial(functional.leaky_relu_, negative_slope=LEAKY_SLOPE),
 }
+# The same for oneDNN, which applies them while a convolution's result is still in registers: the operator that torch's
+# own compiler emits on CPUs. 4 crops on one thread: 104 ms instead of 170.
+ONEDNN_ACTIVATIONS: Mapping[str, tuple[str, list[float], str]] = {
+    "": ("none", [], ""),
+    "Relu": ("relu", [], ""),
+    "Relu6": ("hardtanh", [0.0, 6.0], ""),
+    "LeakyRelu": ("leaky_relu", [LEAKY_SLOPE], ""),
+}
+ONEDNN = getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch._C._has_mkldnn else None
 NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
@@ -76,6 +85,10 @@ class Convolution(nn.Module):
         self.stride, self.groups, self.padding, self.activation = stride, groups, padding, ""
 
     def forward(self, x: Tensor) -> Tensor:
+        if ONEDNN is not None and x.device.type == "cpu" and x.dtype == torch.float32:
+            activation = ONEDNN_ACTIVATIONS[self.activation]
+            y: Tensor = ONEDNN(x, self.weight, self.bias, self.padding, self.stride, [1, 1], self.groups, *activation)
+            return y
         x = functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
         return ACTIVATIONS[self.activation](x)
 

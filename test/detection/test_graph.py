@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pose3d_ros.detection import graph
 from pose3d_ros.detection.graph import GraphNetwork, read_graph
 from pose3d_ros.errors import WeightsCorruptError
 
@@ -73,3 +74,14 @@ def test_an_unknown_operation_is_named(tmp_path, weights):
     node = {"name": "out", "op": "Cosh", "input": ["in"], "attr": {}}
     with pytest.raises(WeightsCorruptError, match="Cosh"):
         GraphNetwork(read_graph(_write(tmp_path, [node], weights)), "in", ["out"], 8)
+
+
+@pytest.mark.parametrize("activation", sorted(graph.ACTIVATIONS))
+def test_the_fused_operator_gives_what_the_plain_ones_give(monkeypatch, activation):
+    layer = graph.Convolution(torch.randn(4, 2, 3, 3), (2, 2), 1, (1, 1))
+    layer.activation = activation
+    x = torch.randn(2, 2, 8, 8) * 5
+    with torch.inference_mode():
+        fused = layer(x)
+        monkeypatch.setattr(graph, "ONEDNN", None)
+        torch.testing.assert_close(layer(x), fused, atol=1e-5, rtol=1e-5)
