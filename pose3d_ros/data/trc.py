@@ -36,4 +36,4 @@ def read_trc(path: Path | str) -> Markers:
         scale, rate_hz = _METRES[header["Units"]], float(header["DataRate"])
     except (OSError, IndexError, KeyError, ValueError) as error:
         raise FootageError(f"{path} is not a readable TRC file ({error!r})") from error
-    return Markers(names, table[:, 1], table[:, 2:].reshape(len(table), -1, 3) * scale, rate_hz)
+    return Markers(names, table[:, 1], table[:, 2:].reshape(len(table), len(names), 3) * scale, rate_hz)
