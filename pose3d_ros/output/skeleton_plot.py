@@ -29,8 +29,8 @@ def write_skeleton_plot(recording: Recording, path: Path | str) -> None:
     figure = Figure(figsize=(14, 6.2), dpi=110)
     FigureCanvasAgg(figure)
     # Placed by hand: automatic layouts do not reckon with the 3D axes' labels.
-    space = figure.add_axes((0.01, 0.02, 0.53, 0.9), projection="3d")
-    above = figure.add_axes((0.61, 0.1, 0.37, 0.82))
+    space = figure.add_axes((-0.01, 0.0, 0.6, 0.98), projection="3d")
+    above = figure.add_axes((0.645, 0.1, 0.345, 0.82))
     chosen = _chosen(poses)
     step = max(1, len(poses) // GHOSTS_OF_MOTION)
     for pose in poses[::step]:
@@ -53,6 +53,7 @@ def write_skeleton_plot(recording: Recording, path: Path | str) -> None:
     above.set_xlabel(f"x of {frame} (m)")
     above.set_ylabel(f"y of {frame} (m)")
     above.set_aspect("equal", adjustable="datalim")
+    above.margins(0.16)
     above.grid(alpha=0.3)
     if above.get_legend_handles_labels()[1]:
         above.legend(loc="best", frameon=False)
@@ -118,12 +119,15 @@ def _finish_space(axes: Any, recording: Recording, poses: list[Pose3D], title: s
     points = [camera.centre for camera in recording.rig.cameras]
     points += [xyz for pose in poses for xyz in pose.xyz[_visible(pose)].reshape(-1, 3) if np.isfinite(xyz).all()]
     low, high = np.min(points, axis=0), np.max(points, axis=0)
+    low[:2] -= CAMERA_SIZE_M
+    high[:2] += CAMERA_SIZE_M
     low[2] = min(low[2], 0.0)
     reach = np.maximum(high - low, 0.5)
     for name, start, length in zip("xyz", low, reach, strict=True):
-        getattr(axes, f"set_{name}lim")(start - 0.05 * length, start + 1.05 * length)
+        getattr(axes, f"set_{name}lim")(start - 0.1, start + length + 0.1)
         getattr(axes, f"set_{name}label")(f"{name} (m)")
         getattr(axes, f"{name}axis").set_major_locator(MultipleLocator(1.0 if reach.max() < 12 else 5.0))
-    axes.set_box_aspect(reach, zoom=1.15)
+    axes.set_box_aspect(reach, zoom=1.2)
     axes.view_init(elev=22, azim=-60)
-    axes.set_title(title)
+    axes.zaxis.labelpad = -4
+    axes.set_title(title, y=0.96)
