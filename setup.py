@@ -25,7 +25,6 @@ CORE = [
     "opencv-python-headless>=4.5",
     "platformdirs>=3",
     "PyYAML>=6",
-    "safetensors>=0.4",
     "scipy>=1.11",
     "torch>=2.4",
     "tqdm>=4.60",
@@ -39,8 +38,9 @@ WHEELS = [
     "ros-sensor-msgs==5.5.1",
     "ros-std-msgs==5.5.1",
     "ros-visualization-msgs==5.5.1",
-    # Stand-ins for what the wheels lack: tf2_ros and tf_transformations.
+    # What our stand-ins for tf2_ros, cv_bridge and tf_transformations, which the wheels lack, are made of.
     "pytransform3d>=3.5",
+    "rosbags-image>=0.10",
     "transforms3d>=0.4.1",
 ]
 
@@ -110,18 +110,20 @@ def compile_package(source: Path, prefixes: list[Path]) -> None:
 
 
 def staged_data_files(packages: list[str]) -> list[tuple[str, list[str]]]:
-    """(folder below the prefix, files) of what belongs outside site-packages: libraries, node scripts, share/."""
+    """(folder below the prefix, files) of what belongs outside site-packages: libraries, node scripts, share/.
+
+    Headers, CMake exports and shell hooks serve C++ packages built on top: those are for colcon.
+    """
+    index = STAGE / "share" / "ament_index" / "resource_index"
+    # Not its parent_prefix_path: that is the temporary environment of the build.
+    kept = [STAGE / "lib", *(index / name for name in ("packages", "package_run_dependencies", "rosidl_interfaces"))]
+    for package in packages:
+        kept += [STAGE / "share" / package / name for name in ("package.xml", "msg", "launch", "config")]
     found: dict[str, list[str]] = {}
-    for path in sorted(STAGE.rglob("*")):
-        parts = path.relative_to(STAGE).parts
-        # Headers, CMake exports and shell hooks serve C++ packages built on top: those are for colcon.
-        keep = parts[0] == "lib" or (
-            parts[0] == "share" and (parts[1] == "ament_index" or (parts[1] in packages and len(parts) > 3))
-        )
-        package_xml = parts[0] == "share" and parts[2:] == ("package.xml",)
-        unwanted = {"cmake", "environment", "__pycache__"} & set(parts)
-        if path.is_file() and (keep or package_xml) and not unwanted:
-            found.setdefault(str(Path(*parts[:-1])), []).append(str(path))
+    for top in kept:
+        for path in sorted([top, *top.rglob("*")]):
+            if path.is_file():
+                found.setdefault(str(path.parent.relative_to(STAGE)), []).append(str(path))
     return list(found.items())
 
 

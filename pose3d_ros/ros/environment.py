@@ -39,14 +39,15 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> None:
 
 def share_directory() -> Path:
     """The folder that holds config/ and launch/: share/pose3d_ros of the installation, or the checkout's root."""
-    package = Path(__file__).resolve().parents[1]
+    # Symbolic links (colcon --symlink-install) are not followed: what is wanted is where they lie.
+    package = Path(os.path.abspath(__file__)).parents[1]
+    # PREFIX/lib/python3.x/site-packages/pose3d_ros, or Debian's PREFIX/local/lib/python3.x/dist-packages/pose3d_ros.
+    for prefix in (*package.parents, Path(sys.prefix)):
+        if (prefix / "share" / PACKAGE / "package.xml").is_file():
+            return prefix / "share" / PACKAGE
     checkout = package.parent
     if (checkout / "package.xml").is_file() and (checkout / "config").is_dir():
         return checkout
-    # PREFIX/lib/python3.x/site-packages/pose3d_ros, or Debian's PREFIX/local/lib/python3.x/dist-packages/pose3d_ros.
-    for prefix in (*Path(os.path.abspath(__file__)).parents, Path(sys.prefix)):
-        if (prefix / "share" / PACKAGE / "package.xml").is_file():
-            return prefix / "share" / PACKAGE
     raise DependencyError(
         f"{PACKAGE} is installed in {package}, but its share/{PACKAGE} folder (config, launch) is neither in a folder "
         f"above it nor in {sys.prefix}. Install again with `pip install .` or colcon; editable installs lack it."
@@ -74,7 +75,7 @@ def node_command(module: str) -> list[str]:
 
     `-m` alone puts the working directory first on the import path, where a checkout would hide the installed package.
     """
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(os.path.abspath(__file__)).parents[2])  # links not followed, see share_directory
     code = (
         "import runpy, sys; sys.path[0] = sys.argv.pop(1); "
         "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
