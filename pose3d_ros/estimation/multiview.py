@@ -56,6 +56,14 @@ class MultiViewOptions:
     duplicate_distance_m: float = option(
         0.25, "people whose joints are nearer to each other on average are one person", unit="m", low=0.0, high=1.0
     )
+    jump_distance_m: float = option(
+        1.5,
+        "a new person this near to one who was missed a moment ago is that person, who jumped (cut or looped "
+        "footage, lost frames); 0: never",
+        unit="m",
+        low=0.0,
+        high=10.0,
+    )
     birth_sets: int = option(
         2, "frame sets in which a person is seen before getting an id (3 cameras: one is enough)", low=1, high=100
     )
@@ -102,6 +110,7 @@ class MultiViewEstimator:
             gone_after_s=options.gone_after_s,
             match_distance_m=options.match_distance_m,
             duplicate_distance_m=options.duplicate_distance_m,
+            jump_distance_m=options.jump_distance_m,
             birth_sets=options.birth_sets,
             birth_joints=options.birth_joints,
             birth_score=options.birth_score,

@@ -71,7 +71,8 @@ class Tracker:
     last seen. An id is given after birth_sets observations (at once where a joint is seen by three cameras
     or more) of at least birth_joints joints with mean score birth_score; ids are "1", "2", ... and never
     come again. Observations are matched to predictions within match_distance_m (mean joint distance,
-    widened while unseen); people nearer to each other than duplicate_distance_m are one.
+    widened while unseen); people nearer to each other than duplicate_distance_m are one. A newcomer within
+    jump_distance_m of somebody missed for less than lost_after_s is taken for that person, who jumped.
     """
 
     def __init__(
@@ -82,13 +83,14 @@ class Tracker:
         gone_after_s: float = 1.0,
         match_distance_m: float = 0.6,
         duplicate_distance_m: float = 0.25,
+        jump_distance_m: float = 1.5,
         birth_sets: int = 2,
         birth_joints: int = 8,
         birth_score: float = 0.3,
     ) -> None:
         self._skeleton = skeleton
         self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(gone_after_s * 1e9)
-        self._match_m, self._duplicate_m = match_distance_m, duplicate_distance_m
+        self._match_m, self._duplicate_m, self._jump_m = match_distance_m, duplicate_distance_m, jump_distance_m
         self._birth_sets, self._birth_joints, self._birth_score = birth_sets, birth_joints, birth_score
         self._tracks: list[_Track] = []
         self._last_number = 0
@@ -101,8 +103,7 @@ class Tracker:
     def predicted(self, stamp_ns: int) -> Floats:
         """Joints (T, J, 3) m expected at a stamp of all people seen within lost_after_s; unknown ones are NaN."""
         dt_s = self._elapsed_s(stamp_ns)
-        recent = [t for t in self._tracks if self._stamp_ns is not None and self._stamp_ns - t.seen_ns <= self._lost_ns]
-        places = [kalman.predict(track.states, dt_s).position for track in recent]
+        places = [kalman.predict(track.states, dt_s).position for track in self._tracks if self._is_recent(track)]
         return np.stack(places) if places else np.zeros((0, self._skeleton.size, 3))
 
     def update(self, observed: Observed3D, stamp_ns: int, frame_id: str = "world") -> tuple[Pose3D, tuple[str, ...]]:
@@ -218,6 +219,7 @@ class Tracker:
         self._tracks = alive
 
     def _give_ids(self, observed: Observed3D) -> None:
+        """Name the newcomers of whom there is evidence enough."""
         for track in self._tracks:
             row = track.observed
             if track.number or row < 0:
@@ -225,8 +227,27 @@ class Tracker:
             strong = observed.joints[row] >= self._birth_joints and observed.mean_score[row] >= self._birth_score
             needed = 1 if observed.n_views[row].max(initial=0) >= 3 else self._birth_sets
             if strong and track.hits >= needed:
-                self._last_number += 1
-                track.number = self._last_number
+                track.number = self._number_for(track)
+        self._tracks = [track for track in self._tracks if track.number >= 0]
+
+    def _number_for(self, newcomer: _Track) -> int:
+        """The number of the nearest person who is just missing, when near enough; else a new one.
+
+        Somebody who vanishes where somebody else appears has jumped: footage was cut or looped, or frames
+        were lost. The missing track is struck out.
+        """
+        hidden = [t for t in self._tracks if t.number > 0 and t.observed < 0 and self._is_recent(t)]
+        if hidden:
+            apart = _distances(newcomer.states.position[None], np.stack([t.states.position for t in hidden]))[0]
+            nearest = hidden[int(np.argmin(apart))]
+            if apart.min() < self._jump_m:
+                number, nearest.number = nearest.number, -1
+                return number
+        self._last_number += 1
+        return self._last_number
+
+    def _is_recent(self, track: _Track) -> bool:
+        return self._stamp_ns is not None and self._stamp_ns - track.seen_ns <= self._lost_ns
 
     def _pose(self, observed: Observed3D, stamp_ns: int, frame_id: str) -> Pose3D:
         people = [self._person(track, observed, stamp_ns) for track in self._tracks if track.number]

@@ -186,6 +186,31 @@ def test_a_jump_at_the_seam_of_a_loop_keeps_the_id_and_makes_no_velocity() -> No
         assert np.linalg.norm(pose.velocity[0, 0]) < 1.5, k
 
 
+@pytest.mark.parametrize("views", [2, 4])
+@pytest.mark.parametrize("missed", [0, 5])
+def test_a_leap_at_a_cut_keeps_the_id_beside_a_bystander(views: int, missed: int) -> None:
+    # The walker leaps 1 m back at the cut, and the detector needs some sets to find the new place.
+    tracker = Tracker(H36M_17)
+    aside = walker((3, 3), (0, 0), 0)
+    for k in range(180):
+        people = [aside, walker((-0.5, 0), (1.0, 0), k % 60 / 60)]
+        if k >= 60 and k % 60 < missed:
+            people = people[:1]
+        pose, _ = tracker.update(observe(people, views=views), stamp(k / 60))
+        assert set(pose.ids) == ({"1", "2"} if k or views > 2 else set()), k
+    assert (pose.state == PersonState.VISIBLE).all()
+
+
+def test_a_newcomer_far_from_the_missing_or_long_after_is_somebody_else() -> None:
+    for place, pause_s in (((2.5, 0), 0.1), ((1.0, 0), 0.7)):
+        tracker = Tracker(H36M_17)
+        tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
+        tracker.update(observe([]), stamp(pause_s / 2))
+        # At 0.7 s the search for the lost reaches 0.6 + 1.5 * 0.7 m; stay outside it.
+        place = (place[0] + 1.5 * pause_s, 0)
+        assert tracker.update(observe([walker(place, (0, 0), 0)]), stamp(pause_s))[1] == ("2",)
+
+
 def test_after_a_long_silence_people_are_new() -> None:
     tracker = Tracker(H36M_17)
     tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
