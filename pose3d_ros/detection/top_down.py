@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from pose3d_ros.detection import movenet, nanodet
-from pose3d_ros.detection.boxes import around, grown, iou, oks, suppress
+from pose3d_ros.detection.box_tracks import BoxTracks, joint_box
+from pose3d_ros.detection.boxes import grown, iou, oks, suppress
 from pose3d_ros.detection.crops import Crop, cut, square, to_image
 from pose3d_ros.detection.uncertainty import covariance
 from pose3d_ros.errors import InputError
@@ -31,7 +33,7 @@ class DetectorOptions:
     )
     box_score: float = option(0.15, "lowest score of a box around a person", low=0.0, high=1.0)
     box_scale: float = option(1.1, "how much larger than the person the crop is", low=1.0, high=2.0)
-    person_score: float = option(0.3, "lowest mean score of a person's better half of joints", low=0.0, high=1.0)
+    person_score: float = option(0.5, "lowest mean score of a person's better half of joints", low=0.0, high=1.0)
     max_people: int = option(10, "most people in one image", low=1, high=100)
     precision: str = option("auto", "auto: half on a GPU, full on a CPU", choices=("auto", "full", "half"))
 
@@ -42,10 +44,6 @@ class DetectorOptions:
 # Boxes and people more alike than this are one: NanoDet's own threshold for its boxes, and COCO's "same person".
 SAME_BOX_IOU = 0.6
 SAME_PERSON_OKS = 0.5
-# A tracked box and a found one that overlap less than this are two people.
-SAME_TRACK_IOU = 0.3
-# Joints below this score do not shape the next box.
-BOX_JOINT_SCORE = 0.2
 
 
 class TopDownDetector:
@@ -63,47 +61,40 @@ class TopDownDetector:
         pose_path, box_path = store.path("movenet-thunder"), store.path("nanodet")
         self._pose = movenet.MoveNet(pose_path).eval().to(self.device, dtype)
         self._boxes = nanodet.NanoDet(box_path).eval().to(self.device, dtype)
-        self._tracked: dict[str, Floats] = {}  # camera -> (P, 4) px, where people are expected
-        self._wait: dict[str, int] = {}  # camera -> images until the next search
+        self._tracks: dict[str, BoxTracks] = {}
 
     def reset(self) -> None:
         """Forget everybody: the next call looks for people in every image."""
-        self._tracked.clear()
-        self._wait.clear()
+        self._tracks.clear()
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
         """COCO-17 keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""
-        boxes = {camera: self._expected(camera, image) for camera, image in frames.images.items()}
-        crops = [
-            (camera, square(grown(box, self.options.box_scale))) for camera, found in boxes.items() for box in found
-        ]
-        points = self._joints([cut(frames.images[camera], crop, movenet.SIZE) for camera, crop in crops])
-        result = {}
+        crops: list[Crop] = []
+        images: list[Image] = []
+        mine: dict[str, tuple[slice, int]] = {}  # camera -> its crops, how many of them show followed people
         for camera, image in frames.images.items():
-            mine = [i for i, (name, _) in enumerate(crops) if name == camera]
-            people = _people(points[mine], [crops[i][1] for i in mine], image.shape[:2], frames.stamps_ns[camera])
-            result[camera] = kept = self._distinct(people)
-            if len(kept) < len(mine):
-                self._wait[camera] = 0
-            self._tracked[camera] = np.array([_next_box(xy, s) for xy, s in zip(kept.xy, kept.score, strict=True)])
+            boxes, followed = self._tracks_of(camera).expected(partial(self._search, image))
+            boxes = boxes[: self.options.max_people]
+            mine[camera] = slice(len(crops), len(crops) + len(boxes)), min(followed, len(boxes))
+            crops += [square(box) for box in grown(boxes, self.options.box_scale)]
+            images += [cut(image, crop, movenet.SIZE) for crop in crops[mine[camera][0]]]
+        points = self._joints(images)
+        result = {}
+        for camera, (part, followed) in mine.items():
+            size_hw = frames.images[camera].shape[:2]
+            people = _people(points[part], crops[part], size_hw, frames.stamps_ns[camera])
+            kept = self._distinct(people)
+            result[camera] = people.select(kept)
+            lost = int((kept < followed).sum()) < followed
+            self._tracks[camera].follow(result[camera].xy, result[camera].score, lost)
         return result
 
-    def _expected(self, camera: str, image: Image) -> Floats:
-        """Boxes (P, 4) px to look into: the tracked ones, and what a search finds when one is due."""
-        tracked = self._tracked.get(camera, np.zeros((0, 4)))
-        wait = self._wait.get(camera, 0)
-        if wait > 0 and len(tracked):
-            self._wait[camera] = wait - 1
-            return tracked
-        # Cameras that start together search at different times later, so that the load is even.
-        first = camera not in self._wait
-        shift = len(self._wait) * self.options.search_every // 4 if first else 0
-        self._wait[camera] = self.options.search_every - 1 - shift % self.options.search_every
-        found = self._search(image)
-        if len(tracked):
-            found = found[(iou(found, tracked) < SAME_TRACK_IOU).all(axis=1)]
-            found = np.concatenate((tracked, found))
-        return found[: self.options.max_people]
+    def _tracks_of(self, camera: str) -> BoxTracks:
+        if camera not in self._tracks:
+            # An odd step, so that four cameras that start together are searched in different sets.
+            phase = len(self._tracks) * (self.options.search_every // 4 | 1)
+            self._tracks[camera] = BoxTracks(self.options.search_every, phase)
+        return self._tracks[camera]
 
     def _search(self, image: Image) -> Floats:
         """Boxes (P, 4) px of the people in one image, best first."""
@@ -132,16 +123,14 @@ class TopDownDetector:
             points = self._pose(torch.from_numpy(batch).to(self.device))
         return np.asarray(points.cpu().numpy(), dtype=np.float64)
 
-    def _distinct(self, people: Keypoints2D) -> Keypoints2D:
-        """Without hallucinations and without seeing one person twice."""
-        if not len(people):
-            return people
+    def _distinct(self, people: Keypoints2D) -> NDArray[np.intp]:
+        """Indices of the people that are real (well seen in part at least), each once."""
         better_half = np.sort(people.score, axis=1)[:, -(movenet.JOINTS // 2) :].mean(axis=1)
-        real = people.select(np.flatnonzero(better_half >= self.options.person_score))
-        if not len(real) or real.boxes is None:
-            return real
-        alike = oks(real.xy, real.score, np.prod(real.boxes[:, 2:], axis=1))
-        return real.select(np.sort(suppress(alike, real.score.mean(axis=1), SAME_PERSON_OKS)))
+        real = np.flatnonzero(better_half >= self.options.person_score)
+        some = people.select(real)
+        assert some.boxes is not None
+        alike = oks(some.xy, some.score, np.prod(some.boxes[:, 2:], axis=1))
+        return np.sort(real[suppress(alike, some.score.mean(axis=1), SAME_PERSON_OKS)])
 
 
 def _people(points: Floats, crops: list[Crop], size_hw: tuple[int, ...], stamp_ns: int) -> Keypoints2D:
@@ -155,22 +144,11 @@ def _people(points: Floats, crops: list[Crop], size_hw: tuple[int, ...], stamp_n
     xy = np.where(outside[..., None], np.nan, xy)
     score = np.where(outside, 0.0, score)
     scale = np.array([crop.side / movenet.SIZE for crop in crops])
-    boxes = np.array([_box(one, s) for one, s in zip(xy, score, strict=True)])
+    boxes = np.array([joint_box(one, s) for one, s in zip(xy, score, strict=True)])
     spread = np.where(outside[..., None, None], np.nan, covariance(score, scale))
     return Keypoints2D(
         xy, score, COCO_17, stamp_ns, spread, np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
     )
-
-
-def _box(xy: Floats, score: Floats) -> Floats:
-    """Box (4,) px around a person's joints: the surer ones, or all that lie in the image."""
-    least = BOX_JOINT_SCORE if (score >= BOX_JOINT_SCORE).sum() >= 2 else 1e-6
-    return around(xy, score, least) if (score >= least).any() else np.zeros(4)
-
-
-def _next_box(xy: Floats, score: Floats) -> Floats:
-    """Where to look for this person in the next image: joints lie inside a body's outline."""
-    return grown(_box(xy, score), 1.2)
 
 
 def _device(name: str) -> torch.device:

@@ -1,0 +1,58 @@
+"""Where one camera's people are expected next, and when to search the whole image again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pose3d_ros.detection.boxes import around, grown, iou
+from pose3d_ros.structures import Floats
+
+# A found box that overlaps a followed one by less than this is another person.
+SAME_PERSON_IOU = 0.3
+# Joints below this score do not shape the next box, if there are two better ones.
+JOINT_SCORE = 0.2
+# Joints lie inside the body's outline: a person's box is about this much larger than the box of the joints.
+BODY_OVER_JOINTS = 1.2
+
+
+class BoxTracks:
+    """One camera's followed boxes; search says when the image is searched for people.
+
+    The first image is searched, then one in `every`, and the image after somebody was lost. An image with nobody
+    to follow is always searched.
+    """
+
+    def __init__(self, every: int, phase: int) -> None:
+        """phase shifts the second search, so that cameras that start together are searched in turn."""
+        self._every = every
+        self._wait = 0
+        self._shift = phase % every
+        self._followed = np.zeros((0, 4))  # left, top, right, bottom px
+
+    def expected(self, search: Callable[[], Floats]) -> tuple[Floats, int]:
+        """Boxes (P, 4) px to look into, those followed first, and how many those are."""
+        followed = self._followed
+        if self._wait > 0 and len(followed):
+            self._wait -= 1
+            return followed, len(followed)
+        self._wait = self._every - 1 - self._shift
+        self._shift = 0
+        found = search()
+        if len(followed):
+            found = found[(iou(found, followed) < SAME_PERSON_IOU).all(axis=1)]
+        return np.concatenate((followed, found)), len(followed)
+
+    def follow(self, xy: Floats, score: Floats, lost: bool) -> None:
+        """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: somebody followed was not."""
+        boxes = [grown(joint_box(one, s), BODY_OVER_JOINTS) for one, s in zip(xy, score, strict=True)]
+        self._followed = np.array(boxes).reshape(-1, 4)
+        if lost:
+            self._wait = 0
+
+
+def joint_box(xy: Floats, score: Floats) -> Floats:
+    """Box (4,) px around a person's joints (J, 2): the surer ones, or all that are seen; zero if none is."""
+    least = JOINT_SCORE if (score >= JOINT_SCORE).sum() >= 2 else 1e-6
+    return around(xy, score, least) if (score >= least).any() else np.zeros(4)

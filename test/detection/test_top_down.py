@@ -1,0 +1,135 @@
+"""The default detector on a real picture of two people (test/data/detection/README.md), moved about."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pose3d_ros.detection.boxes import iou
+from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
+from pose3d_ros.errors import InputError, OptionError, WeightsMissingError
+from pose3d_ros.structures import FrameSet
+
+DATA = Path(__file__).parents[1] / "data" / "detection"
+# The man and the woman of front_image.png, drawn by hand: left, top, right, bottom px.
+MAN, WOMAN = np.array([[53.0, 71.0, 123.0, 253.0], [106.0, 170.0, 209.0, 376.0]])
+
+
+@pytest.fixture(scope="module")
+def image():
+    return cv2.imread(str(DATA / "front_image.png"))
+
+
+@pytest.fixture(scope="module")
+def shared(weights):
+    return TopDownDetector(device="cpu")
+
+
+@pytest.fixture
+def detector(shared, monkeypatch):
+    """A detector that has seen nothing yet, and counts its searches for people."""
+    shared.reset()
+    shared.searches = []
+    search = shared._search
+    monkeypatch.setattr(shared, "_search", lambda image: shared.searches.append(1) or search(image))
+    return shared
+
+
+def _frames(**images):
+    return FrameSet(images, dict.fromkeys(images, 7))
+
+
+def _boxes(keypoints):
+    return np.concatenate((keypoints.boxes[:, :2], keypoints.boxes[:, :2] + keypoints.boxes[:, 2:]), axis=1)
+
+
+def _holds(keypoints, person):
+    return len(keypoints) > 0 and iou(person[None], _boxes(keypoints)).max() > 0.5
+
+
+def _without(image, person):
+    """The image with a person painted over."""
+    left, top, right, bottom = person.astype(int)
+    cleared = image.copy()
+    cleared[top - 8 : bottom + 8, left - 8 : right + 8] = image.mean(axis=(0, 1))
+    return cleared
+
+
+def test_two_people_are_found_once_each_with_score_covariance_box_and_stamp(detector, image):
+    found = detector(_frames(cam=image))["cam"]
+    assert _holds(found, MAN)
+    assert _holds(found, WOMAN)
+    assert len(found) <= 3  # the bystander at the image's edge is 30 px wide
+    assert found.skeleton.name == "coco_17"
+    assert found.stamp_ns == 7
+    assert (found.score.mean(axis=1) > 0.4)[:2].all()
+    seen = found.score > 0
+    assert (np.linalg.eigvalsh(found.covariance[seen]) > 0).all()
+    assert np.isnan(found.xy[~seen]).all()
+
+
+def test_every_camera_of_the_set_has_an_answer(detector, image):
+    found = detector(_frames(left=image, right=np.zeros_like(image)))
+    assert set(found) == {"left", "right"}
+    assert len(found["right"]) == 0
+    assert found["right"].covariance.shape == (0, 17, 2, 2)
+
+
+def test_people_are_followed_without_searching_every_image(detector, image):
+    for shift in range(6):
+        moved = np.roll(image, 3 * shift, axis=1)
+        found = detector(_frames(cam=moved))["cam"]
+    assert _holds(found, MAN + np.array([15, 0, 15, 0]))
+    assert len(detector.searches) <= 2
+
+
+def test_a_new_person_is_found_within_the_search_period(detector, image):
+    alone = _without(image, WOMAN)
+    detector(_frames(cam=alone))
+    assert not _holds(detector(_frames(cam=alone))["cam"], WOMAN)
+    for _ in range(detector.options.search_every):
+        found = detector(_frames(cam=image))["cam"]
+    assert _holds(found, WOMAN)
+
+
+def test_a_person_who_left_is_dropped_and_looked_for_at_once(detector, image):
+    detector(_frames(cam=image))
+    gone = detector(_frames(cam=np.full_like(image, 128)))["cam"]
+    assert len(gone) == 0
+    assert _holds(detector(_frames(cam=image))["cam"], MAN)
+
+
+def test_searches_of_several_cameras_fall_on_different_sets(detector, image):
+    names = ("a", "b", "c", "d")
+    per_set = []
+    for _ in range(2 * detector.options.search_every):
+        detector.searches.clear()
+        detector(_frames(**dict.fromkeys(names, image)))
+        per_set.append(len(detector.searches))
+    assert per_set[0] == 4
+    assert max(per_set[1:]) <= 2
+
+
+def test_joints_outside_the_image_are_absent(detector, image):
+    cut = image[: int(WOMAN[1]) + 100]
+    found = detector(_frames(cam=cut))["cam"]
+    for xy in found.xy:
+        inside = xy[np.isfinite(xy).all(axis=1)]
+        assert (inside[:, 1] <= len(cut) - 0.5).all()
+
+
+def test_missing_weights_name_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
+    with pytest.raises(WeightsMissingError, match="pose3d models fetch"):
+        TopDownDetector()
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(InputError, match="use auto, cpu or cuda"):
+        TopDownDetector(device="quantum")
+
+
+def test_options_are_checked():
+    with pytest.raises(OptionError, match="search_every"):
+        DetectorOptions(search_every=0)
