@@ -21,8 +21,8 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.structures import Camera, Floats, PersonState, Pose3D
 
-# The box of the joints is smaller than the person's (no top of the head, no toes): about 0.7 where all is well.
-# Boxes are linear between key frames, which costs some more; another person overlaps by far less in most views.
+# On the single sample the right pairs overlap by 0.57 to 0.76 (the box of the joints is smaller than the person's,
+# boxes are linear between key frames), wrong ones by 0.27 at most.
 MIN_OVERLAP = 0.3
 
 
