@@ -56,12 +56,12 @@ def test_undistort_agrees_with_opencv(lens):
     px = np.random.default_rng(1).uniform(0, 1024, (500, 2))
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-14)
     points = px[:, None]
+    coefficients = cam.distortion if cam.distortion.size else None
     if cam.distortion_model == "equidistant":
-        expected = cv2.fisheye.undistortPoints(points, cam.K, cam.distortion, criteria=criteria)
+        expected = cv2.fisheye.undistortPoints(points, cam.K, cam.distortion)
     elif hasattr(cv2, "undistortPointsIter"):  # OpenCV 4
-        expected = cv2.undistortPointsIter(points, cam.K, cam.distortion, None, None, criteria)
+        expected = cv2.undistortPointsIter(points, cam.K, coefficients, None, None, criteria)
     else:
-        coefficients = cam.distortion if cam.distortion.size else None
         expected = cv2.undistortPoints(points, cam.K, coefficients, criteria=criteria)
     found = undistort(cam, px)
     good = np.isfinite(found).all(axis=1)
@@ -124,6 +124,15 @@ def test_a_pixel_that_no_ray_reaches_undistorts_to_nan():
     assert np.isnan(found[1:]).all()
     beyond_90_degrees = undistort(camera("fisheye0"), (512 + K[0, 0] * 1.7, 515))
     assert np.isnan(beyond_90_degrees).all()
+
+
+def test_a_pixel_that_only_rays_beyond_the_fold_reach_undistorts_to_nan():
+    """r - 0.5 r^3 + 0.1 r^5 folds back at r = 1 (0.6), and grows again from r = sqrt 2 on."""
+    refolded = Camera("cam", (1000, 1000), K, "plumb_bob", [-0.5, 0.1, 0, 0])
+    reach = np.array([0.59, 0.61, 0.7, 0.9])
+    found = undistort(refolded, np.column_stack([512 + K[0, 0] * reach, np.full(4, 515.0)]))
+    assert found[0, 0] < 1
+    assert np.isnan(found[1:]).all()
 
 
 @pytest.mark.parametrize("lens", LENSES)

@@ -68,9 +68,10 @@ def test_a_third_camera_apart_mends_coincident_ones():
     assert result.rejection.tolist() == [Rejection.NONE, Rejection.RANK]
 
 
-def test_a_point_on_the_baseline_is_rejected():
+@pytest.mark.parametrize("off_axis_m", [0.0, 1e-7])
+def test_a_point_on_the_baseline_is_rejected(off_axis_m):
     front_and_back = [looking_along_z("a", (0, 0, 0)), looking_along_z("b", (0, 0, -1))]
-    result = triangulate(front_and_back, seen(front_and_back, np.array([[0, 0, 3.0]])), max_std_m=np.inf)
+    result = triangulate(front_and_back, seen(front_and_back, np.array([[off_axis_m, 0, 3.0]])), max_std_m=np.inf)
     assert result.rejection[0] == Rejection.RANK
 
 

@@ -221,3 +221,13 @@ def test_the_covariance_projects_back_to_less_than_the_keypoints_own():
     for camera in cameras:
         _, covariance = project_with_covariance(camera, result.xyz, result.covariance)
         assert np.linalg.eigvalsh(covariance).max() < SIGMA_PX**2 * (1 + 1e-6)
+
+
+def test_a_view_that_disagrees_adds_little_certainty():
+    cameras = h36m_cameras("S9")
+    xy = seen(cameras, joints_on_stage(200, 39))
+    four = np.trace(triangulate(cameras, xy).covariance, axis1=1, axis2=2)
+    three = np.trace(triangulate(cameras[:3], xy[:3]).covariance, axis1=1, axis2=2)
+    xy[3] += (300.0, 300.0)
+    outlying = np.trace(triangulate(cameras, xy).covariance, axis1=1, axis2=2)
+    assert np.median((three - outlying) / (three - four)) < 0.2
