@@ -26,7 +26,7 @@ MAX_STEPS = 50  # 4 are usual on clean data; a point with outliers in two views 
 # units of half a squared standard deviation, for exact data). Newton's next step promises about its square.
 DECREASE = 1e-7
 DECREASE_FLOOR = 1e-14
-# Of 36 settings tried on clean and outlying Human3.6M views, these need the fewest steps; all end at one objective.
+# Of 36 settings tried on clean and outlying Human3.6M views all end at one objective; these need few steps.
 FIRST_DAMPING = 1e-2
 DAMPING_DOWN, DAMPING_UP = 0.1, 5.0
 LAST_DAMPING = 1e10  # no step that short helps: the point sits at its minimum up to rounding

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.geometry.distortion import distort_views, radial_range, undistort_views
 from pose3d_ros.geometry.projection import distort, project, project_with_covariance, rays, undistort
 from pose3d_ros.structures import Camera
 
@@ -135,6 +136,19 @@ def test_a_pixel_that_only_rays_beyond_the_fold_reach_undistorts_to_nan():
     assert np.isnan(found[1:]).all()
 
 
+def test_no_ideal_point_beyond_the_fold_is_ever_given():
+    """With tangential terms Newton's steps can pass the fold and converge on its far side."""
+    random = np.random.default_rng(6)
+    wide = random.uniform(0, 1, (300, 2)) * 3000 - 1000
+    for _ in range(50):
+        coefficients = random.normal(0, (0.4, 0.3, 0.02, 0.02, 0.1))
+        cam = Camera("cam", (1000, 1000), K, "plumb_bob", coefficients)
+        found = undistort(cam, wide)
+        good = np.isfinite(found).all(axis=-1)
+        np.testing.assert_allclose(distort(cam, found[good]), wide[good], atol=1e-6)
+        assert (np.hypot(*found[good].T) <= radial_range(cam).max_radius).all()
+
+
 @pytest.mark.parametrize("lens", LENSES)
 def test_nan_stays_nan_and_touches_no_other_point(lens):
     cam = camera(lens)
@@ -190,8 +204,6 @@ def test_projected_covariance_is_that_of_many_projected_samples(lens):
 
 @pytest.mark.parametrize("lens", LENSES)
 def test_undistorting_cameras_together_is_undistorting_each(lens):
-    from pose3d_ros.geometry.distortion import undistort_views
-
     others = [camera(lens), camera("plumb_bob5"), camera("fisheye"), camera("pinhole"), camera("rational14")]
     xy = np.random.default_rng(4).uniform(-0.4, 0.4, (5, 20, 2))
     together, slope = undistort_views(others, xy)
@@ -203,8 +215,6 @@ def test_undistorting_cameras_together_is_undistorting_each(lens):
 
 @pytest.mark.parametrize("lens", LENSES)
 def test_the_derivative_of_distortion_agrees_with_differences(lens):
-    from pose3d_ros.geometry.distortion import distort_views
-
     cam = [camera(lens)]
     xy = np.concatenate(
         [np.random.default_rng(5).uniform(-0.6, 0.6, (1, 40, 2)), [[[0.0, 0.0], [1e-5, -1e-5]]]], axis=1
