@@ -22,7 +22,7 @@ from pose3d_ros.data.wheels import Wheel, download_wheel
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.structures import Floats, Rig
 
-# Pose2Sim's demonstration data, (c) David Pagnon and others, BSD-3-Clause; we download, and do not redistribute.
+# Pose2Sim's demonstration data, (c) David Pagnon and others, BSD-3-Clause. Downloaded, not redistributed.
 # Four synchronised cameras, 100 frames at 60 fps; the two trials share one calibration.
 VIDEOS_WHEEL = Wheel(
     requirement="pose2sim==0.10.49",
