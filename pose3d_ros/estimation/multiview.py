@@ -68,7 +68,7 @@ class MultiViewOptions:
         2, "frame sets in which a person is seen before getting an id (3 cameras: one is enough)", low=1, high=100
     )
     birth_joints: int = option(8, "3D joints a new person must have", low=1, high=17)
-    birth_score: float = option(0.3, "mean 3D joint score a new person must have", low=0.0, high=1.0)
+    birth_score: float = option(0.4, "mean 3D joint score a new person must have", low=0.0, high=1.0)
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
     gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
     smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
@@ -213,12 +213,13 @@ def observe(
     """Triangulate all joints of all groups (G, V) in one call."""
     gathered = [_gather(k, groups[:, view]) for view, k in enumerate(people)]
     xy, score, covariance = (np.stack(part) for part in zip(*gathered, strict=True))  # (V, G, J, ...)
-    known_covariance = all(k.covariance is not None for k in people)
+    # A calibrated covariance says already what a low score means; to weigh by the score too would count it twice.
+    calibrated = all(k.covariance is not None for k in people)
     result = triangulate(
         cameras,
         xy,
-        score,
-        covariance if known_covariance else None,
+        (score > 0).astype(np.float64) if calibrated else score,
+        covariance if calibrated else None,
         delta=options.huber_delta,
         max_std_m=options.max_std_m,
     )

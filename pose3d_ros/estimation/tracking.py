@@ -86,7 +86,7 @@ class Tracker:
         jump_distance_m: float = 1.5,
         birth_sets: int = 2,
         birth_joints: int = 8,
-        birth_score: float = 0.3,
+        birth_score: float = 0.4,
     ) -> None:
         self._skeleton = skeleton
         self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(gone_after_s * 1e9)
