@@ -85,7 +85,8 @@ class Convolution(nn.Module):
         self.stride, self.groups, self.padding, self.activation = stride, groups, padding, ""
 
     def forward(self, x: Tensor) -> Tensor:
-        if ONEDNN is not None and x.device.type == "cpu" and x.dtype == torch.float32:
+        x = x.to(self.weight.dtype)  # layers may differ in precision
+        if ONEDNN is not None and x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16):
             activation = ONEDNN_ACTIVATIONS[self.activation]
             y: Tensor = ONEDNN(x, self.weight, self.bias, self.padding, self.stride, [1, 1], self.groups, *activation)
             return y
@@ -117,6 +118,11 @@ class GraphNetwork(nn.Module):
             tuple(number for number in last if last[number] == step and number not in self._outputs)
             for step in range(len(self._steps))
         )
+
+    @property
+    def convolutions(self) -> list[Convolution]:
+        """The convolutions, in the order in which they run."""
+        return [layer for layer in self.layers if isinstance(layer, Convolution)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         values: dict[int, Tensor] = {0: x}

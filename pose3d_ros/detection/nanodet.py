@@ -38,9 +38,8 @@ class NanoDet(nn.Module):
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Raw outputs (B, 124, H / stride, W / stride), float32, of images (B, H, W, 3), BGR, 0 to 255."""
-        dtype = next(self.network.parameters()).dtype
         normalised = (images.float() - self.mean.float()) / self.deviation.float()
-        return tuple(head.float() for head in self.network(normalised.permute(0, 3, 1, 2).to(dtype)))
+        return tuple(head.float() for head in self.network(normalised.permute(0, 3, 1, 2)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Every cell's box (B, N, 5): left, top, right, bottom in px of the image's edges, person score."""

@@ -1,4 +1,14 @@
-"""How far off a keypoint may be: the 2D covariance from the crop's scale, the joint and the score."""
+"""How far off a keypoint may be: its 2D covariance from the crop's scale, the joint and the score.
+
+    sigma_px = (image px in one px of the crop) * s_joint * exp(DECAY * (1 - score))        (one axis, isotropic)
+
+Measured on Pose2Sim's multi-person demonstration (100 moments, 2 people, 4 cameras): each camera's keypoints against
+the projection of the triangulation of the others, whose own covariance is added; the constant offset of each camera
+over the clip belongs to its calibration and is taken out. s and DECAY are those at which 95 % of the errors of each
+kind of joint and each tenth of score lie in the 95 % ellipse. On the single-person demonstration, which was not used,
+96.2 % do (6777 keypoints; shoulders to ankles 97-100 %, the pixelated face 90-92 %). Errors have longer tails than a
+normal distribution: the 50 % ellipse holds 76 %.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +16,16 @@ import numpy as np
 
 from pose3d_ros.structures import Floats
 
-# px of the 256 px crop, one axis, at score 1; provisional.
-JOINT_SIGMA_PX = np.full(17, 2.0)
+NOSE, EYES, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = 0.93, 1.23, 1.27, 1.43, 1.62, 2.01, 1.92, 1.29, 1.35
+# s of COCO's joints in order, px of the 256 px crop.
+JOINT_SIGMA_PX = np.array([NOSE, *np.repeat([EYES, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES], 2)])
+DECAY = 3.9
+# Below this score there were too few keypoints to measure, and none worth using.
+LEAST_SCORE = 0.1
 
 
 def covariance(score: Floats, px_per_crop_px: Floats) -> Floats:
     """Covariance (P, 17, 2, 2) px^2 of keypoints with score (P, 17) from crops of the scale (P,)."""
-    sigma = px_per_crop_px[:, None] * JOINT_SIGMA_PX / np.clip(score, 0.1, 1.0)
+    growth = np.exp(DECAY * (1.0 - np.clip(score, LEAST_SCORE, 1.0)))
+    sigma = px_per_crop_px[:, None] * JOINT_SIGMA_PX * growth
     return np.asarray(sigma[..., None, None] ** 2 * np.eye(2))

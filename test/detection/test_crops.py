@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from pose3d_ros.detection.crops import Crop, cut, square, to_image
+from pose3d_ros.detection.crops import Crop, cut, shrunk, square, to_image
 
 
 def test_the_square_holds_the_whole_box_about_its_centre():
     crop = square(np.array([10.0, 20, 30, 120]))
-    assert crop == Crop(left=-30, top=20, side=100)
+    assert crop == Crop(left=-32, top=18, side=104)
 
 
 @pytest.mark.parametrize("crop", [Crop(40, 30, 128), Crop(-50, -60, 256), Crop(300, 200, 64)])
@@ -23,6 +23,14 @@ def test_a_point_found_in_the_crop_lands_where_it_was_in_the_image(crop):
 
 def test_beyond_the_border_a_crop_is_black():
     image = np.full((50, 50, 3), 200, np.uint8)
-    assert cut(image, Crop(-50, 0, 100), 10)[:5, :5].max() == 0
-    assert cut(image, Crop(-50, 0, 100), 10)[:5, 5:].min() == 200
+    assert cut(image, Crop(-50, 0, 100), 10)[:5, :4].max() == 0
+    assert cut(image, Crop(-50, 0, 100), 10)[:4, 6:].min() == 200
     assert cut(image, Crop(500, 500, 100), 10).max() == 0
+
+
+def test_shrinking_keeps_the_mean_and_the_place():
+    rows, columns = np.indices((1080, 800))
+    ramp = np.repeat((columns / 4 + rows / 100)[..., None], 3, axis=2).astype(np.uint8)
+    small = shrunk(ramp, (200, 270))
+    expected = np.arange(200) + 0.375 + 135 * 0.04  # the ramp at each cell's centre, in row 135
+    np.testing.assert_allclose(small[135, :, 0], expected, atol=1.5)

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from pose3d_ros.detection.boxes import iou
 from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
@@ -109,6 +110,22 @@ def test_searches_of_several_cameras_fall_on_different_sets(detector, image):
         per_set.append(len(detector.searches))
     assert per_set[0] == 4
     assert max(per_set[1:]) <= 2
+
+
+def test_half_precision_finds_the_same_people(shared, detector, image):
+    full = TopDownDetector(device="cpu", options=DetectorOptions(precision="full"))(_frames(cam=image))["cam"]
+    half = TopDownDetector(device="cpu", options=DetectorOptions(precision="half"))(_frames(cam=image))["cam"]
+    assert len(full) == len(half)
+    sure = full.score > 0.3
+    assert np.median(np.linalg.norm(full.xy - half.xy, axis=-1)[sure]) <= 0.5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_finds_what_the_cpu_finds(detector, image):
+    cpu = TopDownDetector(device="cpu", options=DetectorOptions(precision="full"))(_frames(cam=image))["cam"]
+    gpu = TopDownDetector(device="cuda")(_frames(cam=image))["cam"]
+    sure = cpu.score > 0.3
+    assert np.median(np.linalg.norm(cpu.xy - gpu.xy, axis=-1)[sure]) <= 0.5
 
 
 def test_joints_outside_the_image_are_absent(detector, image):
