@@ -23,7 +23,9 @@ from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.structures import Floats, Rig
 
 # Pose2Sim's demonstration data, (c) David Pagnon and others, BSD-3-Clause. Downloaded, not redistributed.
-# Four synchronised cameras, 100 frames at 60 fps; the two trials share one calibration.
+# Four synchronised cameras, 100 frames at 60 fps; the two trials share one calibration of 1088x1920 images.
+# cam01 and cam02 of the single trial are 1080x1920: features of the calibration's own pictures (cam01_ext.png) come
+# back there at 0.9926 x, 0.9926 y + 7.1 px, between 7 black rows at top and bottom. So the image was scaled.
 VIDEOS_WHEEL = Wheel(
     requirement="pose2sim==0.10.49",
     filename="pose2sim-0.10.49-py3-none-any.whl",

@@ -73,8 +73,8 @@ def rig_to_mapping(rig: Rig) -> dict[str, Any]:
 def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] | None = None) -> Rig:
     """The rig of a Qualisys calibration (.qca.txt, an XML file): world in m, z up, frame "world".
 
-    sizes_wh, in px by camera name, replaces the calibrated image size where a video is narrower: the
-    image is then a crop at the right, and K stays. Cameras that sizes_wh does not name are left out.
+    sizes_wh, in px by camera name, are the videos' sizes: one that differs from the calibrated size is taken as
+    scaled to fit and centred between black bars (letterboxed). Cameras that sizes_wh does not name are left out.
 
     Lengths of the intrinsics are in 1/64 px from the sensor's corner, so the principal point loses the
     corner of fov_video. The distortion coefficients have no unit and are taken as they are: Pose2Sim
@@ -144,13 +144,22 @@ def _qualisys_camera(name: str, entry: ElementTree.Element, size_wh: tuple[int, 
     cam_from_world[:3, :3] = _OPTICAL_FROM_QUALISYS @ world_from_camera.T
     cam_from_world[:3, 3] = -cam_from_world[:3, :3] @ centre
     calibrated = (int(view[2] - view[0]) + 1, int(view[3] - view[1]) + 1)
-    return Camera(
+    camera = Camera(
         name=name,
-        size_wh=size_wh or calibrated,
+        size_wh=calibrated,
         K=np.array([[fx, 0, cx - view[0]], [0, fy, cy - view[1]], [0, 0, 1]]),
         distortion=np.append(distortion, 0.0),
         cam_from_world=cam_from_world,
     )
+    return camera if size_wh is None else _letterboxed(camera, size_wh)
+
+
+def _letterboxed(camera: Camera, size_wh: tuple[int, int]) -> Camera:
+    """The camera of an image scaled to fit into size_wh and centred there."""
+    scale = min(new / old for new, old in zip(size_wh, camera.size_wh, strict=True))
+    width, height = (round(old * scale) for old in camera.size_wh)
+    left, top = (size_wh[0] - width) // 2, (size_wh[1] - height) // 2
+    return camera.resized((width, height)).cropped(-left, -top, *size_wh)
 
 
 def _numbers(name: str, entry: ElementTree.Element, element: str, *keys: str) -> Floats:

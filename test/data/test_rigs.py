@@ -59,10 +59,19 @@ def test_qualisys_distortion_is_not_scaled(qualisys: Path) -> None:
     np.testing.assert_allclose(camera.distortion, [-0.046183, 0.139983, 0.000608, 0.00069, 0])
 
 
-def test_narrower_video_is_a_right_crop_with_the_same_intrinsics(qualisys: Path) -> None:
-    full, crop = rig_from_qualisys(qualisys).camera("cam01"), rig_from_qualisys(qualisys, {"cam01": (1000, 1916)})
-    assert crop.camera("cam01").size_wh == (1000, 1916)
-    np.testing.assert_array_equal(crop.camera("cam01").K, full.K)
+def test_narrower_video_is_scaled_and_centred_between_black_bars(qualisys: Path) -> None:
+    full = rig_from_qualisys(qualisys).camera("cam01")  # 1080x1916
+    boxed = rig_from_qualisys(qualisys, {"cam01": (540, 1000)}).camera("cam01")  # 540x958 and 21 rows above
+    assert boxed.size_wh == (540, 1000)
+    point = np.array([0.21, -0.1, 3.0])
+    x, y = (full.K @ point / point[2])[:2]
+    # Pixel centres lie at whole numbers, so the image's corner is at -0.5.
+    np.testing.assert_allclose((boxed.K @ point / point[2])[:2], [x / 2 - 0.25, y / 2 - 0.25 + 21])
+
+
+def test_video_of_the_calibrated_size_leaves_the_intrinsics(qualisys: Path) -> None:
+    full, same = rig_from_qualisys(qualisys), rig_from_qualisys(qualisys, {"cam01": (1080, 1916)})
+    assert same.calibration_hash == full.calibration_hash
 
 
 def test_unknown_qualisys_camera_is_named(qualisys: Path) -> None:
