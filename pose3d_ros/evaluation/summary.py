@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def summarise(
     rate_hz             messages over the span of their receipt
     latency_ms          receipt minus the player's publishing of that stamp
     stage_ms            running medians inside the node
-    reprojection_px     of triangulated joints of VISIBLE people, RMS over the cameras used
+    reprojection_px     keypoint of each camera against the published joint (reprojection_px below)
     left_out_camera_px  keypoint of one camera against the joint triangulated from the others, same person id
     bone_length_cv      std over mean of each bone of each long-lived person, median over those bones
     people              frame sets in which each id is VISIBLE
@@ -48,7 +49,7 @@ def summarise(
         "rate_hz": _rounded(_rate_hz(recording), 2),
         "latency_ms": _spread(_latencies_ms(recording), 1),
         "stage_ms": {stage: _rounded(recording.stage_ms.get(stage), 2) for stage in STAGES},
-        "reprojection_px": _spread(_reprojections_px(recording), 2),
+        "reprojection_px": _spread(reprojection_px(recording), 2),
         "left_out_camera_px": {"median": _rounded(_median(left_out_camera_px(recording)), 2)},
         "bone_length_cv": _rounded(bone_length_cv(recording), 4),
         "people": visible_frames(recording.poses),
@@ -101,31 +102,65 @@ def left_out_camera_px(recording: Recording) -> Floats:
     Two other cameras at least must see the joint; so a rig of two gives none.
     """
     cameras = recording.rig.cameras
-    sightings: dict[tuple[int, str], Floats] = {}
-    spread: dict[tuple[int, str], Floats] = {}
-    for view, camera in enumerate(cameras):
-        for stamp, (people, ids) in recording.keypoints.get(camera.name, {}).items():
-            for row, one in enumerate(ids):
-                if one:
-                    empty = np.full((len(cameras), H36M_17.size, 2), np.nan)
-                    sightings.setdefault((stamp, one), empty)[view] = people.xy[row]
-                    if people.covariance is not None:
-                        unknown = np.full((len(cameras), H36M_17.size, 2, 2), np.nan)
-                        spread.setdefault((stamp, one), unknown)[view] = people.covariance[row]
-    if not sightings or len(cameras) < 3:
+    seen = _sightings(recording)
+    if not seen.keys or len(cameras) < 3:
         return np.zeros(0)
-    xy = np.stack(list(sightings.values()), axis=1)  # (V, P, J, 2) px
-    covariance = np.stack([spread[key] for key in sightings], axis=1) if set(spread) == set(sightings) else None
-    distances = []
+    distances = [np.zeros(0)]
     for view, camera in enumerate(cameras):
         others = [k for k in range(len(cameras)) if k != view]
-        placed = triangulate(
-            [cameras[k] for k in others], xy[others], covariance=None if covariance is None else covariance[others]
-        )
-        distances.append(np.linalg.norm(project(camera, placed.xyz) - xy[view], axis=-1).ravel())
-    every = np.concatenate(distances)
-    finite: Floats = every[np.isfinite(every)]
-    return finite
+        covariance = None if seen.covariance is None else seen.covariance[others]
+        placed = triangulate([cameras[k] for k in others], seen.xy[others], covariance=covariance)
+        distances.append(np.linalg.norm(project(camera, placed.xyz) - seen.xy[view], axis=-1).ravel())
+    return _finite(np.concatenate(distances))
+
+
+def reprojection_px(recording: Recording) -> Floats:
+    """Distances (N,) px between the cameras' keypoints and the published joints projected there.
+
+    Only triangulated joints of VISIBLE people, seen by three cameras where the rig has three: rays of two meet
+    nearly whatever their error, and a bystander in two views would flatter the figure.
+    """
+    cameras = recording.rig.cameras
+    seen = _sightings(recording)
+    place = {key: k for k, key in enumerate(seen.keys)}
+    xyz = np.full((len(seen.keys), H36M_17.size, 3), np.nan)
+    for pose in recording.poses:
+        good = (pose.source == JointSource.TRIANGULATED) & (pose.n_views >= min(3, len(cameras)))
+        for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
+            if (pose.stamp_ns, pose.ids[row]) in place:
+                joints = np.where(good[row][:, None], pose.xyz[row], np.nan)
+                xyz[place[pose.stamp_ns, pose.ids[row]]] = joints
+    distances = [np.linalg.norm(project(camera, xyz) - seen.xy[k], axis=-1).ravel() for k, camera in enumerate(cameras)]
+    return _finite(np.concatenate(distances))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sightings:
+    """The 2D people with an id, by capture stamp and id."""
+
+    keys: tuple[tuple[int, str], ...]  # P
+    xy: Floats  # (V, P, J, 2) px, NaN where a camera does not see the joint
+    covariance: Floats | None  # (V, P, J, 2, 2) px^2
+
+
+def _sightings(recording: Recording) -> _Sightings:
+    cameras = recording.rig.cameras
+    found = [
+        (view, (stamp, one), people, row)
+        for view, camera in enumerate(cameras)
+        for stamp, (people, ids) in recording.keypoints.get(camera.name, {}).items()
+        for row, one in enumerate(ids)
+        if one
+    ]
+    place = {key: k for k, key in enumerate(dict.fromkeys(key for _, key, _, _ in found))}
+    shape = (len(cameras), len(place), H36M_17.size)
+    xy, covariance = np.full((*shape, 2), np.nan), np.full((*shape, 2, 2), np.nan)
+    for view, key, people, row in found:
+        xy[view, place[key]] = people.xy[row]
+        if people.covariance is not None:
+            covariance[view, place[key]] = people.covariance[row]
+    known = bool(found) and all(people.covariance is not None for _, _, people, _ in found)
+    return _Sightings(tuple(place), xy, covariance if known else None)
 
 
 def bone_length_cv(recording: Recording) -> float:
@@ -166,12 +201,9 @@ def _latencies_ms(recording: Recording) -> Floats:
     return np.array(times, dtype=np.float64)
 
 
-def _reprojections_px(recording: Recording) -> Floats:
-    parts = [np.zeros(0)]
-    for pose in recording.poses:
-        chosen = (pose.source == JointSource.TRIANGULATED) & (pose.state == PersonState.VISIBLE)[:, None]
-        parts.append(pose.reprojection_px[chosen & np.isfinite(pose.reprojection_px)])
-    return np.concatenate(parts)
+def _finite(values: Floats) -> Floats:
+    kept: Floats = values[np.isfinite(values)]
+    return kept
 
 
 def _median(values: Floats) -> float:

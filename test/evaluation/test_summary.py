@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.identity import Identity, TruthPerson, load_people, score_identity
-from pose3d_ros.evaluation.summary import agreement_mm, bone_length_cv, left_out_camera_px, summarise
+from pose3d_ros.evaluation.summary import agreement_mm, bone_length_cv, left_out_camera_px, reprojection_px, summarise
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Camera, JointSource, Keypoints2D, PersonState, Pose3D, Rig
@@ -116,7 +116,6 @@ def test_summary_has_the_promised_keys_and_is_json_without_nan() -> None:
     assert summary["people"] == {"1": 10}
     assert summary["latency_ms"] == {"median": 30.0, "p95": 30.0}
     assert summary["rate_hz"] == 20.0
-    assert summary["reprojection_px"] == {"median": 5.0, "p95": 5.0}
     assert (summary["id_switches"], summary["ghosts"]) == (0, 0)
     assert summary["agreement_mm"] == {"mean": 0.0, "median": 0.0, "joints_compared": 120}
 
@@ -181,6 +180,21 @@ def test_left_out_camera_is_predicted_by_the_others() -> None:
     assert left_out_camera_px(exact).max() < 1e-3
     # A keypoint's own noise alone has a median of 1.18 sigma (Rayleigh); the prediction adds its own.
     assert 4.0 * 1.18 < np.median(left_out_camera_px(noisy)) < 4.0 * 1.18 * 3
+
+
+def test_reprojection_is_the_distance_of_each_camera_s_keypoint() -> None:
+    poses = [_pose(k, {"1": BODY}) for k in range(30)]
+    assert reprojection_px(_recording(poses, keypoints=_keypoints(0.0))).max() < 1e-9
+    distances = reprojection_px(_recording(poses, keypoints=_keypoints(4.0)))
+    assert len(distances) == 3 * 30 * 16
+    assert np.median(distances) == pytest.approx(4.0 * 1.1774, rel=0.05)  # Rayleigh
+
+
+def test_joints_of_two_views_do_not_flatter_the_reprojection() -> None:
+    pair = replace(_pose(0, {"1": BODY}), n_views=np.full((1, 17), 2))
+    assert len(reprojection_px(_recording([pair], keypoints=_keypoints(4.0)))) == 0
+    two = replace(_recording([pair], keypoints=_keypoints(4.0)), rig=RIG.subset(["a", "b"]))
+    assert len(reprojection_px(two)) == 2 * 16  # unless the rig has no more
 
 
 def test_keypoints_without_an_id_and_rigs_of_two_leave_no_camera_out() -> None:
