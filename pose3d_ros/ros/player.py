@@ -47,9 +47,10 @@ class PlayerOptions:
     )
     frames: int = option(0, "frame sets to play of each loop; 0: all", low=0, read_only=True)
     loop: int = option(1, "how often to play the footage", low=1, read_only=True)
-    # Measured on 2 cores, 4 cameras of 1088x1920: see docs/ros_interface.md.
+    # With 2 the next set may overwrite the one in the node's one-slot mailbox: a pose goes out before the node has
+    # finished its set and taken the next (on busy cores 3 of 30 sets were lost so).
     in_flight: int = option(
-        2, "frame sets that wait for their answer at most, at rate 0", low=1, high=16, read_only=True
+        1, "frame sets that wait for their answer at most, at rate 0", low=1, high=16, read_only=True
     )
     timeout_s: float = option(
         20.0, "after this long without its answer a frame set is given up", unit="s", low=0.1, read_only=True

@@ -1,0 +1,303 @@
+"""Play real footage through the real ROS graph, and measure and picture what comes out.
+
+A player publishes the cameras, the multi-view node answers on /human_pose_3d, a recorder listens as a controller
+would. Footage and 2D weights are fetched once; after that no network is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pose3d_ros import __version__
+from pose3d_ros.data.footage import CAMERAS, SAMPLES, Sample, fetch_sample, reference_single
+from pose3d_ros.data.playback import with_cameras
+from pose3d_ros.data.recording import Recording
+from pose3d_ros.errors import DependencyError, InputError, Pose3DError
+from pose3d_ros.ros.environment import require_ros
+from pose3d_ros.ros.processes import Child, ChildProcesses, isolated_environment
+from pose3d_ros.weights import store
+
+RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
+# Loading torch and the models took 6 s on 2 free cores; a cold disk and busy cores take their time.
+START_S = 180.0
+# Three times the player's patience with a single frame set.
+STALL_S = 60.0
+
+
+class DemoError(Pose3DError):
+    """A process of the demo ended or hung; the message shows its last lines."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for, checked."""
+
+    people: str
+    cameras: tuple[str, ...]
+    rate: float
+    frames: int  # 0: all
+    loop: int
+    output: Path
+    view: bool
+    device: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `pose3d demo`."""
+    parser.add_argument("--people", choices=tuple(SAMPLES), default="single", help="footage with one or two people")
+    parser.add_argument("--cameras", default=",".join(CAMERAS), help="two or more cameras, separated by commas")
+    parser.add_argument("--rate", type=float, default=0.0, help="frame sets a second; 0: paced, none is dropped")
+    parser.add_argument("--frames", type=int, help="frame sets to play of each loop (default: all)")
+    parser.add_argument("--loop", type=int, default=1, help="how often to play the footage")
+    parser.add_argument("--output", type=Path, default=Path("pose3d_output"), help="folder for the results")
+    parser.add_argument("--view", action="store_true", help="show the skeletons live in the browser")
+    parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch, play, measure; 0 when everything was written, 1 for a failure that is told, 2 for wrong usage."""
+    try:
+        request = checked(args)
+    except InputError as error:
+        print(f"pose3d demo: {error}", file=sys.stderr)
+        return 2
+    require_ros()
+    footage = with_cameras(fetch_sample(request.people), request.cameras)
+    for name in store.names():
+        store.fetch(name)
+    logs = request.output / "log"
+    with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
+        recording = record(request, children, logs)
+        summary = write_results(request, recording, footage)
+        print(table(summary, request.output))
+        if request.view:
+            print("The view stays open: Ctrl-C ends it.")
+            with _until_interrupted():
+                threading.Event().wait()
+    return 0
+
+
+def checked(args: argparse.Namespace) -> Request:
+    """The request, with its output folder made; raises InputError that says what to give instead."""
+    cameras = tuple(name.strip() for name in args.cameras.split(",") if name.strip())
+    for name in cameras:
+        if name not in CAMERAS:
+            raise InputError(f"--cameras: there is no camera {name!r}: use two or more of {', '.join(CAMERAS)}")
+    if len(set(cameras)) < 2 or len(set(cameras)) < len(cameras):
+        raise InputError(f"--cameras {args.cameras!r}: name two or more different cameras of {', '.join(CAMERAS)}")
+    if args.frames is not None and args.frames < 1:
+        raise InputError(f"--frames {args.frames}: give 1 or more, or leave it out to play all")
+    if args.loop < 1:
+        raise InputError(f"--loop {args.loop}: give 1 or more")
+    if not 0 <= args.rate <= 1000:
+        raise InputError(f"--rate {args.rate:g}: give 0 (paced) to 1000 frame sets a second")
+    if args.view:
+        _require_viewer()
+    output = args.output.expanduser().resolve()
+    _prepare_output(output)
+    return Request(args.people, cameras, args.rate, args.frames or 0, args.loop, output, args.view, args.device)
+
+
+def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
+    """Run the graph once and return what the recorder saw; raises DemoError when a process fails."""
+    report, file = logs / "player.json", logs / "recording.npz"
+    footage = {"footage": request.people, "cameras": list(request.cameras)}
+    # Player and recorder share the cores with the node's two torch threads: one thread each.
+    alone = {"OMP_NUM_THREADS": "1"}
+    node = children.start(
+        "pose3d_ros.ros.multiview_node",
+        _parameters(cameras=list(request.cameras), placement="tf", fixed_frame="world",
+                    publish_keypoints=True, use_sim_time=True, device=request.device),
+        logs / "multiview.log",
+    )  # fmt: skip
+    recorder = children.start(
+        "pose3d_ros.ros.recorder",
+        _parameters(**footage, report=str(report), output=str(file)),
+        logs / "recorder.log",
+        alone,
+    )
+    if request.view:
+        port = free_port(8080)
+        children.start("pose3d_ros.ros.viewer", _parameters(port=port), logs / "viewer.log", alone)
+        print(f"Live view: http://127.0.0.1:{port}")
+    player = children.start(
+        "pose3d_ros.ros.player",
+        _parameters(**footage, rate=request.rate, frames=request.frames, loop=request.loop, report=str(report),
+                    progress=True, pose_subscribers=3 if request.view else 2),
+        logs / "player.log",
+        alone,
+        piped=True,
+    )  # fmt: skip
+    _follow(player, children)
+    children.stop([recorder])
+    if recorder.process.returncode != 0:
+        raise _failure(recorder)
+    children.stop([node])
+    return replace(Recording.load(file), settings=_settings(request))
+
+
+def write_results(request: Request, recording: Recording, footage: Sample) -> dict[str, Any]:
+    """Write RESULTS into the output folder; returns the summary."""
+    # Here, so that `pose3d --help` does not wait for SciPy and matplotlib.
+    from pose3d_ros.evaluation.identity import load_people
+    from pose3d_ros.evaluation.summary import summarise
+    from pose3d_ros.output.overlay import write_overlay
+    from pose3d_ros.output.pose_files import write_csv, write_trc
+    from pose3d_ros.output.skeleton_plot import write_skeleton_plot
+
+    reference = reference_single() if request.people == "single" else None
+    summary = summarise(recording, reference, load_people(request.people, recording.frames_per_loop))
+    (request.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_trc(recording.poses, request.output / "people.trc")
+    write_csv(recording.poses, request.output / "people.csv")
+    write_skeleton_plot(recording, request.output / "skeleton.png")
+    write_overlay(recording, footage.videos, request.output / "overlay.mp4")
+    return summary
+
+
+def table(summary: dict[str, Any], output: Path) -> str:
+    """The figures that matter, for people to read."""
+    stages = "  ".join(f"{name} {value:.1f}" for name, value in summary["stage_ms"].items())
+    people = ", ".join(f"{one}: {frames}" for one, frames in summary["people"].items())
+    rows = [
+        ("poses / frame sets", f"{summary['poses_published']} / {summary['frame_sets_sent']}"),
+        ("rate", f"{summary['rate_hz']:.1f} frame sets/s"),
+        ("latency", f"{_spread(summary['latency_ms'])} ms"),
+        ("stages", f"{stages} ms"),
+        ("reprojection", f"{_spread(summary['reprojection_px'])} px"),
+        ("left-out camera", f"median {_number(summary['left_out_camera_px']['median'])} px"),
+        ("bone length cv", _number(summary["bone_length_cv"], 3)),
+        ("people (id: frames)", people or "nobody"),
+    ]
+    agreement = summary.get("agreement_mm")
+    if agreement and agreement.get("mean") is not None:
+        rows.append(("agreement", f"mean {agreement['mean']:.1f}, median {agreement['median']:.1f} mm"))
+    rows += [("results", str(output))] + [("", name) for name in RESULTS]
+    return "\n".join(f"{name:>20}  {value}" for name, value in rows)
+
+
+def _spread(figures: dict[str, float | None]) -> str:
+    return f"median {_number(figures['median'])}, p95 {_number(figures['p95'])}"
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _follow(player: Child, children: ChildProcesses) -> None:
+    """Show the player's progress until it has ended well; raises DemoError when anything ends ill or hangs."""
+    counts = {"sent": 0, "answered": 0, "given_up": 0}
+    begin = moved = time.monotonic()
+    tail = b""
+    while player.process.poll() is None or tail:
+        time.sleep(0.2)
+        assert player.process.stdout is not None
+        tail += player.process.stdout.read() or b""
+        *lines, tail = tail.split(b"\n")
+        if lines:
+            newest = json.loads(lines[-1])
+            if newest["answered"] > counts["answered"]:
+                moved = time.monotonic()
+            counts = newest
+        _show_progress(counts, time.monotonic() - begin)
+        for child in children.ended():
+            if child is not player or child.process.returncode != 0:
+                raise _failure(child)
+        patience = STALL_S if counts["sent"] else START_S
+        if time.monotonic() - moved > patience:
+            logs = "\n".join(f"--- {child.log}\n{child.last_lines()}" for child in children.running())
+            raise DemoError(f"nothing arrived on /human_pose_3d for {patience:.0f} s; the logs end with:\n{logs}")
+    print(file=sys.stderr)
+    if counts["given_up"]:
+        print(f"{counts['given_up']} frame sets got no answer: see {player.log}", file=sys.stderr)
+
+
+def _show_progress(counts: dict[str, int], seconds: float) -> None:
+    state = f"frame sets sent {counts['sent']}, poses received {counts['answered']}" if counts["sent"] else "starting"
+    if sys.stderr.isatty():
+        print(f"\r{state} ({seconds:.0f} s)   ", end="", file=sys.stderr, flush=True)
+
+
+def _failure(child: Child) -> DemoError:
+    code = child.process.returncode
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return DemoError(f"the {child.name} process {how}; the last lines of {child.log}:\n{child.last_lines()}")
+
+
+def _parameters(**values: Any) -> list[str]:
+    """ROS arguments that set parameters; JSON is YAML, which is what ROS reads them as."""
+    # What a node says goes to its log here; a second log file of ROS's own would only repeat it.
+    arguments = ["--ros-args", "--disable-external-lib-logs"]
+    for name, value in values.items():
+        arguments += ["-p", f"{name}:={json.dumps(value)}"]
+    return arguments
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    machine = {"version": __version__, "cpu_count": os.cpu_count()}
+    settings = {**asdict(request), "cameras": list(request.cameras), **machine}
+    del settings["output"], settings["view"]
+    return settings
+
+
+def _prepare_output(output: Path) -> None:
+    """Make the folder, without the results of an earlier run."""
+    try:
+        shutil.rmtree(output / "log", ignore_errors=True)
+        (output / "log").mkdir(parents=True)
+        for name in RESULTS:
+            (output / name).unlink(missing_ok=True)
+        if not os.access(output, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot write there ({error.strerror}): choose another folder") from error
+
+
+def _require_viewer() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("viser") is None:
+        raise DependencyError("--view needs viser: pip install 'pose3d_ros[view]'")
+
+
+def free_port(first: int) -> int:
+    """The first TCP port from `first` on that nobody uses on 127.0.0.1."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise InputError(f"--view: ports {first} to {first + 99} on 127.0.0.1 are all in use: end what uses them")
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that the children are stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print()
