@@ -62,6 +62,7 @@ class Record:
         self._joints: Counter[str] = Counter()
         self._results: deque[tuple[float, Result]] = deque(maxlen=WINDOW)
         self._cause: tuple[float, str] = (-float("inf"), "")
+        self._busy_since_s: float | None = None
 
     def count(self, what: str, n: int = 1) -> None:
         """Add to one of the counts: received, replaced, dropped."""
@@ -72,6 +73,16 @@ class Record:
         """Why a frame or a frame set was dropped just now."""
         with self._lock:
             self._cause = (now_s, why)
+
+    def begun(self, now_s: float) -> None:
+        """The worker took a frame set."""
+        with self._lock:
+            self._busy_since_s = now_s
+
+    def ended(self) -> None:
+        """The worker is done with it, with or without a result."""
+        with self._lock:
+            self._busy_since_s = None
 
     def processed(self, now_s: float, result: Result) -> None:
         """One frame set was published."""
@@ -92,13 +103,28 @@ class Record:
         cause = cause if now_s - cause_s <= CAUSE_S else ""
         if not self._results or now_s - self._results[-1][0] > STALE_S:
             since = f"no poses for {now_s - self._results[-1][0]:.1f} s" if self._results else "no poses yet"
-            why = [why for why in (cause, *missing) if why] or ["images come, but no frame set is done"]
+            why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between()]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         if cause or missing:
             return Level.WARN, f"running, but {'; '.join(why for why in (*missing, cause) if why)}"
         last = self._results[-1][1]
         people = "1 person" if last.people == 1 else f"{last.people} people"
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
+
+    def _in_between(self) -> str:
+        """Why there are no poses though images of every camera come."""
+        if self._counts["received"]:
+            return "images come and are being worked on"
+        return "images come, but no two cameras' stamps agree within stamp_tolerance: synchronise them, or raise it"
+
+    def _busy(self, now_s: float) -> str:
+        """Says so when one frame set has been under way for too long."""
+        if self._busy_since_s is None or now_s - self._busy_since_s <= STALE_S:
+            return ""
+        return (
+            f"one frame set has been in work for {now_s - self._busy_since_s:.1f} s: this machine is busy or too slow "
+            "for these images"
+        )
 
     def _rate_hz(self, now_s: float) -> float:
         """Frame sets a second over the results kept; 0 where none is fresh."""

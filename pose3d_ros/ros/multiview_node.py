@@ -11,8 +11,10 @@ import copy
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -213,7 +215,11 @@ class MultiViewNode(Node):
     def _work(self, frames: PayloadSet[Frame]) -> None:
         """One frame set, and what is told of it."""
         before = self._process.calibration_hash
-        result = self._process(frames)
+        self._record.begun(time.monotonic())
+        try:
+            result = self._process(frames)
+        finally:
+            self._record.ended()
         if result is None:
             return
         self._record.processed(time.monotonic(), result)
@@ -233,7 +239,7 @@ class MultiViewNode(Node):
         """A frame set was lost to an exception: a user's mistake in its own words, anything else with its type."""
         if self._stopped.is_set():
             return
-        why = str(error) if isinstance(error, Pose3DError) else f"{type(error).__name__}: {error}"
+        why = str(error) if isinstance(error, Pose3DError) else f"{type(error).__name__}: {error} ({_place_of(error)})"
         self._record.count("dropped")
         self._record.cause(time.monotonic(), why)
         self._warn_sometimes("set", why)
@@ -252,6 +258,12 @@ class MultiViewNode(Node):
             f"running: {', '.join(rig.names if rig else ())} by {facts['placement']} in frame {facts['fixed_frame']}, "
             f"{facts['detector']} on {facts['device']}, calibration {facts['calibration_hash']}; {origins}"
         )
+
+
+def _place_of(error: Exception) -> str:
+    """File and line that an unexpected exception came from, for the bug report."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"
 
 
 def _device_of(detector: Detector, asked: str) -> str:

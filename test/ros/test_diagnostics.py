@@ -76,3 +76,18 @@ def test_joints_are_counted_by_reason() -> None:
     for _ in range(2):
         record.processed(0.0, Result(**{**vars(result), "joints": {"few_views": 3}}))
     assert record.health(0.1, [], {}).values["joints/few_views"] == "6"
+
+
+def test_a_frame_set_that_takes_too_long_is_told() -> None:
+    record = Record()
+    record.begun(0.0)
+    assert "one frame set has been in work for 2.0 s" in record.health(2.0, [], {}).message
+    record.ended()
+    assert "one frame set" not in record.health(2.0, [], {}).message
+
+
+def test_images_whose_stamps_never_agree_are_told() -> None:
+    record = Record()
+    assert "no two cameras' stamps agree within stamp_tolerance" in record.health(2.0, [], {}).message
+    record.count("received")
+    assert record.health(2.0, [], {}).message == "no poses yet: images come and are being worked on"

@@ -205,6 +205,19 @@ def test_absent_camera_info_is_named() -> None:
         one.diagnosis_says("no camera_info on /right/camera_info")
 
 
+def test_an_incomplete_set_is_released_though_the_simulated_clock_stands_still() -> None:
+    with graph(ring("left", "right", "side"), fixed_frame="world", use_sim_time=True) as one:
+        one.cameras.publish_transforms()
+        one.cameras.stopped = {"side"}
+
+        def answered() -> bool:
+            one.cameras.sent = 0  # time stands still: the same stamp again
+            return bool(one.controller.poses)
+
+        one.play_until(answered, "a pose of the two cameras that are there")
+        assert list(one.controller.poses[0].camera_names) == ["left", "right"]
+
+
 def test_an_exception_in_the_worker_does_not_end_the_node() -> None:
     broken = {"now": True}
 
