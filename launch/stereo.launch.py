@@ -90,7 +90,8 @@ def generate_launch_description():
         actions += [
             SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", profiles),
             LogInfo(
-                msg=f"Large images need this in the camera drivers' environment too: FASTDDS_DEFAULT_PROFILES_FILE={profiles}"
+                msg="large images need this in the camera drivers' environment too: "
+                f"FASTDDS_DEFAULT_PROFILES_FILE={profiles}"
             ),
         ]
     return LaunchDescription([*actions, OpaqueFunction(function=start)])
