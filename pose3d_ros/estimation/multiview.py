@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
-from pose3d_ros.estimation.tracking import Observed3D, Tracker
+from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.options import check, option

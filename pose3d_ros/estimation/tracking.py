@@ -6,7 +6,7 @@ Axes: G people observed now, T tracks, J joints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,54 +14,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.estimation import kalman
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton
+from pose3d_ros.estimation.track import Observed3D, Track, no_pose
+from pose3d_ros.structures import Floats, Pose3D, Skeleton
 
-# A predicted joint's score halves in this time.
-SCORE_HALF_LIFE_S = 0.25
 # While unseen, a person may have walked off in any direction: fast walking, m/s.
 SEARCH_SPEED = 1.5
 # Half of a body moving further than this between two sets, beyond running, is a jump, m.
 JUMP_M = 0.15
 # Two people are compared over at least this many joints.
 MIN_SHARED_JOINTS = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Observed3D:
-    """The people triangulated at one time; NaN joints have score 0."""
-
-    xyz: Floats  # (G, J, 3) m, world
-    covariance: Floats  # (G, J, 3, 3) m^2
-    score: Floats  # (G, J) in [0, 1]
-    n_views: NDArray[np.uint8]  # (G, J)
-    reprojection_px: Floats  # (G, J)
-
-    def __len__(self) -> int:
-        return len(self.xyz)
-
-    @property
-    def joints(self) -> NDArray[np.intp]:
-        """Number of joints placed in 3D, (G,)."""
-        return np.asarray(np.isfinite(self.xyz).all(-1).sum(-1))
-
-    @property
-    def mean_score(self) -> Floats:
-        """Mean score of the joints placed in 3D, (G,)."""
-        return np.asarray(self.score.sum(-1) / np.maximum(self.joints, 1))
-
-
-@dataclass(eq=False)
-class _Track:
-    """One person's memory; `number` is 0 until there is evidence enough for an id."""
-
-    states: kalman.PointStates  # (J,) at the last stamp
-    joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last triangulated
-    joint_score: Floats  # (J,) its score then
-    seen_ns: int
-    number: int = 0
-    hits: int = 1
-    misses: int = 0
-    observed: int = -1  # row of the current observation, or -1
 
 
 class Tracker:
@@ -92,7 +53,7 @@ class Tracker:
         self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(gone_after_s * 1e9)
         self._match_m, self._duplicate_m, self._jump_m = match_distance_m, duplicate_distance_m, jump_distance_m
         self._birth_sets, self._birth_joints, self._birth_score = birth_sets, birth_joints, birth_score
-        self._tracks: list[_Track] = []
+        self._tracks: list[Track] = []
         self._last_number = 0
         self._stamp_ns: int | None = None
 
@@ -158,9 +119,9 @@ class Tracker:
             copy[row] = bool((distance[row, stronger] < self._duplicate_m).any())
         return copy
 
-    def _match(self, observed: Observed3D, rows: NDArray[np.intp]) -> list[tuple[_Track, int]]:
+    def _match(self, observed: Observed3D, rows: NDArray[np.intp]) -> list[tuple[Track, int]]:
         """Pairs of track and observation by the Hungarian method; people with an id choose first."""
-        pairs: list[tuple[_Track, int]] = []
+        pairs: list[tuple[Track, int]] = []
         free = rows
         for tracks in ([t for t in self._tracks if t.number], [t for t in self._tracks if not t.number]):
             if not tracks or not len(free):
@@ -175,7 +136,7 @@ class Tracker:
             free = np.delete(free, [b for _, b in chosen])
         return pairs
 
-    def _observe(self, track: _Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
+    def _observe(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
         xyz, covariance = observed.xyz[row], observed.covariance[row]
         seen = np.isfinite(xyz).all(-1)
         jump = np.linalg.norm(xyz - track.states.position, axis=-1)  # (J,)
@@ -192,9 +153,9 @@ class Tracker:
         track.seen_ns, track.observed = stamp_ns, row
         track.hits += 1
 
-    def _begin(self, observed: Observed3D, row: int, stamp_ns: int) -> _Track:
+    def _begin(self, observed: Observed3D, row: int, stamp_ns: int) -> Track:
         seen = np.isfinite(observed.xyz[row]).all(-1)
-        return _Track(
+        return Track(
             states=kalman.start(observed.xyz[row], observed.covariance[row]),
             joint_seen_ns=np.where(seen, stamp_ns, np.iinfo(np.int64).min // 2),
             joint_score=observed.score[row].copy(),
@@ -204,7 +165,7 @@ class Tracker:
 
     def _forget_doubtful(self) -> None:
         """Forget candidates who were never sure, or turned out to be somebody else's copy."""
-        alive: list[_Track] = []
+        alive: list[Track] = []
         for track in sorted(self._tracks, key=lambda t: t.number or np.inf):
             if track.observed < 0:
                 track.misses += 1
@@ -230,7 +191,7 @@ class Tracker:
                 track.number = self._number_for(track)
         self._tracks = [track for track in self._tracks if track.number >= 0]
 
-    def _number_for(self, newcomer: _Track) -> int:
+    def _number_for(self, newcomer: Track) -> int:
         """The number of the nearest person who is just missing, when near enough; else a new one.
 
         Somebody who vanishes where somebody else appears has jumped: footage was cut or looped, or frames
@@ -246,71 +207,18 @@ class Tracker:
         self._last_number += 1
         return self._last_number
 
-    def _is_recent(self, track: _Track) -> bool:
+    def _is_recent(self, track: Track) -> bool:
         return self._stamp_ns is not None and self._stamp_ns - track.seen_ns <= self._lost_ns
 
     def _pose(self, observed: Observed3D, stamp_ns: int, frame_id: str) -> Pose3D:
-        people = [self._person(track, observed, stamp_ns) for track in self._tracks if track.number]
+        people = [
+            track.rows(observed, stamp_ns, self._lost_ns, self._gone_ns) for track in self._tracks if track.number
+        ]
         empty = no_pose(self._skeleton, stamp_ns, frame_id)
         if not people:
             return empty
         fields: dict[str, Any] = {name: np.stack([person[name] for person in people]) for name in people[0]}
         return replace(empty, ids=tuple(str(t.number) for t in self._tracks if t.number), **fields)
-
-    def _person(self, track: _Track, observed: Observed3D, stamp_ns: int) -> dict[str, Any]:
-        """A person's rows of Pose3D: what was observed as it was, the rest as predicted."""
-        unseen_ns = stamp_ns - track.joint_seen_ns
-        known = np.asarray(np.isfinite(track.states.position).all(-1))
-        predicted = known & (unseen_ns > 0) & (unseen_ns < self._gone_ns)
-        xyz = np.where(predicted[:, None], track.states.position, np.nan)
-        covariance = np.where(predicted[:, None, None], track.states.position_covariance, np.nan)
-        fade = 0.5 ** (np.minimum(unseen_ns, self._gone_ns) * 1e-9 / SCORE_HALF_LIFE_S)
-        score = np.where(predicted, track.joint_score * fade, 0.0)
-        source = np.where(predicted, JointSource.PREDICTED, JointSource.ABSENT)
-        n_views, reprojection = np.zeros(len(known)), np.full(len(known), np.nan)
-        if track.observed >= 0:
-            row = track.observed
-            seen = np.isfinite(observed.xyz[row]).all(-1)
-            xyz = np.where(seen[:, None], observed.xyz[row], xyz)
-            covariance = np.where(seen[:, None, None], observed.covariance[row], covariance)
-            score = np.where(seen, observed.score[row], score)
-            source = np.where(seen, JointSource.TRIANGULATED, source)
-            n_views = np.where(seen, observed.n_views[row], 0)
-            reprojection = np.where(seen, observed.reprojection_px[row], np.nan)
-        placed = np.isfinite(xyz).all(-1)
-        age_ns = stamp_ns - track.seen_ns
-        hidden = PersonState.LOST if age_ns >= self._lost_ns else PersonState.OCCLUDED
-        return {
-            "xyz": xyz,
-            "velocity": np.where(placed[:, None], track.states.velocity, np.nan),
-            "covariance": covariance,
-            "score": score,
-            "n_views": n_views.astype(np.uint8),
-            "reprojection_px": reprojection,
-            "source": source.astype(np.uint8),
-            "state": np.uint8(PersonState.VISIBLE if track.observed >= 0 else hidden),
-            "age_s": np.float64(age_ns * 1e-9),
-        }
-
-
-def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:
-    """A pose of nobody."""
-    joints = skeleton.size
-    return Pose3D(
-        xyz=np.zeros((0, joints, 3)),
-        velocity=np.zeros((0, joints, 3)),
-        covariance=np.zeros((0, joints, 3, 3)),
-        score=np.zeros((0, joints)),
-        n_views=np.zeros((0, joints), dtype=np.uint8),
-        reprojection_px=np.zeros((0, joints)),
-        source=np.zeros((0, joints), dtype=np.uint8),
-        ids=(),
-        state=np.zeros(0, dtype=np.uint8),
-        age_s=np.zeros(0),
-        skeleton=skeleton,
-        frame_id=frame_id,
-        stamp_ns=stamp_ns,
-    )
 
 
 def _distances(a: Floats, b: Floats) -> Floats:

@@ -9,7 +9,7 @@ import pytest
 from synthetic_people import walker
 
 from pose3d_ros.estimation.smoothing import Smoother
-from pose3d_ros.estimation.tracking import no_pose
+from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, Pose3D
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from synthetic_people import walker
 
-from pose3d_ros.estimation.tracking import Observed3D, Tracker
+from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, PersonState
 

@@ -1,0 +1,111 @@
+"""One person: what was observed at a time, what is remembered, and how both become rows of Pose3D.
+
+NumPy, float64. Axes: G people observed now, J joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.estimation import kalman
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton
+
+# A predicted joint's score halves in this time.
+SCORE_HALF_LIFE_S = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Observed3D:
+    """The people triangulated at one time; NaN joints have score 0."""
+
+    xyz: Floats  # (G, J, 3) m, world
+    covariance: Floats  # (G, J, 3, 3) m^2
+    score: Floats  # (G, J) in [0, 1]
+    n_views: NDArray[np.uint8]  # (G, J)
+    reprojection_px: Floats  # (G, J)
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    @property
+    def joints(self) -> NDArray[np.intp]:
+        """Number of joints placed in 3D, (G,)."""
+        return np.asarray(np.isfinite(self.xyz).all(-1).sum(-1))
+
+    @property
+    def mean_score(self) -> Floats:
+        """Mean score of the joints placed in 3D, (G,)."""
+        return np.asarray(self.score.sum(-1) / np.maximum(self.joints, 1))
+
+
+@dataclass(eq=False)
+class Track:
+    """One person's memory; `number` is 0 until there is evidence enough for an id."""
+
+    states: kalman.PointStates  # (J,) at the last stamp
+    joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last triangulated
+    joint_score: Floats  # (J,) its score then
+    seen_ns: int
+    number: int = 0
+    hits: int = 1
+    misses: int = 0
+    observed: int = -1  # row of the current observation, or -1
+
+    def rows(self, observed: Observed3D, stamp_ns: int, lost_ns: int, gone_ns: int) -> dict[str, Any]:
+        """This person's rows of Pose3D: what was observed as it was, the rest as predicted."""
+        unseen_ns = stamp_ns - self.joint_seen_ns
+        known = np.asarray(np.isfinite(self.states.position).all(-1))
+        predicted = known & (unseen_ns > 0) & (unseen_ns < gone_ns)
+        xyz = np.where(predicted[:, None], self.states.position, np.nan)
+        covariance = np.where(predicted[:, None, None], self.states.position_covariance, np.nan)
+        fade = 0.5 ** (np.minimum(unseen_ns, gone_ns) * 1e-9 / SCORE_HALF_LIFE_S)
+        score = np.where(predicted, self.joint_score * fade, 0.0)
+        source = np.where(predicted, JointSource.PREDICTED, JointSource.ABSENT)
+        n_views, reprojection = np.zeros(len(known)), np.full(len(known), np.nan)
+        if self.observed >= 0:
+            row = self.observed
+            seen = np.isfinite(observed.xyz[row]).all(-1)
+            xyz = np.where(seen[:, None], observed.xyz[row], xyz)
+            covariance = np.where(seen[:, None, None], observed.covariance[row], covariance)
+            score = np.where(seen, observed.score[row], score)
+            source = np.where(seen, JointSource.TRIANGULATED, source)
+            n_views = np.where(seen, observed.n_views[row], 0)
+            reprojection = np.where(seen, observed.reprojection_px[row], np.nan)
+        placed = np.isfinite(xyz).all(-1)
+        age_ns = stamp_ns - self.seen_ns
+        hidden = PersonState.LOST if age_ns >= lost_ns else PersonState.OCCLUDED
+        return {
+            "xyz": xyz,
+            "velocity": np.where(placed[:, None], self.states.velocity, np.nan),
+            "covariance": covariance,
+            "score": score,
+            "n_views": n_views.astype(np.uint8),
+            "reprojection_px": reprojection,
+            "source": source.astype(np.uint8),
+            "state": np.uint8(PersonState.VISIBLE if self.observed >= 0 else hidden),
+            "age_s": np.float64(age_ns * 1e-9),
+        }
+
+
+def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:
+    """A pose of nobody."""
+    joints = skeleton.size
+    return Pose3D(
+        xyz=np.zeros((0, joints, 3)),
+        velocity=np.zeros((0, joints, 3)),
+        covariance=np.zeros((0, joints, 3, 3)),
+        score=np.zeros((0, joints)),
+        n_views=np.zeros((0, joints), dtype=np.uint8),
+        reprojection_px=np.zeros((0, joints)),
+        source=np.zeros((0, joints), dtype=np.uint8),
+        ids=(),
+        state=np.zeros(0, dtype=np.uint8),
+        age_s=np.zeros(0),
+        skeleton=skeleton,
+        frame_id=frame_id,
+        stamp_ns=stamp_ns,
+    )
