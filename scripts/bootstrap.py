@@ -96,22 +96,17 @@ def choose_python(wanted: str | None) -> str:
 
 def check_prerequisites(python: str) -> None:
     """Name everything that is missing at once, with the one line that brings it."""
-    facts = json.loads(
-        subprocess.run(
-            [
-                python,
-                "-c",
-                "import importlib.util as u, json, os, sys, sysconfig, platform;"
-                "print(json.dumps({'version': '%d.%d' % sys.version_info[:2],"
-                "'venv': all(u.find_spec(m) for m in ('venv', 'ensurepip')),"
-                "'headers': os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')),"
-                "'wheels': sys.platform == 'linux' and platform.machine() == 'x86_64'}))",
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+    questions = (
+        "import importlib.util as u, json, os, platform, sys, sysconfig;"
+        "print(json.dumps({'version': '%d.%d' % sys.version_info[:2],"
+        "'venv': all(u.find_spec(m) for m in ('venv', 'ensurepip')),"
+        "'headers': os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')),"
+        "'wheels': sys.platform == 'linux' and platform.machine() == 'x86_64'}))"
     )
+    done = subprocess.run([python, "-c", questions], capture_output=True, text=True)
+    if done.returncode:
+        fail(f"{python} does not run:\n{done.stderr.strip()}\nGive another Python with --python.")
+    facts = json.loads(done.stdout)
     version = facts["version"]
     if version not in SUPPORTED:
         fail(f"{python} is Python {version}; the ROS wheels are tested with {', '.join(SUPPORTED)}. Give --python.")
@@ -149,6 +144,7 @@ class Environment:
         known = self.read_stamp()
         # Without --torch an environment keeps the torch it has.
         self.torch = torch or known.get("torch", "")
+        self.torch_requirement = torch_requirement(self.torch)
         # What decides which other packages are installed, and what a wheel of this one is made of.
         project = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8").partition("\n[tool.")[0]
         self.requirements = digest(("constraints.txt", "setup.py"), project + self.torch)
@@ -208,12 +204,11 @@ class Environment:
         say(f"installed in {time.monotonic() - start:.0f} s")
 
     def install_torch(self) -> None:
-        requirement = torch_requirement(self.torch)
         index = ["--extra-index-url", self.index] if self.index else []
         with self.constraints() as constraints:
-            target = ["-c", constraints, *index, requirement]
+            target = ["-c", constraints, *index, self.torch_requirement]
             self.tell_size(target)
-            self.pip(f"installing {requirement}", target)
+            self.pip(f"installing {self.torch_requirement}", target)
 
     def tell_size(self, target: list[str]) -> None:
         """Say what a CUDA build costs before it is downloaded; refuse it when the CPU build was asked for."""
