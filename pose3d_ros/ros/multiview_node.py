@@ -86,7 +86,8 @@ class MultiViewNode(Node):
         )
         self._worker = start_worker(self._mailbox, self._work, self._failed, "multiview worker")
         real_time = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(POLL_S, self._poll, clock=real_time)
+        self._waiting = self.create_timer(POLL_S, self._poll, clock=real_time)
+        self._waiting.cancel()
         self.create_timer(DIAGNOSTICS_S, self._diagnose, clock=real_time)
         topics = [topic for one in self._inputs.values() for topic in (one.image_topic, one.info_topic)]
         self.get_logger().info(f"waiting for {', '.join(topics)}")
@@ -154,11 +155,15 @@ class MultiViewNode(Node):
             # The image may overtake the /clock message of its own time.
             now_ns = max(now_ns, frame.stamp_ns)
         self._hand_over(self._grouper.add(camera, frame, frame.stamp_ns, now_ns))
+        # The timer runs only while a set waits: each turn of rclpy's executor costs a fraction of a millisecond.
+        if self._waiting.is_canceled() and self._grouper.due_ns() is not None:
+            self._waiting.reset()
 
     def _poll(self) -> None:
         """Release a set whose wait is over though nothing arrives."""
         due_ns = self._grouper.due_ns()
         if due_ns is None:
+            self._waiting.cancel()
             return
         now_ns = self.get_clock().now().nanoseconds
         if time.monotonic() - self._arrived_s > STANDSTILL_S:
