@@ -25,6 +25,15 @@ def iou(a: Floats, b: Floats) -> Floats:
     return overlap
 
 
+def share_inside(a: Floats, b: Floats) -> Floats:
+    """Which part (A, B) of each box of a (A, 4) lies inside each box of b (B, 4)."""
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
+    share: Floats = shared / np.maximum(np.prod(np.clip(a[:, 2:] - a[:, :2], 0, None), axis=-1), 1e-9)[:, None]
+    return share
+
+
 def suppress(likeness: Floats, score: Floats, most: float) -> NDArray[np.intp]:
     """Indices to keep, best score first, so that no two are more alike than `most` (non-maximum suppression).
 

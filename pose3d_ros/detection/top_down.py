@@ -103,7 +103,7 @@ class TopDownDetector:
         return self._tracks[camera]
 
     def _search(self, image: Image) -> Floats:
-        """Boxes (P, 4) px of the people in one image, best first."""
+        """Boxes px and scores (N, 5) of the people in one image, best first."""
         height, width = image.shape[:2]
         scale = nanodet.SIZE / max(height, width)
         small_wh = round(width * scale), round(height * scale)
@@ -116,8 +116,9 @@ class TopDownDetector:
         boxes, score = cells[:, :4], cells[:, 4]
         best = np.argsort(-score)[:200]  # NanoDet's own limit
         boxes, score = boxes[best], score[best]
-        kept = boxes[suppress(iou(boxes, boxes), score, SAME_BOX_IOU)]
-        return np.asarray(np.clip(kept / scale, 0, [width, height, width, height]) - 0.5)
+        kept = suppress(iou(boxes, boxes), score, SAME_BOX_IOU)
+        boxes = np.clip(boxes[kept] / scale, 0, [width, height, width, height]) - 0.5
+        return np.concatenate((boxes, score[kept, None]), axis=1)
 
     def _joints(self, crops: list[Image]) -> Floats:
         """Keypoints (N, 17, 3): x, y in px of the crop, score; all crops in one forward."""

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from pose3d_ros.detection.box_tracks import BoxTracks, joint_box, without_parts
+
+PERSON = np.array([100.0, 100, 200, 400])
+
+
+def _found(*rows):
+    return np.array(rows, dtype=float).reshape(-1, 5)
+
+
+def _joints(box):
+    """Joints that fill a box."""
+    fractions = np.linspace(0, 1, 17)[:, None]
+    return (box[:2] + fractions * (box[2:] - box[:2]))[None]
+
+
+def _never():
+    pytest.fail("searched the image")
+
+
+def test_the_first_image_is_searched_and_then_every_third():
+    tracks, searched = BoxTracks(every=3, phase=0), []
+    for moment in range(7):
+        tracks.expected(lambda moment=moment: searched.append(moment) or _found([*PERSON, 0.9]))
+        tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=False)
+    assert searched == [0, 3, 6]
+
+
+def test_a_loss_brings_a_search_in_the_next_image():
+    tracks = BoxTracks(every=100, phase=0)
+    tracks.expected(lambda: _found([*PERSON, 0.9]))
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=True)
+    boxes, followed = tracks.expected(lambda: _found([500, 100, 600, 400, 0.9]))
+    assert followed == 1
+    assert boxes[1].tolist() == [500, 100, 600, 400]
+
+
+def test_a_box_of_somebody_followed_is_not_new():
+    tracks = BoxTracks(every=1, phase=0)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=False)
+    boxes, followed = tracks.expected(lambda: _found([*PERSON + 10, 0.9]))
+    assert len(boxes) == followed == 1
+
+
+def test_people_are_expected_where_their_joints_were_and_a_little_around():
+    tracks = BoxTracks(every=5, phase=0)
+    tracks.expected(lambda: _found([*PERSON, 0.9]))
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=False)
+    (box,), _ = tracks.expected(_never)
+    assert (box[:2] < PERSON[:2]).all()
+    assert (box[2:] > PERSON[2:]).all()
+    np.testing.assert_allclose((box[:2] + box[2:]) / 2, (PERSON[:2] + PERSON[2:]) / 2)
+
+
+def test_an_unsure_part_of_a_person_is_left_out_and_a_sure_person_before_another_is_kept():
+    boxes = np.array([PERSON, [110, 110, 190, 200], [120, 200, 180, 390]])
+    assert len(without_parts(boxes, np.array([0.8, 0.5, 0.2]))) == 2
+
+
+def test_unsure_joints_shape_the_box_only_when_there_are_no_others():
+    xy = np.array([[0.0, 0], [10, 10], [99, 99]])
+    assert joint_box(xy, np.array([0.9, 0.9, 0.1])).tolist() == [0, 0, 10, 10]
+    assert joint_box(xy, np.array([0.1, 0.1, 0.1])).tolist() == [0, 0, 99, 99]
+    assert joint_box(xy * np.nan, np.zeros(3)).tolist() == [0, 0, 0, 0]
