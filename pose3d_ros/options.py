@@ -91,5 +91,5 @@ def describe(kind: type[Any]) -> list[tuple[str, str, str, str]]:
         default = "[" + ", ".join(one.default) + "]" if isinstance(one.default, tuple) else str(one.default)
         if isinstance(one.default, bool):
             default = default.lower()
-        rows.append((one.name, default, allowed, info.description + (" Read-only." if info.read_only else "")))
+        rows.append((one.name, default, allowed, info.description + (" (fixed at start)" if info.read_only else "")))
     return rows

@@ -1,0 +1,62 @@
+"""What the documentation says of parameters, commands and examples is what the code does.
+
+`python test/test_docs.py` prints the parameter tables of docs/ros_interface.md.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pose3d_ros.cli import build_parser
+from pose3d_ros.detection.top_down import DetectorOptions
+from pose3d_ros.estimation.multiview import MultiViewOptions
+from pose3d_ros.options import describe
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+HEADINGS = {"Inputs, placement, outputs": "NodeOptions", "Detection": DetectorOptions, "Estimation": MultiViewOptions}
+
+
+def table(kind: type) -> str:
+    rows = [
+        f"| `{name}` | {default} | {allowed} | {text} |" for name, default, allowed, text in escaped(describe(kind))
+    ]
+    return "\n".join(["| parameter | default | range, unit | meaning |", "|---|---|---|---|", *rows])
+
+
+def escaped(rows):
+    return [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+
+
+def kinds():
+    from pose3d_ros.ros.multiview_options import NodeOptions
+
+    return {heading: NodeOptions if kind == "NodeOptions" else kind for heading, kind in HEADINGS.items()}
+
+
+def test_the_documentation_lists_every_parameter_as_it_is():
+    text = (CHECKOUT / "docs" / "ros_interface.md").read_text(encoding="utf-8")
+    for heading, kind in kinds().items():
+        assert f"#### {heading}\n{table(kind)}\n" in text, (
+            f"run `python test/test_docs.py` and paste its tables: {heading}"
+        )
+
+
+def test_the_readme_names_commands_and_options_that_exist():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"bootstrap\.py demo([^\n#`]*)", text)
+    assert len(lines) >= 4
+    for arguments in lines:
+        build_parser().parse_args(["demo", *arguments.split()])
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md"])
+def test_links_within_the_documentation_lead_somewhere(page):
+    path = CHECKOUT / page
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+if __name__ == "__main__":
+    for heading, kind in kinds().items():
+        print(f"#### {heading}\n{table(kind)}\n")

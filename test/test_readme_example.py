@@ -1,0 +1,33 @@
+"""The README's Python example does what it says, on the footage."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pose3d_ros.data.footage import read_video, reference_single, sample
+from pose3d_ros.data.rigs import save_rig
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def test_the_readmes_python_example_finds_the_person_in_still_images(footage, weights, tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    footage_of_one = sample("single")
+    save_rig(footage_of_one.rig, tmp_path / "rig.yaml")
+    for name, video in footage_of_one.videos.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), next(iter(read_video(video))))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names, reference = reference_single()
+    knees = np.array([reference[0, names.index(name)] for name in ("RKnee", "LKnee")])
+    people = [ast.literal_eval(line.partition(" ")[2].replace("nan", "None")) for line in done.stdout.splitlines()]
+    nearest = min(
+        np.linalg.norm(np.array([person["RKnee"], person["LKnee"]], dtype=float) - knees, axis=1).max()
+        for person in people
+    )
+    assert nearest < 0.15, done.stdout
