@@ -201,18 +201,19 @@ def _follow(player: Child, children: ChildProcesses) -> None:
     """Show the player's progress until it has ended well; raises DemoError when anything ends ill or hangs."""
     counts = {"sent": 0, "answered": 0, "given_up": 0}
     begin = moved = time.monotonic()
-    tail = b""
-    while player.process.poll() is None or tail:
+    tail, over = b"", False
+    while not over:
         time.sleep(0.2)
+        over = player.process.poll() is not None  # asked first, so that its last words are still read
         assert player.process.stdout is not None
-        tail += player.process.stdout.read() or b""
-        *lines, tail = tail.split(b"\n")
+        *lines, tail = (tail + (player.process.stdout.read() or b"")).split(b"\n")
         if lines:
             newest = json.loads(lines[-1])
-            if newest["answered"] > counts["answered"]:
+            if newest["answered"] > counts["answered"] or not counts["sent"]:
                 moved = time.monotonic()
             counts = newest
-        _show_progress(counts, time.monotonic() - begin)
+        if sys.stderr.isatty():
+            print(f"\r{_progress(counts, time.monotonic() - begin)}   ", end="", file=sys.stderr, flush=True)
         for child in children.ended():
             if child is not player or child.process.returncode != 0:
                 raise _failure(child)
@@ -220,15 +221,15 @@ def _follow(player: Child, children: ChildProcesses) -> None:
         if time.monotonic() - moved > patience:
             logs = "\n".join(f"--- {child.log}\n{child.last_lines()}" for child in children.running())
             raise DemoError(f"nothing arrived on /human_pose_3d for {patience:.0f} s; the logs end with:\n{logs}")
-    print(file=sys.stderr)
+    print("" if sys.stderr.isatty() else _progress(counts, time.monotonic() - begin), file=sys.stderr)
     if counts["given_up"]:
         print(f"{counts['given_up']} frame sets got no answer: see {player.log}", file=sys.stderr)
 
 
-def _show_progress(counts: dict[str, int], seconds: float) -> None:
-    state = f"frame sets sent {counts['sent']}, poses received {counts['answered']}" if counts["sent"] else "starting"
-    if sys.stderr.isatty():
-        print(f"\r{state} ({seconds:.0f} s)   ", end="", file=sys.stderr, flush=True)
+def _progress(counts: dict[str, int], seconds: float) -> str:
+    if not counts["sent"]:
+        return f"starting the nodes ({seconds:.0f} s)"
+    return f"frame sets sent {counts['sent']}, poses received {counts['answered']} ({seconds:.0f} s)"
 
 
 def _failure(child: Child) -> DemoError:

@@ -67,9 +67,9 @@ class Child:
     log: Path
 
     def last_lines(self, count: int = 8) -> str:
-        """The end of its log."""
+        """The end of its log; never empty."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-count:])
+        return "\n".join(lines[-count:]) or "(it said nothing)"
 
 
 class ChildProcesses:
