@@ -12,31 +12,22 @@ from pose3d_ros.cli import build_parser
 from pose3d_ros.detection.top_down import DetectorOptions
 from pose3d_ros.estimation.multiview import MultiViewOptions
 from pose3d_ros.options import describe
+from pose3d_ros.ros.multiview_options import NodeOptions
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-HEADINGS = {"Inputs, placement, outputs": "NodeOptions", "Detection": DetectorOptions, "Estimation": MultiViewOptions}
+HEADINGS = {"Inputs, placement, outputs": NodeOptions, "Detection": DetectorOptions, "Estimation": MultiViewOptions}
 
 
 def table(kind: type) -> str:
-    rows = [
-        f"| `{name}` | {default} | {allowed} | {text} |" for name, default, allowed, text in escaped(describe(kind))
-    ]
-    return "\n".join(["| parameter | default | range, unit | meaning |", "|---|---|---|---|", *rows])
-
-
-def escaped(rows):
-    return [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
-
-
-def kinds():
-    from pose3d_ros.ros.multiview_options import NodeOptions
-
-    return {heading: NodeOptions if kind == "NodeOptions" else kind for heading, kind in HEADINGS.items()}
+    rows = ["| parameter | default | range, unit | meaning |", "|---|---|---|---|"]
+    for name, *cells in describe(kind):
+        rows.append(" | ".join([f"| `{name}`", *(cell.replace("|", "\\|") for cell in cells)]) + " |")
+    return "\n".join(rows)
 
 
 def test_the_documentation_lists_every_parameter_as_it_is():
     text = (CHECKOUT / "docs" / "ros_interface.md").read_text(encoding="utf-8")
-    for heading, kind in kinds().items():
+    for heading, kind in HEADINGS.items():
         assert f"#### {heading}\n{table(kind)}\n" in text, (
             f"run `python test/test_docs.py` and paste its tables: {heading}"
         )
@@ -58,5 +49,5 @@ def test_links_within_the_documentation_lead_somewhere(page):
 
 
 if __name__ == "__main__":
-    for heading, kind in kinds().items():
+    for heading, kind in HEADINGS.items():
         print(f"#### {heading}\n{table(kind)}\n")
