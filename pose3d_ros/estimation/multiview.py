@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.estimation.observation import observe
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
-from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
-from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.options import check, option
 from pose3d_ros.skeletons import H36M_17, remap
-from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -187,7 +186,14 @@ class MultiViewEstimator:
         )
         shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
         associated = time.perf_counter()
-        observed = observe(cameras, people, shared, self._options)
+        observed = observe(
+            cameras,
+            people,
+            shared,
+            min_views=self._options.min_views,
+            delta=self._options.huber_delta,
+            max_std_m=self._options.max_std_m,
+        )
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         pose = self._smoother(pose)
         ids = {
@@ -208,43 +214,6 @@ class MultiViewEstimator:
         )
 
 
-def observe(
-    cameras: list[Camera], people: list[Keypoints2D], groups: NDArray[np.intp], options: MultiViewOptions
-) -> Observed3D:
-    """Triangulate all joints of all groups (G, V) in one call."""
-    gathered = [_gather(k, groups[:, view]) for view, k in enumerate(people)]
-    xy, score, covariance = (np.stack(part) for part in zip(*gathered, strict=True))  # (V, G, J, ...)
-    # A calibrated covariance says already what a low score means; to weigh by the score too would count it twice.
-    calibrated = all(k.covariance is not None for k in people)
-    result = triangulate(
-        cameras,
-        xy,
-        (score > 0).astype(np.float64) if calibrated else score,
-        covariance if calibrated else None,
-        delta=options.huber_delta,
-        max_std_m=options.max_std_m,
-    )
-    enough = np.isfinite(result.xyz).all(-1) & (result.n_views >= options.min_views)
-    return Observed3D(
-        xyz=np.where(enough[..., None], result.xyz, np.nan),
-        covariance=np.where(enough[..., None, None], result.covariance, np.nan),
-        score=np.where(enough, joint_score(score), 0.0),
-        n_views=np.where(enough, result.n_views, 0).astype(np.uint8),
-        reprojection_px=np.where(enough, result.reprojection_px, np.nan),
-    )
-
-
-def joint_score(score: Floats) -> Floats:
-    """Score of 3D joints from their 2D scores (V, ...), 0 where a view has none.
-
-    Two views give the mean m of their scores; each further view confirms it independently:
-    1 - (1 - m)^(n - 1). One view gives 0.
-    """
-    used = (score > 0).sum(0)
-    mean = score.sum(0) / np.maximum(used, 1)
-    return np.asarray(1.0 - (1.0 - mean) ** np.maximum(used - 1, 0))
-
-
 def _usable(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
     """Indices of the 2D people with joints and score enough."""
     good = keypoints.score >= max(options.min_joint_score, 1e-6)
@@ -258,19 +227,6 @@ def _without_weak_joints(keypoints: Keypoints2D, options: MultiViewOptions) -> K
     return replace(
         keypoints, xy=np.where(weak[..., None], np.nan, keypoints.xy), score=np.where(weak, 0.0, keypoints.score)
     )
-
-
-def _gather(keypoints: Keypoints2D, index: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-    """xy (G, J, 2), score (G, J), covariance (G, J, 2, 2) of the chosen people; -1 gives NaN and 0."""
-    absent = index < 0
-    joints = keypoints.skeleton.size
-    xy = np.full((len(index), joints, 2), np.nan)
-    score = np.zeros((len(index), joints))
-    covariance = np.full((len(index), joints, 2, 2), np.nan)
-    xy[~absent], score[~absent] = keypoints.xy[index[~absent]], keypoints.score[index[~absent]]
-    if keypoints.covariance is not None:
-        covariance[~absent] = keypoints.covariance[index[~absent]]
-    return xy, score, covariance
 
 
 def _ids_of_people(

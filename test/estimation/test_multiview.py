@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions, joint_score
+from pose3d_ros.estimation.multiview import (
+    Estimate,
+    MultiViewEstimator,
+    MultiViewOptions,
+)
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Floats, FrameSet, JointSource, Keypoints2D, PersonState, Skeleton
@@ -278,11 +282,3 @@ def test_wrong_options_are_refused_with_the_mend() -> None:
         from_mapping(MultiViewOptions, {"min_view": 3})
     with pytest.raises(InputError, match="gone_after_s"):
         MultiViewOptions(lost_after_s=2.0, gone_after_s=1.0)
-
-
-def test_more_views_and_higher_scores_give_a_higher_score() -> None:
-    two, four = np.full((2, 1), 0.5), np.full((4, 1), 0.5)
-    assert joint_score(two)[0] == pytest.approx(0.5)
-    assert joint_score(four)[0] == pytest.approx(1 - 0.5**3)
-    assert joint_score(np.array([[0.9], [0.0]]))[0] == 0
-    assert joint_score(np.array([[0.8], [0.6], [0.0]]))[0] == pytest.approx(0.7)

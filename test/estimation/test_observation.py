@@ -1,0 +1,51 @@
+"""Scores and weights that go into and come out of triangulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic_people import h36m_rig, seen, walker
+
+from pose3d_ros.estimation.observation import joint_score, observe, weighed_by_score
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Keypoints2D
+
+RIG = h36m_rig()
+
+
+def test_every_group_is_placed_and_absent_views_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.stack([walker((-1, 0), (0, 0), 0), walker((1, 0.5), (0, 0), 0)])
+    people = [seen(camera, truth, rng, noise_px=0.0) for camera in RIG.cameras]
+    groups = np.array([[1, 1, 1, 1], [0, -1, 0, -1]])
+    found = observe(RIG.cameras, people, groups, min_views=2, delta=2.0, max_std_m=0.3)
+    np.testing.assert_allclose(found.xyz, truth[[1, 0]], atol=1e-6)
+    assert (found.n_views == [[4], [2]]).all()
+    assert (found.joints == 17).all()
+    strict = observe(RIG.cameras, people, groups, min_views=3, delta=2.0, max_std_m=0.3)
+    assert np.isnan(strict.xyz[1]).all()
+    assert (strict.score[1] == 0).all()
+
+
+def test_nobody_gives_nobody() -> None:
+    nobody = [Keypoints2D.empty(H36M_17) for _ in RIG.cameras]
+    groups = np.zeros((0, 4), dtype=int)
+    assert len(observe(RIG.cameras, nobody, groups, min_views=2, delta=2.0, max_std_m=0.3)) == 0
+
+
+def test_more_views_and_higher_scores_give_a_higher_score() -> None:
+    two, four = np.full((2, 1), 0.5), np.full((4, 1), 0.5)
+    assert joint_score(two)[0] == pytest.approx(0.5)
+    assert joint_score(four)[0] == pytest.approx(1 - 0.5**3)
+    assert joint_score(np.array([[0.9], [0.0]]))[0] == 0
+    assert joint_score(np.array([[0.8], [0.6], [0.0]]))[0] == pytest.approx(0.7)
+
+
+def test_within_a_person_the_standard_deviation_goes_with_the_inverse_score() -> None:
+    score = np.array([[0.9, 0.6, 0.3, 0.0]])
+    covariance = np.array([4.0, 25.0, 900.0, np.nan])[None, :, None, None] * np.eye(2)
+    weighed = weighed_by_score(covariance, score)
+    sigma = np.sqrt(weighed[0, :, 0, 0])
+    np.testing.assert_allclose(sigma[:3] * score[0, :3], 3.0)  # the median of 1.8, 3.0, 9.0
+    assert np.isnan(sigma[3])
+    assert np.isnan(weighed_by_score(np.full((1, 2, 2, 2), np.nan), np.zeros((1, 2)))).all()
