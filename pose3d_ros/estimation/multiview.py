@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.observation import observe
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
+from pose3d_ros.geometry.calibration import check_baseline
 from pose3d_ros.options import check, option
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D, Rig
@@ -90,6 +91,7 @@ class Estimate:
     ids: Mapping[str, tuple[str, ...]]  # by camera, the person id of each 2D person, "" if none
     stage_ms: Mapping[str, float]  # detect, associate, triangulate
     single_view: int  # people whom one camera only saw
+    rejected: Mapping[str, int]  # joints that some camera saw but that have no position, by reason
 
 
 class MultiViewEstimator:
@@ -125,13 +127,7 @@ class MultiViewEstimator:
 
     def set_rig(self, rig: Rig) -> None:
         """Use other cameras or a new calibration from now on; people keep their ids."""
-        centres = np.stack([camera.centre for camera in rig.cameras])
-        # A micrometre: no two lenses are that close, but a placement that was never set is.
-        if np.linalg.norm(centres - centres[0], axis=-1).max() < 1e-6:
-            raise CalibrationError(
-                f"cameras {', '.join(rig.names)} all stand at {np.round(centres[0], 3).tolist()} m (zero baseline): "
-                "depth needs two places at least; give each camera its transform"
-            )
+        check_baseline(rig)
         self._rig = rig
 
     def reset(self) -> None:
@@ -211,6 +207,7 @@ class MultiViewEstimator:
                 "triangulate": (time.perf_counter() - associated) * 1e3,
             },
             single_view=int(((groups >= 0).sum(-1) == 1).sum()),
+            rejected=observed.rejected,
         )
 
 

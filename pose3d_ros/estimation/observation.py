@@ -6,12 +6,13 @@ Axes: G groups, V views, J joints.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.geometry.triangulation import Rejection, triangulate
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 
@@ -40,14 +41,24 @@ def observe(
         delta=delta,
         max_std_m=max_std_m,
     )
-    enough = np.isfinite(result.xyz).all(-1) & (result.n_views >= min_views)
+    placed = np.isfinite(result.xyz).all(-1)
+    enough = placed & (result.n_views >= min_views)
     return Observed3D(
         xyz=np.where(enough[..., None], result.xyz, np.nan),
         covariance=np.where(enough[..., None, None], result.covariance, np.nan),
         score=np.where(enough, joint_score(score), 0.0),
         n_views=np.where(enough, result.n_views, 0).astype(np.uint8),
         reprojection_px=np.where(enough, result.reprojection_px, np.nan),
+        rejected=rejected(
+            np.where(placed & ~enough, Rejection.FEW_VIEWS, result.rejection), np.asarray((score > 0).any(axis=0))
+        ),
     )
+
+
+def rejected(rejection: NDArray[Any], seen: NDArray[np.bool_]) -> dict[str, int]:
+    """How many joints (G, J) that some camera saw have no position, by the name of the Rejection."""
+    counts = {reason.name.lower(): int((seen & (rejection == reason)).sum()) for reason in Rejection if reason}
+    return {name: count for name, count in counts.items() if count}
 
 
 def weighed_by_score(covariance: Floats, score: Floats) -> Floats:

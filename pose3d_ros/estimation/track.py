@@ -5,7 +5,8 @@ NumPy, float64. Axes: G people observed now, J joints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class Observed3D:
     score: Floats  # (G, J) in [0, 1]
     n_views: NDArray[np.uint8]  # (G, J)
     reprojection_px: Floats  # (G, J)
+    rejected: Mapping[str, int] = field(default_factory=dict)  # joints seen by some camera but not placed, by reason
 
     def __len__(self) -> int:
         return len(self.xyz)

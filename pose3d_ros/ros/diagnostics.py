@@ -50,7 +50,7 @@ class Result:
     people: int
     single_view: int
     cameras: tuple[str, ...]
-    joints: Mapping[str, int] = field(default_factory=dict)  # joints of the set by reason of rejection
+    rejected: Mapping[str, int] = field(default_factory=dict)  # joints that some camera saw but not placed, by reason
 
 
 class Record:
@@ -59,7 +59,7 @@ class Record:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._joints: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
         self._results: deque[tuple[float, Result]] = deque(maxlen=WINDOW)
         self._cause: tuple[float, str] = (-float("inf"), "")
         self._busy_since_s: float | None = None
@@ -88,7 +88,7 @@ class Record:
         """One frame set was published."""
         with self._lock:
             self._counts["processed"] += 1
-            self._joints.update(result.joints)
+            self._rejected.update(result.rejected)
             self._results.append((now_s, result))
 
     def health(self, now_s: float, missing: Iterable[str], facts: Mapping[str, str]) -> Health:
@@ -151,7 +151,7 @@ class Record:
         values["people"] = str(last.people)
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
-        values.update({f"joints/{reason}": str(count) for reason, count in sorted(self._joints.items())})
+        values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
         return values
 
 

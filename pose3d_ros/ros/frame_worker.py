@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
 from pose3d_ros.estimation.frame_sets import PayloadSet
@@ -17,7 +15,7 @@ from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.conversions import image_from_msg
 from pose3d_ros.ros.diagnostics import Result
 from pose3d_ros.ros.live_rig import LiveRig, Sighting
-from pose3d_ros.structures import FrameSet, JointSource, Rig
+from pose3d_ros.structures import FrameSet, Rig
 
 Answer = TypeVar("Answer")
 
@@ -79,7 +77,7 @@ class FrameWorker:
             people=len(estimate.pose),
             single_view=estimate.single_view,
             cameras=tuple(used),
-            joints={one.name.lower(): int(np.sum(estimate.pose.source == one)) for one in JointSource},
+            rejected=estimate.rejected,
         )
 
     def _estimator_for(self, rig: Rig) -> MultiViewEstimator:

@@ -74,8 +74,8 @@ def test_joints_are_counted_by_reason() -> None:
     record = Record()
     result = _result()
     for _ in range(2):
-        record.processed(0.0, Result(**{**vars(result), "joints": {"few_views": 3}}))
-    assert record.health(0.1, [], {}).values["joints/few_views"] == "6"
+        record.processed(0.0, Result(**{**vars(result), "rejected": {"few_views": 3}}))
+    assert record.health(0.1, [], {}).values["joints_rejected/few_views"] == "6"
 
 
 def test_a_frame_set_that_takes_too_long_is_told() -> None:
