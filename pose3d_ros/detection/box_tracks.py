@@ -12,7 +12,7 @@ from pose3d_ros.structures import Floats
 # A found box that overlaps a followed one by less than this is another person.
 SAME_PERSON_IOU = 0.3
 # A found box that lies in a better one by more than this is most likely a part of that person (an arm, the upper half),
-# unless it is this sure. On the footage this halves the boxes to look into and loses nobody.
+# unless it is this sure. This halves the boxes that a search gives on the footage; as many people are found.
 PART_SHARE = 0.7
 PART_SCORE = 0.3
 # Joints below this score do not shape the next box, if there are two better ones.
