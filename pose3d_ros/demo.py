@@ -10,8 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import sys
 import threading
 import time
@@ -27,7 +25,13 @@ from pose3d_ros.data.playback import with_cameras
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
 from pose3d_ros.ros.environment import require_ros
-from pose3d_ros.ros.processes import Child, ChildProcesses, isolated_environment
+from pose3d_ros.ros.processes import (
+    Child,
+    ChildProcesses,
+    free_port,
+    isolated_environment,
+    sigterm_as_interrupt,
+)
 from pose3d_ros.weights import store
 
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
@@ -53,6 +57,7 @@ class Request:
     output: Path
     view: bool
     device: str
+    precision: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("pose3d_output"), help="folder for the results")
     parser.add_argument("--view", action="store_true", help="show the skeletons live in the browser")
     parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument(
+        "--precision", choices=("auto", "full", "half"), default="auto", help="of the 2D models; auto: half if native"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +116,8 @@ def checked(args: argparse.Namespace) -> Request:
         _require_viewer()
     output = args.output.expanduser().resolve()
     _prepare_output(output)
-    return Request(args.people, cameras, args.rate, args.frames or 0, args.loop, output, args.view, args.device)
+    frames = args.frames or 0
+    return Request(args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device, args.precision)
 
 
 def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
@@ -120,7 +129,8 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
     node = children.start(
         "pose3d_ros.ros.multiview_node",
         _parameters(cameras=list(request.cameras), placement="tf", fixed_frame="world",
-                    publish_keypoints=True, use_sim_time=True, device=request.device),
+                    publish_keypoints=True, use_sim_time=True, device=request.device,
+                    precision=request.precision),
         logs / "multiview.log",
     )  # fmt: skip
     recorder = children.start(
@@ -272,28 +282,6 @@ def _require_viewer() -> None:
 
     if find_spec("viser") is None:
         raise DependencyError("--view needs viser: pip install 'pose3d_ros[view]'")
-
-
-def free_port(first: int) -> int:
-    """The first TCP port from `first` on that nobody uses on 127.0.0.1."""
-    for port in range(first, first + 100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise InputError(f"--view: ports {first} to {first + 99} on 127.0.0.1 are all in use: end what uses them")
-
-
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that the children are stopped."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -128,9 +128,14 @@ def test_environment_keeps_what_the_user_has_set(tmp_path: Path) -> None:
     index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
     index.mkdir(parents=True)
     (index / "rclpy").touch()
-    environ = {"AMENT_PREFIX_PATH": str(tmp_path), "FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}
+    mine = {
+        "AMENT_PREFIX_PATH": str(tmp_path),
+        "FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml",
+        "OMP_WAIT_POLICY": "ACTIVE",
+    }
+    environ = dict(mine)
     environment.prepare(environ)
-    assert environ == {"AMENT_PREFIX_PATH": str(tmp_path), "FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}
+    assert environ == mine
 
 
 @pytest.mark.parametrize(("absent", "mend"), [("rclpy", "source a ROS 2 installation"), ("pose3d_ros.msg", "colcon")])

@@ -9,15 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pose3d_ros.errors import DependencyError
-from pose3d_ros.ros.environment import PROFILES_VARIABLE, node_command, prepare, share_directory
+from pose3d_ros.errors import InputError
+from pose3d_ros.ros.environment import node_command, prepare
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Longer than the recorder takes to settle and to write a long recording.
@@ -32,14 +33,6 @@ def isolated_environment() -> dict[str, str]:
     """This process's environment, made ready for ROS nodes on a domain of their own that stays on this machine."""
     environment = dict(os.environ)
     prepare(environment)
-    if not environment.get(PROFILES_VARIABLE) and not environment.get("FASTRTPS_DEFAULT_PROFILES_FILE"):
-        raise DependencyError(
-            f"config/fastdds.xml is not in {share_directory()}, and without it camera images get lost between "
-            f"processes: install again, or set {PROFILES_VARIABLE} to that file"
-        )
-    # Threads that wait for others sleep: they spin by default, and on cores that the player shares this took four
-    # times the CPU (944 against 237 ms a frame set for the detector, on 2 busy cores).
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return environment | {
         "ROS_DOMAIN_ID": str(free_domain()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
@@ -152,3 +145,25 @@ def _death_wish() -> Callable[[], None] | None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
     return ask
+
+
+def free_port(first: int) -> int:
+    """The first TCP port from `first` on that nobody uses on 127.0.0.1."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise InputError(f"ports {first} to {first + 99} on 127.0.0.1 are all in use: end what uses them")
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that the children are stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
