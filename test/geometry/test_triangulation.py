@@ -61,9 +61,7 @@ def test_rmse_meets_the_cramer_rao_bound_and_ellipsoids_cover(views):
     rmse_m, bound_m = (np.sqrt(np.concatenate(one).mean()) for one in (squared, bound))
     share = np.concatenate(covered).mean()
     # pytest -rP shows it: the README quotes it.
-    print(
-        f"RMSE {1000 * rmse_m:.2f} mm, {rmse_m / bound_m:.4f} of the bound; 95 % ellipsoids cover {100 * share:.1f} %"
-    )
+    print(f"RMSE {1000 * rmse_m:.2f} mm, {rmse_m / bound_m:.4f} of the bound; ellipsoids cover {100 * share:.1f} %")
     assert 0.97 <= rmse_m / bound_m <= 1.03
     assert 0.93 <= share <= 0.97
 
