@@ -41,7 +41,7 @@ def test_the_readme_names_commands_and_options_that_exist():
         build_parser().parse_args(["demo", *arguments.split()])
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md"])
 def test_links_within_the_documentation_lead_somewhere(page):
     path = CHECKOUT / page
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text(encoding="utf-8")):
