@@ -108,6 +108,11 @@ class Camera:
                 f"camera {self.name!r} is not calibrated: K has focal lengths fx={K[0, 0]}, fy={K[1, 1]} px, "
                 "expected both positive: calibrate the camera, or have its driver publish the calibration"
             )
+        # A transposed K would pass for a camera whose principal point is (0, 0).
+        if K[1, 0] != 0 or (K[2] != (0, 0, 1)).any():
+            raise CalibrationError(
+                f"camera {self.name!r}: K is {K.tolist()}, expected rows fx s cx, 0 fy cy, 0 0 1 px: is it transposed?"
+            )
         if self.distortion_model not in DISTORTION_LENGTHS:
             raise CalibrationError(
                 f"camera {self.name!r}: unknown distortion model {self.distortion_model!r}: "
@@ -292,9 +297,11 @@ class FrameSet:
                 f"stamps of {sorted(self.stamps_ns)}"
             )
         for name, image in self.images.items():
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            # None is what cv2.imread gives for a file that it cannot read.
+            if image is None or image.dtype != np.uint8 or image.shape[2:] != (3,) or image.size == 0:
+                given = "None" if image is None else f"{image.dtype} {image.shape}"
                 raise InputError(
-                    f"camera {name!r}: expected a uint8 BGR image of shape (H, W, 3), got {image.dtype} {image.shape}"
+                    f"camera {name!r}: expected a uint8 BGR image of shape (H, W, 3), got {given}: was the file read?"
                 )
 
     @property

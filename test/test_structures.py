@@ -26,6 +26,8 @@ def test_a_camera_without_calibration_is_refused_with_its_name_and_the_mend():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"K": K.T}, "is it transposed"),
+        ({"K": np.diag([500.0, 500, 0])}, "expected rows fx s cx, 0 fy cy, 0 0 1"),
         ({"K": np.eye(2)}, r"K has shape \(2, 2\), expected \(3, 3\)"),
         ({"size_wh": (0, 480)}, "must be positive"),
         ({"distortion_model": "fov"}, "unknown distortion model 'fov': use one of plumb_bob"),
@@ -137,6 +139,12 @@ def test_a_frame_set_takes_the_newest_stamp_and_refuses_other_than_bgr():
         FrameSet({"a": image}, {})
     with pytest.raises(InputError, match=r"'a'.*uint8 BGR.*float64"):
         FrameSet({"a": image.astype(float)}, {"a": 0})
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((0, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)])
+def test_an_image_that_could_not_be_read_is_refused_with_its_camera(image):
+    with pytest.raises(InputError, match=r"'a'.*uint8 BGR.*was the file read"):
+        FrameSet({"a": image}, {"a": 0})
 
 
 def test_a_skeleton_names_its_joints_when_asked_for_a_wrong_one():
