@@ -66,9 +66,10 @@ def remap(keypoints: Keypoints2D, target: Skeleton) -> Keypoints2D:
     """Keypoints in another skeleton, with propagated covariance.
 
     A derived joint is absent when any of its sources is; its score is the lowest of theirs, its
-    covariance the weighted sum for independent errors. Raises InputError when no joint maps.
+    covariance the weighted sum for independent errors, NaN where one of theirs is. Raises InputError when no
+    joint maps.
     """
-    if keypoints.skeleton is target:
+    if keypoints.skeleton == target:
         return keypoints
     weights = map_matrix(keypoints.skeleton, target)  # (K, J)
     used = weights > 0
@@ -81,7 +82,9 @@ def remap(keypoints: Keypoints2D, target: Skeleton) -> Keypoints2D:
     covariance = None
     if keypoints.covariance is not None:
         covariance = np.einsum("kj,pjcd->pkcd", weights**2, np.nan_to_num(keypoints.covariance))
-        covariance = np.where(complete[..., None, None], covariance, np.nan)
+        known = np.asarray(np.isfinite(keypoints.covariance).all(axis=(-1, -2)))  # (P, J)
+        sure = np.asarray((known[:, None, :] | ~used).all(axis=-1) & complete)  # (P, K)
+        covariance = np.where(sure[..., None, None], covariance, np.nan)
     return replace(
         keypoints,
         xy=np.where(complete[..., None], xy, np.nan),

@@ -76,6 +76,16 @@ def test_propagated_covariance_is_that_of_simulated_errors():
     assert np.allclose(mapped[present], empirical[present], rtol=0.05, atol=0.05)
 
 
+def test_what_is_derived_from_a_joint_of_unknown_covariance_has_none():
+    covariance = np.tile(4.0 * np.eye(2), (1, 17, 1, 1))
+    covariance[0, COCO_17.index("LHip")] = np.nan
+    mapped = remap(coco(np.ones((1, 17, 2)), covariance=covariance), H36M_17)
+    for name in ("LHip", "Pelvis", "Spine"):
+        assert np.isnan(mapped.covariance[0, H36M_17.index(name)]).all(), name
+    assert np.allclose(mapped.covariance[0, H36M_17.index("Thorax")], 2.0 * np.eye(2))
+    assert np.isfinite(mapped.xy[0, H36M_17.index("Pelvis")]).all()
+
+
 @given(arrays(float, (1, 17, 2), elements=st.floats(-1e4, 1e4)), st.floats(-500, 500))
 def test_mapping_moves_with_the_image(xy, shift):
     moved = remap(coco(xy + shift), H36M_17).xy
