@@ -162,7 +162,7 @@ def _stack_keypoints(by_stamp: Mapping[int, Seen2D]) -> tuple[dict[str, Any], li
     }
     entries = []
     for stamp, (people, ids) in by_stamp.items():
-        if people.skeleton is not H36M_17 or len(ids) != len(people):
+        if people.skeleton != H36M_17 or len(ids) != len(people):
             raise InputError(
                 f"recording: keypoints at {stamp} ns have {len(people)} people in {people.skeleton.name!r} and "
                 f"{len(ids)} ids, expected h36m_17 and one id a person"

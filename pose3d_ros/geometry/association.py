@@ -65,7 +65,7 @@ def associate(
         return np.zeros((0, len(cameras)), dtype=np.intp)
     person = np.concatenate([np.arange(len(k)) for k in keypoints])
     skeleton = keypoints[0].skeleton
-    if any(k.skeleton is not skeleton for k in keypoints):
+    if any(k.skeleton != skeleton for k in keypoints):
         raise InputError("association needs one common skeleton for all views: remap the keypoints first")
     limit = limit_mrad * 1e-3
     sight = _Sight(cameras, keypoints, view)

@@ -30,7 +30,7 @@ def write_trc(poses: Sequence[Pose3D], path: Path | str) -> None:
     """
     rows = _by_stamp(poses)
     skeleton = rows[0].skeleton if rows else H36M_17
-    if any(pose.skeleton is not skeleton for pose in rows):
+    if any(pose.skeleton != skeleton for pose in rows):
         raise InputError("a TRC file holds one skeleton: the poses have several")
     ids = list(dict.fromkeys(one for pose in rows for one in pose.ids))
     markers = [f"{one}_{joint}" for one in ids for joint in skeleton.joint_names]

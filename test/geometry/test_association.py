@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import time
 from dataclasses import replace
 
@@ -186,6 +187,12 @@ def test_different_lengths_and_skeletons_are_refused() -> None:
     other = Keypoints2D(np.zeros((1, 17, 2)), np.ones((1, 17)), COCO_17)
     with pytest.raises(InputError, match="remap"):
         associate(RIG.cameras[:2], [one, other])
+
+
+def test_keypoints_that_came_from_another_process_are_the_same_skeleton() -> None:
+    keypoints, _ = views_of(crowd(1.0), np.random.default_rng(14))
+    sent = [pickle.loads(pickle.dumps(one)) for one in keypoints]
+    np.testing.assert_array_equal(associate(RIG.cameras, [keypoints[0], *sent[1:]]), associate(RIG.cameras, keypoints))
 
 
 def test_four_people_in_four_views_take_milliseconds() -> None:
