@@ -24,6 +24,7 @@ from synthetic_cameras import (
     truth,
 )
 
+import pose3d_ros
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
 from pose3d_ros.ros import conversions
@@ -268,7 +269,8 @@ def environment_of_a_process(tmp_path: Path) -> dict[str, str]:
         "ROS_DOMAIN_ID": str(free_domain()),
         "ROS_LOG_DIR": str(tmp_path),
         "POSE3D_CACHE": str(tmp_path / "cache"),
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
+        # The package under test, which in an installation is not the checkout's: that has no compiled messages.
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(pose3d_ros.__file__).parents[1])]),
     }
 
 
