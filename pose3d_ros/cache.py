@@ -10,9 +10,10 @@ from platformdirs import user_cache_dir
 
 
 def cache_dir() -> Path:
-    """POSE3D_CACHE if it is set, else pose3d_ros in the user's cache; made when first written to."""
+    """POSE3D_CACHE if it is set, else pose3d_ros in the user's cache, absolute; made when first written to."""
     chosen = os.environ.get("POSE3D_CACHE")
-    return Path(chosen) if chosen else Path(user_cache_dir("pose3d_ros"))
+    # Downloaders run in folders of their own, where a relative path would mean another place.
+    return Path(chosen or user_cache_dir("pose3d_ros")).expanduser().absolute()
 
 
 def sha256_of(path: Path) -> str:
