@@ -75,7 +75,9 @@ def agreement_mm(recording: Recording, reference: Reference) -> dict[str, float 
     names, truth = reference
     joints = [H36M_17.index(name) for name in LIMB_JOINTS]
     frames = np.arange(recording.frame_sets_sent) % recording.frames_per_loop
-    wanted = truth[:, [list(names).index(name) for name in LIMB_JOINTS]][frames[frames < len(truth)]]  # (F, 12, 3) m
+    known = frames < len(truth)
+    wanted = np.full((len(frames), len(joints), 3), np.nan)  # m
+    wanted[known] = truth[:, [list(names).index(name) for name in LIMB_JOINTS]][frames[known]]
     nobody = np.full(wanted.shape, np.nan)
     tracks: dict[str, Floats] = {}
     for pose in recording.poses:

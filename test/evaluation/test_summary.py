@@ -154,6 +154,13 @@ def test_agreement_is_of_the_one_id_that_fits_best_over_every_loop() -> None:
     assert found["joints_compared"] == 6 * 12
 
 
+def test_agreement_with_a_reference_that_ends_early_leaves_the_rest_of_every_loop_out() -> None:
+    poses = [_pose(k, {"1": _at(k % 4, 0)}) for k in range(8)]
+    truth = np.stack([_at(k, 0) for k in range(3)])
+    found = agreement_mm(_recording(poses, loop=4), (H36M_17.joint_names, truth))
+    assert found == {"mean": 0.0, "median": 0.0, "joints_compared": 2 * 3 * 12}
+
+
 def test_agreement_finds_reference_joints_by_name() -> None:
     order = np.random.default_rng(0).permutation(LIMBS)
     names = [H36M_17.joint_names[k] for k in order]
