@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +97,7 @@ class Recording:
                 rig=rig_from_mapping(meta["rig"], where=str(path)),
                 poses=_split_poses(arrays, meta["poses"]),
                 received_ns=arrays["received_ns"],
-                published_ns={stamp: time for stamp, time in meta["published_ns"]},
+                published_ns=dict(meta["published_ns"]),
                 keypoints={
                     camera: _split_keypoints(arrays, camera, entries) for camera, entries in meta["keypoints"].items()
                 },
@@ -111,7 +110,7 @@ class Recording:
                 markers_received=meta["markers_received"],
                 tf_received=meta["tf_received"],
             )
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zip, zlib, NumPy and JSON each have their own ways to say that a file is damaged
             raise FootageError(f"{path} is not a readable recording ({error}): record it again") from error
 
 

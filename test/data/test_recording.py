@@ -127,6 +127,23 @@ def test_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
         Recording.load(path)
 
 
+def test_damaged_recording_is_refused(recording: Recording, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    recording.save(path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 101):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            Recording.load(path)  # some bytes do not matter: dates, names of systems
+        except FootageError:
+            refused += 1
+    assert refused > len(whole) / 101 / 2
+    np.save(tmp_path / "run.npy", np.zeros(3))
+    with pytest.raises(FootageError, match="not a readable recording"):
+        Recording.load(tmp_path / "run.npy")
+
+
 def test_recording_refuses_another_skeleton_when_saved(recording: Recording, tmp_path: Path) -> None:
     coco = {"a": {T0: (Keypoints2D.empty(COCO_17), ())}}
     wrong = Recording(recording.rig, (), np.zeros(0, dtype=np.int64), {}, coco, T0, 60.0, 1, 0)
