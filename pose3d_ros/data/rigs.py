@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.structures import Camera, Floats, Rig
 
 _REQUIRED = ("name", "width", "height", "K", "cam_from_world")
@@ -40,11 +40,13 @@ def rig_from_mapping(content: Any, where: str) -> Rig:
     """The rig of a mapping with load_rig's keys; `where` names its origin in the CalibrationError."""
     if not isinstance(content, dict) or not isinstance(content.get("cameras"), list):
         raise CalibrationError(f"rig {where} has no list 'cameras': see config/rig_example.yaml for the form")
-    unknown = set(content) - {"frame_id", "cameras"}
+    unknown = [key for key in content if key not in ("frame_id", "cameras")]
     if unknown:
-        raise CalibrationError(f"rig {where}: unknown key {sorted(unknown)[0]!r}: use frame_id and cameras")
-    cameras = tuple(_camera(where, entry) for entry in content["cameras"])
-    return Rig(cameras=cameras, frame_id=str(content.get("frame_id", "world")))
+        raise CalibrationError(f"rig {where}: unknown key {unknown[0]!r}: use frame_id and cameras")
+    try:
+        return Rig(tuple(map(_camera, content["cameras"])), frame_id=str(content.get("frame_id", "world")))
+    except (InputError, CalibrationError) as error:
+        raise CalibrationError(f"rig {where}: {error}") from error
 
 
 def save_rig(rig: Rig, path: Path | str) -> None:
@@ -96,34 +98,34 @@ def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] 
     return Rig(tuple(_qualisys_camera(name, entries[name], size) for name, size in wanted.items()))
 
 
-def _camera(where: str, entry: Any) -> Camera:
-    """One entry of a rig.yaml."""
+def _camera(entry: Any) -> Camera:
+    """One entry of a rig.yaml; raises InputError, CalibrationError."""
     if not isinstance(entry, dict):
-        raise CalibrationError(f"rig {where}: a camera must be a mapping with {', '.join(_REQUIRED)}, got {entry!r}")
-    name = entry.get("name", "?")
+        raise InputError(f"a camera must be a mapping with {', '.join(_REQUIRED)}, got {entry!r}")
+    name = str(entry.get("name", "?"))
     missing = [key for key in _REQUIRED if key not in entry]
     unknown = [key for key in entry if key not in _REQUIRED + _OPTIONAL]
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
-        raise CalibrationError(f"rig {where}: camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
+        raise InputError(f"camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
+
+    def numbers(key: str, wanted: str, *shape: int) -> Floats:
+        try:
+            values = np.asarray(entry.get(key, ()), dtype=np.float64).reshape(shape)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {entry[key]!r}") from error
+        if not np.isfinite(values).all():
+            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {entry[key]!r}")
+        return values
+
     return Camera(
-        name=str(name),
-        size_wh=(int(entry["width"]), int(entry["height"])),
-        K=_matrix(where, name, "K", entry["K"], 3),
+        name=name,
+        size_wh=(int(numbers("width", "a number of px")), int(numbers("height", "a number of px"))),
+        K=numbers("K", "9 numbers by rows", 3, 3),
         distortion_model=str(entry.get("distortion_model", "plumb_bob")),
-        distortion=np.asarray(entry.get("distortion", ()), dtype=np.float64),
-        cam_from_world=_matrix(where, name, "cam_from_world", entry["cam_from_world"], 4),
+        distortion=numbers("distortion", "a list of numbers", -1),
+        cam_from_world=numbers("cam_from_world", "16 numbers by rows", 4, 4),
     )
-
-
-def _matrix(where: str, name: str, key: str, numbers: Any, side: int) -> Floats:
-    """side*side numbers by rows, or side rows, as a matrix."""
-    try:
-        return np.asarray(numbers, dtype=np.float64).reshape(side, side)
-    except (TypeError, ValueError) as error:
-        raise CalibrationError(
-            f"rig {where}: camera {name!r}: {key} needs {side * side} numbers by rows, got {numbers!r}"
-        ) from error
 
 
 def _qualisys_camera(name: str, entry: ElementTree.Element, size_wh: tuple[int, int] | None) -> Camera:

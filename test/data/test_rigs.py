@@ -27,6 +27,12 @@ QUALISYS = """<?xml version='1.0' encoding='ASCII'?>
 """
 
 
+GOOD = (
+    "{name: a, width: 4, height: 4, K: [5, 0, 2, 0, 5, 2, 0, 0, 1], "
+    "cam_from_world: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]}"
+)
+
+
 @pytest.fixture
 def qualisys(tmp_path: Path) -> Path:
     path = tmp_path / "Calib.qca.txt"
@@ -121,13 +127,28 @@ def test_rig_survives_the_round_trip_through_yaml(tmp_path: Path) -> None:
         ("cameras: [{name: a, width: 4, height: 4, K: [1]}]", "camera 'a' lacks 'cam_from_world'"),
         ("cameras: [{name: a, width: 4, height: 4, K: [1], cam_from_world: [1]}]", "K needs 9 numbers"),
         ("cameras: [{nmae: a}]", "lacks 'name'"),
+        ("cameras: []\n1: 2\nb: 3", "unknown key 1"),
+        ("cameras: [a]", "must be a mapping.*got 'a'"),
+        ("cameras: []", "at least one camera"),
+        (f"cameras: [{GOOD}, {GOOD}]", "different names"),
+        (f"cameras: [{GOOD.replace('4', 'wide')}]", "camera 'a': width needs a number of px, got 'wide'"),
+        (f"cameras: [{GOOD.replace('4', '.inf')}]", "camera 'a': width needs a number of px, got inf"),
+        (f"cameras: [{GOOD.replace('4', '')}]", "camera 'a': width needs a number of px, got None"),
+        (f"cameras: [{GOOD.replace('4', '0')}]", "camera 'a': image size .* must be positive"),
+        (f"cameras: [{GOOD.replace('5, 0, 2', '0, 0, 2')}]", "camera 'a' is not calibrated"),
+        (f"cameras: [{GOOD.replace('}', ', distortion: none}')}]", "camera 'a': distortion needs a list of numbers"),
     ],
 )
 def test_broken_rig_file_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "rig.yaml"
     path.write_text(text)
-    with pytest.raises(CalibrationError, match=message):
+    with pytest.raises(CalibrationError, match=rf"rig\.yaml.*{message}"):
         load_rig(path)
+
+
+def test_the_rig_that_the_broken_ones_are_made_of_is_sound(tmp_path: Path) -> None:
+    (tmp_path / "rig.yaml").write_text(f"cameras: [{GOOD}]")
+    assert load_rig(tmp_path / "rig.yaml").names == ("a",)
 
 
 def test_missing_rig_file_is_named(tmp_path: Path) -> None:
