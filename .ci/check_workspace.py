@@ -1,5 +1,6 @@
 """Does the sourced colcon workspace (its install folder: the argument) work? Run with its setup.bash sourced."""
 
+import os
 import subprocess
 import sys
 import time
@@ -41,4 +42,7 @@ for script in ("multiview_node", "player", "recorder"):
     output = done.stdout + done.stderr
     assert done.returncode != 0, f"{script} accepted an unknown parameter:\n{output}"
     assert "no_such_parameter" in output, f"{script}:\n{output}"
+assert str(prefix / "bin") in os.environ["PATH"].split(os.pathsep), os.environ["PATH"]
+command = [str(prefix / "bin" / "pose3d"), "--version"]
+assert subprocess.run(command, capture_output=True, text=True).stdout == f"pose3d_ros {pose3d_ros.__version__}\n"
 print(f"{install}: messages, share folder and node scripts work")
