@@ -21,6 +21,9 @@ ACCELERATION_DENSITY = 2.0
 VELOCITY_TIME_CONSTANT_S = 0.8
 # Speed of a joint that was just found, m/s: between the median (0.4) and p95 (1.9) of the same data.
 INITIAL_SPEED = 1.0
+# Half of a body moving further than JUMP_M and what running covers, m and m/s, is a jump.
+JUMP_M = 0.15
+RUNNING_SPEED = 3.0
 # Triangulated covariance knows image noise only; calibration and joint definition add about 1 cm.
 MIN_STD_M = 0.01
 
@@ -93,6 +96,17 @@ def update(states: PointStates, xyz: Floats, covariance: Floats) -> PointStates:
             np.where(new[..., None, None], fresh.covariance, P),
         ),
     )
+
+
+def jumped(expected: Floats, xyz: Floats, dt_s: float) -> bool:
+    """Whether a body's joints xyz (J, 3) m are where no body gets to from those expected (J, 3), dt_s after.
+
+    It is a cut in the footage, lost frames or a clock that was set: filters start afresh there instead of making
+    a velocity of it.
+    """
+    apart = np.linalg.norm(xyz - expected, axis=-1)
+    apart = apart[np.isfinite(apart)]
+    return bool(apart.size and np.median(apart) > JUMP_M + RUNNING_SPEED * dt_s)
 
 
 def _measurement(covariance: Floats) -> Floats:

@@ -36,8 +36,8 @@ class _OneEuroState:
 class Smoother:
     """Smooths each person's joints by method "none", "one_euro" or "kalman"; remembers them by id.
 
-    Only xyz changes. Predicted joints are smooth already: they pass unchanged and the filter starts afresh
-    after them.
+    Only xyz changes. Predicted joints are smooth already and pass unchanged; One-Euro starts afresh after them,
+    Kalman goes on from its own prediction. Both start afresh where somebody jumped.
     """
 
     def __init__(self, method: str = "none") -> None:
@@ -68,7 +68,7 @@ class Smoother:
     def _smooth_one_euro(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
         before = self._one_euro.get(person)
         dt_s = 0.0 if before is None else (stamp_ns - before.stamp_ns) * 1e-9
-        if before is None or not 0 < dt_s <= MEMORY_S:
+        if before is None or not 0 < dt_s <= MEMORY_S or kalman.jumped(before.xyz, xyz, dt_s):
             self._one_euro[person] = _OneEuroState(xyz, np.zeros_like(xyz), stamp_ns)
             return xyz
         raw_speed = np.nan_to_num((xyz - before.xyz) / dt_s)
@@ -83,10 +83,11 @@ class Smoother:
     def _smooth_kalman(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
         before, before_ns = self._kalman.get(person, (None, 0))
         dt_s = (stamp_ns - before_ns) * 1e-9
-        if before is None or not 0 < dt_s <= MEMORY_S:
-            states = kalman.start(xyz, covariance)
-        else:
-            states = kalman.update(kalman.predict(before, dt_s), xyz, covariance)
+        states = kalman.start(xyz, covariance)
+        if before is not None and 0 < dt_s <= MEMORY_S:
+            expected = kalman.predict(before, dt_s)
+            if not kalman.jumped(expected.position, xyz, dt_s):
+                states = kalman.update(expected, xyz, covariance)
         self._kalman[person] = (states, stamp_ns)
         return states.position
 

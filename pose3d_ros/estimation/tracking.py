@@ -19,8 +19,6 @@ from pose3d_ros.structures import Floats, Pose3D, Skeleton
 
 # While unseen, a person may have walked off in any direction: fast walking, m/s.
 SEARCH_SPEED = 1.5
-# Half of a body moving further than this between two sets, beyond running, is a jump, m.
-JUMP_M = 0.15
 # Two people are compared over at least this many joints.
 MIN_SHARED_JOINTS = 4
 
@@ -139,15 +137,8 @@ class Tracker:
     def _observe(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
         xyz, covariance = observed.xyz[row], observed.covariance[row]
         seen = np.isfinite(xyz).all(-1)
-        jump = np.linalg.norm(xyz - track.states.position, axis=-1)  # (J,)
-        jump = jump[np.isfinite(jump)]
-        # What no body does within one set is a cut in the footage or a clock that jumped: start afresh
-        # there instead of making a velocity of it.
-        dt_s = max(stamp_ns - track.seen_ns, 0) * 1e-9
-        if jump.size and np.median(jump) > JUMP_M + 2 * SEARCH_SPEED * dt_s:
-            track.states = kalman.start(xyz, covariance)
-        else:
-            track.states = kalman.update(track.states, xyz, covariance)
+        jumped = kalman.jumped(track.states.position, xyz, (stamp_ns - track.seen_ns) * 1e-9)
+        track.states = kalman.start(xyz, covariance) if jumped else kalman.update(track.states, xyz, covariance)
         track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
         track.joint_score = np.where(seen, observed.score[row], track.joint_score)
         track.seen_ns, track.observed = stamp_ns, row

@@ -89,6 +89,17 @@ def test_a_jump_in_time_starts_afresh(method: str, jump_s: float) -> None:
 
 
 @pytest.mark.parametrize("method", ["one_euro", "kalman"])
+def test_a_jump_in_space_starts_afresh(method: str) -> None:
+    smoother = Smoother(method)
+    for k in range(30):
+        smoother(pose_of(walker((0, 0), (1, 0), k / 60), round(k / 60 * 1e9)))
+    for k in range(30, 60):
+        elsewhere = walker((1.5, 1.0), (1, 0), k / 60)
+        result = smoother(pose_of(elsewhere, round(k / 60 * 1e9)))
+        assert np.linalg.norm(result.xyz[0] - elsewhere, axis=-1).mean() < 0.04, k
+
+
+@pytest.mark.parametrize("method", ["one_euro", "kalman"])
 def test_people_do_not_mix(method: str) -> None:
     smoother = Smoother(method)
     smoother(pose_of(walker((0, 0), (0, 0), 0), 0, "1"))
