@@ -106,7 +106,7 @@ class TopDownDetector:
         """Boxes px and scores (N, 5) of the people in one image, best first."""
         height, width = image.shape[:2]
         scale = nanodet.SIZE / max(height, width)
-        small_wh = round(width * scale), round(height * scale)
+        small_wh = max(round(width * scale), 1), max(round(height * scale), 1)
         padded_wh = [-(-side // nanodet.MULTIPLE) * nanodet.MULTIPLE for side in small_wh]
         canvas = np.zeros((1, padded_wh[1], padded_wh[0], 3), dtype=np.uint8)
         canvas[0, : small_wh[1], : small_wh[0]] = shrunk(image, small_wh)

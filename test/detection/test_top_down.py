@@ -136,6 +136,11 @@ def test_joints_outside_the_image_are_absent(detector, image):
         assert (inside[:, 1] <= len(cut) - 0.5).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 2000, 3), (3000, 2, 3)])
+def test_an_image_thinner_than_a_pixel_of_the_search_shows_nobody(detector, shape):
+    assert len(detector(_frames(cam=np.full(shape, 127, np.uint8)))["cam"]) == 0
+
+
 def test_missing_weights_name_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
     with pytest.raises(WeightsMissingError, match="pose3d models fetch"):
