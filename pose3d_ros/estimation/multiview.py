@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.observation import observe
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
-from pose3d_ros.geometry.calibration import check_baseline
+from pose3d_ros.geometry.calibration import check_baseline, check_image_size
 from pose3d_ros.options import check, option
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D, Rig
@@ -98,7 +98,8 @@ class MultiViewEstimator:
     """People's poses from synchronised images of two cameras or more; remembers people between calls.
 
     rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first
-    use). Poses are in rig.frame_id, m. Raises CalibrationError for a rig of fewer than two places.
+    use). Poses are in rig.frame_id, m. Raises CalibrationError for a rig of fewer than min_views cameras, or whose
+    cameras all stand at one place.
     """
 
     def __init__(
@@ -127,6 +128,11 @@ class MultiViewEstimator:
 
     def set_rig(self, rig: Rig) -> None:
         """Use other cameras or a new calibration from now on; people keep their ids."""
+        if len(rig.cameras) < self._options.min_views:
+            raise CalibrationError(
+                f"the rig has {len(rig.cameras)} cameras ({', '.join(rig.names)}), but {self._options.min_views} must "
+                "see a joint before it is placed: add cameras, or lower min_views (2 at least)"
+            )
         check_baseline(rig)
         self._rig = rig
 
@@ -142,8 +148,14 @@ class MultiViewEstimator:
         return self.estimate(frames).pose
 
     def estimate(self, frames: FrameSet) -> Estimate:
-        """Everybody's pose, and how it came about. Raises InputError for a camera that the rig lacks."""
+        """Everybody's pose, and how it came about.
+
+        Raises InputError for a camera that the rig lacks, CalibrationError for an image that is not of its
+        camera's calibrated size.
+        """
         self._check_names(frames.images)
+        for name, image in frames.images.items():
+            check_image_size(self._rig.camera(name), image.shape)
         start = time.perf_counter()
         if self._detector is None:
             # Imported late: estimating from keypoints alone needs no torch.

@@ -1,4 +1,4 @@
-"""Checks that a rig's cameras are placed so that they can triangulate at all."""
+"""Checks that a rig's cameras can triangulate at all, and that images are of the size that was calibrated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.structures import Rig
+from pose3d_ros.structures import Camera, Rig
 
 # Cameras nearer than this are one camera: at 1 px, f = 1000 px and half a metre, a 1 mm baseline leaves the
 # depth unknown by sigma Z^2 / (f B) = 0.25 m. Real stereo heads start at 20 mm.
@@ -32,4 +32,15 @@ def check_baseline(rig: Rig) -> None:
             f"cameras {first!r} and {second!r} stand at the same place of frame {rig.frame_id!r} (baseline "
             f"{distance:.6f} m, expected at least {MIN_BASELINE_M} m), so nothing can be triangulated: publish "
             "their transforms on TF, or the stereo driver's projection matrix with its Tx, or give a rig file"
+        )
+
+
+def check_image_size(camera: Camera, shape: tuple[int, ...]) -> None:
+    """Raise CalibrationError when an image of this shape (H, W, ...) is not of its camera's calibrated size."""
+    size_wh = shape[1], shape[0]
+    if size_wh != camera.size_wh:
+        raise CalibrationError(
+            f"camera {camera.name!r}: image is {size_wh[0]} x {size_wh[1]} px, its calibration is for "
+            f"{camera.size_wh[0]} x {camera.size_wh[1]} px: take images of the calibrated size, or calibrate at this "
+            "one (Camera.resized, if the image was scaled)"
         )

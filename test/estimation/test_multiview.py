@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
@@ -231,8 +230,9 @@ class FakeDetector:
 
 
 def frame_set(names: Sequence[str], t_s: float = 0.0) -> FrameSet:
-    black: NDArray[np.uint8] = np.zeros((4, 4, 3), dtype=np.uint8)
-    return FrameSet(dict.fromkeys(names, black), dict.fromkeys(names, T0 + round(t_s * 1e9)))
+    sizes = {camera.name: camera.size_wh for camera in RIG.cameras}
+    black = {name: np.zeros((*sizes.get(name, (4, 4))[::-1], 3), dtype=np.uint8) for name in names}
+    return FrameSet(black, dict.fromkeys(names, T0 + round(t_s * 1e9)))
 
 
 def test_images_go_through_the_detector_and_every_stage_is_timed() -> None:
@@ -275,6 +275,24 @@ def test_a_rig_without_a_baseline_is_refused() -> None:
     one = RIG.cameras[0]
     with pytest.raises(CalibrationError, match="stand at the same place"):
         MultiViewEstimator(replace(RIG, cameras=(one, replace(one, name="twin"))))
+
+
+def test_a_rig_of_fewer_cameras_than_must_see_a_joint_is_refused() -> None:
+    with pytest.raises(CalibrationError, match=r"1 cameras \(.*\), but 2 must see a joint"):
+        MultiViewEstimator(RIG.subset(RIG.names[:1]))
+    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(min_views=3))
+    with pytest.raises(CalibrationError, match="lower min_views"):
+        estimator.set_rig(RIG.subset(RIG.names[:2]))
+    assert estimator.rig is RIG
+
+
+def test_images_of_another_size_than_the_calibrated_one_are_refused() -> None:
+    estimator = MultiViewEstimator(RIG, FakeDetector(np.random.default_rng(0)))
+    width, height = RIG.cameras[0].size_wh
+    half = np.zeros((height // 2, width // 2, 3), dtype=np.uint8)
+    name = RIG.names[0]
+    with pytest.raises(CalibrationError, match=f"'{name}': image is .*, its calibration is for {width} x {height} px"):
+        estimator(FrameSet({name: half}, {name: 0}))
 
 
 def test_wrong_options_are_refused_with_the_mend() -> None:
