@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Pose3DError as error:
         print(f"pose3d {arguments.command}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # what errors.py does not foresee: a folder without permission, a full disk
+        print(f"pose3d {arguments.command}: {error}: check the path, its permissions and the disk", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\npose3d {arguments.command}: stopped", file=sys.stderr)
         return 130
