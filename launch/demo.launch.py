@@ -58,9 +58,11 @@ def generate_launch_description():
         output="screen",
         emulate_tty=True,
     )
-    # `poses` stands first: it puts the Fast DDS profiles into the environment that the player is started with.
-    ends = RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown())]))
+    # Whichever process ends: the player when all is played, and without a node that could start it would wait for ever.
+    over = EmitEvent(event=Shutdown(reason="a process of the demo has ended"))
+    ends = RegisterEventHandler(OnProcessExit(on_exit=[over]))
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text) for name, default, text in ARGUMENTS
     ]
+    # `poses` stands first: it puts the Fast DDS profiles into the environment that the player is started with.
     return LaunchDescription([*arguments, ends, poses, player])

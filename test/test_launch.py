@@ -1,0 +1,193 @@
+"""The launch files under the genuine launch and launch_ros: what they start, with which parameters and environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip(
+    "launch_ros",
+    reason="launch_ros is not here (a ROS distribution has it, pip has not), and only it can load the launch files",
+)
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE"
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+arguments = [tuple(one.split(":=", 1)) for one in sys.argv[2:]]
+file = IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
+service = LaunchService(noninteractive=True)
+service.include_launch_description(LaunchDescription([file]))
+sys.exit(service.run())
+"""
+
+# Stands for a node: writes down how it was started, then lives as long as its name's file says.
+PROGRAM = """#!{python}
+import json, os, sys, time
+from pathlib import Path
+here = Path({here!r})
+name = Path(sys.argv[0]).name
+files = [Path(after).read_text() for one, after in zip(sys.argv, sys.argv[1:]) if one == "--params-file"]
+told = {{"arguments": sys.argv[1:], "files": files, "profiles": os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE")}}
+(here / f"{{name}}.json").write_text(json.dumps(told))
+time.sleep(float((here / f"{{name}}.lives").read_text()))
+"""
+
+
+class Launched:
+    """A prefix whose package pose3d_ros is this checkout with programs that only say how they were started."""
+
+    def __init__(self, folder: Path, *packages: str) -> None:
+        self.folder = folder
+        index = folder / "share" / "ament_index" / "resource_index" / "packages"
+        index.mkdir(parents=True)
+        (folder / "share" / "pose3d_ros").symlink_to(CHECKOUT)
+        programs = {"pose3d_ros": ("multiview_node", "player"), "rviz2": ("rviz2",)}
+        for package in ("pose3d_ros", *packages):
+            (index / package).touch()
+            (folder / "lib" / package).mkdir(parents=True)
+            for name in programs[package]:
+                program = folder / "lib" / package / name
+                program.write_text(PROGRAM.format(python=sys.executable, here=str(folder)))
+                program.chmod(0o755)
+                self.lives(name, 0.0)
+
+    def lives(self, name: str, seconds: float) -> None:
+        (self.folder / f"{name}.lives").write_text(str(seconds))
+
+    def __call__(self, file: str, *arguments: str, **environment: str) -> str:
+        """Launch until everything has ended; returns what launch said."""
+        inherited = {name: value for name, value in os.environ.items() if "_DEFAULT_PROFILES_FILE" not in name}
+        done = subprocess.run(
+            [sys.executable, "-c", LAUNCH, str(CHECKOUT / "launch" / file), *arguments],
+            env={**inherited, "AMENT_PREFIX_PATH": str(self.folder), "ROS_LOG_DIR": str(self.folder), **environment},
+            cwd=self.folder, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return done.stdout + done.stderr
+
+    def started(self, name: str) -> dict[str, Any]:
+        """How a program was started, its parameter files put together as ROS does it: the last one holds."""
+        told = json.loads((self.folder / f"{name}.json").read_text())
+        told["parameters"] = {}
+        for text in told["files"]:
+            for section in yaml.load(text, Loader=yaml.UnsafeLoader).values():
+                told["parameters"].update(section["ros__parameters"])
+        return told
+
+    def has_started(self, name: str) -> bool:
+        return (self.folder / f"{name}.json").exists()
+
+
+@pytest.fixture
+def launched(tmp_path: Path) -> Launched:
+    return Launched(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["stereo.launch.py", "demo.launch.py"])
+def test_every_argument_has_a_default_and_says_what_it_is(file: str, launched: Launched) -> None:
+    code = (
+        "import json, sys; from launch.launch_description_sources import PythonLaunchDescriptionSource as Source;"
+        "from launch import LaunchContext;"
+        "found = Source(sys.argv[1]).get_launch_description(LaunchContext()).get_launch_arguments();"
+        "print(json.dumps({one.name: [one.description, one.default_value is not None] for one in found}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(CHECKOUT / "launch" / file)],
+        env={**os.environ, "AMENT_PREFIX_PATH": str(launched.folder)},
+        cwd=launched.folder, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    arguments = json.loads(done.stdout.splitlines()[-1])
+    assert {"cameras", "device", "rviz"} <= set(arguments)
+    for name, (description, has_default) in arguments.items():
+        assert has_default, name
+        assert len(description) > 10, name
+        assert description != "no description given", name
+
+
+def test_without_arguments_the_parameter_file_alone_holds(launched: Launched) -> None:
+    said = launched("stereo.launch.py")
+    node = launched.started("multiview_node")
+    assert "process has finished cleanly" in said
+    assert node["files"] == [(CHECKOUT / "config" / "stereo.yaml").read_text()]
+    assert node["parameters"]["cameras"] == ["left", "right"]
+    assert "__node:=multiview" in node["arguments"]
+
+
+def test_arguments_stand_over_the_parameter_file_and_camera_names_stay_as_written(launched: Launched) -> None:
+    launched("stereo.launch.py", "cameras:=[front, no, c02]", "namespace:=robot1", "placement:=tf")
+    node = launched.started("multiview_node")
+    assert node["parameters"]["cameras"] in (["front", "no", "c02"], ("front", "no", "c02"))
+    assert node["parameters"]["placement"] == "tf"
+    assert "__ns:=/robot1" in node["arguments"]
+
+
+def test_what_a_parameter_file_says_of_the_clock_holds_unless_the_argument_does(launched: Launched) -> None:
+    file = launched.folder / "mine.yaml"
+    file.write_text("multiview:\n  ros__parameters:\n    use_sim_time: true\n")
+    launched("stereo.launch.py", f"params_file:={file}")
+    assert launched.started("multiview_node")["parameters"]["use_sim_time"] is True
+    launched("stereo.launch.py", f"params_file:={file}", "use_sim_time:=false")
+    assert launched.started("multiview_node")["parameters"]["use_sim_time"] is False
+
+
+def test_fast_dds_profiles_are_set_only_where_the_user_has_none(launched: Launched) -> None:
+    said = launched("stereo.launch.py")
+    profiles = launched.started("multiview_node")["profiles"]
+    assert Path(profiles).samefile(CHECKOUT / "config" / "fastdds.xml")
+    assert f"{PROFILES}={profiles}" in said
+    launched("stereo.launch.py", **{PROFILES: "/mine.xml"})
+    assert launched.started("multiview_node")["profiles"] == "/mine.xml"
+    launched("stereo.launch.py", FASTRTPS_DEFAULT_PROFILES_FILE="/mine.xml")
+    assert launched.started("multiview_node")["profiles"] is None
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("cameras:=left,right", "must list two names or more"),
+        ("cameras:=[left]", "must list two names or more"),
+        ("params_file:=/nowhere/mine.yaml", "'/nowhere/mine.yaml' is not there"),
+        ("respawn:=yes", "respawn:='yes', expected true or false"),
+        ("rviz:=true", "rviz2 is not installed: sudo apt install"),
+    ],
+)
+def test_a_wrong_argument_is_told_and_nothing_is_left_running(argument: str, words: str, launched: Launched) -> None:
+    assert words in launched("stereo.launch.py", argument)
+    assert not launched.has_started("multiview_node")
+
+
+def test_rviz_looks_at_the_frame_of_the_poses_or_says_that_it_cannot_know_it(tmp_path: Path) -> None:
+    launched = Launched(tmp_path, "rviz2")
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    fixed_frame: map\n")
+    for arguments, frame in (([f"params_file:={file}"], "map"), (["fixed_frame:=odom"], "odom"), ([], None)):
+        said = launched("stereo.launch.py", "rviz:=true", *arguments)
+        given = launched.started("rviz2")["arguments"]
+        assert (given[given.index("-f") + 1] if "-f" in given else None) == frame
+        assert ("RViz starts in frame 'world'" in said) == (frame is None)
+
+
+def test_the_demo_plays_into_the_node_and_ends_with_whichever_ends(launched: Launched) -> None:
+    launched.lives("player", 30.0)
+    launched.lives("multiview_node", 1.0)
+    begin = time.monotonic()
+    launched("demo.launch.py", "cameras:=[cam01,cam03]", "rate:=3.0", "people:=multi")
+    assert time.monotonic() - begin < 25.0
+    node, player = launched.started("multiview_node"), launched.started("player")
+    assert list(node["parameters"]["cameras"]) == list(player["parameters"]["cameras"]) == ["cam01", "cam03"]
+    assert node["parameters"]["fixed_frame"] == "world"
+    assert node["parameters"]["use_sim_time"] is True
+    assert (player["parameters"]["footage"], player["parameters"]["rate"]) == ("multi", 3.0)
+    assert Path(player["profiles"]).samefile(CHECKOUT / "config" / "fastdds.xml")
