@@ -17,21 +17,28 @@ COCO_SIGMAS = (
 
 def iou(a: Floats, b: Floats) -> Floats:
     """Intersection over union (A, B) of boxes (A, 4) and (B, 4)."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
-    area_a, area_b = (np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=-1) for box in (a, b))
-    overlap: Floats = shared / np.maximum(area_a[:, None] + area_b[None, :] - shared, 1e-9)
+    shared = _shared_area(a, b)
+    overlap: Floats = shared / np.maximum(_area(a)[:, None] + _area(b) - shared, 1e-9)
     return overlap
 
 
 def share_inside(a: Floats, b: Floats) -> Floats:
     """Which part (A, B) of each box of a (A, 4) lies inside each box of b (B, 4)."""
+    share: Floats = _shared_area(a, b) / np.maximum(_area(a), 1e-9)[:, None]
+    return share
+
+
+def _shared_area(a: Floats, b: Floats) -> Floats:
+    """Area (A, B) px^2 that boxes share."""
     top_left = np.maximum(a[:, None, :2], b[None, :, :2])
     bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
-    share: Floats = shared / np.maximum(np.prod(np.clip(a[:, 2:] - a[:, :2], 0, None), axis=-1), 1e-9)[:, None]
-    return share
+    return _area(np.concatenate((top_left, bottom_right), axis=-1))
+
+
+def _area(box: Floats) -> Floats:
+    """Area (...) px^2 of boxes (..., 4); 0 where a side is negative."""
+    area: Floats = np.prod(np.clip(box[..., 2:] - box[..., :2], 0, None), axis=-1)
+    return area
 
 
 def suppress(likeness: Floats, score: Floats, most: float) -> NDArray[np.intp]:

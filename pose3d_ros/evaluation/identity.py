@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.data.recording import Recording
+from pose3d_ros.detection.boxes import iou
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.structures import Camera, Floats, PersonState, Pose3D
@@ -154,17 +155,9 @@ def _overlap(people: Sequence[TruthPerson], boxes: Mapping[str, Floats], frame: 
     for row, person in enumerate(people):
         views = [name for name, truth in person.boxes.items() if frame < len(truth) and np.isfinite(truth[frame]).all()]
         for name in views:
-            overlap[row] += _intersection_over_union(person.boxes[name][frame], boxes[name]) / len(views)
+            # A published box is NaN where nothing of the person is in front of the camera.
+            overlap[row] += np.nan_to_num(iou(person.boxes[name][frame][None], boxes[name])[0]) / len(views)
     return overlap
-
-
-def _intersection_over_union(one: Floats, others: Floats) -> Floats:
-    """Of a box (4,) and boxes (P, 4): (P,); 0 where a box is NaN."""
-    sides = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
-    shared = np.clip(sides, 0, None).prod(axis=1)
-    areas = (one[2:] - one[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1)
-    ratio: Floats = np.nan_to_num(shared / np.maximum(areas - shared, 1e-9))
-    return ratio
 
 
 def _pairs(overlap: Floats) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.geometry.distortion import undistort_views
+from pose3d_ros.geometry.distortion import normalised_views, undistort_views
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 Ints = NDArray[np.intp]
@@ -95,9 +95,8 @@ class _Sight:
         xy = np.concatenate([k.xy for k in keypoints])  # (N, J, 2) px
         # All cameras undistort in one call, side by side, padded with NaN: twice as fast as one by one.
         side_by_side = np.full((len(cameras), place.max() + 1, *xy.shape[1:]), np.nan)
-        inverse = np.linalg.inv(np.stack([camera.K for camera in cameras]))[view]  # (N, 3, 3)
-        side_by_side[view, place] = xy @ np.swapaxes(inverse[:, :2, :2], -1, -2) + inverse[:, None, :2, 2]
-        ideal, _ = undistort_views(cameras, side_by_side.reshape(len(cameras), -1, 2))
+        side_by_side[view, place] = xy
+        ideal, _ = undistort_views(cameras, normalised_views(cameras, side_by_side.reshape(len(cameras), -1, 2)))
         ideal = ideal.reshape(side_by_side.shape)[view, place]  # (N, J, 2)
         seen = np.isfinite(ideal).all(axis=-1)
         optical = np.concatenate([np.where(seen[..., None], ideal, 0.0), np.ones((*seen.shape, 1))], axis=-1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.geometry.distortion import distort_views, undistort_views
+from pose3d_ros.geometry.distortion import distort_views, normalised_views, undistort_views
 from pose3d_ros.structures import Camera, Floats
 
 
@@ -32,7 +32,7 @@ def undistort(camera: Camera, xy_px: ArrayLike) -> Floats:
     (distortion.RESIDUAL_LIMIT_PX) gives NaN: it lies outside the model's valid range.
     """
     px = _points("xy_px", xy_px, 2)
-    ideal, _ = undistort_views([camera], _from_px(camera, px).reshape(1, -1, 2))
+    ideal, _ = undistort_views([camera], normalised_views([camera], px.reshape(1, -1, 2)))
     return ideal.reshape(px.shape)
 
 
@@ -76,14 +76,6 @@ def _to_normalised(camera: Camera, xyz: Floats) -> tuple[Floats, Floats]:
     in_camera = xyz @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3]
     z = np.where(in_camera[..., 2] > 0, in_camera[..., 2], np.nan)
     return in_camera[..., :2] / z[..., None], z
-
-
-def _from_px(camera: Camera, px: Floats) -> Floats:
-    """K^-1 px, still distorted; K's skew is honoured."""
-    distorted = np.empty_like(px)
-    distorted[..., 1] = (px[..., 1] - camera.K[1, 2]) / camera.K[1, 1]
-    distorted[..., 0] = (px[..., 0] - camera.K[0, 2] - camera.K[0, 1] * distorted[..., 1]) / camera.K[0, 0]
-    return distorted
 
 
 def _points(what: str, value: ArrayLike, size: int) -> Floats:

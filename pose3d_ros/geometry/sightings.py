@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.geometry.distortion import undistort_views
+from pose3d_ros.geometry.distortion import normalised_views, undistort_views
 from pose3d_ros.structures import Camera, Floats
 
 
@@ -71,17 +71,14 @@ def sightings(
     A keypoint counts as seen when its coordinates and weight are finite, its weight is positive and the lens
     model can undistort it. A covariance that is not finite and positive definite is replaced by sigma_px^2 I.
     """
-    K = np.array([camera.K[:2] for camera in cameras])  # (V, 2, 3)
-    distorted = np.empty_like(xy_px)
-    distorted[..., 1] = (xy_px[..., 1] - K[:, 1, 2, None]) / K[:, 1, 1, None]
-    distorted[..., 0] = (xy_px[..., 0] - K[:, 0, 2, None] - K[:, 0, 1, None] * distorted[..., 1]) / K[:, 0, 0, None]
-    ideal, lens = undistort_views(cameras, distorted)
+    ideal, lens = undistort_views(cameras, normalised_views(cameras, xy_px))
     seen = np.asarray(np.isfinite(ideal[..., 0]) & np.isfinite(ideal[..., 1]))
     scale = seen / sigma_px
     if weight is not None:
         seen &= np.isfinite(weight) & (weight > 0)
         scale = np.where(seen, weight, 0.0) / sigma_px
-    to_px = np.ascontiguousarray((K[:, None, :, :2] @ lens).transpose(0, 2, 3, 1))
+    K = np.array([camera.K[:2, :2] for camera in cameras])  # (V, 2, 2)
+    to_px = np.ascontiguousarray((K[:, None] @ lens).transpose(0, 2, 3, 1))
     to_px = np.where(seen[:, None, None], to_px, 0.0)
     whiten = to_px * scale[:, None, None]
     if covariance_px2 is not None:
