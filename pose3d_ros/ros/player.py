@@ -7,6 +7,7 @@ world -> <camera>_optical stands on /tf_static.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -32,6 +34,9 @@ from pose3d_ros.ros.distribution import StaticTransformBroadcaster
 from pose3d_ros.ros.environment import prepare
 from pose3d_ros.ros.parameters import declare, refuse_unknown
 from pose3d_ros.structures import FrameSet
+
+# How long a signal may go unnoticed: C code that waits for messages does not hear it.
+SPIN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,7 @@ class Player(Node):
 
     def _spin_until(self, due: float) -> None:
         while (left := due - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+            self._executor.spin_once(timeout_sec=min(left, SPIN_S))
 
     def _wait_for_subscribers(self) -> None:
         told = time.monotonic()
@@ -227,14 +232,27 @@ class Player(Node):
         print(json.dumps(counts), flush=True)
 
 
+def interrupt_once(number: int, frame: Any) -> None:
+    """Signal handler: KeyboardInterrupt at the first SIGINT or SIGTERM, nothing at those that follow.
+
+    A terminal's SIGINT to the process group and launch's own come one after the other; the second would cut short
+    the end of the thread that decodes, and a process that exits beside it is aborted.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Play once; 0 when everything was published, 1 with the reason otherwise."""
+    """Play once; 0 when everything was published or a signal ended it, 1 with the reason otherwise."""
     # The player shares its cores with the nodes it feeds: one thread decodes, none of OpenCV's helps.
     cv2.setNumThreads(1)
-    prepare()
-    rclpy.init(args=argv)
     player = None
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupt_once)
+        prepare()
+        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
         player = Player()
         playback = player.play()
         if player.options.report:
@@ -244,15 +262,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"player: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 130
+        return 0
     finally:
-        # A second SIGINT during the clean-up says nothing new.
-        try:
-            if player is not None:
-                player.destroy_node()
-            rclpy.try_shutdown()
-        except KeyboardInterrupt:
-            pass
+        if player is not None:
+            player.destroy_node()
+        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

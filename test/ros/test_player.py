@@ -1,5 +1,12 @@
 """The player over real DDS: every frame arrives in order, at the pace of whoever answers."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from graph_for_tests import CAMERAS, FPS, FRAMES, FakeMultiview, grey_of, own_context, spinning, write_footage
@@ -8,10 +15,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from tf2_msgs.msg import TFMessage
 
+import pose3d_ros
 from pose3d_ros.data.playback import T0_NS, Playback
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.player import Player, main
+from pose3d_ros.ros.processes import free_domain
 
 
 def play(folder, silent_at=(), **parameters):
@@ -106,3 +115,37 @@ def test_a_wrong_parameter_is_refused_with_the_mend(folder, name, value, error, 
 def test_the_command_says_in_one_line_why_it_cannot_play(tmp_path, capsys):
     assert main(["--ros-args", "-p", f"footage:={tmp_path}"]) == 1
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("player: footage")
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
+def test_signals_end_it_cleanly_while_its_thread_decodes(folder, tmp_path, numbers):
+    """A second SIGINT comes while the first is being obeyed: from the terminal's group and from launch."""
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(free_domain()),
+        "ROS_LOG_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(pose3d_ros.__file__).parents[1])]),
+    }
+    code = (
+        "import sys, time; from pose3d_ros.ros import player\n"
+        "prepare = player.Player._prepare\n"
+        "def slowly(self, frames):\n"
+        "    print('ready', flush=True); time.sleep(0.5); return prepare(self, frames)\n"
+        "player.Player._prepare = slowly\n"
+        "player.Player._wait_for_subscribers = lambda self: None\n"
+        "sys.exit(player.main(sys.argv))"
+    )
+    arguments = ["--ros-args", "-p", f"footage:={folder}", "-p", "rate:=2.0", "-p", "loop:=100"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert "ready" in process.stdout.readline()
+        time.sleep(1.0)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.15)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert "terminate" not in said
