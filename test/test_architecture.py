@@ -12,7 +12,7 @@ PACKAGE = Path(pose3d_ros.__file__).parent
 # Lowest first: a module may import from its own layer and from those above it in this list.
 LAYERS = (
     {"errors"},
-    {"structures", "options", "cache"},
+    {"structures", "options", "cache", "downloads"},
     {"skeletons"},
     {"geometry"},
     {"weights", "data"},

@@ -190,4 +190,4 @@ def _fake_pip(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
         target = command[command.index("--dest") + 1]
         return real([sys.executable, "-c", f"import shutil; shutil.copy({str(source)!r}, {target!r})"], **options)  # type: ignore[call-overload,no-any-return]
 
-    monkeypatch.setattr(wheels.subprocess, "Popen", copy)
+    monkeypatch.setattr(subprocess, "Popen", copy)

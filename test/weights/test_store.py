@@ -93,12 +93,6 @@ def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     assert _left_behind(tmp_path) == []
 
 
-def test_progress_shows_the_growing_file(tmp_path, capsys):
-    script = "import time; open('x.tgz', 'wb').write(bytes(2_000_000)); time.sleep(1)"
-    archive._watch([sys.executable, "-c", script], {}, tmp_path, "x@1.0", 4_000_000, progress=True)
-    assert "of 4.0 MB" in capsys.readouterr().err
-
-
 def test_two_processes_that_fetch_at_once_both_end_with_sound_weights(tmp_path, tarball):
     script = f"""
 import sys, time
