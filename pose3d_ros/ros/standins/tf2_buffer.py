@@ -99,9 +99,9 @@ class Buffer:
             self._jump = node.get_clock().create_jump_callback(back, post_callback=lambda _: self.clear())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget what moves; static transforms stay, as in tf2, for nobody sends them again."""
         with self._lock:
-            self._frames.clear()
+            self._frames = {child: frame for child, frame in self._frames.items() if frame.static}
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Take a transform that holds at its stamp."""
