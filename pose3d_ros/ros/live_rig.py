@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ class LiveRig:
 
     update() gives the same Rig object again until a calibration or a transform changes. `problems` says,
     by camera, why one cannot be used now; the others go on without it. `warnings` says what else is odd.
+    Placement auto waits for TF for tf_patience_s before it takes the projection matrices.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class LiveRig:
         rectified: bool,
         fixed_frame: str = "",
         rig_file: str = "",
+        tf_patience_s: float = 0.0,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.names = tuple(names)
         self.fixed_frame = fixed_frame
@@ -57,6 +62,8 @@ class LiveRig:
         self.rig: Rig | None = None
         self._look_up = look_up
         self._rectified = rectified
+        self._tf_patience_s, self._now_s = tf_patience_s, now_s
+        self._give_up_tf_s: float | None = None
         self._file = _rig_of_file(rig_file, self.names) if self.placement == "file" else None
         self._infos: dict[str, Any] = {}
         self._frames: dict[str, str] = {}
@@ -124,6 +131,10 @@ class LiveRig:
                 cause = str(error)
             else:
                 return "tf"
+            if self._give_up_tf_s is None:
+                self._give_up_tf_s = self._now_s() + self._tf_patience_s
+            if self._now_s() < self._give_up_tf_s:
+                raise CalibrationError(f"placement auto: {cause}; waiting for TF {self._tf_patience_s:g} s at most")
         offsets = [baseline_in(info) for info in self._infos.values()]
         if first in self._infos and max(float(np.linalg.norm(one)) for one in offsets) > MIN_BASELINE_M:
             return "projection"
@@ -187,7 +198,7 @@ def _rig_of_file(path: str, names: Sequence[str]) -> Rig:
     """The rig file's cameras of these names; raises CalibrationError naming what is missing."""
     if not path:
         raise CalibrationError("placement is 'file', but the parameter rig_file is empty: give the path of a rig.yaml")
-    rig = load_rig(path)
+    rig = load_rig(Path(path).expanduser())  # a shell leaves the ~ of rig_file:=~/rig.yaml
     missing = [name for name in names if name not in rig.names]
     if missing:
         raise CalibrationError(

@@ -93,6 +93,25 @@ def test_auto_takes_tf_where_it_is_there_and_else_the_projection_matrices() -> N
     assert rig.camera("right").centre == pytest.approx([0.1, 0, 0])
 
 
+def test_auto_gives_tf_that_comes_late_its_time_before_it_takes_the_projection_matrices() -> None:
+    transforms, now = Transforms(), [0.0]
+    known, transforms.known = transforms.known, {}
+    given = {"placement": "auto", "rectified": True, "fixed_frame": "world", "tf_patience_s": 2.0}
+    live = LiveRig(NAMES[:2], transforms, **given, now_s=lambda: now[0])  # type: ignore[arg-type]
+    with pytest.raises(CalibrationError, match="waiting for TF 2 s at most"):
+        live.update(sightings("left", "right", baseline_m=0.1))
+    now[0], transforms.known = 1.9, known
+    live.update(sightings("left", "right", baseline_m=0.1))
+    assert live.placement == "tf"
+    transforms.known = {}
+    now[0], never = 10.0, LiveRig(NAMES[:2], transforms, **{**given, "fixed_frame": ""}, now_s=lambda: now[0])  # type: ignore[arg-type]
+    with pytest.raises(CalibrationError, match="waiting for TF"):
+        never.update(sightings("left", "right", baseline_m=0.1))
+    now[0] = 12.1
+    never.update(sightings("left", "right", baseline_m=0.1))
+    assert never.placement == "projection"
+
+
 def test_a_stereo_head_placed_by_its_projection_is_carried_into_another_fixed_frame() -> None:
     live = LiveRig(NAMES[:2], Transforms(), placement="projection", rectified=True, fixed_frame="world")
     live._look_up.known["left_optical"] = at(7.0)  # type: ignore[attr-defined]
