@@ -191,6 +191,9 @@ def _typed(parameter: Parameter[Any], kind: Type) -> Parameter[Any]:
 def _hint(name: str, known: Sequence[str]) -> str:
     """What to tell of an unknown parameter."""
     near = difflib.get_close_matches(name, known, n=1)
-    return f"unknown parameter {name!r}" + (
-        f": did you mean {near[0]!r}?" if near else f": known are {', '.join(known)}"
+    if near:
+        return f"unknown parameter {name!r}: did you mean {near[0]!r}?"
+    return (
+        f"unknown parameter {name!r}: known are {', '.join(known)}; what is meant for another node belongs under that "
+        "node's name in the parameter file (/** speaks to every node)"
     )
