@@ -37,6 +37,8 @@ from pose3d_ros.structures import Keypoints2D
 
 # Deep enough that a burst during a slow callback is not lost: two minutes of poses at 10 Hz.
 _KEPT = 1200
+# Poses that came in a burst are taken within milliseconds of each other: after so long without one none waits.
+_QUIET_NS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,10 @@ class Recorder(Node):
         )
 
     def settled(self) -> bool:
-        """Whether the stages were diagnosed after the last pose."""
-        return bool(self.poses) and self._diagnosed_ns > self.poses[-1][0]
+        """Whether the stages were diagnosed after the last pose, and no pose still waits to be taken."""
+        if not self.poses or time.monotonic_ns() - self.poses[-1][0] < _QUIET_NS:
+            return False
+        return self._diagnosed_ns > self.poses[-1][0]
 
     def _take_pose(self, msg: HumanPose3DArray) -> None:
         self.poses.append((time.monotonic_ns(), msg))
