@@ -6,6 +6,7 @@ Run it beside a running pose3d_ros graph: python3 human_pose_listener.py
 import math
 
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Joint3D
@@ -37,11 +38,11 @@ class HumanPoseListener(Node):
 
 
 def main() -> None:
-    """Spin until Ctrl-C."""
+    """Spin until Ctrl-C or SIGTERM."""
     rclpy.init()
     try:
         rclpy.spin(HumanPoseListener())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         rclpy.try_shutdown()
