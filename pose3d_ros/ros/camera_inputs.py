@@ -64,13 +64,17 @@ class CameraInput:
         self._take = take
         self._unpaired = 0
         self._handed_on_ns = -1
-        # Remapping the base topic must move the compressed one too, as image_transport does it.
-        base = node.resolve_topic_name(image_topic.format(camera=name))
-        self.image_topic = base + "/compressed" if compressed else base
-        self.info_topic = node.resolve_topic_name(info_topic.format(camera=name))
+        self._repeats = 0  # images in a row whose stamp was that of the image before
+        # The name as it was given goes to the subscription, which remaps it: remapped twice, two topics that were
+        # exchanged would be exchanged back. For the compressed one the base is remapped, as image_transport does it.
+        topic = image_topic.replace("{camera}", name)
+        if compressed:
+            topic = node.resolve_topic_name(topic) + "/compressed"
         kind = CompressedImage if compressed else Image
-        image = Subscriber(node, kind, self.image_topic, qos_profile=IMAGE_QOS)
-        info = Subscriber(node, CameraInfo, self.info_topic, qos_profile=INFO_QOS)
+        image = Subscriber(node, kind, topic, qos_profile=IMAGE_QOS)
+        info = Subscriber(node, CameraInfo, info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
+        self.image_topic = image.sub.topic_name
+        self.info_topic = info.sub.topic_name
         image.registerCallback(self._on_image)
         info.registerCallback(self._on_info)
         self._pairs = TimeSynchronizer([image, info], PAIRING_QUEUE)
@@ -80,25 +84,30 @@ class CameraInput:
         """What has not come yet, in words: 'no image on /left/image_raw'."""
         nothing = []
         if self.images == 0:
-            nothing.append(f"no image on {self._described(self.image_topic)}")
+            hint = "large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the publisher's environment"
+            nothing.append(f"no image on {self._described(self.image_topic, hint)}")
         if self.info is None and self._info_needed:
-            nothing.append(f"no camera_info on {self._described(self.info_topic)}")
+            hint = "it must come with every image; one that was latched before this node started is not heard"
+            nothing.append(f"no camera_info on {self._described(self.info_topic, hint)}")
+        if self._repeats > IMAGES_BEFORE_NEWEST:
+            stamp_s = self._handed_on_ns / 1e9
+            nothing.append(
+                f"{self._repeats} images in a row on {self.image_topic} carry the stamp {stamp_s:.3f} s: "
+                "only the first is used; let the driver stamp each with its capture time"
+            )
         return nothing
 
     def silent_s(self) -> float:
         """Seconds since the last image; infinity before the first."""
         return time.monotonic() - self.image_s if self.images else float("inf")
 
-    def _described(self, topic: str) -> str:
-        """The topic, with the hint that its publishers allow."""
+    def _described(self, topic: str, hint: str) -> str:
+        """The topic, with who publishes it and what then may be wrong."""
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
             return f"{topic} (nobody publishes it)"
         names = ", ".join(sorted({publisher.node_name for publisher in publishers}))
-        return (
-            f"{topic} ({names} publishes it; large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the "
-            "publisher's environment)"
-        )
+        return f"{topic} ({names} publishes it; {hint})"
 
     def _on_info(self, info: CameraInfo) -> None:
         self.info = info
@@ -107,6 +116,7 @@ class CameraInput:
         """Count the image; hand it on at once where pairing by stamp is of no use."""
         self.images += 1
         self.image_s = time.monotonic()
+        self._repeats = self._repeats + 1 if stamp_to_ns(image.header.stamp) == self._handed_on_ns else 0
         self._unpaired += 1
         if not self._info_needed:
             self._hand_on(image, self.info)

@@ -20,12 +20,14 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
-from pose3d_ros.errors import Pose3DError
+from pose3d_ros.errors import OptionError, Pose3DError
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import Estimate, MultiViewOptions
 from pose3d_ros.ros import conversions
@@ -50,6 +52,8 @@ POLL_S = 0.02
 # Where ROS time stands still (a paused simulation), an incomplete set is released after so long of real time.
 STANDSTILL_S = 1.0
 LOG_EVERY_S = 5.0
+# Placement auto waits so long for TF before it takes the projection matrices: who starts first must not decide.
+TF_PATIENCE_S = 2.0
 
 
 class MultiViewNode(Node):
@@ -66,8 +70,10 @@ class MultiViewNode(Node):
         self._stopped = threading.Event()
         self._record = Record()
         self._logged: dict[str, float] = {}
+        self._told_running: tuple[str, ...] = ()
         self._declare()
         options = self.options
+        check_topics(options)
         self._detector = detector or TopDownDetector(options.device, self._detector_options)
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
@@ -143,6 +149,7 @@ class MultiViewNode(Node):
             rectified=options.images_rectified(one.image_topic for one in self._inputs.values()),
             fixed_frame=options.fixed_frame,
             rig_file=options.rig_file,
+            tf_patience_s=TF_PATIENCE_S,
         )
 
     # -- executor's thread ---------------------------------------------------------------------------------
@@ -219,7 +226,6 @@ class MultiViewNode(Node):
 
     def _work(self, frames: PayloadSet[Frame]) -> None:
         """One frame set, and what is told of it."""
-        before = self._process.calibration_hash
         self._record.begun(time.monotonic())
         try:
             result = self._process(frames)
@@ -228,8 +234,7 @@ class MultiViewNode(Node):
         if result is None:
             return
         self._record.processed(time.monotonic(), result)
-        if self._process.calibration_hash != before:
-            self._say_that_it_runs()
+        self._say_that_it_runs()
 
     def _publish(self, estimate: Estimate, frames: dict[str, Frame], rig: Rig, arrived_s: float) -> float:
         return self._publisher.publish(estimate, frames, rig, arrived_s, self.options)
@@ -257,12 +262,39 @@ class MultiViewNode(Node):
             self.get_logger().warning(message)
 
     def _say_that_it_runs(self) -> None:
-        facts, rig = self._facts(), self._live_rig.rig
+        """Log what is in use, again when cameras come, go or change; not whenever a moving camera has moved."""
+        rig = self._live_rig.rig
+        if rig is None or self._told_running == (running := (self._live_rig.placement, rig.frame_id, *lenses(rig))):
+            return
+        self._told_running = running
+        facts = self._facts()
         origins = ", ".join(f"{package} from {source}" for package, source in sources.items())
         self.get_logger().info(
-            f"running: {', '.join(rig.names if rig else ())} by {facts['placement']} in frame {facts['fixed_frame']}, "
+            f"running: {', '.join(rig.names)} by {facts['placement']} in frame {facts['fixed_frame']}, "
             f"{facts['detector']} on {facts['device']}, calibration {facts['calibration_hash']}; {origins}"
         )
+
+
+def check_topics(options: NodeOptions) -> None:
+    """Raise OptionError where the cameras' names and the topic patterns give something that ROS takes for no topic."""
+    for camera in options.cameras:
+        for pattern in ("{camera}/keypoints_2d", options.image_topic, options.camera_info_topic):
+            topic = pattern.replace("{camera}", camera)
+            try:
+                validate_topic_name(topic)
+            except InvalidTopicNameException as error:
+                raise OptionError(
+                    f"camera {camera!r} of the parameter 'cameras' gives the topic {topic!r}, which ROS does not allow "
+                    f"({str(error).splitlines()[0]}): use letters, digits and _, no digit first"
+                ) from error
+
+
+def lenses(rig: Rig) -> tuple[str, ...]:
+    """What tells a rig from another, but for where its cameras are."""
+    return tuple(
+        f"{one.name} {one.size_wh} {one.K.tobytes().hex()} {one.distortion_model} {one.distortion.tobytes().hex()}"
+        for one in rig.cameras
+    )
 
 
 def _place_of(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,8 +49,8 @@ class NodeOptions:
     )
     rectified: str = option(
         "auto",
-        "true: images are rectified, so CameraInfo's P holds; false: K and D hold; auto: true if the image topics have "
-        "'rect' in their names",
+        "true: images are rectified, so CameraInfo's P holds; false: K and D hold; auto: true if every image topic has "
+        "the word rect or rectified in its name, as in image_rect_color",
         choices=("auto", "true", "false"),
         read_only=True,
     )
@@ -92,4 +93,6 @@ class NodeOptions:
 
     def images_rectified(self, topics: Iterable[str]) -> bool:
         """rectified, with auto decided by the topics as they are after remapping."""
-        return self.rectified == "true" or (self.rectified == "auto" and all("rect" in topic for topic in topics))
+        if self.rectified != "auto":
+            return self.rectified == "true"
+        return all({"rect", "rectified"} & set(re.split("[/_]", topic.lower())) for topic in topics)

@@ -28,8 +28,9 @@ import pose3d_ros
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.distribution import sources
+from pose3d_ros.ros.distribution import TransformBroadcaster, sources
 from pose3d_ros.ros.multiview_node import MultiViewNode, main
+from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.processes import free_domain
 from pose3d_ros.structures import FrameSet
 
@@ -146,6 +147,89 @@ def test_stereo_driver_is_placed_by_its_projection_matrix() -> None:
         one.play_until(lambda: one.controller.diagnosis.get("placement") == "projection", "diagnosis of the placement")
 
 
+@pytest.mark.parametrize(
+    ("topics", "rectified"),
+    [
+        (["/left/image_rect", "/right/image_rect_color"], True),
+        (["/left/image_rect/compressed"], True),
+        (["/zed/rgb/color/rect/image"], True),
+        (["/left/image_rect", "/right/image_raw"], False),
+        (["/direct_left/image_raw", "/correct_right/image_raw"], False),
+    ],
+)
+def test_rectified_images_are_told_by_a_word_of_their_topic(topics: list[str], rectified: bool) -> None:
+    assert NodeOptions().images_rectified(topics) is rectified
+    assert NodeOptions(rectified="true").images_rectified(["/left/image_raw"])
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "mono8", "bgra8", "bayer_rggb8", "mono16"])
+def test_images_of_every_kind_of_encoding_give_the_true_pose(encoding: str) -> None:
+    """All cameras are grey, so that the detector knows each image after any conversion."""
+    with graph(ring("left", "right"), fixed_frame="world") as one:
+
+        def recode(name, image, info):
+            grey = np.frombuffer(image.data, np.uint8)[0]
+            pixel = {"rgb8": [grey] * 3, "bgra8": [grey] * 3 + [255], "mono16": [0, grey]}
+            row = np.tile(np.array(pixel.get(encoding, [grey]), np.uint8), image.width)
+            image.encoding, image.step = encoding, row.size + 16  # padded, as some drivers do
+            image.data = np.tile(np.r_[row, np.zeros(16, np.uint8)], image.height).tobytes()
+
+        one.cameras.alter = recode
+        one.cameras.publish_transforms()
+        assert error_mm(one.poses_after(2)[-1], IN_WORLD) < 1.0
+
+
+def test_two_exchanged_cameras_are_exchanged_by_remapping_and_the_topics_told_are_the_true_ones() -> None:
+    with own_context() as context:
+        rules = [("left/image_raw", "right/image_raw"), ("right/image_raw", "left/image_raw")]
+        arguments = [word for rule in rules for word in ("-r", ":=".join(rule))]
+        node = MultiViewNode(KnownDetector(ring("left", "right")), context=context, cli_args=["--ros-args", *arguments])
+        assert {name: one.image_topic for name, one in node._inputs.items()} == {
+            "left": "/right/image_raw", "right": "/left/image_raw"
+        }  # fmt: skip
+        subscribed = [one.topic_name for one in node.subscriptions if one.topic_name.endswith("image_raw")]
+        assert subscribed == ["/right/image_raw", "/left/image_raw"]
+        node.close()
+        node.destroy_node()
+
+
+def test_moving_cameras_give_the_true_pose_and_no_flood_of_messages(capfd: pytest.CaptureFixture[str]) -> None:
+    rig = ring("left", "right")
+    with graph(rig, fixed_frame="map") as one:
+        one.cameras.publish_transforms()
+        broadcaster = TransformBroadcaster(one.cameras)
+
+        def carry(name, image, info):
+            stamp_ns = conversions.stamp_to_ns(image.header.stamp)
+            broadcaster.sendTransform(conversions.transform_to_msg(map_from_world(stamp_ns), "map", "world", stamp_ns))
+
+        def map_from_world(stamp_ns):
+            moved = np.eye(4)
+            moved[0, 3] = 0.3 * (stamp_ns - T0_NS) * 1e-9
+            return moved
+
+        one.cameras.alter = carry
+        poses = one.poses_after(8)
+        for pose in poses:
+            assert error_mm(pose, map_from_world(conversions.stamp_to_ns(pose.header.stamp))) < 1.0
+        assert len({pose.calibration_hash for pose in poses}) == len(poses)
+    assert capfd.readouterr().err.count("running: left, right by tf in frame map") == 1
+
+
+def test_a_driver_that_stamps_nothing_is_named() -> None:
+    with graph(ring("left", "right"), fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+
+        def unstamped(name, image, info):
+            for message in (image, info):
+                message.header.stamp.sec = message.header.stamp.nanosec = 0
+
+        one.cameras.alter = unstamped
+        one.diagnosis_says("on /left/image_raw carry the stamp 0.000 s")
+        one.cameras.alter = lambda name, image, info: None
+        one.diagnosis_says("running: ")
+
+
 def test_compressed_images_and_a_rig_file_and_a_corrupt_jpeg(tmp_path: Path) -> None:
     rig = ring("left", "right")
     save_rig(rig, tmp_path / "rig.yaml")
@@ -203,7 +287,7 @@ def test_camera_info_with_stamps_of_its_own_is_paired_with_the_newest_image() ->
 def test_absent_camera_info_is_named() -> None:
     with graph(ring("left", "right"), fixed_frame="world") as one:
         one.cameras.without_info = {"right"}
-        one.diagnosis_says("no camera_info on /right/camera_info")
+        one.diagnosis_says("no camera_info on /right/camera_info (cameras publishes it; it must come with every image")
 
 
 def test_an_incomplete_set_is_released_though_the_simulated_clock_stands_still() -> None:
@@ -238,6 +322,9 @@ def test_an_exception_in_the_worker_does_not_end_the_node() -> None:
     [
         ({"camera": ["left", "right"]}, OptionError, "unknown parameter 'camera': did you mean 'cameras'"),
         ({"cameras": ["front"]}, OptionError, "expected two or more: one camera gives no depth"),
+        ({"cameras": ["left", "front-left"]}, OptionError, "camera 'front-left' .* letters, digits and _"),
+        ({"cameras": ["left", "2"]}, OptionError, "no digit first"),
+        ({"image_topic": "{camera}/image raw"}, OptionError, "'left/image raw', which ROS does not allow"),
         ({"image_topic": "image_raw"}, OptionError, r"expected \{camera\} in it"),
         ({"stamp_tolerance": -1.0}, OptionError, "expected 0 to 1 s"),
         ({"placement": "file"}, CalibrationError, "rig_file is empty"),
