@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import cv2
 import psutil
@@ -101,15 +102,21 @@ def test_a_process_that_fails_is_named_with_its_last_lines_and_the_others_end(tm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, number):
     command = [sys.executable, "-m", "pose3d_ros.cli", "demo", "--loop", "100", "--output", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    # A shell's background job ignores SIGINT, and so would its children: here they do not.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=listen, **pipe) as process:
         until = time.monotonic() + 30
         children: list[psutil.Process] = []
         while len(children) < 3 and time.monotonic() < until:
             time.sleep(0.1)
             children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) == 3
-        os.kill(process.pid, number)
-        _, said = process.communicate(timeout=20)
+        try:
+            assert len(children) == 3
+            os.kill(process.pid, number)
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "stopped" in said
     _, alive = psutil.wait_procs(children, timeout=5)
