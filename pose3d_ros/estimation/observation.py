@@ -68,14 +68,14 @@ def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
     function bears gross errors already. Within each 2D person the standard deviation goes with 1 / score, as
     in PoseRN, at the level of that person's covariances (median over the joints of standard deviation times
     score). On the demo's single person: 40.0 mm, against 42.1 mm with the covariances as they are.
+    NaN where a covariance is not finite and positive, or the score is 0.
     """
-    seen = score > 0
-    sigma = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 2)  # (..., J) px
-    product = np.where(seen & np.isfinite(sigma), sigma * score, np.nan)
-    known = np.isfinite(product).any(axis=-1, keepdims=True)
-    level = np.nanmedian(np.where(known, product, 0.0), axis=-1, keepdims=True)
-    wanted = np.where(seen & known, level / np.where(seen, score, 1.0), np.nan)
-    return np.asarray(covariance * (wanted / sigma)[..., None, None] ** 2)
+    variance = np.trace(covariance, axis1=-2, axis2=-1) / 2  # (..., J) px^2
+    known = (variance > 0) & np.isfinite(variance) & (score > 0)
+    product = np.where(known, np.sqrt(np.where(known, variance, 1.0)) * score, np.nan)
+    someone = known.any(axis=-1, keepdims=True)
+    level = np.nanmedian(np.where(someone, product, 0.0), axis=-1, keepdims=True)
+    return np.asarray(covariance * (level / product)[..., None, None] ** 2)
 
 
 def joint_score(score: Floats) -> Floats:

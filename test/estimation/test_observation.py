@@ -49,3 +49,13 @@ def test_within_a_person_the_standard_deviation_goes_with_the_inverse_score() ->
     np.testing.assert_allclose(sigma[:3] * score[0, :3], 3.0)  # the median of 1.8, 3.0, 9.0
     assert np.isnan(sigma[3])
     assert np.isnan(weighed_by_score(np.full((1, 2, 2, 2), np.nan), np.zeros((1, 2)))).all()
+
+
+@pytest.mark.parametrize("nonsense", [0.0, -4.0, np.inf, np.nan])
+@pytest.mark.filterwarnings("error")
+def test_a_covariance_that_is_none_says_nothing_of_the_other_joints(nonsense: float) -> None:
+    score = np.full((1, 5), 0.5)
+    covariance = np.array([4.0, 9.0, 16.0, nonsense, nonsense])[None, :, None, None] * np.ones((2, 2))
+    weighed = weighed_by_score(covariance, score)
+    np.testing.assert_allclose(weighed[0, :3], 9.0)
+    assert np.isnan(weighed[0, 3:]).all()
