@@ -51,7 +51,8 @@ class Track:
     states: kalman.PointStates  # (J,) at the last stamp
     joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last triangulated
     joint_score: Floats  # (J,) its score then
-    seen_ns: int
+    begun_ns: int  # when the person was first seen
+    seen_ns: int  # and last
     number: int = 0
     hits: int = 1
     misses: int = 0

@@ -30,8 +30,8 @@ class Tracker:
     last seen. An id is given after birth_sets observations (at once where a joint is seen by three cameras
     or more) of at least birth_joints joints with mean score birth_score; ids are "1", "2", ... and never
     come again. Observations are matched to predictions within match_distance_m (mean joint distance,
-    widened while unseen); people nearer to each other than duplicate_distance_m are one. A newcomer within
-    jump_distance_m of somebody missed for less than lost_after_s is taken for that person, who jumped.
+    widened while unseen); people nearer to each other than duplicate_distance_m are one. Who first appears
+    within jump_distance_m and lost_after_s of somebody's vanishing is taken for that person, who jumped.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class Tracker:
             back = self._stamp_ns - stamp_ns
             for track in self._tracks:
                 track.states = kalman.at_rest(track.states)
+                track.begun_ns -= back
                 track.seen_ns -= back
                 track.joint_seen_ns = track.joint_seen_ns - back
         dt_s = self._elapsed_s(stamp_ns)
@@ -150,6 +151,7 @@ class Tracker:
             states=kalman.start(observed.xyz[row], observed.covariance[row]),
             joint_seen_ns=np.where(seen, stamp_ns, np.iinfo(np.int64).min // 2),
             joint_score=observed.score[row].copy(),
+            begun_ns=stamp_ns,
             seen_ns=stamp_ns,
             observed=row,
         )
@@ -188,7 +190,11 @@ class Tracker:
         Somebody who vanishes where somebody else appears has jumped: footage was cut or looped, or frames
         were lost. The missing track is struck out.
         """
-        hidden = [t for t in self._tracks if t.number > 0 and t.observed < 0 and self._is_recent(t)]
+        hidden = [
+            t
+            for t in self._tracks
+            if t.number > 0 and t.observed < 0 and t.seen_ns < newcomer.begun_ns and self._is_recent(t)
+        ]
         if hidden:
             apart = _distances(newcomer.states.position[None], np.stack([t.states.position for t in hidden]))[0]
             nearest = hidden[int(np.argmin(apart))]

@@ -212,6 +212,21 @@ def test_a_newcomer_far_from_the_missing_or_long_after_is_somebody_else() -> Non
         assert tracker.update(observe([walker(place, (0, 0), 0)]), stamp(pause_s))[1] == ("2",)
 
 
+def test_somebody_who_was_there_before_the_other_went_missing_does_not_take_the_id() -> None:
+    # The one beside is seen too poorly for an id until the first is hidden.
+    tracker = Tracker(H36M_17)
+    first, beside = walker((0, 0), (0, 0), 0), walker((1, 0), (0, 0), 0)
+    poor = beside.copy()
+    poor[6:] = np.nan
+    for k in range(5):
+        tracker.update(observe([first, poor]), stamp(k / 30))
+    for k in range(5, 10):
+        pose, ids = tracker.update(observe([beside]), stamp(k / 30))
+    assert ids == ("2",)
+    assert pose.ids == ("1", "2")
+    assert pose.state.tolist() == [PersonState.OCCLUDED, PersonState.VISIBLE]
+
+
 def test_after_a_long_silence_people_are_new() -> None:
     tracker = Tracker(H36M_17)
     tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
