@@ -55,8 +55,9 @@ class FrameSetGrouper(Generic[Payload]):
     A set is released as soon as every living camera is in it, or at the end of its wait with min_cameras or
     more. Released sets have rising stamps: what is older than the last released set, or comes too late for it,
     is dropped, so that there is never a backlog. A camera that was silent for silent_s is not waited for until
-    it speaks again. A stamp more than 1 s behind its camera or the last released set means that time jumped:
-    grouping starts afresh.
+    it speaks again. Time jumped when a stamp lies more than 1 s behind its camera's newest, or a new camera or
+    every living one more than 1 s behind the last released set: grouping starts afresh. A camera whose clock is
+    always behind is late every time, and does not disturb the others.
     """
 
     def __init__(
@@ -97,9 +98,12 @@ class FrameSetGrouper(Generic[Payload]):
             self._first_now_ns = now_ns
         self._heard_ns[camera] = now_ns
         released_ns = stamp_ns if self._released is None else self._released.stamp_ns
-        if stamp_ns < max(self._newest_ns.get(camera, stamp_ns), released_ns) - TIME_JUMP_NS:
-            self.reset()
+        before_ns = self._newest_ns.get(camera, released_ns)
         self._newest_ns[camera] = max(stamp_ns, self._newest_ns.get(camera, stamp_ns))
+        living_ns = max(self._newest_ns[name] for name in {camera, *self._living(now_ns)} & self._newest_ns.keys())
+        if stamp_ns < before_ns - TIME_JUMP_NS or living_ns < released_ns - TIME_JUMP_NS:
+            self.reset()
+            self._newest_ns[camera] = stamp_ns
         if self._is_late(camera, stamp_ns):
             self.dropped += 1
         else:

@@ -168,3 +168,28 @@ def test_an_unknown_camera_and_equal_names_are_refused() -> None:
         add(grouper(), "d", 0, 0)
     with pytest.raises(InputError, match="different names"):
         FrameSetGrouper(("a", "a"))
+
+
+@pytest.mark.parametrize("behind_ms", [500, 2000])
+def test_a_camera_whose_clock_is_behind_does_not_disturb_the_others(behind_ms: int) -> None:
+    one, found = grouper(min_cameras=2), []
+    for k in range(60):
+        now = 33 * k
+        for camera, late in (("a", 0), ("b", behind_ms), ("c", 0)):
+            done = add(one, camera, 10_000 + now - late, now)
+            found += [] if done is None else [set(done.payloads)]
+        done = one.poll((now + 32) * MS)
+        found += [] if done is None else [set(done.payloads)]
+    assert found.count({"a", "c"}) >= 55
+
+
+def test_a_clock_that_was_ahead_and_fell_silent_holds_nobody_up() -> None:
+    one = grouper()
+    for camera in "abc":
+        add(one, camera, 0, 0)
+    add(one, "b", 60_000, 33)
+    assert one.poll(83 * MS) is not None  # alone, and a minute ahead
+    for k in range(3, 60):
+        add(one, "a", 33 * k, 33 * k)
+        done = add(one, "c", 33 * k, 33 * k)
+    assert stamps_ms(done) == {"a": 33 * 59, "c": 33 * 59}
