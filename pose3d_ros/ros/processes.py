@@ -24,6 +24,8 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Longer than the recorder takes to settle and to write a long recording.
 STOP_S = 20.0
 
+# These would join a graph to peers or to a discovery server on other machines, whatever its domain and range.
+LEADING_ELSEWHERE = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")
 
 # Domains above have ports that Linux hands out to anybody (docs.ros.org, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 102)
@@ -31,7 +33,7 @@ DOMAINS = range(1, 102)
 
 def isolated_environment() -> dict[str, str]:
     """This process's environment, made ready for ROS nodes on a domain of their own that stays on this machine."""
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if name not in LEADING_ELSEWHERE}
     prepare(environment)
     return environment | {
         "ROS_DOMAIN_ID": str(free_domain()),
