@@ -33,6 +33,7 @@ from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import StaticTransformBroadcaster
 from pose3d_ros.ros.environment import prepare
 from pose3d_ros.ros.parameters import declare, refuse_unknown
+from pose3d_ros.ros.running import answered
 from pose3d_ros.structures import FrameSet
 
 # How long a signal may go unnoticed: C code that waits for messages does not hear it.
@@ -245,6 +246,9 @@ def interrupt_once(number: int, frame: Any) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Play once; 0 when everything was published or a signal ended it, 1 with the reason otherwise."""
+    arguments = list(sys.argv if argv is None else argv)
+    if (code := answered(Player, (PlayerOptions,), arguments)) is not None:
+        return code
     # The player shares its cores with the nodes it feeds: one thread decodes, none of OpenCV's helps.
     cv2.setNumThreads(1)
     player = None
@@ -252,7 +256,7 @@ def main(argv: list[str] | None = None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, interrupt_once)
         prepare()
-        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         player = Player()
         playback = player.play()
         if player.options.report:

@@ -33,6 +33,7 @@ from pose3d_ros.options import check, option
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.environment import prepare
 from pose3d_ros.ros.parameters import declare, refuse_unknown
+from pose3d_ros.ros.running import answered
 from pose3d_ros.structures import Keypoints2D
 
 # Deep enough that a burst during a slow callback is not lost: two minutes of poses at 10 Hz.
@@ -151,11 +152,14 @@ def record(recorder: Recorder, executor: Executor, stop: threading.Event) -> Non
 
 def main(argv: list[str] | None = None) -> int:
     """Record until told to stop; 0 when the recording is written, 1 with the reason otherwise."""
+    arguments = list(sys.argv if argv is None else argv)
+    if (code := answered(Recorder, (RecorderOptions,), arguments)) is not None:
+        return code
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     prepare()
-    rclpy_init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy_init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     recorder = None
     try:
         recorder = Recorder()

@@ -26,10 +26,8 @@ def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequen
     happens to be: a second SIGINT (a terminal's to the process group, and launch's own) hits destroy_node.
     """
     arguments = list(sys.argv if argv is None else argv)
-    own = arguments[: arguments.index("--ros-args")] if "--ros-args" in arguments else arguments
-    if "--help" in own or "-h" in own:
-        print(help_text(options, make.__doc__ or ""))
-        return 0
+    if (code := answered(make, options, arguments)) is not None:
+        return code
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: stop.append(received))
@@ -53,6 +51,26 @@ def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequen
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def answered(make: Callable[[], Any], options: Sequence[type[Any]], arguments: Sequence[str]) -> int | None:
+    """Answer --help and arguments that are no ROS arguments; the exit code, or None where the node is to run.
+
+    arguments begin with the program's name, or with --ros-args.
+    """
+    until = arguments.index("--ros-args") if "--ros-args" in arguments else len(arguments)
+    own = list(arguments[1:until])
+    if "--help" in own or "-h" in own:
+        print(help_text(options, make.__doc__ or ""))
+        return 0
+    if own:
+        # ROS ignores them, so that `cameras:=[a,b]` alone would change nothing and say nothing.
+        print(
+            f"{make.__name__}: unknown argument {own[0]!r}: parameters are set with --ros-args -p name:=value",
+            file=sys.stderr,
+        )
+        return 2
+    return None
 
 
 def help_text(options: Sequence[type[Any]], summary: str) -> str:

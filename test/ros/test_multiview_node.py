@@ -403,3 +403,5 @@ def test_help_lists_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for name in ("cameras", "placement", "publish_keypoints", "smoothing", "search_every", "set_wait"):
         assert f"\n  {name} (default" in text
+    assert main(["multiview_node", "cameras:=[a,b]"]) == 2
+    assert "'cameras:=[a,b]': parameters are set with --ros-args -p" in capsys.readouterr().err

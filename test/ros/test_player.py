@@ -21,6 +21,7 @@ from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.player import Player, main
 from pose3d_ros.ros.processes import free_domain
+from pose3d_ros.ros.recorder import main as record_main
 
 
 def play(folder, silent_at=(), **parameters):
@@ -149,3 +150,12 @@ def test_signals_end_it_cleanly_while_its_thread_decodes(folder, tmp_path, numbe
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert "terminate" not in said
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("player", "in_flight"), ("recorder", "settle_s")])
+def test_programs_answer_help_and_refuse_arguments_that_ros_would_ignore(name, parameter, capsys):
+    main_of = {"player": main, "recorder": record_main}[name]
+    assert main_of([name, "--help"]) == 0
+    assert f"\n  {parameter} (default" in capsys.readouterr().out
+    assert main_of([name, "cameras:=[left]", "--ros-args", "-p", "rate:=1.0"]) == 2
+    assert "'cameras:=[left]': parameters are set with --ros-args -p" in capsys.readouterr().err
