@@ -15,12 +15,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.cache import cache_dir
+from pose3d_ros.cache import cache_dir, sha256_of
 from pose3d_ros.data.rigs import rig_from_qualisys
 from pose3d_ros.data.trc import read_trc
 from pose3d_ros.data.wheels import Wheel, download_wheel
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.structures import Floats, Rig
+
+_SINGLE, _MULTI = "Pose2Sim/Demo_SinglePerson", "Pose2Sim/Demo_MultiPerson"
+_REFERENCE = "Pose2Sim/Demo/opensim/Balancing_for_IK.trc"
 
 # Pose2Sim's demonstration data, (c) David Pagnon and others, BSD-3-Clause. Downloaded, not redistributed.
 # Four synchronised cameras, 100 frames at 60 fps; the two trials share one calibration of 1088x1920 images.
@@ -32,6 +35,18 @@ VIDEOS_WHEEL = Wheel(
     size_bytes=51_189_031,
     sha256="403e0dc4065898ba6a595e72a8970950310979253d60e24c2e00b16b36bf21e1",
     licence="BSD-3-Clause",
+    files={
+        f"{_MULTI}/calibration/Calib.qca.txt": "fd90e4bbae3278ef1dc0cdd42a34ee06bf88286f628a02c00a29407aa39e34c5",
+        f"{_MULTI}/videos/cam01.mp4": "543cee6a4c2c2b52dc9eac9137ee63d14f1f84e706a9a7264769edcb11e5ea53",
+        f"{_MULTI}/videos/cam02.mp4": "8895092a7cf26359205a427b7ac2f4a935c2e0bd36d9b7a5140cb33faa468a6b",
+        f"{_MULTI}/videos/cam03.mp4": "d3daf48cdf9f5603868ddb99166ddaf9b12279e7ce968922926560d5fd3f0c99",
+        f"{_MULTI}/videos/cam04.mp4": "1490149dc40e7301fa5ceae23862b044ba5c398a8b2a40df21ed894702728c09",
+        f"{_SINGLE}/calibration/Calib.qca.txt": "fd90e4bbae3278ef1dc0cdd42a34ee06bf88286f628a02c00a29407aa39e34c5",
+        f"{_SINGLE}/videos/cam01.mp4": "cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a",
+        f"{_SINGLE}/videos/cam02.mp4": "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442",
+        f"{_SINGLE}/videos/cam03.mp4": "b8b329f832f178f27ecb78d024d5026b96c6adb36c387bfe2c0af85eab8a11ca",
+        f"{_SINGLE}/videos/cam04.mp4": "b5c0e7863fd70d008e7178d3c556b045b0ea5f78fcd61ca548a0b2e807e641f7",
+    },
 )
 # The last release that carried 3D results of the single trial: OpenPose, triangulated and filtered.
 REFERENCE_WHEEL = Wheel(
@@ -40,14 +55,11 @@ REFERENCE_WHEEL = Wheel(
     size_bytes=15_836_561,
     sha256="4d9abb05b58988cdee039b7e88b4263d892f8085d943054b65a116db1e5e898c",
     licence="BSD-3-Clause",
+    files={_REFERENCE: "be5cd0d54fb92cd09a8f9b8dc6478f3c7bc0272b7dce331182f4ffb40aab824e"},
 )
 
 CAMERAS = ("cam01", "cam02", "cam03", "cam04")
-SAMPLES: Mapping[str, str] = MappingProxyType(
-    {"single": "Pose2Sim/Demo_SinglePerson", "multi": "Pose2Sim/Demo_MultiPerson"}
-)  # sample name -> folder inside VIDEOS_WHEEL
-_REFERENCE = "Pose2Sim/Demo/opensim/Balancing_for_IK.trc"
-_CALIBRATION = "calibration/Calib.qca.txt"
+SAMPLES: Mapping[str, str] = MappingProxyType({"single": _SINGLE, "multi": _MULTI})  # folders inside VIDEOS_WHEEL
 
 
 @dataclass(frozen=True)
@@ -61,27 +73,23 @@ class Sample:
 
 
 def fetch_sample(name: str, progress: bool = True) -> Sample:
-    """The sample, downloaded first if it is not here; the single one brings its reference too.
+    """The sample, downloaded first if it is not here or damaged; the single one brings its reference too.
 
     progress shows the download on stderr. Raises DownloadError without network or for a file that is not
     the published one, DependencyError without pip.
     """
-    files = [f"{folder}/videos/{camera}.mp4" for folder in SAMPLES.values() for camera in CAMERAS]
-    files += [f"{folder}/{_CALIBRATION}" for folder in SAMPLES.values()]
     _folder_of(name)
-    _provide(VIDEOS_WHEEL, files, progress)
+    _provide(VIDEOS_WHEEL, progress)
     if name == "single":
-        _provide(REFERENCE_WHEEL, [_REFERENCE], progress)
+        _provide(REFERENCE_WHEEL, progress)
     return sample(name)
 
 
 def sample(name: str) -> Sample:
-    """A sample that was fetched before; raises FootageError that names the command when it is not here."""
-    folder = _place(VIDEOS_WHEEL) / _folder_of(name)
-    videos = {camera: folder / "videos" / f"{camera}.mp4" for camera in CAMERAS}
-    calibration = folder / _CALIBRATION
-    for path in (*videos.values(), calibration):
-        _require(path, name)
+    """A sample that was fetched before; raises FootageError that names the command when it is not here or damaged."""
+    folder = _folder_of(name)
+    videos = {camera: _verified(VIDEOS_WHEEL, f"{folder}/videos/{camera}.mp4", name) for camera in CAMERAS}
+    calibration = _verified(VIDEOS_WHEEL, f"{folder}/calibration/Calib.qca.txt", name)
     sizes = {camera: video_size(path) for camera, path in videos.items()}
     return Sample(name, rig_from_qualisys(calibration, sizes), MappingProxyType(videos), fps=60.0)
 
@@ -90,11 +98,9 @@ def reference_single() -> tuple[tuple[str, ...], Floats]:
     """Joint names (21) and xyz (T, 21, 3) m in the world (z up) of the single sample, one row a frame.
 
     Made by others with OpenPose and filtered: agreement with it is no error against marker truth.
-    Raises FootageError when it is not here.
+    Raises FootageError when it is not here or damaged.
     """
-    path = _place(REFERENCE_WHEEL) / _REFERENCE
-    _require(path, "single")
-    markers = read_trc(path)
+    markers = read_trc(_verified(REFERENCE_WHEEL, _REFERENCE, "single"))
     return markers.names, markers.xyz[..., [2, 0, 1]]  # the file is y up: (x, y, z) there is world (y, z, x)
 
 
@@ -163,25 +169,39 @@ def _place(wheel: Wheel) -> Path:
     return cache_dir() / "footage" / wheel.requirement.replace("==", "-")
 
 
-def _require(path: Path, name: str) -> None:
+def _verified(wheel: Wheel, file: str, name: str) -> Path:
+    """Where a file from a wheel lies; raises FootageError unless it is there as published."""
+    path = _place(wheel) / file
     if not path.is_file():
         raise FootageError(f"footage {path} is not here: run `pose3d demo --people {name}` once to fetch it")
+    if sha256_of(path) != wheel.files[file]:
+        raise FootageError(
+            f"footage {path} is damaged (its SHA-256 is not the published one): run `pose3d demo --people {name}` "
+            "to fetch it again"
+        )
+    return path
 
 
-def _provide(wheel: Wheel, files: list[str], progress: bool) -> None:
+def _is_here(wheel: Wheel) -> bool:
+    """Whether every file of a wheel lies in the cache as published."""
+    paths = {_place(wheel) / file: published for file, published in wheel.files.items()}
+    return all(path.is_file() and sha256_of(path) == published for path, published in paths.items())
+
+
+def _provide(wheel: Wheel, progress: bool) -> None:
     """Download and unpack what is missing; the folder appears whole or not at all, also with two processes."""
-    place = _place(wheel)
-    if all((place / file).is_file() for file in files):
+    if _is_here(wheel):
         return
+    place = _place(wheel)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=place.parent) as scratch:
         archive = download_wheel(wheel, Path(scratch), place.parent, progress)
         unpacked = Path(scratch) / "unpacked"
         with zipfile.ZipFile(archive) as bundle:
-            for file in files:
+            for file in wheel.files:
                 bundle.extract(file, unpacked)
-        if place.exists() and not all((place / file).is_file() for file in files):
-            shutil.move(place, Path(scratch) / "incomplete")
+        if place.exists() and not _is_here(wheel):
+            shutil.move(place, Path(scratch) / "damaged")
         try:
             os.rename(unpacked, place)
         except OSError:

