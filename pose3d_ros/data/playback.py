@@ -10,9 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
-
-from pose3d_ros.data.footage import SAMPLES, Sample, read_video, sample
+from pose3d_ros.data.footage import SAMPLES, Sample, read_video, sample, video_rate
 from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.structures import FrameSet
@@ -40,18 +38,8 @@ def open_footage(name: str, cameras: Sequence[str] = ()) -> Sample:
             )
         rig = load_rig(folder / "rig.yaml")
         videos = {camera: folder / f"{camera}.mp4" for camera in rig.names}
-        whole = Sample(name=name, rig=rig, videos=videos, fps=_frame_rate(videos[rig.names[0]]))
+        whole = Sample(name=name, rig=rig, videos=videos, fps=video_rate(videos[rig.names[0]]))
     return with_cameras(whole, cameras) if cameras else whole
-
-
-def _frame_rate(video: Path) -> float:
-    """Frames per second that a video says it has."""
-    capture = cv2.VideoCapture(str(video))
-    fps = float(capture.get(cv2.CAP_PROP_FPS)) if capture.isOpened() else 0.0
-    capture.release()
-    if not fps > 0:
-        raise FootageError(f"cannot read video {video}: give a file that OpenCV's FFmpeg can decode")
-    return fps
 
 
 def with_cameras(footage: Sample, cameras: Sequence[str]) -> Sample:
@@ -150,8 +138,8 @@ class Playback:
         """Read what save() wrote; raises FootageError where there is none."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise FootageError(f"the player left no report {path} ({error}): look into its log") from error
-        content["published_ns"] = {int(stamp): int(at) for stamp, at in content["published_ns"].items()}
-        content["unanswered_ns"] = tuple(content["unanswered_ns"])
-        return Playback(**content)
+            content["published_ns"] = {int(stamp): int(at) for stamp, at in content["published_ns"].items()}
+            content["unanswered_ns"] = tuple(content["unanswered_ns"])
+            return Playback(**content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FootageError(f"the player left no report {path} ({error!r}): look into its log") from error

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.data import footage, wheels
-from pose3d_ros.data.footage import fetch_sample, read_video, reference_single, sample, video_size
+from pose3d_ros.data.footage import fetch_sample, read_video, reference_single, sample, video_rate, video_size
 from pose3d_ros.data.wheels import Wheel, download_wheel
 from pose3d_ros.errors import DependencyError, DownloadError, FootageError, InputError
 
@@ -55,6 +55,12 @@ def test_video_without_a_stop_gives_every_frame_as_bgr(video: Path) -> None:
     assert images[0].shape == (48, 64, 3)
     assert images[0].dtype == np.uint8
     assert video_size(video) == (64, 48)
+
+
+def test_rate_is_the_videos_own(video: Path, tmp_path: Path) -> None:
+    assert video_rate(video) == pytest.approx(30)
+    with pytest.raises(FootageError, match=r"nowhere\.mp4 cannot be read"):
+        video_rate(tmp_path / "nowhere.mp4")
 
 
 def test_missing_video_is_named() -> None:

@@ -125,6 +125,13 @@ def test_a_report_survives_the_disk(tmp_path):
     assert Playback.load(tmp_path / "player.json") == playback
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"published_ns": {}, "unanswered_ns": []}'])
+def test_a_broken_report_says_where_to_look(tmp_path, text):
+    (tmp_path / "player.json").write_text(text)
+    with pytest.raises(FootageError, match="look into its log"):
+        Playback.load(tmp_path / "player.json")
+
+
 def test_a_missing_report_says_where_to_look(tmp_path):
     with pytest.raises(FootageError, match="left no report"):
         Playback.load(tmp_path / "player.json")
