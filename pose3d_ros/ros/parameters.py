@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -27,6 +31,8 @@ EXAMPLES = {bool: "[true, false]", int: "[1, 2]", float: "[0.5, 1.0]", str: "[le
 # What rclpy takes on its own, on some distributions only after the node was made.
 OF_ROS = ("use_sim_time", "start_type_description_service")
 PREFIX_OF_ROS = "qos_overrides."
+# The section of a parameter file that speaks to every node.
+EVERY_NODE = "/**"
 
 _fitting: weakref.WeakSet[Node] = weakref.WeakSet()
 
@@ -55,10 +61,11 @@ def current(node: Node, kind: type[Options]) -> Options:
     return from_mapping(kind, _values(node, kind))
 
 
-def refuse_unknown(node: Node) -> None:
+def refuse_unknown(node: Node, arguments: Sequence[str] | None = None) -> None:
     """Raise OptionError for a parameter given to the node that nothing declared, with the nearest known name.
 
-    Call it when everything is declared. use_sim_time and ROS's other own parameters pass.
+    Call it when everything is declared. use_sim_time and ROS's other own parameters pass. So does, with a warning,
+    what a parameter file gives to every node: see given_to_all. arguments are the command line, by default sys.argv.
     """
     known = set(node.list_parameters([], 0).names)
     unknown = [
@@ -66,8 +73,29 @@ def refuse_unknown(node: Node) -> None:
         for name in node._parameter_overrides
         if name not in known and name not in OF_ROS and not name.startswith(PREFIX_OF_ROS)
     ]
+    for_others = given_to_all(sys.argv if arguments is None else arguments)
+    refused = [name for name in unknown if name not in for_others]
+    if refused:
+        raise OptionError(f"node {node.get_name()!r}: {'; '.join(_hint(name, sorted(known)) for name in refused)}")
     if unknown:
-        raise OptionError(f"node {node.get_name()!r}: {'; '.join(_hint(name, sorted(known)) for name in unknown)}")
+        node.get_logger().warning(f"parameters for every node (/**) that this one does not know: {', '.join(unknown)}")
+
+
+def given_to_all(arguments: Sequence[str]) -> set[str]:
+    """Names of the parameters that files of several nodes give to every node.
+
+    A file with a section /** beside sections of named nodes is shared: what stands under its /** need not be meant
+    for us. In a file with /** alone, as config/stereo.yaml, it is.
+    """
+    names: set[str] = set()
+    for flag, path in pairwise(arguments):
+        if flag != "--params-file":
+            continue
+        # rcl has read the file before us; the base loader knows no types, so that no tag can trouble it.
+        sections = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        if isinstance(sections, dict) and len(sections) > 1 and isinstance(sections.get(EVERY_NODE), dict):
+            names.update(sections[EVERY_NODE].get("ros__parameters") or ())
+    return names
 
 
 def parameter_types(kind: type[Any]) -> Types:
@@ -195,5 +223,5 @@ def _hint(name: str, known: Sequence[str]) -> str:
         return f"unknown parameter {name!r}: did you mean {near[0]!r}?"
     return (
         f"unknown parameter {name!r}: known are {', '.join(known)}; what is meant for another node belongs under that "
-        "node's name in the parameter file (/** speaks to every node)"
+        "node's name in the parameter file"
     )

@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.options import check, option
-from pose3d_ros.ros.parameters import current, declare, refuse_unknown
+from pose3d_ros.ros.parameters import current, declare, given_to_all, refuse_unknown
 from pose3d_ros.ros.processes import free_domain
 
 
@@ -142,6 +142,38 @@ def test_an_unknown_parameter_like_no_other_lists_those_known(node_with):
         OptionError, match=r"unknown parameter 'xyzzy': known are cameras, placement, rate_hz.*another node"
     ):
         options(node_with(args=["-p", "xyzzy:=1"]))
+
+
+ALONE = "/**:\n  ros__parameters: {rate_hz: 12.5, robot: r2}\n"
+SHARED = ALONE + "driver:\n  ros__parameters: {gain: !!python/tuple [1, 2]}\n"
+OURS = SHARED + "under_test:\n  ros__parameters: {gains: 3}\n"
+
+
+def test_what_a_shared_file_gives_to_every_node_is_not_refused_but_told(node_with, tmp_path, capfd):
+    file = tmp_path / "shared.yaml"
+    file.write_text(SHARED.replace("!!python/tuple ", ""))
+    arguments = ["--params-file", str(file)]
+    node = node_with(args=arguments)
+    assert declare(node, CameraOptions).rate_hz == 12.5
+    refuse_unknown(node, arguments)
+    assert "parameters for every node (/**) that this one does not know: robot" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "name"), [(ALONE, "robot"), (OURS.replace("!!python/tuple ", ""), "gains")])
+def test_what_a_file_gives_to_this_node_is_refused_where_it_is_unknown(node_with, tmp_path, text, name):
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    arguments = ["--params-file", str(file)]
+    node = node_with(args=arguments)
+    declare(node, CameraOptions)
+    with pytest.raises(OptionError, match=f"unknown parameter '{name}'"):
+        refuse_unknown(node, arguments)
+
+
+def test_the_files_of_launch_are_read_whatever_their_tags(tmp_path):
+    file = tmp_path / "launch_params"
+    file.write_text(SHARED)
+    assert given_to_all(["node", "--ros-args", "--params-file", str(file)]) == {"rate_hz", "robot"}
 
 
 def test_ros_own_parameters_pass(node_with):
