@@ -1,6 +1,7 @@
 """The recorder over real DDS: everything that was published is in the recording, once."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -60,6 +61,18 @@ def test_a_played_loop_is_recorded_whole(folder):
     assert recording.stage_ms == {"detect": 12.5}
     assert recording.markers_received == recording.tf_received == 2 * FRAMES
     assert (recording.frames_per_loop, recording.frame_sets_sent) == (FRAMES, 2 * FRAMES)
+
+
+def test_it_does_not_end_while_poses_may_still_wait_to_be_taken(folder):
+    """A diagnosis after one pose of a burst says nothing of the poses that the executor has not come to yet."""
+    with own_context() as context:
+        recorder = recorder_of(context, folder)
+        recorder.poses.append((time.monotonic_ns(), None))
+        recorder._diagnosed_ns = time.monotonic_ns()
+        assert not recorder.settled()
+        time.sleep(0.25)
+        assert recorder.settled()
+        recorder.destroy_node()
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_run(folder):
