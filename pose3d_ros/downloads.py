@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -11,8 +12,20 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pose3d_ros.errors import DependencyError
+
 PERIOD_S = 0.1  # between two looks at the growing file
 LINE_S = 5.0  # between two states of the bar where they follow each other in a log (not a terminal)
+
+
+def pip_command(task: str, other_way: str) -> list[str]:
+    """The command that runs this Python's pip; raises DependencyError, which says what for, where there is none."""
+    if importlib.util.find_spec("pip") is None:
+        raise DependencyError(
+            f"pip is not installed in {sys.executable}, and it {task}: "
+            f"run `{sys.executable} -m ensurepip`, or {other_way}"
+        )
+    return [sys.executable, "-m", "pip"]
 
 
 def run_downloader(

