@@ -17,7 +17,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-STEREO = os.path.join(get_package_share_directory("pose3d_ros"), "launch", "stereo.launch.py")
+SHARE = get_package_share_directory("pose3d_ros")
+STEREO = os.path.join(SHARE, "launch", "stereo.launch.py")
 
 ARGUMENTS = (
     ("people", "single", "which footage: single, multi, or a folder with rig.yaml and <camera>.mp4"),
@@ -36,6 +37,7 @@ def generate_launch_description():
         PythonLaunchDescriptionSource(STEREO),
         launch_arguments={
             "cameras": cameras,
+            "params_file": os.path.join(SHARE, "config", "demo.yaml"),
             "placement": "tf",
             "fixed_frame": "world",
             "use_sim_time": "true",

@@ -26,6 +26,7 @@ from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
 from pose3d_ros.ros.environment import require_ros
 from pose3d_ros.ros.processes import (
+    HEARS_THE_NODE,
     Child,
     ChildProcesses,
     free_port,
@@ -37,6 +38,8 @@ from pose3d_ros.weights import store
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
 # Loading torch and the models took 6 s on 2 free cores; a cold disk and busy cores take their time.
 START_S = 180.0
+# Looped footage makes the person leap 0.84 m from its last frame to its first.
+SEAM_M = 1.5
 # Three times the player's patience with a single frame set.
 STALL_S = 60.0
 
@@ -130,7 +133,7 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
         "pose3d_ros.ros.multiview_node",
         _parameters(cameras=list(request.cameras), placement="tf", fixed_frame="world",
                     publish_keypoints=True, use_sim_time=True, device=request.device,
-                    precision=request.precision),
+                    precision=request.precision, jump_distance_m=SEAM_M),
         logs / "multiview.log",
     )  # fmt: skip
     recorder = children.start(
@@ -143,6 +146,7 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
         port = free_port(8080)
         children.start("pose3d_ros.ros.viewer", _parameters(port=port), logs / "viewer.log", alone)
         print(f"Live view: http://127.0.0.1:{port}")
+    _wait_until_heard(recorder, children)
     player = children.start(
         "pose3d_ros.ros.player",
         _parameters(**footage, rate=request.rate, frames=request.frames, loop=request.loop, report=str(report),
@@ -180,11 +184,11 @@ def write_results(request: Request, recording: Recording, footage: Sample) -> di
 
 def table(summary: dict[str, Any], output: Path) -> str:
     """The figures that matter, for people to read."""
-    stages = "  ".join(f"{name} {value:.1f}" for name, value in summary["stage_ms"].items())
+    stages = "  ".join(f"{name} {_number(value)}" for name, value in summary["stage_ms"].items())
     people = ", ".join(f"{one}: {frames}" for one, frames in summary["people"].items())
     rows = [
         ("poses / frame sets", f"{summary['poses_published']} / {summary['frame_sets_sent']}"),
-        ("rate", f"{summary['rate_hz']:.1f} frame sets/s"),
+        ("rate", f"{_number(summary['rate_hz'])} frame sets/s"),
         ("latency", f"{_spread(summary['latency_ms'])} ms"),
         ("stages", f"{stages} ms"),
         ("reprojection", f"{_spread(summary['reprojection_px'])} px"),
@@ -205,6 +209,24 @@ def _spread(figures: dict[str, float | None]) -> str:
 
 def _number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _wait_until_heard(recorder: Child, children: ChildProcesses) -> None:
+    """Wait until the node's messages reach the recorder: those sent before DDS has matched the two are lost to it."""
+    begin = time.monotonic()
+    while HEARS_THE_NODE not in recorder.log.read_text(encoding="utf-8", errors="replace"):
+        time.sleep(0.1)
+        if sys.stderr.isatty():
+            print(f"\rstarting the nodes ({time.monotonic() - begin:.0f} s)   ", end="", file=sys.stderr, flush=True)
+        for child in children.ended():
+            raise _failure(child)
+        if time.monotonic() - begin > START_S:
+            raise _stalled("the nodes did not start", START_S, children)
+
+
+def _stalled(what: str, patience_s: float, children: ChildProcesses) -> DemoError:
+    logs = "\n".join(f"--- {child.log}\n{child.last_lines()}" for child in children.running())
+    return DemoError(f"{what} within {patience_s:.0f} s; the logs end with:\n{logs}")
 
 
 def _follow(player: Child, children: ChildProcesses) -> None:
@@ -229,8 +251,7 @@ def _follow(player: Child, children: ChildProcesses) -> None:
                 raise _failure(child)
         patience = STALL_S if counts["sent"] else START_S
         if time.monotonic() - moved > patience:
-            logs = "\n".join(f"--- {child.log}\n{child.last_lines()}" for child in children.running())
-            raise DemoError(f"nothing arrived on /human_pose_3d for {patience:.0f} s; the logs end with:\n{logs}")
+            raise _stalled("nothing arrived on /human_pose_3d", patience, children)
     print("" if sys.stderr.isatty() else _progress(counts, time.monotonic() - begin), file=sys.stderr)
     if counts["given_up"]:
         print(f"{counts['given_up']} frame sets got no answer: see {player.log}", file=sys.stderr)

@@ -58,9 +58,9 @@ class MultiViewOptions:
         0.25, "people whose joints are nearer to each other on average are one person", unit="m", low=0.0, high=1.0
     )
     jump_distance_m: float = option(
-        1.5,
-        "a new person this near to one who was missed a moment ago is that person, who jumped (cut or looped "
-        "footage, lost frames); 0: never",
+        0.0,
+        "a new person this near to one who was missed a moment ago gets that person's id: for footage that is cut or "
+        "looped, where people leap; 0: never, for life",
         unit="m",
         low=0.0,
         high=10.0,

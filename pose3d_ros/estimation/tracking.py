@@ -30,8 +30,9 @@ class Tracker:
     last seen. An id is given after birth_sets observations (at once where a joint is seen by three cameras
     or more) of at least birth_joints joints with mean score birth_score; ids are "1", "2", ... and never
     come again. Observations are matched to predictions within match_distance_m (mean joint distance,
-    widened while unseen); people nearer to each other than duplicate_distance_m are one. Who first appears
-    within jump_distance_m and lost_after_s of somebody's vanishing is taken for that person, who jumped.
+    widened while unseen); people nearer to each other than duplicate_distance_m are one. With a jump_distance_m,
+    for cut or looped footage, who first appears that near and within lost_after_s of somebody's vanishing is taken
+    for that person; without, an id is never given to anybody else.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Tracker:
         gone_after_s: float = 1.0,
         match_distance_m: float = 0.6,
         duplicate_distance_m: float = 0.25,
-        jump_distance_m: float = 1.5,
+        jump_distance_m: float = 0.0,
         birth_sets: int = 2,
         birth_joints: int = 8,
         birth_score: float = 0.4,

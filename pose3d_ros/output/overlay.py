@@ -18,7 +18,7 @@ from pose3d_ros.data.footage import read_video
 from pose3d_ros.data.recording import Recording, Seen2D
 from pose3d_ros.errors import FootageError
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.output.palette import UNKNOWN, person_colours
+from pose3d_ros.output.palette import UNKNOWN, person_colour
 from pose3d_ros.structures import Camera, PersonState, Pose3D
 
 Image = NDArray[np.uint8]
@@ -46,7 +46,7 @@ def write_overlay(
         name: {recording.frame_index(stamp): people for stamp, people in by_stamp.items()}
         for name, by_stamp in recording.keypoints.items()
     }
-    colours = {one: (rgb[2], rgb[1], rgb[0]) for one, rgb in person_colours(recording.poses).items()}
+    colours = {one: person_colour(one)[::-1] for pose in recording.poses for one in pose.ids}
     columns, scale = layout([camera.size_wh for camera in cameras])
     small = [camera.resized(_scaled(camera.size_wh, scale)) for camera in cameras]
     readers = [read_video(videos[camera.name], stop=frames) for camera in cameras]

@@ -1,10 +1,8 @@
-"""One colour a person, the same in every picture of a run."""
+"""One colour a person, the same in RViz, in the browser and in every picture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pose3d_ros.structures import Pose3D
+import zlib
 
 RGB = tuple[int, int, int]
 
@@ -15,7 +13,11 @@ PALETTE: tuple[RGB, ...] = (
 UNKNOWN: RGB = (200, 200, 200)  # 2D people without an id
 
 
-def person_colours(poses: Sequence[Pose3D]) -> dict[str, RGB]:
-    """Colours by id, in order of first appearance; they repeat after seven people."""
-    ids = dict.fromkeys(one for pose in poses for one in pose.ids)
-    return {one: PALETTE[k % len(PALETTE)] for k, one in enumerate(ids)}
+def person_number(person: str) -> int:
+    """A person's number, in [0, 2^31): that of their id, or a hash of a name."""
+    return int(person) & 0x7FFFFFFF if person.isascii() and person.isdecimal() else zlib.crc32(person.encode()) >> 1
+
+
+def person_colour(person: str) -> RGB:
+    """Red, green, blue of an id; colours repeat after seven people."""
+    return PALETTE[(person_number(person) - 1) % len(PALETTE)]

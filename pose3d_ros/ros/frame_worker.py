@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
+from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
+from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.conversions import image_from_msg
 from pose3d_ros.ros.diagnostics import Result
@@ -94,7 +95,7 @@ class FrameWorker:
         for name, frame in frames.items():
             try:
                 image = image_from_msg(frame.image)
-                check_size(image, rig.camera(name).size_wh)
+                check_image_size(rig.camera(name), image.shape)
                 images[name] = image
             except Pose3DError as error:
                 problems.append(f"camera {name!r} on {frame.topic}: {error}")
@@ -102,16 +103,6 @@ class FrameWorker:
         if len(images) < 2:
             raise InputError("; ".join(dict.fromkeys(problems)) or "fewer than two cameras of this set can be used")
         return images
-
-
-def check_size(image: Any, expected_wh: tuple[int, int]) -> None:
-    """Raise CalibrationError when an image is not of its calibration's size."""
-    height, width = image.shape[:2]
-    if (width, height) != expected_wh:
-        raise CalibrationError(
-            f"image is {width} x {height} px, its calibration is for {expected_wh[0]} x {expected_wh[1]} px: set the "
-            "driver to the calibrated size, or calibrate at this one"
-        )
 
 
 def timed(work: Callable[[], Answer]) -> tuple[Answer, float]:

@@ -27,6 +27,8 @@ STOP_S = 20.0
 # These would join a graph to peers or to a discovery server on other machines, whatever its domain and range.
 LEADING_ELSEWHERE = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")
 
+# What the recorder logs once the node's messages reach it.
+HEARS_THE_NODE = "hears the node"
 # Domains above have ports that Linux hands out to anybody (docs.ros.org, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 102)
 

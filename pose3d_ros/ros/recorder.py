@@ -33,6 +33,7 @@ from pose3d_ros.options import check, option
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.environment import prepare
 from pose3d_ros.ros.parameters import declare, refuse_unknown
+from pose3d_ros.ros.processes import HEARS_THE_NODE
 from pose3d_ros.ros.running import answered
 from pose3d_ros.structures import Keypoints2D
 
@@ -74,14 +75,16 @@ class Recorder(Node):
         self.markers_received = 0
         self.tf_received = 0
         self._diagnosed_ns = 0
+        self._hears = False
         kept = QoSProfile(depth=_KEPT)
         self.create_subscription(HumanPose3DArray, "human_pose_3d", self._take_pose, kept)
         # Counted, not read: deserialising every marker would cost the node under test its core.
         self.create_subscription(MarkerArray, "human_pose_3d/markers", self._count_markers, kept, raw=True)
         self.create_subscription(TFMessage, "/tf", self._count_transforms, kept, raw=True)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnosis, kept)
         for name in self.rig.names:
             self.create_subscription(Keypoints2DArray, f"{name}/keypoints_2d", self.keypoints[name].append, kept)
+        # Last: discovery tells of subscriptions in their order, so a node whose diagnosis arrives knows the others too.
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnosis, kept)
 
     def recording(self, playback: Playback) -> Recording:
         """What was heard, joined with what the player tells; says what does not fit together."""
@@ -126,6 +129,9 @@ class Recorder(Node):
         self.tf_received += 1
 
     def _take_diagnosis(self, msg: DiagnosticArray) -> None:
+        if not self._hears:
+            self._hears = True
+            self.get_logger().info(HEARS_THE_NODE)
         for status in msg.status:
             stages = {pair.key: pair.value for pair in status.values if pair.key.startswith("stage_ms/")}
             for key, value in stages.items():

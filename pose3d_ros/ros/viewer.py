@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +16,12 @@ from sensor_msgs.msg import CameraInfo
 from pose3d_ros.errors import DependencyError
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.options import check, option
+from pose3d_ros.output.palette import person_colour
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformException, TransformListener
 from pose3d_ros.ros.parameters import declare, refuse_unknown
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.structures import Floats, Pose3D
-
-# Okabe and Ito's colours, which colour-blind people tell apart (https://jfly.uni-koeln.de/color/).
-_COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Viewer(Node):
             handle.remove()
         if not len(bones):
             return
-        colour = _COLOURS[zlib.crc32(person.encode()) % len(_COLOURS)]
+        colour = person_colour(person)
         top = points[points[:, 2].argmax()] + (0.0, 0.0, 0.15)
         self._drawn[person] = (
             self._scene.add_point_cloud(f"/people/{person}/joints", points.astype(np.float32), colour, point_size=0.03),

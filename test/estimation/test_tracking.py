@@ -191,7 +191,7 @@ def test_a_jump_at_the_seam_of_a_loop_keeps_the_id_and_makes_no_velocity() -> No
 @pytest.mark.parametrize("missed", [0, 5])
 def test_a_leap_at_a_cut_keeps_the_id_beside_a_bystander(views: int, missed: int) -> None:
     # The walker leaps 1 m back at the cut, and the detector needs some sets to find the new place.
-    tracker = Tracker(H36M_17)
+    tracker = Tracker(H36M_17, jump_distance_m=1.5)
     aside = walker((3, 3), (0, 0), 0)
     for k in range(180):
         people = [aside, walker((-0.5, 0), (1.0, 0), k % 60 / 60)]
@@ -204,7 +204,7 @@ def test_a_leap_at_a_cut_keeps_the_id_beside_a_bystander(views: int, missed: int
 
 def test_a_newcomer_far_from_the_missing_or_long_after_is_somebody_else() -> None:
     for place, pause_s in (((2.5, 0), 0.1), ((1.0, 0), 0.7)):
-        tracker = Tracker(H36M_17)
+        tracker = Tracker(H36M_17, jump_distance_m=1.5)
         tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
         tracker.update(observe([]), stamp(pause_s / 2))
         # At 0.7 s the search for the lost reaches 0.6 + 1.5 * 0.7 m; stay outside it.
@@ -212,9 +212,17 @@ def test_a_newcomer_far_from_the_missing_or_long_after_is_somebody_else() -> Non
         assert tracker.update(observe([walker(place, (0, 0), 0)]), stamp(pause_s))[1] == ("2",)
 
 
+@pytest.mark.parametrize(("jump_distance_m", "number"), [(0.0, "2"), (1.5, "1")])
+def test_who_appears_beside_somebody_just_hidden_gets_the_id_by_option_only(jump_distance_m, number) -> None:
+    tracker = Tracker(H36M_17, jump_distance_m=jump_distance_m)
+    tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
+    tracker.update(observe([]), stamp(0.1))
+    assert tracker.update(observe([walker((1.3, 0), (0, 0), 0)]), stamp(0.2))[1] == (number,)
+
+
 def test_somebody_who_was_there_before_the_other_went_missing_does_not_take_the_id() -> None:
     # The one beside is seen too poorly for an id until the first is hidden.
-    tracker = Tracker(H36M_17)
+    tracker = Tracker(H36M_17, jump_distance_m=1.5)
     first, beside = walker((0, 0), (0, 0), 0), walker((1, 0), (0, 0), 0)
     poor = beside.copy()
     poor[6:] = np.nan

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
-import zlib
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from pose3d_ros.output.palette import person_colour, person_number
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import PersonState, Pose3D
 
@@ -22,8 +21,6 @@ TEXT_HEIGHT_M = 0.15
 TEXT_ABOVE_M = 0.2
 # A joint of score 0 can still be made out; predicted people are as faint as a joint of half their score.
 FAINTEST = 0.15
-# Steps of the golden angle keep the hues of neighbouring ids far apart.
-GOLDEN = 0.618033988749895
 
 
 def markers_to_msg(pose: Pose3D, lifetime_s: float) -> MarkerArray:
@@ -45,7 +42,7 @@ def markers_to_msg(pose: Pose3D, lifetime_s: float) -> MarkerArray:
         colours = _colours(pose, p)
         joints = np.flatnonzero(present).tolist()
         bones = [end for bone in pose.skeleton.bones if present[bone[0]] and present[bone[1]] for end in bone]
-        common = {"header": head, "id": marker_id(person), "action": Marker.ADD, "lifetime": lifetime}
+        common = {"header": head, "id": person_number(person), "action": Marker.ADD, "lifetime": lifetime}
         markers.append(
             Marker(
                 ns="joints", type=Marker.SPHERE_LIST, pose=_here(), scale=_scale(JOINT_DIAMETER_M),
@@ -68,19 +65,9 @@ def markers_to_msg(pose: Pose3D, lifetime_s: float) -> MarkerArray:
     return MarkerArray(markers=markers)
 
 
-def marker_id(person: str) -> int:
-    """A person's marker id: their number, or a hash of a name."""
-    return int(person) & 0x7FFFFFFF if person.isascii() and person.isdecimal() else zlib.crc32(person.encode()) >> 1
-
-
-def person_colour(person: str) -> tuple[float, float, float]:
-    """Red, green, blue in [0, 1] of a person, the same on every machine and run."""
-    return colorsys.hsv_to_rgb(marker_id(person) * GOLDEN % 1.0, 0.85, 1.0)
-
-
 def _colours(pose: Pose3D, p: int) -> list[ColorRGBA]:
     """The person's colour for every joint, the fainter the lower its score."""
-    red, green, blue = person_colour(pose.ids[p])
+    red, green, blue = (part / 255 for part in person_colour(pose.ids[p]))
     seen = 1.0 if pose.state[p] == PersonState.VISIBLE else 0.5
     alpha = FAINTEST + (1.0 - FAINTEST) * np.clip(pose.score[p], 0.0, 1.0) * seen
     return [ColorRGBA(r=red, g=green, b=blue, a=a) for a in alpha.tolist()]

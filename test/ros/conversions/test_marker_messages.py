@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from people import J, a_pose
 from visualization_msgs.msg import Marker
 
+from pose3d_ros.output.palette import person_number
 from pose3d_ros.ros import conversions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import PersonState
@@ -91,9 +91,7 @@ def test_the_stamp_is_the_capture_stamp():
 
 
 def test_a_person_with_a_name_has_a_marker_id_too():
-    from pose3d_ros.ros.conversions.markers import marker_id
-
-    assert marker_id("17") == 17
-    assert 0 <= marker_id("anna") < 2**31
-    assert marker_id("anna") != marker_id("bert")
-    assert marker_id(str(2**40)) == pytest.approx(marker_id(str(2**40)))
+    assert person_number("17") == 17
+    assert 0 <= person_number("anna") < 2**31
+    assert person_number("anna") != person_number("bert")
+    assert 0 <= person_number(str(2**40)) < 2**31
