@@ -37,6 +37,7 @@ HEAD_BASELINE_M, HEAD_JITTER_RAD = 0.12, np.deg2rad(0.5)
 HEAD_HEIGHT_M, HEAD_DISTANCE_M, HEAD_HALF_ANGLE_RAD = (0.8, 1.5), (2.0, 4.0), np.deg2rad(12.0)
 ROOM_NEIGHBOUR_M, ROOM_DISTANCE_M, ROOM_HEIGHT_M = (1.0, 5.0), (2.8, 5.5), (1.0, 2.5)
 ROOM_FOCAL_PX, ROOM_SIZE_WH = (700.0, 1000.0), (1280, 960)
+SIDE_DISTANCE_M = (2.5, 3.5)
 # A person's middle, which cameras look at, m above the floor.
 AIM_HEIGHT_M = 0.95
 
@@ -145,6 +146,21 @@ def miscalibrated(
         centre = camera.centre + rng.uniform(*translation_m) * _direction(rng)
         believed.append(camera.placed(_place(turn @ camera.cam_from_world[:3, :3], centre)))
     return tuple(believed)
+
+
+def side_views(one: SimulatedRig, number: int, *, held_out: bool) -> tuple[Camera, ...]:
+    """Two cameras to the left and right of where people stand: what training may see and the robot will not."""
+    rng = np.random.default_rng([HELD_OUT_SEED if held_out else TRAIN_SEED, len(FAMILIES), number])
+    along = np.array([np.cos(one.floor.heading_rad), np.sin(one.floor.heading_rad)])
+    reach = (one.floor.near_m + one.floor.far_m) / 2.0 if one.floor.near_m else 0.0
+    middle = np.array([*(np.asarray(one.floor.centre_m) + reach * along), AIM_HEIGHT_M])
+    across = np.array([-along[1], along[0], 0.0])
+    cameras = []
+    for name, side in (("side_left", 1.0), ("side_right", -1.0)):
+        centre = middle + side * rng.uniform(*SIDE_DISTANCE_M) * across
+        centre[2] = rng.uniform(*ROOM_HEIGHT_M)
+        cameras.append(replace(one.rig.cameras[0], name=name, cam_from_world=look_at(centre, middle)))
+    return tuple(cameras)
 
 
 def look_at(centre: ArrayLike, target: ArrayLike) -> Floats:
