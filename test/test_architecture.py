@@ -21,7 +21,7 @@ LAYERS = (
     {"estimation"},
     {"evaluation", "output", "training"},
     {"ros"},
-    {"demo", "models_command", "train_command"},
+    {"demo", "models_command", "train_command", "fit_noise_command"},
     {"cli"},
 )
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_ros",
