@@ -95,7 +95,7 @@ class AbsPoseLifter(nn.Module):
         super().__init__()
         self.options = options = options or LifterOptions()
         width, outputs = options.width, 3 * options.joints - 2
-        self.layers = nn.Sequential(
+        self.layers: nn.Module = nn.Sequential(
             nn.Linear(options.inputs, width), *(PreActivation(width) for _ in range(BLOCKS)), nn.Linear(width, outputs)
         )
 

@@ -24,13 +24,16 @@ Deviations, all deliberate:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pose3d_ros.networks.canonical import ROOT
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats
+
+Points = TypeVar("Points", Tensor, Floats)
 
 WIDTH = 1024
 DROPOUT = 0.5
@@ -76,8 +79,8 @@ def prepare(xyz: Tensor, xy: Tensor, size_wh: Tensor) -> PoseRNInput:
     return PoseRNInput(features, unit, seen)
 
 
-def bias_of(xy: Tensor, projected: Tensor) -> Tensor:
-    """beta = J2D - proj(J3D of the truth), (B, J, 2) px: the target."""
+def bias_of(xy: Points, projected: Points) -> Points:
+    """beta = J2D - proj(J3D of the truth), (B, J, 2) px: the target. Tensors or arrays."""
     return xy - projected
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from pose3d_ros.networks.cvugcn import SHIFT_M
+from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
 
 WIDTH = 1024  # Martinez et al.
 BLOCKS = 2
@@ -67,6 +68,14 @@ class MlpRefiner(nn.Module):
         """The refined pose in the frames of `coarse`."""
         shift: Tensor = self.mlp(self.norm(features.flatten(1)))
         return coarse + SHIFT_M * shift.reshape(coarse.shape)
+
+
+class LifterMlp(AbsPoseLifter):
+    """The baseline of AbsPoseLifter: the same normalised input, Martinez et al.'s layers (batch norm after linear)."""
+
+    def __init__(self, options: LifterOptions | None = None) -> None:
+        super().__init__(options)
+        self.layers = ResidualMlp(self.options.inputs, 3 * self.options.joints - 2, self.options.width)
 
 
 def _layers(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
