@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.data.detector_bias import DetectorBias, learnable_bias
 from pose3d_ros.data.noise import DETECTED, Noise, crop_scale
 from pose3d_ros.data.simulated_rigs import SimulatedRig, miscalibrated
 from pose3d_ros.errors import InputError
@@ -36,6 +37,8 @@ class SimulatedViews:
     xy_px: Floats  # (V, W, T, 17, 2) px as detected, NaN where it is not
     score: Floats  # (V, W, T, 17) in [0, 1], 0 where it is not
     sigma_px: float  # of independent Gaussian noise of the same size, an axis
+    biased_px: Floats  # (V, W, T, 17, 2) px, true_px with the detector's bias and no noise; true_px without a bias
+    learnable_px: Floats  # (V, W, T, 17, 2) px, true_px with the learnable part of the bias only
 
 
 def simulate(
@@ -45,15 +48,16 @@ def simulate(
     rng: np.random.Generator,
     *,
     fps: float = 12.0,
+    bias: DetectorBias | None = None,
     calibration_error: bool = False,
     hide: NDArray[np.bool_] | None = None,
     annotation_px: float = ANNOTATION_PX,
 ) -> SimulatedViews:
     """What a detector sees of motion (W, T, 17, 3) m that stands on the rig's floor (augmentation.placed).
 
-    noise works on COCO-17 keypoints; a joint outside the image, and one of hide (V, W, T, 17) COCO-17, is missed.
-    With calibration_error the cameras are where true_cameras say, and the estimator is told otherwise. Raises
-    InputError for another shape.
+    noise works on COCO-17 keypoints, which bias has moved before; labels it has not. A joint outside the image, and
+    one of hide (V, W, T, 17) COCO-17, is missed. With calibration_error the cameras are where true_cameras say, and
+    the estimator is told otherwise. Raises InputError for another shape.
     """
     if xyz.ndim != 4 or xyz.shape[2:] != (H36M_17.size, 3):
         raise InputError(f"simulate: motion has shape {xyz.shape}, expected (W, T, 17, 3): windows, frames, h36m_17")
@@ -61,7 +65,9 @@ def simulate(
     cameras = miscalibrated(true_cameras, rng) if calibration_error else true_cameras
     coco = to_coco(xyz)
     true_coco = np.stack([project(camera, coco) for camera in true_cameras])  # (V, W, T, 17, 2)
-    seen, score = noise(true_coco, crop_scale(true_coco), 1.0 / fps, rng)
+    biased = true_coco if bias is None else _biased(coco, xyz, true_cameras, bias, rng)
+    learnable = true_coco if bias is None else _biased(coco, xyz, true_cameras, learnable_bias(), rng)
+    seen, score = noise(biased, crop_scale(true_coco), 1.0 / fps, rng)
     border = np.array([camera.size_wh for camera in true_cameras], dtype=np.float64)[:, None, None, None] - 0.5
     missed = ~((true_coco >= -0.5) & (true_coco <= border)).all(axis=-1) | (score <= 0)
     if hide is not None:
@@ -79,7 +85,18 @@ def simulate(
         xy_px=xy,
         score=mapped_score,
         sigma_px=one.sigma_px,
+        biased_px=to_h36m(biased, always)[0],
+        learnable_px=to_h36m(learnable, always)[0],
     )
+
+
+def _biased(
+    coco: Floats, xyz: Floats, cameras: tuple[Camera, ...], bias: DetectorBias, rng: np.random.Generator
+) -> Floats:
+    """Where each camera's detector sees the joints, (V, W, T, 17, 2) px of COCO-17."""
+    moved = np.repeat(coco[None], len(cameras), axis=0)
+    moved[..., DETECTED, :] += bias.shifts(xyz, cameras, rng)
+    return np.stack([project(camera, one) for camera, one in zip(cameras, moved, strict=True)])
 
 
 def to_coco(xyz: Floats) -> Floats:
