@@ -41,10 +41,12 @@ def _add_common(one: argparse.ArgumentParser, epochs: int) -> None:
     one.add_argument("--output", type=Path, default=Path("training"), help="folder for checkpoints")
     one.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
     one.add_argument("--rig-count", type=int, default=20, metavar="N", help="rigs of each family")
-    one.add_argument("--sigma-px", type=float, default=math.nan, help="2D noise, px an axis (nan: the rig's own)")
+    one.add_argument("--noise", default="gaussian", choices=("gaussian", "detector"), help="errors of the 2D poses")
+    one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
     one.add_argument("--epochs", type=int, default=epochs, help="passes, each over fresh people")
     one.add_argument("--people", type=int, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
     one.add_argument("--minutes", type=float, default=math.inf, help="begin no epoch after this")
+    one.add_argument("--schedule", default="cosine", choices=("cosine", "paper"), help="of the learning rate")
     one.add_argument("--seed", type=int, default=0, help="of data, order and initial weights")
     one.add_argument("--baseline", action="store_true", help="train the residual MLP on the same data and loss")
     one.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
@@ -57,7 +59,7 @@ def _add_common(one: argparse.ArgumentParser, epochs: int) -> None:
 
 def _add_own(one: argparse.ArgumentParser, name: str) -> None:
     if name == "cvugcn":
-        one.add_argument("--form", default="rig", choices=("pair", "rig"), help="the paper's, or for rigs never seen")
+        one.add_argument("--form", default="rig", choices=("paper", "pair", "rig"), help="of the input")
         one.add_argument("--views", type=int, default=2, metavar="N", help="cameras; families of more give subsets")
         one.add_argument("--pairs", nargs="+", default=["P1"], help="pairs of Human3.6M's cameras, family h36m")
         one.add_argument("--width", type=int, default=128, help="of the stems; 128 is the paper's, 32 for a CPU")

@@ -27,7 +27,8 @@ def motion_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     xyz = body + 0.03 * generator.normal(size=(200, 17, 3))
     path = tmp_path_factory.mktemp("motion") / "motion.npz"
     np.savez(
-        path, xyz=xyz, joint_names=np.array(H36M_17.joint_names), clip_start=np.arange(4) * 50, clip_len=np.full(4, 50), fps=np.full(4, 12.0),
+        path, xyz=xyz, joint_names=np.array(H36M_17.joint_names),
+        clip_start=np.arange(4) * 50, clip_len=np.full(4, 50), fps=np.full(4, 12.0),
         subject=np.array(["a", "b", "c", "d"]), split=np.array(["train", "train", "val", "test"]),
     )  # fmt: skip
     return path
@@ -52,7 +53,8 @@ def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse
         ("cvugcn", (), CvUgcn),
         ("cvugcn", ("--form", "pair", "--pairs", "P1", "P3", "--losses", "r"), CvUgcn),
         ("cvugcn", ("--rigs", "head530", "--side-views", "--labels", "detected"), CvUgcn),
-        ("cvugcn", ("--without", "spatial", "stems"), CvUgcn),
+        ("cvugcn", ("--form", "paper", "--schedule", "paper", "--without", "spatial", "stems"), CvUgcn),
+        ("cvugcn", ("--noise", "detector"), CvUgcn),
         ("cvugcn", ("--rigs", "room3", "--views", "3"), CvUgcn),
         ("cvugcn", ("--baseline",), MlpRefiner),
         ("lifter", (), AbsPoseLifter),

@@ -7,10 +7,21 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from pose3d_ros.networks.cvugcn import fuse_views
-from pose3d_ros.networks.rig_features import RefinerInput, Sight, paper_input, rig_input, transformed
+from pose3d_ros.networks.rig_features import (
+    PAIR_FEATURES,
+    PAPER_FEATURES,
+    RIG_FEATURES,
+    RefinerInput,
+    Sight,
+    pair_input,
+    paper_input,
+    rig_input,
+    transformed,
+)
 
-# "pair": the paper's, for one pair of cameras; "rig": ours, for rigs never seen.
-FORMS: dict[str, Callable[[Sight], RefinerInput]] = {"pair": paper_input, "rig": rig_input}
+# "paper" to the letter and "pair" in other coordinates, both for one pair of cameras; "rig": ours, for rigs never seen.
+FORMS: dict[str, Callable[[Sight], RefinerInput]] = {"paper": paper_input, "pair": pair_input, "rig": rig_input}
+FEATURES = {"paper": PAPER_FEATURES, "pair": PAIR_FEATURES, "rig": RIG_FEATURES}
 
 
 def refined_views(net: nn.Module, sight: Sight, form: str) -> Tensor:

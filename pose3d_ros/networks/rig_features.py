@@ -1,6 +1,7 @@
 """What a refinement network is told of a triangulated pose: the paper's form and the rig-conditioned one (torch).
 
-The paper's form (Hua et al., 2105.10882) gives the coarse pose in each camera's frame, and so fits one pair of cameras.
+The paper's form (Hua et al., 2105.10882) gives the coarse pose in each camera's frame, and so fits one pair of cameras;
+the pair form says the same in other coordinates.
 The rig-conditioned form is ours: pose, rays and what the rig can see, in a frame that depends on cameras and person
 only, so that the same weights serve rigs that were never seen. That frame: origin in the mean of the person's joints, z
 away from the mean of the camera centres, y nearest to the cameras' mean image-down, metres. A joint that was not
@@ -25,7 +26,7 @@ RIG_CHANNELS = {
     "log10 of what a pixel covers at its depth, m": 1,
 }
 RIG_FEATURES = sum(RIG_CHANNELS.values())
-PAPER_FEATURES = 3
+PAPER_FEATURES, PAIR_FEATURES = 3, 6
 KEYPOINT_PX = 4.0  # what a keypoint is off by, for the standard deviations; a factor that the network learns anyway
 WEAKEST = 1e-2  # information of a direction that no ray fixes, 1/m^2: a standard deviation of 10 m
 RESIDUAL_LIMIT_M = 0.5  # a keypoint further off than this is wrong, however far
@@ -69,6 +70,16 @@ def paper_input(sight: Sight) -> RefinerInput:
     filled = _filled(sight.coarse)
     seen_from = transformed(sight.cam_from_world, filled[:, None].expand(-1, sight.observed.shape[1], -1, -1))
     return RefinerInput(seen_from, seen_from, inverted(sight.cam_from_world))
+
+
+def pair_input(sight: Sight) -> RefinerInput:
+    """The paper's, with the pose split into place and shape: its mean, and the joints about it.
+
+    Across a room a joint's place varies by a metre; what is to be found in it are some 30 mm.
+    """
+    given = paper_input(sight)
+    middle = given.coarse.mean(dim=2, keepdim=True)
+    return given._replace(features=torch.cat((given.coarse - middle, middle.expand_as(given.coarse)), dim=-1))
 
 
 def rig_input(sight: Sight) -> RefinerInput:

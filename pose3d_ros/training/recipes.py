@@ -16,19 +16,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
 
 from pose3d_ros.data.augmentation import augmented, hidden, placed
+from pose3d_ros.data.detector_noise import default_noise
 from pose3d_ros.data.motion import Motion, load_motion
-from pose3d_ros.data.noise import GaussianNoise
+from pose3d_ros.data.noise import GaussianNoise, Noise
 from pose3d_ros.data.simulated_rigs import SimulatedRig, side_views, simulated_rig
 from pose3d_ros.data.simulation import SimulatedViews, simulate, with_cameras
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
 from pose3d_ros.networks.posern import PoseRN
+from pose3d_ros.networks.refiner import FEATURES
 from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
-from pose3d_ros.networks.rig_features import PAPER_FEATURES, RIG_FEATURES
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
@@ -54,7 +55,7 @@ def train(args: argparse.Namespace) -> int:
         accelerator=args.accelerator, devices=args.devices, nodes=args.nodes, resume=args.resume,
         progress=not args.quiet,
     )  # fmt: skip
-    optimiser, schedule = optimiser_of(args.network, net, args.epochs)
+    optimiser, schedule = optimiser_of(args.network, net, args.epochs, args.schedule)
     draws = Draws(recipe, motion, args.people)
     loss_of = loss_for(recipe)
     held_out = draws.validation()
@@ -75,7 +76,8 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     """Plain values only. NaN would differ from itself on resumption: a noise of the rig's own is None."""
     recipe = {
         "network": args.network, "baseline": args.baseline, "width": args.width, "seed": args.seed,
-        "rigs": list(args.rigs), "rig_count": args.rig_count, "people": args.people,
+        "schedule": args.schedule, "noise": args.noise, "rigs": list(args.rigs),
+        "rig_count": args.rig_count, "people": args.people,
         "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
     }  # fmt: skip
     own = {
@@ -91,7 +93,7 @@ def build(recipe: Mapping[str, Any]) -> nn.Module:
     """The untrained network of a recipe; raises InputError for an unknown one."""
     kind, width, baseline = recipe.get("network"), int(recipe.get("width", 0)), bool(recipe.get("baseline"))
     if kind == "cvugcn":
-        features = RIG_FEATURES if recipe["form"] == "rig" else PAPER_FEATURES
+        features = FEATURES[recipe["form"]]
         if baseline:
             return MlpRefiner(recipe["views"], features)
         stems = "none" if "stems" in recipe["without"] else "shared" if recipe["form"] == "rig" else "separate"
@@ -118,18 +120,23 @@ def load_trained(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def optimiser_of(
-    network: str, net: nn.Module, epochs: int
+    network: str, net: nn.Module, epochs: int, schedule: str = "paper"
 ) -> tuple[torch.optim.Optimizer, LRScheduler | ReduceLROnPlateau]:
-    """As published: Amsgrad with 0.9 on a plateau of 10 epochs; RMSprop with a tenth after 2/3; Adam."""
+    """As published: Amsgrad with 0.9 on a plateau of 10 epochs; RMSprop with a tenth after 2/3; Adam.
+
+    schedule "cosine" falls to nothing over the epochs instead: for runs too short for a plateau.
+    """
     parameters = list(net.parameters())
-    if network == "cvugcn":
-        amsgrad = torch.optim.Adam(parameters, lr=LEARNING_RATE, amsgrad=True)
-        return amsgrad, ReduceLROnPlateau(amsgrad, factor=0.9, patience=10)
+    optimiser: torch.optim.Optimizer
     if network == "lifter":
-        rmsprop = torch.optim.RMSprop(parameters, lr=LEARNING_RATE)
-        return rmsprop, MultiStepLR(rmsprop, [max(1, 2 * epochs // 3)])
-    adam = torch.optim.Adam(parameters, lr=LEARNING_RATE)
-    return adam, MultiStepLR(adam, [])
+        optimiser = torch.optim.RMSprop(parameters, lr=LEARNING_RATE)
+    else:
+        optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, amsgrad=network == "cvugcn")
+    if schedule == "cosine":
+        return optimiser, CosineAnnealingLR(optimiser, epochs)
+    if network == "cvugcn":
+        return optimiser, ReduceLROnPlateau(optimiser, factor=0.9, patience=10)
+    return optimiser, MultiStepLR(optimiser, [max(1, 2 * epochs // 3)] if network == "lifter" else [])
 
 
 def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Tensor]:
@@ -169,8 +176,10 @@ class Draws:
         for one in self.rigs:
             xyz = motion.xyz[motion.draw(share, 1, rng)]
             xyz = placed(augmented(xyz, rng) if training else xyz, one.floor, rng)
-            hide = hidden(len(one.rig.cameras), share, 1, rng) if training else None
-            parts.append(self._data(simulate(xyz, one, GaussianNoise(self._sigma(one)), rng, hide=hide)))
+            # The paper's form has no way to tell a missing joint.
+            hide = training and self.recipe.get("form") not in ("paper", "pair")
+            hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
+            parts.append(self._data(simulate(xyz, one, self._noise(one), rng, hide=hiding)))
         joined = {"cvugcn": refinement.joined, "lifter": lifting.joined, "posern": bias.joined}
         data = joined[self.recipe["network"]](parts)  # type: ignore[operator]
         return dict(data._asdict())
@@ -182,9 +191,12 @@ class Draws:
             return lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
         return bias.bias_data(views)
 
-    def _sigma(self, one: SimulatedRig) -> float:
+    def _noise(self, one: SimulatedRig) -> Noise:
+        """Independent Gaussian, or the fitted detector's."""
+        if self.recipe["noise"] == "detector":
+            return default_noise()
         given = self.recipe["sigma_px"]
-        return one.sigma_px if given is None else float(given)
+        return GaussianNoise(one.sigma_px if given is None else float(given))
 
 
 def rigs_of(recipe: Mapping[str, Any]) -> Iterator[SimulatedRig]:

@@ -12,12 +12,29 @@ from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate, with_cam
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.refiner import refine, refined_views
-from pose3d_ros.networks.rig_features import RIG_FEATURES, Sight, paper_input, rig_frame, rig_input, transformed
+from pose3d_ros.networks.rig_features import (
+    PAIR_FEATURES,
+    RIG_FEATURES,
+    Sight,
+    pair_input,
+    paper_input,
+    rig_frame,
+    rig_input,
+    transformed,
+)
 from pose3d_ros.networks.rig_features import inverted as inverse
 from pose3d_ros.training.losses import LossWeights, reprojection_loss
-from pose3d_ros.training.refinement import SIGHT, RefinementData, joined, refinement_data, refinement_loss
+from pose3d_ros.training.refinement import (
+    GUESSED_WEIGHT,
+    SIGHT,
+    RefinementData,
+    joined,
+    refinement_data,
+    refinement_loss,
+)
 
-FORMS = {"pair": CvUgcnOptions(widths=(8, 16, 32)),
+FORMS = {"paper": CvUgcnOptions(widths=(8, 16, 32)),
+         "pair": CvUgcnOptions(widths=(8, 16, 32), features=PAIR_FEATURES),
          "rig": CvUgcnOptions(widths=(8, 16, 32), stems="shared", features=RIG_FEATURES)}  # fmt: skip
 
 
@@ -155,3 +172,20 @@ def test_missing_joints_are_finite_everywhere():
     for form, options in FORMS.items():
         net = CvUgcn(options).eval()
         assert torch.isfinite(refined_views(net, data._replace(coarse=coarse, observed=observed), form)).all()
+
+
+def test_labels_of_joints_that_must_be_guessed_weigh_less():
+    seen = views(pair())
+    hidden = seen.xy_px.copy()
+    hidden[0, 0, 0, 3] = np.nan  # one ankle in one of two views
+    weight = refinement_data(replace(seen, xy_px=hidden), 2).label_weight
+    assert weight[0, 0, 3].item() == pytest.approx(GUESSED_WEIGHT * weight[0, 0, 2].item())
+    assert weight[1, 0, 3] == weight[1, 0, 2]
+
+
+def test_pair_features_are_place_and_shape_apart():
+    data = sight(refinement_data(views(pair()), 2))
+    features = pair_input(data).features
+    torch.testing.assert_close(features[..., :3] + features[..., 3:], paper_input(data).coarse)
+    assert features[..., :3].mean(dim=2).abs().max() < 1e-5
+    assert (features[:, :, :1, 3:] == features[..., 3:]).all()
