@@ -23,7 +23,7 @@ from pose3d_ros.structures import Floats
 SPLITS = ("train", "val", "test")
 NO_DATA = (
     "no motion data was given and none ships with pose3d_ros (motion capture may not be resold): "
-    "give --data FILE.npz, in the form of docs/training.md"
+    "give --data FILE.npz, in the form of docs/training.md, or a folder of BVH or AMC files"
 )
 # Hip to ankle of a person, m: an infant has 0.2, the tallest man on record 1.3. Other units fall far outside.
 LEG_LENGTH_M = (0.2, 1.4)
@@ -117,12 +117,16 @@ class Motion:
 
 
 def load_motion(path: Path | str | None) -> Motion:
-    """Read an .npz of the form of docs/training.md.
+    """Read an .npz of the form of docs/training.md, or a .bvh, an .amc or a folder of them (data/capture_files.py).
 
     Raises InputError without a path (the message for a missing --data) and for a file of another form or unit.
     """
     if path is None:
         raise InputError(NO_DATA)
+    if Path(path).is_dir() or Path(path).suffix.lower() in (".bvh", ".amc"):
+        from pose3d_ros.data.capture_files import load_captures  # it makes Motion, so it cannot come first
+
+        return load_captures(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
