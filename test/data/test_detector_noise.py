@@ -94,6 +94,13 @@ def test_whole_limbs_are_exchanged_at_their_rate(noise):
     assert (taken[0] & taken[1]).mean() > 0.8 * taken[0].mean()
 
 
+def test_scaled_noise_has_smaller_errors_and_rarer_outliers(noise):
+    less = noise.scaled(0.5, 0.25)
+    for a, b in zip(less.mixtures, noise.mixtures, strict=True):
+        assert 1 - a.gamma == pytest.approx(0.25 * (1 - b.gamma))
+        np.testing.assert_allclose(np.sqrt(np.diag(a.covariance)), 0.5 * np.sqrt(np.diag(b.covariance)))
+
+
 def test_one_normal_distribution_has_the_spread_of_the_whole_mixture(noise):
     rng = np.random.default_rng(8)
     both = [one.errors((2, 8000, 1, len(BODY)), 0.0, rng) for one in (noise, noise.normal_only())]
