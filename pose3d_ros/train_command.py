@@ -22,10 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     }
     # Epochs: PoseRN's are the paper's; the others' come from what finishes on two cores.
     epochs = {"posern": 20, "cvugcn": 60, "lifter": 60}
+    # CV-UGCN Sec. 4 B; AbsPoseLifter Sec. 5; PoseRN's is not published and is the lifter's.
+    batch = {"posern": 64, "cvugcn": 256, "lifter": 64}
     for name, text in described.items():
         one = networks.add_parser(name, help=text, description=text)
         one.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-        _add_common(one, epochs[name])
+        _add_common(one, epochs[name], batch[name])
         _add_own(one, name)
 
 
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     return train(args)
 
 
-def _add_common(one: argparse.ArgumentParser, epochs: int) -> None:
+def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--data", metavar="FILE", help="motion data (.npz, in the form of docs/training.md)")
     one.add_argument("--output", type=Path, default=Path("training"), help="folder for checkpoints")
     one.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
@@ -45,6 +47,7 @@ def _add_common(one: argparse.ArgumentParser, epochs: int) -> None:
     one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
     one.add_argument("--epochs", type=int, default=epochs, help="passes, each over fresh people")
     one.add_argument("--people", type=int, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
+    one.add_argument("--batch", type=int, default=batch, metavar="N", help="people a step and process")
     one.add_argument("--minutes", type=float, default=math.inf, help="begin no epoch after this")
     one.add_argument("--schedule", default="cosine", choices=("cosine", "paper"), help="of the learning rate")
     one.add_argument("--seed", type=int, default=0, help="of data, order and initial weights")
@@ -61,7 +64,7 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
     if name == "cvugcn":
         one.add_argument("--form", default="rig", choices=("paper", "pair", "rig"), help="of the input")
         one.add_argument("--views", type=int, default=2, metavar="N", help="cameras; families of more give subsets")
-        one.add_argument("--pairs", nargs="+", default=["P1"], help="pairs of Human3.6M's cameras, family h36m")
+        one.add_argument("--pairs", nargs="+", default=["P1", "P2", "P3", "P4"], help="of family h36m's cameras")
         one.add_argument("--width", type=int, default=128, help="of the stems; 128 is the paper's, 32 for a CPU")
         one.add_argument("--side-views", action="store_true", help="labels of two more cameras, in training only")
         one.add_argument("--labels", default="annotated", choices=("annotated", "detected"), help="2D labels")

@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
 
 from pose3d_ros.data.augmentation import augmented, hidden, placed
+from pose3d_ros.data.detector_bias import TRAIN_SEEDS, DetectorBias
 from pose3d_ros.data.detector_noise import default_noise
 from pose3d_ros.data.motion import Motion, load_motion
 from pose3d_ros.data.noise import GaussianNoise, Noise
@@ -35,10 +36,10 @@ from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
 from pose3d_ros.training.losses import LossWeights
 
-# Published: CV-UGCN Sec. 4 B; AbsPoseLifter Sec. 5; PoseRN, whose batch is not published, takes the lifter's.
-BATCH = {"cvugcn": 256, "lifter": 64, "posern": 64}
+# Published by all three.
 LEARNING_RATE = 1e-3
 VALIDATION_PEOPLE = 1024
+VALIDATION_DETECTORS = 4  # of the biased detectors that training has
 J = H36M_17.size
 
 
@@ -51,7 +52,7 @@ def train(args: argparse.Namespace) -> int:
     torch.manual_seed(args.seed)
     net = build(recipe)
     options = FitOptions(
-        epochs=args.epochs, batch_size=BATCH[args.network], seed=args.seed, minutes=args.minutes,
+        epochs=args.epochs, batch_size=args.batch, seed=args.seed, minutes=args.minutes,
         accelerator=args.accelerator, devices=args.devices, nodes=args.nodes, resume=args.resume,
         progress=not args.quiet,
     )  # fmt: skip
@@ -77,7 +78,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     recipe = {
         "network": args.network, "baseline": args.baseline, "width": args.width, "seed": args.seed,
         "schedule": args.schedule, "noise": args.noise, "rigs": list(args.rigs),
-        "rig_count": args.rig_count, "people": args.people,
+        "rig_count": args.rig_count, "people": args.people, "batch": args.batch,
         "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
     }  # fmt: skip
     own = {
@@ -179,7 +180,8 @@ class Draws:
             # The paper's form has no way to tell a missing joint.
             hide = training and self.recipe.get("form") not in ("paper", "pair")
             hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
-            parts.append(self._data(simulate(xyz, one, self._noise(one), rng, hide=hiding)))
+            detector = self._bias(rng, training)
+            parts.append(self._data(simulate(xyz, one, self._noise(one), rng, hide=hiding, bias=detector)))
         joined = {"cvugcn": refinement.joined, "lifter": lifting.joined, "posern": bias.joined}
         data = joined[self.recipe["network"]](parts)  # type: ignore[operator]
         return dict(data._asdict())
@@ -190,6 +192,13 @@ class Draws:
         if self.recipe["network"] == "lifter":
             return lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
         return bias.bias_data(views)
+
+    def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
+        """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate."""
+        if self.recipe["network"] != "posern":
+            return None
+        seeds = TRAIN_SEEDS[:-VALIDATION_DETECTORS] if training else TRAIN_SEEDS[-VALIDATION_DETECTORS:]
+        return DetectorBias.draw(int(rng.choice(seeds)))
 
     def _noise(self, one: SimulatedRig) -> Noise:
         """Independent Gaussian, or the fitted detector's."""
