@@ -66,7 +66,6 @@ def simulate(
     coco = to_coco(xyz)
     true_coco = np.stack([project(camera, coco) for camera in true_cameras])  # (V, W, T, 17, 2)
     biased = true_coco if bias is None else _biased(coco, xyz, true_cameras, bias, rng)
-    learnable = true_coco if bias is None else _biased(coco, xyz, true_cameras, learnable_bias(), rng)
     seen, score = noise(biased, crop_scale(true_coco), 1.0 / fps, rng)
     border = np.array([camera.size_wh for camera in true_cameras], dtype=np.float64)[:, None, None, None] - 0.5
     missed = ~((true_coco >= -0.5) & (true_coco <= border)).all(axis=-1) | (score <= 0)
@@ -76,17 +75,21 @@ def simulate(
     always = np.where(np.isfinite(true_coco).all(axis=-1), 1.0, 0.0)
     labelled = true_coco + rng.normal(scale=annotation_px, size=true_coco.shape)
     xy, mapped_score = to_h36m(seen, score)
+    true_px = biased_px = learnable_px = to_h36m(true_coco, always)[0]
+    if bias is not None:
+        biased_px = to_h36m(biased, always)[0]
+        learnable_px = to_h36m(_biased(coco, xyz, true_cameras, learnable_bias(), rng), always)[0]
     return SimulatedViews(
         cameras=cameras,
         true_cameras=true_cameras,
         truth=mapped_truth(xyz),
-        true_px=to_h36m(true_coco, always)[0],
+        true_px=true_px,
         label_px=to_h36m(labelled, always)[0],
         xy_px=xy,
         score=mapped_score,
         sigma_px=one.sigma_px,
-        biased_px=to_h36m(biased, always)[0],
-        learnable_px=to_h36m(learnable, always)[0],
+        biased_px=biased_px,
+        learnable_px=learnable_px,
     )
 
 
