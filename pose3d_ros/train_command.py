@@ -70,7 +70,7 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
         one.add_argument("--labels", default="annotated", choices=("annotated", "detected"), help="2D labels")
         one.add_argument("--without", nargs="*", default=[], choices=("spatial", "view", "stems"), help="ablations")
         one.add_argument("--losses", default="rstb", help="of r, s, t, b: which of the four losses")
-        one.add_argument("--lambda-b", type=float, default=0.1, help="weight of the loss of bone directions")
+        one.add_argument("--lambda-b", type=float, default=0.02, help="weight of the loss of bone directions")
     if name == "lifter":
         one.add_argument("--width", type=int, default=1024, help="4096 is the paper's, 1024 fits a CPU")
         one.add_argument("--without", nargs="*", default=[], choices=("location", "scale"), help="rows of Table 1")

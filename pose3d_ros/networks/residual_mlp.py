@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pose3d_ros.networks.cvugcn import SHIFT_M
+from pose3d_ros.networks.cvugcn import DROPOUT as REFINER_DROPOUT
+from pose3d_ros.networks.cvugcn import SHIFT_M, InputNorm
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
 
 WIDTH = 1024  # Martinez et al.
@@ -54,11 +55,11 @@ class ResidualMlp(nn.Module):
 class MlpRefiner(nn.Module):
     """The baseline of CvUgcn: features (B, V, J, C) and coarse (B, V, J, 3) m -> refined (B, V, J, 3) m."""
 
-    def __init__(self, views: int, features: int, joints: int = 17, width: int = WIDTH, dropout: float = 0.05) -> None:
+    def __init__(self, views: int, features: int, joints: int = 17, width: int = WIDTH) -> None:
         super().__init__()
         # Dropout as in CvUgcn: 0.5 suits lifting, where the output is a pose and not a correction of some mm.
-        self.norm = nn.BatchNorm1d(views * joints * features, affine=False)
-        self.mlp = ResidualMlp(views * joints * features, views * joints * 3, width, dropout=dropout)
+        self.norm = InputNorm((views, joints, features))
+        self.mlp = ResidualMlp(views * joints * features, views * joints * 3, width, dropout=REFINER_DROPOUT)
         last = self.mlp.body[-1]
         assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=1e-3)
@@ -66,7 +67,7 @@ class MlpRefiner(nn.Module):
 
     def forward(self, features: Tensor, coarse: Tensor) -> Tensor:
         """The refined pose in the frames of `coarse`."""
-        shift: Tensor = self.mlp(self.norm(features.flatten(1)))
+        shift: Tensor = self.mlp(self.norm(features).flatten(1))
         return coarse + SHIFT_M * shift.reshape(coarse.shape)
 
 

@@ -96,7 +96,7 @@ def fit(
                 fabric.save(folder / BEST, {"net": net, **values})
             bar.update()
             bar.set_postfix(loss=f"{history.loss[-1]:.4g}", **({"score": f"{ranked[-1]:.4g}"} if history.score else {}))
-            if time.monotonic() > end:
+            if fabric.broadcast(time.monotonic() > end):  # every process must stop after the same epoch
                 break
     return history
 

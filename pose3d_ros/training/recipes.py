@@ -29,8 +29,9 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
 from pose3d_ros.networks.posern import PoseRN
-from pose3d_ros.networks.refiner import FEATURES
+from pose3d_ros.networks.refiner import FEATURES, FORMS
 from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
+from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
@@ -58,6 +59,8 @@ def train(args: argparse.Namespace) -> int:
     )  # fmt: skip
     optimiser, schedule = optimiser_of(args.network, net, args.epochs, args.schedule)
     draws = Draws(recipe, motion, args.people)
+    if isinstance(net, CvUgcn | MlpRefiner):
+        net.norm.measure(refiner_features(draws.epoch(0), recipe["form"]))
     loss_of = loss_for(recipe)
     held_out = draws.validation()
     size = sum(parameter.numel() for parameter in net.parameters())
@@ -120,6 +123,11 @@ def load_trained(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     return net.eval(), content["recipe"]
 
 
+def refiner_features(data: Batch, form: str) -> torch.Tensor:
+    """The features (N, V, J, C) of refinement data."""
+    return FORMS[form](Sight(*(data[name] for name in refinement.SIGHT))).features
+
+
 def optimiser_of(
     network: str, net: nn.Module, epochs: int, schedule: str = "paper"
 ) -> tuple[torch.optim.Optimizer, LRScheduler | ReduceLROnPlateau]:
@@ -149,8 +157,9 @@ def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Te
     unknown = set(recipe["losses"]) - set("rstb")
     if unknown or "r" not in recipe["losses"]:
         raise InputError(f"--losses is {recipe['losses']!r}, expected r and any of s, t, b, for example rstb")
-    on = {letter: float(letter in recipe["losses"]) for letter in "rstb"}
-    weights = LossWeights(on["r"], on["s"], on["t"], recipe["lambda_b"] * on["b"])
+    full = LossWeights(bone=recipe["lambda_b"])
+    on = {letter: float(letter in recipe["losses"]) for letter in "stb"}
+    weights = LossWeights(1.0, full.symmetry * on["s"], full.transformation * on["t"], full.bone * on["b"])
     return refinement.refinement_loss(recipe["form"], weights)
 
 

@@ -4,7 +4,7 @@ Hua et al., 2105.10882. What it learns from is in RefinementData: detections, wh
 and 2D labels. There is no field for a true pose.
 
 Our extension: labels of further cameras that only training has. On a short baseline L_r of the robot's own cameras
-hardly sees depth; a camera at the side does. Every view's refined pose is then also projected into those.
+hardly sees depth; a camera at the side does.
 """
 
 from __future__ import annotations
@@ -105,17 +105,14 @@ def refinement_loss(form: str, weights: LossWeights) -> Callable[[nn.Module, Bat
 
 
 def _reprojection(world: Tensor, data: RefinementData) -> Tensor:
-    """L_r: each view's pose in its own camera; with further cameras, every view's pose in those as well."""
-    views = world.shape[1]
-    own = reprojection_loss(
-        transformed(data.label_cam_from_world[:, :views], world), data.labels[:, :views], data.label_weight[:, :views]
-    )
-    if data.labels.shape[1] == views:
-        return own
-    further = transformed(data.label_cam_from_world[:, None, views:], world[:, :, None])  # (B, V, E, J, 3)
-    shape = further.shape[:-1]
-    labels = data.labels[:, None, views:].expand(*shape, 2)
-    return own + reprojection_loss(further, labels, data.label_weight[:, None, views:].expand(shape))
+    """L_r: every view's pose in every labelled camera.
+
+    In its own camera alone a pose's depth would be free: measured on pair P1, L_r then does not fall at all.
+    """
+    everywhere = transformed(data.label_cam_from_world[:, None], world[:, :, None])  # (B, V, L, J, 3)
+    shape = everywhere.shape[:-1]
+    labels = data.labels[:, None].expand(*shape, 2)
+    return reprojection_loss(everywhere, labels, data.label_weight[:, None].expand(shape))
 
 
 def _normalised(cameras: Sequence[Camera], px: Floats) -> Floats:

@@ -113,3 +113,18 @@ def test_views_are_fused_by_their_weights():
     world = torch.stack([torch.zeros(1, 17, 3), torch.ones(1, 17, 3)], dim=1)
     assert fuse_views(world).unique().tolist() == [0.5]
     assert fuse_views(world, [1.0, 3.0]).unique().tolist() == [0.75]
+
+
+def test_the_input_norm_is_measured_once_and_then_fixed():
+    torch.manual_seed(0)
+    for stems, shape in (("separate", (2, 17, 3)), ("shared", (1, 17, 3))):
+        net = CvUgcn(CvUgcnOptions(widths=NARROW, stems=stems))
+        features = 3.0 + 2.0 * torch.randn(500, 2, 17, 3)
+        features[:, :, 10] = 0.0  # a joint that is never there
+        net.norm.measure(features)
+        assert net.norm.mean.shape == shape
+        normed = net.norm(features)[:, :, :10]
+        torch.testing.assert_close(normed.mean(dim=(0, 1)), torch.zeros(10, 3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(normed.std(dim=(0, 1)), torch.ones(10, 3), atol=5e-3, rtol=0)
+        assert torch.isfinite(net.norm(features)).all()
+        assert "norm.mean" in net.state_dict()
