@@ -85,8 +85,8 @@ def fit(
             # Ranks differ, or all of them would drop the same units.
             torch.manual_seed(_seed(options.seed, epoch) + fabric.global_rank)
             history.loss.append(_epoch(fabric, net, data_of(epoch), loss_of, optimiser, options, epoch))
-            if validate is not None:
-                history.score.append(validated(net, validate))
+            if validate is not None:  # processes keep batch norm figures of their own; one of them decides
+                history.score.append(float(fabric.broadcast(validated(net, validate))))
             plateau = isinstance(schedule, ReduceLROnPlateau)
             schedule.step(history.loss[-1]) if plateau else schedule.step()  # type: ignore[call-arg, arg-type]
             values = {"epoch": epoch + 1, "loss": history.loss, "score": history.score, "recipe": dict(recipe)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -64,16 +65,22 @@ def train(args: argparse.Namespace) -> int:
     loss_of = loss_for(recipe)
     held_out = draws.validation()
     size = sum(parameter.numel() for parameter in net.parameters())
-    print(f"{args.network}: {size / 1e6:.2f} M parameters, {4 * size / 1e6:.1f} MB; {args.people} people an epoch")
+    _say(f"{args.network}: {size / 1e6:.2f} M parameters, {4 * size / 1e6:.1f} MB; {args.people} people an epoch")
 
     def validate(current: nn.Module) -> float:
         device = next(current.parameters()).device
         return float(loss_of(current, {name: tensor.to(device) for name, tensor in held_out.items()}))
 
     history = fit(net, draws.epoch, loss_of, optimiser, schedule, options, args.output, recipe, validate)
-    print(f"epoch {len(history.loss)}: loss {history.loss[-1]:.5g}, on people held out {history.score[-1]:.5g}")
-    print(f"best: {args.output / BEST}; to go on: --resume ({args.output / LAST})")
+    _say(f"epoch {len(history.loss)}: loss {history.loss[-1]:.5g}, on people held out {history.score[-1]:.5g}")
+    _say(f"best: {args.output / BEST}; to go on: --resume ({args.output / LAST})")
     return 0
+
+
+def _say(line: str) -> None:
+    """Told once, not by every process that Fabric starts."""
+    if os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0":
+        print(line)
 
 
 def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
