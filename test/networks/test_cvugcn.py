@@ -4,6 +4,7 @@ import torch
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions, GraphConvolution, fuse_views
 from pose3d_ros.networks.graph import Graph, normalised_kernels
+from pose3d_ros.networks.rig_features import RIG_FEATURES
 
 NARROW = (8, 16, 32)
 
@@ -17,8 +18,9 @@ def count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_the_default_has_the_papers_twenty_megabytes():
-    megabytes = 4 * count(CvUgcn()) / 1e6
+@pytest.mark.parametrize("options", [CvUgcnOptions(), CvUgcnOptions(stems="shared", features=RIG_FEATURES)])
+def test_both_forms_have_the_papers_twenty_megabytes(options):
+    megabytes = 4 * count(CvUgcn(options)) / 1e6
     assert 19.0 <= megabytes <= 20.0
 
 
