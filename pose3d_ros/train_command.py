@@ -43,7 +43,7 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--output", type=Path, default=Path("training"), help="folder for checkpoints")
     one.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
     one.add_argument("--rig-count", type=int, default=20, metavar="N", help="rigs of each family")
-    one.add_argument("--noise", default="gaussian", choices=("gaussian", "detector"), help="errors of the 2D poses")
+    one.add_argument("--noise", default="detector", choices=("detector", "gaussian"), help="errors of the 2D poses")
     one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
     one.add_argument("--epochs", type=int, default=epochs, help="passes, each over fresh people")
     one.add_argument("--people", type=int, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")

@@ -14,8 +14,9 @@ from pose3d_ros.networks.lifter import AbsPoseLifter
 from pose3d_ros.networks.posern import PoseRN
 from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.training.draws import Draws
 from pose3d_ros.training.loop import BEST, LAST, read_checkpoint
-from pose3d_ros.training.recipes import Draws, load_trained, recipe_of
+from pose3d_ros.training.recipes import load_trained, recipe_of
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse
         ("cvugcn", ("--form", "pair", "--pairs", "P1", "P3", "--losses", "r"), CvUgcn),
         ("cvugcn", ("--rigs", "head530", "--side-views", "--labels", "detected"), CvUgcn),
         ("cvugcn", ("--form", "paper", "--schedule", "paper", "--without", "spatial", "stems"), CvUgcn),
-        ("cvugcn", ("--noise", "detector"), CvUgcn),
+        ("cvugcn", ("--noise", "gaussian", "--sigma-px", "3"), CvUgcn),
         ("cvugcn", ("--rigs", "room3", "--views", "3"), CvUgcn),
         ("cvugcn", ("--baseline",), MlpRefiner),
         ("lifter", (), AbsPoseLifter),
