@@ -15,7 +15,7 @@ Hua et al., "Weakly-supervised 3D human pose estimation with cross-view U-shaped
 Deviations, all deliberate:
 - Where the paper is silent on a unit's inside, it is Cai et al.'s (ICCV 2019): convolution, batch norm, ReLU, dropout,
   linear, batch norm, residual, ReLU; maximum pooling. No bias in front of a batch norm. But the input's mean and
-  deviation are fixed (a batch's own jitter by more than the noise that is to be found), and dropout is 0.
+  deviation are measured once and fixed, as a batch's own would jitter, and dropout is 0 (see DROPOUT).
 - On the graph of one node a view, the three spatial kernels join nothing and have no weights. So the default has
   4.9 M parameters, 19.7 MB: the paper's 20 MB (with dead kernels it would be 26 MB).
 - `stems="shared"` (rig-conditioned form) uses one stem for all views, so the same weights serve any number of views;
@@ -46,8 +46,8 @@ from pose3d_ros.networks.graph import (
 )
 from pose3d_ros.skeletons import H36M_17
 
-# Cai et al.'s 0.05 to 0.25 are for lifting. What is to be found here is 7 % of a feature's spread: dropout would drown
-# it, and simulated data do not run out.
+# Cai et al.'s 0.05 to 0.25 are for lifting. A correction of 20 mm is 7 % of a feature's spread, and simulated data do
+# not run out: after 770 steps on pair P1, L_r fell by 0.68 without and by 0.62 with a dropout of 0.05 (from 5.85).
 DROPOUT = 0.0
 SHIFT_M = 0.1  # what an output of 1 moves a joint by
 WHOLE = (tuple(range(len(PARTS))),)
