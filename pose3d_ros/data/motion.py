@@ -1,0 +1,181 @@
+"""Motion data: clips of h36m_17 joint positions, split by subject (NumPy, float64). docs/training.md has the form.
+
+A clip is the unit of everything: nothing is differenced, windowed or simulated across a clip's border. Draws are by
+subject, then by clip, then by frame, because a few subjects hold most of the frames.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats
+
+SPLITS = ("train", "val", "test")
+NO_DATA = (
+    "no motion data was given and none ships with pose3d_ros (motion capture may not be resold): "
+    "give --data FILE.npz, in the form of docs/training.md, or a folder of BVH or AMC files"
+)
+# Hip to ankle of a person, m: an infant has 0.2, the tallest man on record 1.3. Other units fall far outside.
+LEG_LENGTH_M = (0.2, 1.4)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One unbroken take of one subject."""
+
+    start: int  # first frame in Motion.xyz
+    length: int  # frames
+    fps: float
+    subject: str
+    name: str
+    split: str  # train, val or test
+    native: bool  # False: mended from another skeleton; good for training, never for testing
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Clips of people in motion; a subject is in one split only."""
+
+    xyz: Floats  # (N, 17, 3) m, z up, floor about z = 0
+    clips: tuple[Clip, ...]
+
+    def __post_init__(self) -> None:
+        if self.xyz.shape[1:] != (H36M_17.size, 3) or not np.isfinite(self.xyz).all():
+            raise InputError(f"motion: xyz has shape {self.xyz.shape}, expected (N, 17, 3) finite m")
+        home: dict[str, str] = {}
+        for clip in self.clips:
+            if clip.start < 0 or clip.length < 1 or clip.start + clip.length > len(self.xyz) or clip.fps <= 0:
+                raise InputError(f"motion: clip {clip.name!r} does not lie within the {len(self.xyz)} frames: {clip}")
+            if clip.split not in SPLITS:
+                raise InputError(f"motion: clip {clip.name!r} is in split {clip.split!r}, expected one of {SPLITS}")
+            if home.setdefault(clip.subject, clip.split) != clip.split:
+                raise InputError(
+                    f"motion: subject {clip.subject!r} is in split {home[clip.subject]!r} and in {clip.split!r}: "
+                    "a subject must be in one split only, or the test is not one"
+                )
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Names of the subjects, sorted."""
+        return tuple(sorted({clip.subject for clip in self.clips}))
+
+    def split(self, name: str) -> Motion:
+        """The clips of one split; val and test hold native clips only. Raises InputError when there are none."""
+        chosen = tuple(c for c in self.clips if c.split == name and (c.native or name == "train"))
+        if not chosen:
+            raise InputError(f"the motion data has no clip in split {name!r}: has it enough subjects?")
+        return Motion(self.xyz, chosen)
+
+    def draw(self, count: int, length: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Frame numbers (count, length) of windows within clips: each by subject, then clip, then start.
+
+        Raises InputError when no clip is that long.
+        """
+        by_subject: dict[str, list[Clip]] = {}
+        for clip in self.clips:
+            if clip.length >= length:
+                by_subject.setdefault(clip.subject, []).append(clip)
+        if not by_subject:
+            raise InputError(f"no clip of the motion data has {length} frames")
+        choices = [by_subject[name] for name in sorted(by_subject)]
+        starts = np.empty(count, dtype=np.intp)
+        for n, who in enumerate(rng.integers(len(choices), size=count)):
+            clip = choices[who][rng.integers(len(choices[who]))]
+            starts[n] = clip.start + rng.integers(clip.length - length + 1)
+        windows: NDArray[np.intp] = starts[:, None] + np.arange(length)
+        return windows
+
+    def even(self, per_subject: int, length: int = 1) -> NDArray[np.intp]:
+        """Frame numbers (W, length) of at most per_subject windows a subject, spread evenly; the same every time.
+
+        For validation and tests: every subject counts alike, and windows do not overlap unless clips are too few.
+        """
+        rows = []
+        for subject in self.subjects:
+            starts = np.concatenate(
+                [
+                    c.start + np.arange(0, c.length - length + 1, length)
+                    for c in self.clips
+                    if c.subject == subject and c.length >= length
+                ]
+                or [np.zeros(0, dtype=np.intp)]
+            )
+            keep = np.linspace(0, len(starts) - 1, min(per_subject, len(starts))).round().astype(np.intp)
+            rows.append(starts[keep])
+        windows: NDArray[np.intp] = np.concatenate(rows).astype(np.intp)[:, None] + np.arange(length)
+        return windows
+
+
+def load_motion(path: Path | str | None) -> Motion:
+    """Read an .npz of the form of docs/training.md, or a .bvh, an .amc or a folder of them (data/capture_files.py).
+
+    Raises InputError without a path (the message for a missing --data) and for a file of another form or unit.
+    """
+    if path is None:
+        raise InputError(NO_DATA)
+    if Path(path).is_dir() or Path(path).suffix.lower() in (".bvh", ".amc"):
+        from pose3d_ros.data.capture_files import load_captures  # it makes Motion, so it cannot come first
+
+        return load_captures(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not readable motion data ({error}): {NO_DATA.split(': ', 1)[1]}") from error
+    return motion_from_arrays(arrays, where=str(path))
+
+
+def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion data") -> Motion:
+    """Motion from the arrays of an .npz: xyz, joint_names, clip_start, clip_len, fps, subject; optional motion,
+    native (1) and split (by the hash of the subject's name: about 3/5 train, 1/5 val, 1/5 test)."""
+    needed = ("xyz", "joint_names", "clip_start", "clip_len", "fps", "subject")
+    missing = [name for name in needed if name not in arrays]
+    if missing:
+        raise InputError(f"{where} lacks {', '.join(missing)}: docs/training.md describes the form")
+    names = [str(name) for name in arrays["joint_names"]]
+    absent = [name for name in H36M_17.joint_names if name not in names]
+    if absent:
+        raise InputError(f"{where} has no joint {', '.join(absent)}: expected {', '.join(H36M_17.joint_names)}")
+    order = [names.index(name) for name in H36M_17.joint_names]
+    xyz = np.asarray(arrays["xyz"], dtype=np.float64)[:, order]
+    _check_units(xyz, where)
+    clips = []
+    for n, subject in enumerate(str(name) for name in arrays["subject"]):
+        clips.append(
+            Clip(
+                start=int(arrays["clip_start"][n]),
+                length=int(arrays["clip_len"][n]),
+                fps=float(arrays["fps"][n]),
+                subject=subject,
+                name=str(arrays["motion"][n]) if "motion" in arrays else f"clip {n}",
+                split=str(arrays["split"][n]) if "split" in arrays else split_of(subject),
+                native=bool(arrays["native"][n]) if "native" in arrays else True,
+            )
+        )
+    return Motion(xyz, tuple(clips))
+
+
+def split_of(subject: str) -> str:
+    """The split of a subject for whom the data name none; it depends on the name only."""
+    return ("test", "val", "train", "train", "train")[hashlib.sha256(subject.encode()).digest()[0] % 5]
+
+
+def _check_units(xyz: Floats, where: str) -> None:
+    hip, ankle, head = (H36M_17.index(name) for name in ("RHip", "RAnkle", "HeadTop"))
+    leg = float(np.median(np.linalg.norm(xyz[:, hip] - xyz[:, H36M_17.index("RKnee")], axis=-1))) + float(
+        np.median(np.linalg.norm(xyz[:, ankle] - xyz[:, H36M_17.index("RKnee")], axis=-1))
+    )
+    if not LEG_LENGTH_M[0] <= leg <= LEG_LENGTH_M[1]:
+        raise InputError(f"{where}: legs are {leg:.3g} long, expected {LEG_LENGTH_M} m: is xyz in metres?")
+    if np.median(xyz[:, head, 2] - xyz[:, ankle, 2]) < 0:
+        raise InputError(f"{where}: most heads lie below the ankles: is z up?")

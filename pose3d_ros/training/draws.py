@@ -1,0 +1,102 @@
+"""People before simulated rigs, as a recipe of `pose3d train` wants them (NumPy to torch).
+
+A recipe is a mapping of plain values, see recipes.recipe_of.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pose3d_ros.data.augmentation import augmented, hidden, placed
+from pose3d_ros.data.detector_bias import TRAIN_SEEDS, DetectorBias
+from pose3d_ros.data.detector_noise import training_noise
+from pose3d_ros.data.motion import Motion
+from pose3d_ros.data.noise import GaussianNoise, Noise
+from pose3d_ros.data.simulated_rigs import SimulatedRig, side_views, simulated_rig
+from pose3d_ros.data.simulation import SimulatedViews, simulate, with_cameras
+from pose3d_ros.errors import InputError
+from pose3d_ros.training import bias, lifting, refinement
+from pose3d_ros.training.loop import Batch
+
+VALIDATION_PEOPLE = 1024
+VALIDATION_DETECTORS = 4  # of the biased detectors that training has
+
+
+class Draws:
+    """Fresh people before the recipe's rigs, the same ones for the same epoch."""
+
+    def __init__(self, recipe: Mapping[str, Any], motion: Motion, people: int) -> None:
+        self.recipe, self.motion, self.people = recipe, motion, people
+        self.rigs = list(rigs_of(recipe))
+
+    def epoch(self, number: int) -> Batch:
+        """Training data of an epoch: mirrored, of any build, some of their joints hidden."""
+        rng = np.random.default_rng([self.recipe["seed"], number + 1, 17])
+        return self._draw(self.motion.split("train"), self.people, rng, training=True)
+
+    def validation(self) -> Batch:
+        """People of the validation split as they are, before the same rigs (rigs of the test stay unseen)."""
+        rng = np.random.default_rng([self.recipe["seed"], 0, 17])
+        return self._draw(self.motion.split("val"), VALIDATION_PEOPLE, rng, training=False)
+
+    def _draw(self, motion: Motion, people: int, rng: np.random.Generator, training: bool) -> Batch:
+        share = max(2, people // len(self.rigs))
+        parts: list[Any] = []
+        for family, one in self.rigs:
+            xyz = motion.xyz[motion.draw(share, 1, rng)]
+            xyz = placed(augmented(xyz, rng) if training else xyz, one.floor, rng)
+            # The paper's form has no way to tell a missing joint.
+            hide = training and self.recipe.get("form") not in ("paper", "pair")
+            hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
+            detector = self._bias(rng, training)
+            parts.append(self._data(simulate(xyz, one, self._noise(family, one), rng, hide=hiding, bias=detector)))
+        joined = {"cvugcn": refinement.joined, "lifter": lifting.joined, "posern": bias.joined}
+        data = joined[self.recipe["network"]](parts)  # type: ignore[operator]
+        return dict(data._asdict())
+
+    def _data(self, views: SimulatedViews) -> Any:
+        if self.recipe["network"] == "cvugcn":
+            return refinement.refinement_data(views, self.recipe["views"], labels=self.recipe["labels"])
+        if self.recipe["network"] == "lifter":
+            return lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
+        return bias.bias_data(views)
+
+    def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
+        """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate."""
+        if self.recipe["network"] != "posern":
+            return None
+        seeds = TRAIN_SEEDS[:-VALIDATION_DETECTORS] if training else TRAIN_SEEDS[-VALIDATION_DETECTORS:]
+        return DetectorBias.draw(int(rng.choice(seeds)))
+
+    def _noise(self, family: str, one: SimulatedRig) -> Noise:
+        """The fitted detector's, or independent Gaussian, which is a test's: training on it is for comparison."""
+        if self.recipe["noise"] == "detector":
+            return training_noise(family)
+        given = self.recipe["sigma_px"]
+        return GaussianNoise(one.sigma_px if given is None else float(given))
+
+
+def rigs_of(recipe: Mapping[str, Any]) -> Iterator[tuple[str, SimulatedRig]]:
+    """The training rigs of a recipe, each with its family; cvugcn takes `views` cameras of each."""
+    for family, number in itertools.product(recipe["rigs"], range(recipe["rig_count"])):
+        whole = simulated_rig(family, number, held_out=False)
+        if recipe["network"] != "cvugcn":
+            yield family, whole
+        elif family == "h36m" and recipe["views"] == 2:
+            for pair in recipe["pairs"]:
+                yield family, _with_sides(whole.pair(pair), number, recipe)
+        else:
+            names = whole.rig.names
+            if len(names) < recipe["views"]:
+                raise InputError(f"rigs of family {family!r} have {len(names)} cameras, fewer than --views")
+            for chosen in itertools.combinations(names, recipe["views"]):
+                yield family, _with_sides(replace(whole, rig=whole.rig.subset(chosen)), number, recipe)
+
+
+def _with_sides(one: SimulatedRig, number: int, recipe: Mapping[str, Any]) -> SimulatedRig:
+    return with_cameras(one, side_views(one, number, held_out=False)) if recipe["side_views"] else one

@@ -1,0 +1,91 @@
+"""Training AbsPoseLifter: noisy 2D poses of one camera, true poses in its frame (torch).
+
+Chang, Moon, Lee, 1910.12029: the 2D poses carry the detector's errors, half of the people are mirrored, the loss is the
+canonical one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pose3d_ros.data.simulation import SimulatedViews
+from pose3d_ros.geometry.projection import undistort
+from pose3d_ros.networks.canonical import ROOT, Lifted, absolute, flip, targets
+from pose3d_ros.training.loop import Batch
+from pose3d_ros.training.losses import canonical_loss
+
+
+class LiftingData(NamedTuple):
+    """N sights of one person by one camera."""
+
+    xy: Tensor  # (N, J, 2) px undistorted as detected, NaN where not seen
+    xyz: Tensor  # (N, J, 3) m, the truth in the camera's frame
+    K: Tensor  # (N, 3, 3) px
+    width: Tensor  # (N,) px
+
+
+def lifting_data(views: SimulatedViews, *, true_keypoints: bool = False) -> LiftingData:
+    """Every camera's sight of every frame; with true_keypoints without the detector's errors."""
+    truth = views.truth.reshape(-1, *views.truth.shape[-2:])
+    shown = views.true_px if true_keypoints else views.xy_px
+    parts = []
+    for number, camera in enumerate(views.cameras):
+        ideal = undistort(camera, shown[number].reshape(len(truth), -1, 2))
+        xy = ideal @ camera.K[:2, :2].T + camera.K[:2, 2]
+        xyz = truth @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3]
+        count = len(truth)
+        parts.append((xy, xyz, np.tile(camera.K, (count, 1, 1)), np.full(count, float(camera.size_wh[0]))))
+    stacked = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    return LiftingData(*(torch.from_numpy(array.astype(np.float32)) for array in stacked))
+
+
+def joined(parts: Sequence[LiftingData]) -> LiftingData:
+    """The sights of several rigs."""
+    return LiftingData(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def mirrored_half(data: LiftingData) -> LiftingData:
+    """Each person mirrored with probability 1/2, image and camera with them (torch's own generator)."""
+    chosen = torch.rand(len(data.xy), device=data.xy.device) < 0.5
+    xy, xyz, K = flip(data.xy, data.xyz, data.K, data.width)
+    return LiftingData(
+        torch.where(chosen[:, None, None], xy, data.xy),
+        torch.where(chosen[:, None, None], xyz, data.xyz),
+        torch.where(chosen[:, None, None], K, data.K),
+        data.width,
+    )
+
+
+def lifting_loss(*, canonical: bool = True, mirror: bool = True) -> Callable[[nn.Module, Batch], Tensor]:
+    """The canonical loss; with canonical=False the depth itself is learnt (Table 5's other row)."""
+
+    def loss_of(net: nn.Module, batch: Batch) -> Tensor:
+        data = LiftingData(**batch)
+        data = mirrored_half(data) if mirror else data
+        depth, pose = net(data.xy, data.K)
+        truth = targets(data.xyz, data.K)
+        wanted = truth.depth if canonical else data.xyz[:, ROOT, 2]
+        return canonical_loss(depth, pose, wanted, truth.pose)
+
+    return loss_of
+
+
+def root_and_pose_error(net: nn.Module, data: LiftingData) -> tuple[float, float]:
+    """(MRPE, MPJPE) m: mean distance of the root, and of the other joints after the roots were put together.
+
+    The root's pixel is the detected one, or the mean of the seen joints where it is not.
+    """
+    lifted: Lifted = net(data.xy, data.K)
+    seen = torch.isfinite(data.xy).all(dim=-1)
+    root_xy = torch.where(seen[:, [ROOT]], data.xy[:, ROOT], data.xy.nanmean(dim=1))
+    found = absolute(lifted, root_xy, data.K)
+    root = (found[:, ROOT] - data.xyz[:, ROOT]).norm(dim=-1)
+    shifted = found - found[:, ROOT : ROOT + 1] + data.xyz[:, ROOT : ROOT + 1]
+    joints = [joint for joint in range(data.xyz.shape[1]) if joint != ROOT]
+    pose = (shifted - data.xyz)[:, joints].norm(dim=-1)
+    return float(root.nanmean()), float(pose.nanmean())

@@ -1,0 +1,160 @@
+"""From the arguments of `pose3d train` to a trained network, and from its checkpoint back to the network (torch).
+
+A recipe is what rebuilds the network and its data, of plain values; it is kept in every checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
+
+from pose3d_ros.data.motion import load_motion
+from pose3d_ros.errors import InputError
+from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
+from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
+from pose3d_ros.networks.posern import PoseRN
+from pose3d_ros.networks.refiner import FEATURES, FORMS
+from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
+from pose3d_ros.networks.rig_features import Sight
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.training import bias, lifting, refinement
+from pose3d_ros.training.draws import Draws
+from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
+from pose3d_ros.training.losses import LossWeights
+
+# Published by all three.
+LEARNING_RATE = 1e-3
+J = H36M_17.size
+
+
+def train(args: argparse.Namespace) -> int:
+    """Run one recipe; see train_command for the arguments."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    recipe = recipe_of(args)
+    motion = load_motion(args.data)
+    torch.manual_seed(args.seed)
+    net = build(recipe)
+    options = FitOptions(
+        epochs=args.epochs, batch_size=args.batch, seed=args.seed, minutes=args.minutes,
+        accelerator=args.accelerator, devices=args.devices, nodes=args.nodes, resume=args.resume,
+        progress=not args.quiet,
+    )  # fmt: skip
+    optimiser, schedule = optimiser_of(args.network, net, args.epochs, args.schedule)
+    draws = Draws(recipe, motion, args.people)
+    if isinstance(net, CvUgcn | MlpRefiner):
+        net.norm.measure(refiner_features(draws.epoch(0), recipe["form"]))
+    loss_of = loss_for(recipe)
+    held_out = draws.validation()
+    size = sum(parameter.numel() for parameter in net.parameters())
+    _say(f"{args.network}: {size / 1e6:.2f} M parameters, {4 * size / 1e6:.1f} MB; {args.people} people an epoch")
+
+    def validate(current: nn.Module) -> float:
+        device = next(current.parameters()).device
+        return float(loss_of(current, {name: tensor.to(device) for name, tensor in held_out.items()}))
+
+    history = fit(net, draws.epoch, loss_of, optimiser, schedule, options, args.output, recipe, validate)
+    _say(f"epoch {len(history.loss)}: loss {history.loss[-1]:.5g}, on people held out {history.score[-1]:.5g}")
+    _say(f"best: {args.output / BEST}; to go on: --resume ({args.output / LAST})")
+    return 0
+
+
+def _say(line: str) -> None:
+    """Told once, not by every process that Fabric starts."""
+    if os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0":
+        print(line)
+
+
+def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Plain values only. NaN would differ from itself on resumption: a noise of the rig's own is None."""
+    recipe = {
+        "network": args.network, "baseline": args.baseline, "width": args.width, "seed": args.seed,
+        "schedule": args.schedule, "noise": args.noise, "rigs": list(args.rigs),
+        "rig_count": args.rig_count, "people": args.people, "batch": args.batch,
+        "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
+    }  # fmt: skip
+    own = {
+        "cvugcn": ("form", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
+        "lifter": ("without", "plain_depth", "true_keypoints"),
+        "posern": (),
+    }
+    recipe.update({name: getattr(args, name) for name in own[args.network]})
+    return recipe
+
+
+def build(recipe: Mapping[str, Any]) -> nn.Module:
+    """The untrained network of a recipe; raises InputError for an unknown one."""
+    kind, width, baseline = recipe.get("network"), int(recipe.get("width", 0)), bool(recipe.get("baseline"))
+    if kind == "cvugcn":
+        features = FEATURES[recipe["form"]]
+        if baseline:
+            return MlpRefiner(recipe["views"], features)
+        stems = "none" if "stems" in recipe["without"] else "shared" if recipe["form"] == "rig" else "separate"
+        return CvUgcn(
+            CvUgcnOptions(
+                views=recipe["views"], features=features, widths=(width, 2 * width, 4 * width),
+                stems=stems, spatial="spatial" not in recipe["without"], cross_view="view" not in recipe["without"],
+            )
+        )  # fmt: skip
+    if kind == "lifter":
+        chosen = LifterOptions(width, "location" not in recipe["without"], "scale" not in recipe["without"])
+        return LifterMlp(chosen) if baseline else AbsPoseLifter(chosen)
+    if kind == "posern":
+        return ResidualMlp(6 * J, 2 * J, width) if baseline else PoseRN(width)
+    raise InputError(f"there is no network {kind!r}: use posern, cvugcn or lifter")
+
+
+def load_trained(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint, ready for use, and its recipe."""
+    content = read_checkpoint(path)
+    net = build(content["recipe"])
+    net.load_state_dict(content["net"])
+    return net.eval(), content["recipe"]
+
+
+def refiner_features(data: Batch, form: str) -> torch.Tensor:
+    """The features (N, V, J, C) of refinement data."""
+    return FORMS[form](Sight(*(data[name] for name in refinement.SIGHT))).features
+
+
+def optimiser_of(
+    network: str, net: nn.Module, epochs: int, schedule: str = "paper"
+) -> tuple[torch.optim.Optimizer, LRScheduler | ReduceLROnPlateau]:
+    """As published: Amsgrad with 0.9 on a plateau of 10 epochs; RMSprop with a tenth after 2/3; Adam.
+
+    schedule "cosine" falls to nothing over the epochs instead: for runs too short for a plateau.
+    """
+    parameters = list(net.parameters())
+    optimiser: torch.optim.Optimizer
+    if network == "lifter":
+        optimiser = torch.optim.RMSprop(parameters, lr=LEARNING_RATE)
+    else:
+        optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, amsgrad=network == "cvugcn")
+    if schedule == "cosine":
+        return optimiser, CosineAnnealingLR(optimiser, epochs)
+    if network == "cvugcn":
+        return optimiser, ReduceLROnPlateau(optimiser, factor=0.9, patience=10)
+    return optimiser, MultiStepLR(optimiser, [max(1, 2 * epochs // 3)] if network == "lifter" else [])
+
+
+def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Tensor]:
+    """The loss of a recipe."""
+    if recipe["network"] == "posern":
+        return bias.bias_loss
+    if recipe["network"] == "lifter":
+        return lifting.lifting_loss(canonical=not recipe["plain_depth"])
+    unknown = set(recipe["losses"]) - set("rstb")
+    if unknown or "r" not in recipe["losses"]:
+        raise InputError(f"--losses is {recipe['losses']!r}, expected r and any of s, t, b, for example rstb")
+    full = LossWeights(bone=recipe["lambda_b"])
+    on = {letter: float(letter in recipe["losses"]) for letter in "stb"}
+    weights = LossWeights(1.0, full.symmetry * on["s"], full.transformation * on["t"], full.bone * on["b"])
+    return refinement.refinement_loss(recipe["form"], weights)

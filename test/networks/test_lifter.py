@@ -1,0 +1,116 @@
+import pytest
+import torch
+
+from pose3d_ros.networks.canonical import ROOT, targets
+from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions, PreActivation, normalise
+from pose3d_ros.training.losses import canonical_loss
+
+
+def camera(count: int, f: float = 1100.0) -> torch.Tensor:
+    return torch.tensor([[f, 0.0, 510.0], [0.0, 0.9 * f, 490.0], [0.0, 0.0, 1.0]]).repeat(count, 1, 1)
+
+
+def people(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """xy (B, 17, 2) px, xyz (B, 17, 3) m, K."""
+    generator = torch.Generator().manual_seed(0)
+    xyz = 0.4 * torch.randn(count, 17, 3, generator=generator)
+    xyz[..., 2] += 3.0 + 3.0 * torch.rand(count, 1, generator=generator)
+    K = camera(count)
+    image = xyz @ K.transpose(1, 2)
+    return image[..., :2] / image[..., 2:], xyz, K
+
+
+@pytest.mark.parametrize(("width", "millions"), [(4096, 67.5), (1024, 4.3)])
+def test_parameter_counts_are_the_published_ones(width, millions):
+    with torch.device("meta"):
+        net = AbsPoseLifter(LifterOptions(width=width))
+    assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+def test_the_paper_s_network_has_2j_plus_3_inputs_and_3j_minus_2_outputs():
+    with torch.device("meta"):
+        layers = AbsPoseLifter().layers
+    assert layers[0].in_features == 2 * 17 + 3
+    assert layers[-1].out_features == 3 * 17 - 2
+
+
+def test_a_block_is_twice_batch_norm_dropout_relu_linear():
+    names = [type(layer).__name__ for layer in PreActivation(8).body]
+    assert names == ["BatchNorm1d", "Dropout", "ReLU", "Linear"] * 2
+
+
+def test_normalisation_by_hand():
+    offset = torch.tensor([[[3.0, 0.0], [-1.0, 0.0], [1.0, 4.0], [1.0, -4.0]]])  # mean (1, 0); distances 2, 2, 4, 4
+    out = normalise(offset, torch.ones(1, 4, dtype=torch.bool))
+    assert out.location.tolist() == [[1.0, 0.0]]
+    assert out.scale.item() == pytest.approx(10**0.5)  # root of the mean of 4, 4, 16, 16
+    assert out.xy[0, 2].tolist() == pytest.approx([0.0, 4 / 10**0.5])
+
+
+def test_an_unseen_joint_has_no_say_in_location_and_scale():
+    offset = torch.tensor([[[3.0, 0.0], [-1.0, 0.0], [float("nan")] * 2]])
+    out = normalise(offset, torch.tensor([[True, True, False]]))
+    assert out.location.tolist() == [[1.0, 0.0]]
+    assert out.scale.item() == 2.0
+    assert out.xy[0, 2].tolist() == [0.0, 0.0]
+
+
+def test_input_is_the_same_after_cropping_and_moves_only_the_scales_after_resizing():
+    xy, _, K = people(3)
+    net = AbsPoseLifter(LifterOptions(width=16))
+    seen = torch.ones(3, 17, dtype=torch.bool)
+    shift = torch.tensor([120.0, 80.0])
+    cropped = K.clone()
+    cropped[:, :2, 2] -= shift
+    torch.testing.assert_close(net.inputs(xy - shift, cropped, seen), net.inputs(xy, K, seen), atol=1e-4, rtol=1e-4)
+    halved = torch.diag(torch.tensor([0.5, 0.5, 1.0])) @ K
+    a, b = net.inputs(xy / 2, halved, seen), net.inputs(xy, K, seen)
+    torch.testing.assert_close(a[:, :34], b[:, :34], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(a[:, 34:], b[:, 34:] / 2, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("location", "scale", "inputs"), [(0, 0, 34), (1, 0, 36), (0, 1, 35), (1, 1, 37)])
+def test_the_rows_of_table_1_differ_in_their_inputs(location, scale, inputs):
+    net = AbsPoseLifter(LifterOptions(width=16, location=bool(location), scale=bool(scale)))
+    xy, _, K = people(2)
+    assert net.layers[0].in_features == inputs
+    assert net(xy, K).pose.shape == (2, 16, 3)
+
+
+def test_every_parameter_learns():
+    torch.manual_seed(0)
+    net = AbsPoseLifter(LifterOptions(width=64, mask=True))
+    xy, xyz, K = people(32)
+    xy[:16, 10] = float("nan")
+    lifted, truth = net(xy, K), targets(xyz, K)
+    canonical_loss(*lifted, *truth).backward()
+    idle = [name for name, p in net.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-6]
+    assert not idle
+
+
+def test_one_batch_is_learnt_by_heart():
+    torch.manual_seed(0)
+    net = AbsPoseLifter(LifterOptions(width=128))
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0
+    xy, xyz, K = people(16)
+    truth = targets(xyz, K)
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for _ in range(300):
+        optimiser.zero_grad()
+        loss = canonical_loss(*net(xy, K), *truth)
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 1.0  # 48 coordinates and a depth: 2 cm each; it starts above 15
+    assert ROOT == 0
+
+
+def test_missing_joints_give_a_finite_pose():
+    net = AbsPoseLifter(LifterOptions(width=16)).eval()
+    xy, _, K = people(4)
+    xy[0, 3:] = float("nan")
+    xy[1] = float("nan")
+    lifted = net(xy, K)
+    assert torch.isfinite(lifted.pose).all()
+    assert torch.isfinite(lifted.depth).all()

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from tiny_motion import tiny_motion
+
+from pose3d_ros.data.augmentation import placed
+from pose3d_ros.data.noise import GaussianNoise
+from pose3d_ros.data.simulated_rigs import simulated_rig
+from pose3d_ros.data.simulation import GIVEN, simulate
+from pose3d_ros.networks.canonical import targets
+from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
+from pose3d_ros.skeletons import DERIVED, H36M_17
+from pose3d_ros.training.lifting import (
+    LiftingData,
+    joined,
+    lifting_data,
+    lifting_loss,
+    mirrored_half,
+    root_and_pose_error,
+)
+
+# Not Pelvis, Spine and Thorax: the mean of two pixels is not the pixel of the mean.
+DETECTED = [joint for joint in range(17) if GIVEN[joint] and H36M_17.joint_names[joint] not in DERIVED]
+
+
+def data(sigma_px: float = 0.0) -> LiftingData:
+    rng = np.random.default_rng(0)
+    one, motion = simulated_rig("h36m", 0, held_out=False), tiny_motion()
+    xyz = placed(motion.xyz[motion.draw(5, 1, rng)], one.floor, rng)
+    return lifting_data(simulate(xyz, one, GaussianNoise(sigma_px), rng))
+
+
+class Oracle(torch.nn.Module):
+    """Says the truth of these people, off by a known depth."""
+
+    def __init__(self, xyz: torch.Tensor, factor: float = 1.0) -> None:
+        super().__init__()
+        self.xyz, self.factor = xyz, factor
+
+    def forward(self, xy: torch.Tensor, K: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        truth = targets(self.xyz, K)
+        return truth._replace(depth=truth.depth * self.factor)
+
+
+def test_poses_are_in_the_camera_and_keypoints_in_its_undistorted_image():
+    sights = data()
+    assert sights.xy.shape == (4 * 5, 17, 2)
+    image = sights.xyz @ sights.K.transpose(1, 2)
+    error = (image[..., :2] / image[..., 2:] - sights.xy)[:, DETECTED]
+    assert error.abs().max() < 0.01  # px
+
+
+def test_an_oracle_has_no_loss_and_hardly_any_error():
+    sights = data()
+    loss = lifting_loss(mirror=False)(Oracle(sights.xyz), sights._asdict())
+    assert loss.item() == pytest.approx(0.0, abs=1e-5)
+    root, pose = root_and_pose_error(Oracle(sights.xyz), sights)
+    assert root < 0.003
+    assert pose < 1e-5
+    far, _ = root_and_pose_error(Oracle(sights.xyz, 1.1), sights)
+    assert far == pytest.approx(0.1 * sights.xyz[:, 0].norm(dim=-1).mean().item(), rel=0.02)
+
+
+def test_half_are_mirrored_and_both_halves_stay_projections():
+    torch.manual_seed(0)
+    sights = joined([data()] * 5)
+    mirrored = mirrored_half(sights)
+    changed = (mirrored.xyz != sights.xyz).any(dim=(1, 2))
+    assert 30 < changed.sum() < 70
+    image = mirrored.xyz @ mirrored.K.transpose(1, 2)
+    error = (image[..., :2] / image[..., 2:] - mirrored.xy)[:, DETECTED]
+    assert error.abs().max() < 0.01
+
+
+def test_the_loss_reaches_every_parameter():
+    torch.manual_seed(0)
+    net = AbsPoseLifter(LifterOptions(width=32))
+    for canonical in (True, False):
+        net.zero_grad()
+        lifting_loss(canonical=canonical)(net, data(4.0)._asdict()).backward()
+        assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in net.parameters())
