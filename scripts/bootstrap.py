@@ -37,7 +37,7 @@ SOURCES = (
     "pose3d_ros", "msg", "cmake", "launch", "config", "scripts/node", "CMakeLists.txt", "package.xml", "setup.py",
     "README.md", "LICENSE",
 )  # fmt: skip
-EXTRAS = {"demo": {"view"}, "test": {"view", "test"}, "run": {"view"}, "install": {"view"}}
+EXTRAS = {"demo": {"view"}, "test": {"train", "view", "test"}, "run": {"view"}, "install": {"view"}}
 
 
 def main() -> int:

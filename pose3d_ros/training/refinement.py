@@ -107,7 +107,7 @@ def refinement_loss(form: str, weights: LossWeights) -> Callable[[nn.Module, Bat
 def _reprojection(world: Tensor, data: RefinementData) -> Tensor:
     """L_r: every view's pose in every labelled camera.
 
-    In its own camera alone a pose's depth would be free: measured on pair P1, L_r then does not fall at all.
+    In its own camera alone a pose's depth would be free.
     """
     everywhere = transformed(data.label_cam_from_world[:, None], world[:, :, None])  # (B, V, L, J, 3)
     shape = everywhere.shape[:-1]
