@@ -168,11 +168,9 @@ def _fabric(options: FitOptions) -> Any:
         raise DependencyError(
             "training needs Lightning Fabric, which is not installed: pip install 'pose3d_ros[train]'"
         ) from error
+    precision: Any = options.precision  # Fabric's type lists every name; it checks them too
     fabric = Fabric(
-        accelerator=options.accelerator,
-        devices=options.devices,
-        num_nodes=options.nodes,
-        precision=options.precision,  # type: ignore[arg-type]
+        accelerator=options.accelerator, devices=options.devices, num_nodes=options.nodes, precision=precision
     )
     fabric.launch()
     return fabric
