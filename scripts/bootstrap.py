@@ -6,7 +6,8 @@
   python3 scripts/bootstrap.py run CMD [...]  install, then a command of the environment: run pose3d models list
   python3 scripts/bootstrap.py install        install only
 
-Everything lands in .venv in this checkout; nothing else is touched, delete it to start over. A run with nothing
+What is installed lands in .venv in this checkout; delete it to start over. Footage and models are kept in the user's
+cache (~/.cache/pose3d_ros, or POSE3D_CACHE), results in ./pose3d_output unless --output says else. A run with nothing
 changed installs nothing and needs no network; after a change in the sources only the package is built again.
 
 Options go before the command, the command's own after it:
