@@ -302,7 +302,7 @@ def _require_viewer() -> None:
     from importlib.util import find_spec
 
     if find_spec("viser") is None:
-        raise DependencyError("--view needs viser: pip install 'pose3d_ros[view]'")
+        raise DependencyError("--view needs viser: pip install 'viser>=1.0'")
 
 
 @contextmanager

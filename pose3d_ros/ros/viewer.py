@@ -121,7 +121,7 @@ def _serve(port: int) -> Any:
     try:
         import viser
     except ImportError as error:
-        raise DependencyError(f"the viewer needs viser ({error}): pip install 'pose3d_ros[view]'") from error
+        raise DependencyError(f"the viewer needs viser ({error}): pip install 'viser>=1.0'") from error
     server = viser.ViserServer(host="127.0.0.1", port=port, label="pose3d_ros", verbose=False)
     server.scene.set_up_direction("+z")
     server.scene.add_grid("/floor", width=10.0, height=10.0, cell_size=1.0)

@@ -166,7 +166,7 @@ def _fabric(options: FitOptions) -> Any:
         from lightning_fabric import Fabric
     except ImportError as error:
         raise DependencyError(
-            "training needs Lightning Fabric, which is not installed: pip install 'pose3d_ros[train]'"
+            "training needs Lightning Fabric, which is not installed: pip install 'lightning-fabric>=2.6'"
         ) from error
     precision: Any = options.precision  # Fabric's type lists every name; it checks them too
     fabric = Fabric(
