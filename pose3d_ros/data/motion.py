@@ -177,5 +177,5 @@ def _check_units(xyz: Floats, where: str) -> None:
     )
     if not LEG_LENGTH_M[0] <= leg <= LEG_LENGTH_M[1]:
         raise InputError(f"{where}: legs are {leg:.3g} long, expected {LEG_LENGTH_M} m: is xyz in metres?")
-    if np.median(xyz[:, head, 2] - xyz[:, ankle, 2]) < 0:
-        raise InputError(f"{where}: most heads lie below the ankles: is z up?")
+    if np.median(xyz[:, head, 2] - xyz[:, ankle, 2]) < leg / 2:
+        raise InputError(f"{where}: most heads are not above the ankles: is z up?")

@@ -81,6 +81,8 @@ def test_millimetres_and_y_up_are_refused():
         motion_from_arrays(arrays | {"xyz": arrays["xyz"] * 1000})
     with pytest.raises(InputError, match="is z up"):
         motion_from_arrays(arrays | {"xyz": arrays["xyz"] * (1, 1, -1)})
+    with pytest.raises(InputError, match="is z up"):
+        motion_from_arrays(arrays | {"xyz": arrays["xyz"][..., [2, 0, 1]]})
 
 
 def test_a_split_without_clips_is_told(motion):
