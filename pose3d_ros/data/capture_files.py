@@ -56,8 +56,9 @@ def load_captures(path: Path | str) -> Motion:
         xyz, fps = from_bvh(file) if file.suffix.lower() == ".bvh" else from_amc(file, _asf_of(file))
         stride = max(round(fps / FPS), 1)
         xyz = on_floor(xyz[::stride])
-        subject = file.parent.name if file.parent != top and top.is_dir() else file.stem.split("_")[0]
-        named = [part for part in file.parts if part in SPLITS]
+        folders = file.relative_to(top).parts[:-1]  # none for a file; what lies above top says nothing
+        subject = folders[-1] if folders and folders[-1] not in SPLITS else file.stem.split("_")[0]
+        named = [part for part in folders if part in SPLITS]
         split = named[-1] if named else split_of(subject)
         clips.append(Clip(start, len(xyz), fps / stride, subject, file.stem, split, native=True))
         parts.append(xyz)

@@ -195,6 +195,15 @@ def test_folders_name_subject_and_split(tmp_path):
     }
 
 
+def test_only_folders_below_the_given_one_name_the_split_and_none_of_them_the_subject(tmp_path):
+    top = tmp_path / "test" / "captures"
+    for split, name in (("train", "anna_walk"), ("train", "bob_walk"), ("val", "cara_walk")):
+        (top / split).mkdir(parents=True, exist_ok=True)
+        write_bvh(top / split / f"{name}.bvh")
+    found = {(clip.subject, clip.split) for clip in load_captures(top).clips}
+    assert found == {("anna", "train"), ("bob", "train"), ("cara", "val")}
+
+
 def test_what_cannot_be_read_is_told(tmp_path):
     with pytest.raises(InputError, match=r"holds no \.bvh and no \.amc"):
         load_captures(tmp_path)
