@@ -228,7 +228,7 @@ class Environment:
         if not any(item["metadata"]["name"].startswith(("nvidia", "cuda")) for item in cuda):
             return
         size = download_size([item["download_info"]["url"] for item in cuda])
-        say(f"this PyTorch comes with CUDA: {len(cuda)} packages, {size} to download, over twice that on disk.")
+        say(f"this PyTorch comes with CUDA: {len(cuda)} packages, {size} to download, nearly twice that on disk.")
         if self.torch == "cpu":
             fail("--torch cpu, but pip only finds the CUDA build: give --index URL or set PIP_EXTRA_INDEX_URL.")
         if self.torch != "cuda":
