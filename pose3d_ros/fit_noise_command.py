@@ -63,6 +63,9 @@ def _measure(args: argparse.Namespace) -> tuple[Residuals, str]:
         if (path / inside).is_file():
             path = path / inside
             break
+    else:
+        if not path.is_file():
+            raise InputError(f"{path} holds no recording: give the folder that `pose3d demo --output DIR` wrote")
     recording = Recording.load(path)
     kind = "the other cameras" if args.leave_one_out else "all cameras"
     residuals = residuals_of(recording, leave_one_out=args.leave_one_out)

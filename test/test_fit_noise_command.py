@@ -33,3 +33,8 @@ def test_against_the_other_cameras_the_source_says_so(tmp_path):
 def test_without_a_recording_the_message_says_where_one_comes_from(capsys):
     assert main(["fit-noise"]) == 1
     assert "pose3d demo" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_recording_is_told_and_where_one_comes_from(tmp_path, capsys):
+    assert main(["fit-noise", str(tmp_path)]) == 1
+    assert "holds no recording: give the folder that `pose3d demo" in capsys.readouterr().err
