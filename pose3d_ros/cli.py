@@ -9,6 +9,7 @@ from importlib import import_module
 
 from pose3d_ros import __version__
 from pose3d_ros.errors import Pose3DError
+from pose3d_ros.options import HelpFormatter
 
 # Command -> (module with add_arguments(parser) and run(args) -> exit code, one line of help).
 COMMANDS = {
@@ -31,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (module, line) in COMMANDS.items():
         command = import_module(module)
         sub = commands.add_parser(name, help=line, description=command.__doc__)
-        sub.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+        sub.formatter_class = HelpFormatter
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
@@ -10,6 +12,14 @@ from typing import Any, TypeVar
 from pose3d_ros.errors import OptionError
 
 Options = TypeVar("Options")
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """argparse's formatter that shows defaults, but for those that tell nothing: None, False, empty and unbounded."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default in (None, False, math.inf) or action.default == []
+        return action.help if silent else super()._get_help_string(action)
 
 
 @dataclass(frozen=True)

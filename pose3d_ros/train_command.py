@@ -9,6 +9,8 @@ import argparse
 import math
 from pathlib import Path
 
+from pose3d_ros.options import HelpFormatter
+
 EPOCH_PEOPLE = 8192  # fresh people an epoch: drawn in about a second, trained on in seconds to minutes
 
 
@@ -26,9 +28,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     batch = {"posern": 64, "cvugcn": 256, "lifter": 64}
     for name, text in described.items():
         one = networks.add_parser(name, help=text, description=text)
-        one.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+        one.formatter_class = HelpFormatter
         _add_common(one, epochs[name], batch[name])
         _add_own(one, name)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if natural(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too few: give 1 or more")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Minutes, more than 0."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} are no minutes: give a number above 0")
+    return minutes
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,39 +69,41 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh, .amc or a folder (docs/training.md)")
     one.add_argument("--output", type=Path, default=Path("training"), help="folder for checkpoints")
     one.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
-    one.add_argument("--rig-count", type=int, default=20, metavar="N", help="rigs of each family")
+    one.add_argument("--rig-count", type=positive, default=20, metavar="N", help="rigs of each family")
     one.add_argument("--noise", default="detector", choices=("detector", "gaussian"), help="errors of the 2D poses")
     one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
-    one.add_argument("--epochs", type=int, default=epochs, help="passes, each over fresh people")
-    one.add_argument("--people", type=int, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
-    one.add_argument("--batch", type=int, default=batch, metavar="N", help="people a step and process")
-    one.add_argument("--minutes", type=float, default=math.inf, help="begin no epoch after this")
+    one.add_argument("--epochs", type=positive, default=epochs, help="passes, each over fresh people")
+    one.add_argument("--people", type=positive, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
+    one.add_argument("--batch", type=positive, default=batch, metavar="N", help="people a step and process")
+    one.add_argument("--minutes", type=duration, default=math.inf, help="begin no epoch after this")
     one.add_argument("--schedule", default="cosine", choices=("cosine", "paper"), help="of the learning rate")
     one.add_argument("--seed", type=int, default=0, help="of data, order and initial weights")
     one.add_argument("--baseline", action="store_true", help="train the residual MLP on the same data and loss")
     one.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
     one.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"), help="what to compute on")
-    one.add_argument("--devices", type=int, default=1, metavar="N", help="processors or GPUs on each machine")
-    one.add_argument("--nodes", type=int, default=1, metavar="N", help="machines")
-    one.add_argument("--threads", type=int, default=0, metavar="N", help="threads a process (0: as torch decides)")
+    one.add_argument("--devices", type=positive, default=1, metavar="N", help="processors or GPUs on each machine")
+    one.add_argument("--nodes", type=positive, default=1, metavar="N", help="machines")
+    one.add_argument("--threads", type=natural, default=0, metavar="N", help="threads a process (0: as torch decides)")
     one.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def _add_own(one: argparse.ArgumentParser, name: str) -> None:
     if name == "cvugcn":
         one.add_argument("--form", default="rig", choices=("paper", "pair", "rig"), help="of the input")
-        one.add_argument("--views", type=int, default=2, metavar="N", help="cameras; families of more give subsets")
+        one.add_argument(
+            "--views", type=positive, default=2, metavar="N", help="cameras; families of more give subsets"
+        )
         one.add_argument("--pairs", nargs="+", default=["P1", "P2", "P3", "P4"], help="of family h36m's cameras")
-        one.add_argument("--width", type=int, default=128, help="of the stems; 128 is the paper's, 32 for a CPU")
+        one.add_argument("--width", type=positive, default=128, help="of the stems; 128 is the paper's, 32 for a CPU")
         one.add_argument("--side-views", action="store_true", help="labels of two more cameras, in training only")
         one.add_argument("--labels", default="annotated", choices=("annotated", "detected"), help="2D labels")
         one.add_argument("--without", nargs="*", default=[], choices=("spatial", "view", "stems"), help="ablations")
         one.add_argument("--losses", default="rstb", help="of r, s, t, b: which of the four losses")
         one.add_argument("--lambda-b", type=float, default=0.02, help="weight of the loss of bone directions")
     if name == "lifter":
-        one.add_argument("--width", type=int, default=1024, help="4096 is the paper's, 1024 fits a CPU")
+        one.add_argument("--width", type=positive, default=1024, help="4096 is the paper's, 1024 fits a CPU")
         one.add_argument("--without", nargs="*", default=[], choices=("location", "scale"), help="rows of Table 1")
         one.add_argument("--plain-depth", action="store_true", help="learn depth itself, not canonical depth (Table 5)")
         one.add_argument("--true-keypoints", action="store_true", help="2D poses without errors")
     if name == "posern":
-        one.add_argument("--width", type=int, default=1024, help="of both blocks")
+        one.add_argument("--width", type=positive, default=1024, help="of both blocks")

@@ -108,3 +108,26 @@ def test_parsing_the_command_does_not_load_torch():
 
     code = "import sys, pose3d_ros.train_command; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--epochs", "0"), "0 is too few: give 1 or more"),
+        (("--rig-count", "-3"), "'-3' is not a whole number"),
+        (("--minutes", "-1"), "'-1' are no minutes"),
+        (("--threads", "many"), "'many' is not a whole number"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(capsys, words, message):
+    with pytest.raises(SystemExit):
+        parsed("posern", *words)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told_with_the_mend(motion_file, tmp_path):
+    arguments = parsed("posern", "--data", str(motion_file), "--output", str(tmp_path), "--accelerator", "gpu",
+                       "--people", "64", "--batch", "32", "--rig-count", "1", "--quiet")  # fmt: skip
+    with pytest.raises(InputError, match=r"accelerator 'gpu'.*use --accelerator cpu"):
+        train_command.run(arguments)

@@ -1,7 +1,7 @@
 """More people and poses from few: mirror, bone lengths, place and heading, joints that are not seen (NumPy, float64).
 
 Motion is (W, T, 17, 3) m, h36m_17, world z up, as drawn by Motion.draw: every change is constant over a window, so
-that nobody grows or teleports. What is done to the data is: mirrored with probability 1/2, limbs scaled by up to 10 %
+that nobody grows or teleports. What is done to the data is: mirrored with probability 1/2, limbs scaled by up to 5 %
 and the whole body by up to 10 %, turned and placed anywhere on the rig's floor.
 """
 
@@ -16,7 +16,7 @@ from pose3d_ros.structures import Floats, Skeleton
 
 # Stature: the motion's legs are 0.735 to 0.905 m long; 10 % widens that to what adults have (5th percentile of
 # women to 95th of men). Limb to limb, people differ by a few per cent beyond their stature.
-STATURE_SPREAD, LIMB_SPREAD = 0.10, 0.10
+STATURE_SPREAD, LIMB_SPREAD = 0.10, 0.05
 # Share of people of whom single joints, or whole parts, are hidden, when hidden() is used in training.
 JOINT_SHARE, PART_SHARE = 0.05, 0.15
 PARTS = (
@@ -62,7 +62,7 @@ def scaled_bones(xyz: Floats, factor: Floats) -> Floats:
 def bone_factors(count: int, rng: np.random.Generator) -> Floats:
     """Factors (count, 17) of people who differ in stature and in limbs; left equals right, the trunk is one piece."""
     stature = 1.0 + rng.uniform(-STATURE_SPREAD, STATURE_SPREAD, (count, 1))
-    limb = 1.0 + rng.uniform(-LIMB_SPREAD, LIMB_SPREAD, (count, H36M_17.size)) / 2.0
+    limb = 1.0 + rng.uniform(-LIMB_SPREAD, LIMB_SPREAD, (count, H36M_17.size))
     for left, right in H36M_17.left_right:
         limb[:, left] = limb[:, right]
     limb[:, H36M_17.index("Thorax")] = limb[:, H36M_17.index("Spine")]

@@ -147,8 +147,12 @@ def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion 
     if absent:
         raise InputError(f"{where} has no joint {', '.join(absent)}: expected {', '.join(H36M_17.joint_names)}")
     order = [names.index(name) for name in H36M_17.joint_names]
-    xyz = np.asarray(arrays["xyz"], dtype=np.float64)[:, order]
+    xyz = np.asarray(arrays["xyz"], dtype=np.float64)
+    if xyz.ndim != 3 or xyz.shape[1:] != (len(names), 3) or not len(xyz) or not np.isfinite(xyz).all():
+        raise InputError(f"{where}: xyz has shape {xyz.shape}, expected (N, {len(names)}, 3) finite numbers, N >= 1")
+    xyz = xyz[:, order]
     _check_units(xyz, where)
+    _check_clips(arrays, where)
     clips = []
     for n, subject in enumerate(str(name) for name in arrays["subject"]):
         clips.append(
@@ -163,6 +167,19 @@ def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion 
             )
         )
     return Motion(xyz, tuple(clips))
+
+
+def _check_clips(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
+    """Raise InputError unless every array about clips has one entry a clip, and the numbers are numbers."""
+    clips = np.shape(arrays["subject"])
+    for name in ("subject", "clip_start", "clip_len", "fps", "motion", "split", "native"):
+        if name in arrays and (np.shape(arrays[name]) != clips or len(clips) != 1):
+            raise InputError(
+                f"{where}: {name} has shape {np.shape(arrays[name])}, expected one entry a clip, as subject"
+            )
+    for name in ("clip_start", "clip_len", "fps"):
+        if not np.issubdtype(np.asarray(arrays[name]).dtype, np.number):
+            raise InputError(f"{where}: {name} holds {np.asarray(arrays[name]).dtype}, expected numbers")
 
 
 def split_of(subject: str) -> str:

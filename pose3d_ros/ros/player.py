@@ -21,7 +21,6 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -31,9 +30,8 @@ from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.options import check, option
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import StaticTransformBroadcaster
-from pose3d_ros.ros.environment import prepare
 from pose3d_ros.ros.parameters import declare, refuse_unknown
-from pose3d_ros.ros.running import answered
+from pose3d_ros.ros.running import answered, start_ros
 from pose3d_ros.structures import FrameSet
 
 # How long a signal may go unnoticed: C code that waits for messages does not hear it.
@@ -255,8 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, interrupt_once)
-        prepare()
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        start_ros(arguments)
         player = Player()
         playback = player.play()
         if player.options.report:

@@ -16,12 +16,10 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy import init as rclpy_init
 from rclpy import try_shutdown
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
@@ -31,10 +29,9 @@ from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.options import check, option
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.environment import prepare
 from pose3d_ros.ros.parameters import declare, refuse_unknown
 from pose3d_ros.ros.processes import HEARS_THE_NODE
-from pose3d_ros.ros.running import answered
+from pose3d_ros.ros.running import answered, start_ros
 from pose3d_ros.structures import Keypoints2D
 
 # Deep enough that a burst during a slow callback is not lost: two minutes of poses at 10 Hz.
@@ -164,10 +161,9 @@ def main(argv: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    prepare()
-    rclpy_init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     recorder = None
     try:
+        start_ros(arguments)
         recorder = Recorder()
         executor = SingleThreadedExecutor()
         executor.add_node(recorder)

@@ -11,7 +11,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from pose3d_ros.errors import Pose3DError
+from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.options import describe
 from pose3d_ros.ros import environment
 
@@ -31,10 +31,9 @@ def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequen
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: stop.append(received))
-    environment.prepare()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:
+        start_ros(arguments)
         node = make()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -51,6 +50,20 @@ def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequen
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def start_ros(arguments: Sequence[str]) -> None:
+    """Initialise rclpy without its signal handlers; raises InputError for arguments that ROS cannot read."""
+    environment.prepare()
+    try:
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rclpy's RCLError, which has no public name
+        # rcl repeats itself in several lines; the first one has the cause.
+        cause = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"ROS cannot read the arguments {' '.join(arguments[1:])}: {cause}; parameters are given as "
+            "--ros-args -p name:=value, or --params-file with an existing YAML file"
+        ) from error
 
 
 def answered(make: Callable[[], Any], options: Sequence[type[Any]], arguments: Sequence[str]) -> int | None:

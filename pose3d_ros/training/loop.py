@@ -169,9 +169,15 @@ def _fabric(options: FitOptions) -> Any:
             "training needs Lightning Fabric, which is not installed: pip install 'lightning-fabric>=2.6'"
         ) from error
     precision: Any = options.precision  # Fabric's type lists every name; it checks them too
-    fabric = Fabric(
-        accelerator=options.accelerator, devices=options.devices, num_nodes=options.nodes, precision=precision
-    )
+    try:
+        fabric = Fabric(
+            accelerator=options.accelerator, devices=options.devices, num_nodes=options.nodes, precision=precision
+        )
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"accelerator {options.accelerator!r} with {options.devices} devices on {options.nodes} machines cannot be "
+            f"had here: {error}; use --accelerator cpu --devices 1"
+        ) from error
     fabric.launch()
     return fabric
 

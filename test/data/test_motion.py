@@ -98,3 +98,17 @@ def test_without_a_split_subjects_are_dealt_by_name():
     arrays = synthetic_motion.arrays()
     del arrays["split"]
     assert all(clip.split == split_of(clip.subject) for clip in motion_from_arrays(arrays).clips)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("clip_start", np.zeros(1, dtype=int), r"clip_start has shape \(1,\), expected one entry a clip"),
+        ("fps", np.array(12.0), r"fps has shape \(\), expected one entry a clip"),
+        ("fps", np.full(len(synthetic_motion.arrays()["subject"]), "fast"), "fps holds <U4, expected numbers"),
+        ("xyz", np.zeros((0, 17, 3)), r"xyz has shape \(0, 17, 3\), expected"),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_named(name, value, message):
+    with pytest.raises(InputError, match=message):
+        motion_from_arrays(synthetic_motion.arrays() | {name: value})
