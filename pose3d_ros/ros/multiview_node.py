@@ -189,7 +189,7 @@ class MultiViewNode(Node):
         health = self._record.health(now_s, self._missing(), self._facts())
         status = conversions.Status(
             f"{self.get_fully_qualified_name().lstrip('/')}: human_pose_3d",
-            conversions.Level(int(health.level)),
+            health.level,
             health.message,
             health.values,
         )

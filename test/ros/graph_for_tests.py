@@ -17,6 +17,7 @@ from visualization_msgs.msg import MarkerArray
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.ros import conversions
+from pose3d_ros.ros.diagnostics import Level
 from pose3d_ros.ros.distribution import TransformBroadcaster
 from pose3d_ros.ros.processes import free_domain
 from pose3d_ros.skeletons import H36M_17
@@ -108,7 +109,7 @@ class FakeMultiview(Node):
             )
         self.markers.publish(conversions.markers_to_msg(pose, 0.5))
         self.tf.sendTransform(conversions.transforms_to_msgs(pose))
-        status = conversions.Status("multiview", conversions.Level.OK, "", {"stage_ms/detect": 12.5})
+        status = conversions.Status("multiview", Level.OK, "", {"stage_ms/detect": 12.5})
         self.pose.publish(
             conversions.pose_to_msg(pose, camera_stamps_ns=dict.fromkeys(CAMERAS, stamp_ns), calibration_hash="test")
         )

@@ -8,7 +8,7 @@ from pose3d_ros.ros.conversions.cameras import (
     camera_info_to_msg,
     stereo_baseline_from_projection,
 )
-from pose3d_ros.ros.conversions.diagnostics import Level, Status, diagnostics_to_msg
+from pose3d_ros.ros.conversions.diagnostics import Status, diagnostics_to_msg
 from pose3d_ros.ros.conversions.images import image_from_msg, image_to_compressed_msg, image_to_msg
 from pose3d_ros.ros.conversions.keypoints import keypoints_from_msg, keypoints_to_msg
 from pose3d_ros.ros.conversions.markers import markers_to_msg
@@ -23,7 +23,6 @@ from pose3d_ros.ros.conversions.transforms import (
 )
 
 __all__ = [
-    "Level",
     "Status",
     "body_frame",
     "camera_from_msgs",

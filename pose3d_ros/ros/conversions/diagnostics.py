@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from pose3d_ros.ros.conversions.stamps import header
-
-
-class Level(IntEnum):
-    """Levels of diagnostic_msgs/DiagnosticStatus, which has them as bytes."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
-    STALE = 3
+from pose3d_ros.ros.diagnostics import Level
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ def diagnostics_to_msg(statuses: Sequence[Status], stamp_ns: int) -> DiagnosticA
 def _status(status: Status) -> DiagnosticStatus:
     """One status as a message."""
     return DiagnosticStatus(
-        level=bytes([status.level]),
+        level=bytes([status.level]),  # the message has it as a byte
         name=status.name,
         message=status.message,
         hardware_id=status.hardware_id,

@@ -6,7 +6,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.serialization import deserialize_message, serialize_message
 
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.conversions import Level, Status
+from pose3d_ros.ros.conversions import Status
+from pose3d_ros.ros.diagnostics import Level
 
 
 def test_statuses_go_over_the_wire_with_their_level_and_values():
