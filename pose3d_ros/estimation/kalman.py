@@ -46,6 +46,12 @@ class PointStates:
         return self.mean[..., 3:]
 
     @property
+    def moving(self) -> NDArray[np.bool_]:
+        """Whether velocity is more than the guess that a state starts with, (...)."""
+        # Position says something of velocity once time has passed: until then the two are uncorrelated.
+        return np.asarray((self.covariance[..., :3, 3:] != 0).any(axis=(-2, -1)))
+
+    @property
     def position_covariance(self) -> Floats:
         """(..., 3, 3) m^2."""
         return self.covariance[..., :3, :3]

@@ -78,12 +78,12 @@ class Track:
             source = np.where(seen, JointSource.TRIANGULATED, source)
             n_views = np.where(seen, observed.n_views[row], 0)
             reprojection = np.where(seen, observed.reprojection_px[row], np.nan)
-        placed = np.isfinite(xyz).all(-1)
+        measured = np.isfinite(xyz).all(-1) & self.states.moving
         age_ns = stamp_ns - self.seen_ns
         hidden = PersonState.LOST if age_ns >= lost_ns else PersonState.OCCLUDED
         return {
             "xyz": xyz,
-            "velocity": np.where(placed[:, None], self.states.velocity, np.nan),
+            "velocity": np.where(measured[:, None], self.states.velocity, np.nan),
             "covariance": covariance,
             "score": score,
             "n_views": n_views.astype(np.uint8),
