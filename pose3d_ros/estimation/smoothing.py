@@ -54,16 +54,16 @@ class Smoother:
         if self._method == "none" or len(pose) == 0:
             return pose
         smooth = self._smooth_one_euro if self._method == "one_euro" else self._smooth_kalman
-        triangulated = pose.source == JointSource.TRIANGULATED
+        measured = (pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED)
         xyz = np.stack(
             [
                 smooth(person, np.where(seen[:, None], xyz, np.nan), covariance, pose.stamp_ns)
-                for person, seen, xyz, covariance in zip(pose.ids, triangulated, pose.xyz, pose.covariance, strict=True)
+                for person, seen, xyz, covariance in zip(pose.ids, measured, pose.xyz, pose.covariance, strict=True)
             ]
         )
         self._one_euro = {person: self._one_euro[person] for person in pose.ids if person in self._one_euro}
         self._kalman = {person: self._kalman[person] for person in pose.ids if person in self._kalman}
-        return replace(pose, xyz=np.where(triangulated[..., None], xyz, pose.xyz))
+        return replace(pose, xyz=np.where(measured[..., None], xyz, pose.xyz))
 
     def _smooth_one_euro(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
         before = self._one_euro.get(person)

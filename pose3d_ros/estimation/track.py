@@ -21,7 +21,7 @@ SCORE_HALF_LIFE_S = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Observed3D:
-    """The people triangulated at one time; NaN joints have score 0."""
+    """The people placed in space at one time; NaN joints have score 0."""
 
     xyz: Floats  # (G, J, 3) m, world
     covariance: Floats  # (G, J, 3, 3) m^2
@@ -29,6 +29,12 @@ class Observed3D:
     n_views: NDArray[np.uint8]  # (G, J)
     reprojection_px: Floats  # (G, J)
     rejected: Mapping[str, int] = field(default_factory=dict)  # joints seen by some camera but not placed, by reason
+    source: NDArray[np.uint8] = ()  # type: ignore[assignment]  # (G, J) JointSource; TRIANGULATED if empty
+
+    def __post_init__(self) -> None:
+        if not np.size(self.source):
+            triangulated = np.full(self.score.shape, JointSource.TRIANGULATED, dtype=np.uint8)
+            object.__setattr__(self, "source", triangulated)
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -75,7 +81,7 @@ class Track:
             xyz = np.where(seen[:, None], observed.xyz[row], xyz)
             covariance = np.where(seen[:, None, None], observed.covariance[row], covariance)
             score = np.where(seen, observed.score[row], score)
-            source = np.where(seen, JointSource.TRIANGULATED, source)
+            source = np.where(seen, observed.source[row], source)
             n_views = np.where(seen, observed.n_views[row], 0)
             reprojection = np.where(seen, observed.reprojection_px[row], np.nan)
         measured = np.isfinite(xyz).all(-1) & self.states.moving
