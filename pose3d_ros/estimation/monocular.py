@@ -1,0 +1,232 @@
+"""Images of one calibrated camera in, people in three dimensions out.
+
+The chain is detect -> remap to h36m_17 -> lift -> track -> smooth. NumPy, float64; torch only inside the networks.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
+from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.smoothing import METHODS, Smoother
+from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.geometry.calibration import check_image_size
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.options import check, option
+from pose3d_ros.skeletons import H36M_17, remap
+from pose3d_ros.structures import Camera, Floats, FrameSet, JointSource, Keypoints2D, Pose3D
+
+if TYPE_CHECKING:
+    from pose3d_ros.detection.detector import Detector
+    from pose3d_ros.weights.trained import Loaded
+
+# A joint that nobody saw, only the network's idea of bodies puts there, is half as sure as the person's others.
+UNSEEN_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class MonocularOptions:
+    """How the 2D people of one camera become 3D people."""
+
+    lifter: str = option(
+        "", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped", read_only=True
+    )
+    body_height_m: float = option(
+        0.0, "height of everybody in view where it is known, which makes depth surer; 0: unknown", unit="m", low=0.0,
+        high=2.5,
+    )  # fmt: skip
+    min_joint_score: float = option(0.1, "2D joints with a lower score are not used", low=0.0, high=1.0)
+    min_person_score: float = option(
+        0.2, "2D people whose joints have a lower mean score are not used", low=0.0, high=1.0
+    )
+    min_person_joints: int = option(
+        6, "of a person's 12 limb joints and nose so many must be seen, both hips or both shoulders among them",
+        low=4, high=13,
+    )  # fmt: skip
+    match_distance_m: float = option(
+        0.6, "mean joint distance within which a person is the one predicted", unit="m", low=0.05, high=5.0
+    )
+    duplicate_distance_m: float = option(
+        0.1, "people whose joints are nearer to each other on average are one person", unit="m", low=0.0, high=1.0
+    )
+    jump_distance_m: float = option(
+        0.0,
+        "a new person this near to one who was missed a moment ago gets that person's id: for footage that is cut or "
+        "looped, where people leap; 0: never, for life",
+        unit="m",
+        low=0.0,
+        high=10.0,
+    )
+    birth_sets: int = option(2, "images in which a person is seen before getting an id", low=1, high=100)
+    birth_score: float = option(0.4, "mean joint score a new person must have", low=0.0, high=1.0)
+    lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
+    gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
+    smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.gone_after_s < self.lost_after_s:
+            raise InputError(
+                f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
+            )
+
+
+class MonocularEstimator:
+    """People's poses from the images of one camera; remembers people between calls.
+
+    Poses are in the camera's optical frame (x right, y down, z forward), m, whatever the camera's place; frame_id
+    names that frame ("" means <camera>_optical). detector defaults to the top-down one, lifter to the options'. Both
+    are loaded on first use, which raises WeightsMissingError, WeightsCorruptError or InputError.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        detector: Detector | None = None,
+        lifter: Loaded | None = None,
+        options: MonocularOptions = MonocularOptions(),
+        *,
+        frame_id: str = "",
+    ) -> None:
+        self._options = options
+        self._detector = detector
+        self._lifter = lifter
+        self._tracker = Tracker(
+            H36M_17,
+            lost_after_s=options.lost_after_s,
+            gone_after_s=options.gone_after_s,
+            match_distance_m=options.match_distance_m,
+            duplicate_distance_m=options.duplicate_distance_m,
+            jump_distance_m=options.jump_distance_m,
+            birth_sets=options.birth_sets,
+            birth_joints=1,  # the lifter gives all joints or none
+            birth_score=options.birth_score,
+        )
+        self._smoother = Smoother(options.smoothing)
+        self.set_camera(camera, frame_id)
+
+    @property
+    def camera(self) -> Camera:
+        """The camera as it is now."""
+        return self._camera
+
+    @property
+    def lifter(self) -> Loaded:
+        """The network that lifts, loaded now if it was not yet."""
+        if self._lifter is None:
+            self._lifter = load_lifter(self._options.lifter)
+        return self._lifter
+
+    def set_camera(self, camera: Camera, frame_id: str = "") -> None:
+        """Use another calibration from now on; people keep their ids."""
+        self._camera, self._frame_id = camera, frame_id or f"{camera.name}_optical"
+
+    def reset(self) -> None:
+        """Forget everybody; ids are not used again."""
+        self._tracker.reset()
+        self._smoother.reset()
+        if self._detector is not None:
+            self._detector.reset()
+
+    def __call__(self, frames: FrameSet) -> Pose3D:
+        """Everybody's pose at the image's stamp."""
+        return self.estimate(frames).pose
+
+    def estimate(self, frames: FrameSet) -> Estimate:
+        """Everybody's pose, and how it came about; stages are detect and lift.
+
+        Raises InputError unless the frames are one image of the camera, CalibrationError for an image that is not of
+        the calibrated size.
+        """
+        if set(frames.images) != {self._camera.name}:
+            raise InputError(f"expected one image, of camera {self._camera.name!r}, got {sorted(frames.images)}")
+        check_image_size(self._camera, frames.images[self._camera.name].shape)
+        start = time.perf_counter()
+        if self._detector is None:
+            # Imported late: estimating from keypoints needs no detector.
+            from pose3d_ros.detection.top_down import TopDownDetector
+
+            self._detector = TopDownDetector()
+        keypoints = self._detector(frames)[self._camera.name]
+        detect_ms = (time.perf_counter() - start) * 1e3
+        estimate = self.estimate_from_keypoints(keypoints)
+        return replace(estimate, stage_ms={**estimate.stage_ms, "detect": detect_ms})
+
+    def estimate_from_keypoints(self, keypoints: Keypoints2D) -> Estimate:
+        """The same from 2D people, in any skeleton that h36m_17 can be derived from."""
+        start = time.perf_counter()
+        whole = remap(keypoints, H36M_17)
+        usable = _usable(whole, self._options)
+        lifted = lift(
+            self._camera,
+            usable,
+            self.lifter,
+            self._options.body_height_m or math.nan,
+            min_joints=self._options.min_person_joints,
+        )
+        placed = np.flatnonzero(lifted.refusal == Refusal.NONE)
+        observed = observed_people(self._camera, usable.select(placed), lifted.select(placed))
+        observed = replace(observed, rejected=lifted.refused)
+        pose, names = self._tracker.update(observed, keypoints.stamp_ns, self._frame_id)
+        ids = [""] * len(whole)
+        for row, name in zip(placed, names, strict=True):
+            ids[int(row)] = name
+        return Estimate(
+            pose=self._smoother(pose),
+            keypoints={self._camera.name: whole},
+            ids={self._camera.name: tuple(ids)},
+            stage_ms={"detect": 0.0, "lift": (time.perf_counter() - start) * 1e3},
+            single_view=len(placed),
+            rejected=lifted.refused,
+        )
+
+
+def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:
+    """Lifted people as the tracker takes them; keypoints (h36m_17) are theirs, nobody may be refused.
+
+    A joint's score is its 2D score; one that was not seen gets UNSEEN_SHARE of the person's mean and n_views 0.
+    """
+    shown = np.where(lifted.seen, keypoints.score, np.nan)
+    mean = np.nanmean(shown, axis=-1, keepdims=True) if len(shown) else np.zeros((0, 1))
+    reprojected = project(camera.placed(np.eye(4)), lifted.xyz)
+    return Observed3D(
+        xyz=lifted.xyz,
+        covariance=lifted.covariance,
+        score=np.where(lifted.seen, keypoints.score, UNSEEN_SHARE * mean),
+        n_views=lifted.seen.astype(np.uint8),
+        reprojection_px=np.asarray(np.linalg.norm(reprojected - keypoints.xy, axis=-1), dtype=np.float64),
+        source=np.full(lifted.seen.shape, JointSource.MONOCULAR, dtype=np.uint8),
+    )
+
+
+def load_lifter(name: str = "") -> Loaded:
+    """The lifting network of a shipped name or a file; "" means the one that is shipped.
+
+    Raises WeightsMissingError, WeightsCorruptError, or InputError for a network that lifts nothing.
+    """
+    # Imported late: they bring torch.
+    from pose3d_ros.weights.trained import TRAINED, load
+
+    shipped = [one.name for one in TRAINED if one.network == "lifter"]
+    loaded = load(name or shipped[0])
+    kind = loaded.recipe.get("network")
+    if kind != "lifter":
+        raise InputError(f"{name!r} holds the network {kind!r}, which lifts nothing: use one of {', '.join(shipped)}")
+    return loaded
+
+
+def _usable(keypoints: Keypoints2D, options: MonocularOptions) -> Keypoints2D:
+    """The same people without weak joints; whoever is weak as a whole is left without any."""
+    good = keypoints.score >= max(options.min_joint_score, 1e-6)
+    mean = np.where(good, keypoints.score, 0.0).sum(-1) / np.maximum(good.sum(-1), 1)
+    good &= (mean >= options.min_person_score)[:, None]
+    score: Floats = np.where(good, keypoints.score, 0.0)
+    return replace(keypoints, xy=np.where(good[..., None], keypoints.xy, np.nan), score=score)
