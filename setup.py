@@ -25,6 +25,7 @@ CORE = [
     "opencv-python-headless>=4.5",
     "platformdirs>=3",
     "PyYAML>=6",
+    "safetensors>=0.4.3",
     "scipy>=1.11",
     "torch>=2.4",
     "tqdm>=4.60",

@@ -18,13 +18,11 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from pose3d_ros.data.motion import load_motion
 from pose3d_ros.errors import InputError
-from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
-from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
-from pose3d_ros.networks.posern import PoseRN
-from pose3d_ros.networks.refiner import FEATURES, FORMS
-from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
+from pose3d_ros.networks.build import build
+from pose3d_ros.networks.cvugcn import CvUgcn
+from pose3d_ros.networks.refiner import FORMS
+from pose3d_ros.networks.residual_mlp import MlpRefiner
 from pose3d_ros.networks.rig_features import Sight
-from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.draws import Draws
 from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
@@ -32,7 +30,6 @@ from pose3d_ros.training.losses import LossWeights
 
 # Published by all three.
 LEARNING_RATE = 1e-3
-J = H36M_17.size
 
 
 def train(args: argparse.Namespace) -> int:
@@ -88,28 +85,6 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     }
     recipe.update({name: getattr(args, name) for name in own[args.network]})
     return recipe
-
-
-def build(recipe: Mapping[str, Any]) -> nn.Module:
-    """The untrained network of a recipe; raises InputError for an unknown one."""
-    kind, width, baseline = recipe.get("network"), int(recipe.get("width", 0)), bool(recipe.get("baseline"))
-    if kind == "cvugcn":
-        features = FEATURES[recipe["form"]]
-        if baseline:
-            return MlpRefiner(recipe["views"], features)
-        stems = "none" if "stems" in recipe["without"] else "shared" if recipe["form"] == "rig" else "separate"
-        return CvUgcn(
-            CvUgcnOptions(
-                views=recipe["views"], features=features, widths=(width, 2 * width, 4 * width),
-                stems=stems, spatial="spatial" not in recipe["without"], cross_view="view" not in recipe["without"],
-            )
-        )  # fmt: skip
-    if kind == "lifter":
-        chosen = LifterOptions(width, "location" not in recipe["without"], "scale" not in recipe["without"])
-        return LifterMlp(chosen) if baseline else AbsPoseLifter(chosen)
-    if kind == "posern":
-        return ResidualMlp(6 * J, 2 * J, width) if baseline else PoseRN(width)
-    raise InputError(f"there is no network {kind!r}: use posern, cvugcn or lifter")
 
 
 def load_trained(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:

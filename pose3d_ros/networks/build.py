@@ -1,0 +1,69 @@
+"""From a recipe, of plain values, to the untrained network it describes (torch).
+
+Recipes come from checkpoints and weight files too, so nothing in them is trusted: every fault is an InputError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
+from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
+from pose3d_ros.networks.posern import PoseRN
+from pose3d_ros.networks.refiner import FEATURES
+from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
+from pose3d_ros.skeletons import H36M_17
+
+J = H36M_17.size
+NETWORKS = ("posern", "cvugcn", "lifter")
+# Four times CV-UGCN's published width, twice the lifter's, many cameras: beyond, a file is not ours.
+MAX_WIDTH = {"posern": 8192, "cvugcn": 512, "lifter": 8192}
+MAX_VIEWS = 16
+
+
+def build(recipe: Mapping[str, Any]) -> nn.Module:
+    """The untrained network of a recipe; raises InputError for an unknown or broken one.
+
+    Keys: network (posern, cvugcn, lifter), width, baseline; of cvugcn also form, views and without (spatial, view,
+    stems), of lifter also without (location, scale). Other keys are the training's and are not read.
+    """
+    kind, baseline = recipe.get("network"), bool(recipe.get("baseline"))
+    if kind not in NETWORKS:
+        raise InputError(f"there is no network {kind!r}: use {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}")
+    width = _number(recipe, "width", 0 if kind == "cvugcn" and baseline else 1, MAX_WIDTH[kind])
+    if kind == "posern":
+        return ResidualMlp(6 * J, 2 * J, width) if baseline else PoseRN(width)
+    without = _without(recipe)
+    if kind == "lifter":
+        chosen = LifterOptions(width, "location" not in without, "scale" not in without)
+        return LifterMlp(chosen) if baseline else AbsPoseLifter(chosen)
+    form, views = recipe.get("form"), _number(recipe, "views", 1, MAX_VIEWS)
+    if not isinstance(form, str) or form not in FEATURES:
+        raise InputError(f"recipe: form is {form!r}, expected one of {', '.join(FEATURES)}")
+    if baseline:
+        return MlpRefiner(views, FEATURES[form])
+    stems = "none" if "stems" in without else "shared" if form == "rig" else "separate"
+    return CvUgcn(
+        CvUgcnOptions(
+            views=views, features=FEATURES[form], widths=(width, 2 * width, 4 * width),
+            stems=stems, spatial="spatial" not in without, cross_view="view" not in without,
+        )
+    )  # fmt: skip
+
+
+def _number(recipe: Mapping[str, Any], key: str, least: int, most: int) -> int:
+    value = recipe.get(key)
+    if not isinstance(value, int) or not least <= value <= most:
+        raise InputError(f"recipe: {key} is {value!r}, expected a whole number from {least} to {most}")
+    return value
+
+
+def _without(recipe: Mapping[str, Any]) -> list[str]:
+    value = recipe.get("without")
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InputError(f"recipe: without is {value!r}, expected a list of names, or an empty one")
+    return value

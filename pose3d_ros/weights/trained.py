@@ -1,0 +1,178 @@
+"""The trained networks that ship with pose3d_ros: one literal table, and safetensors files read and written (torch).
+
+A file holds the network ("net."), the figures of its covariance ("spread.", see networks/spread.py) and in its
+metadata the recipe that rebuilds the network (networks/build.py), as JSON. Matrices are stored in half precision, which
+changes an output by less than 0.1 %; vectors (biases, batch norm's figures) and the figures of the input stay in single
+precision: they are 1 % of the size and half precision's range does not bound them. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pose3d_ros.cache import sha256_of
+from pose3d_ros.errors import InputError, WeightsCorruptError, WeightsMissingError
+
+if TYPE_CHECKING:  # torch only when a network is wanted: listing the table must not load it
+    from torch import Tensor, nn
+
+FOLDER = Path(__file__).parent
+SUFFIX = ".safetensors"
+NET, SPREAD = "net.", "spread."
+HALF_RANGE = 65504.0  # largest number of half precision
+REINSTALL = "install pose3d_ros again (`pip install --force-reinstall .`)"
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A shipped network: what it is for, what it was trained on and what it was measured to do."""
+
+    name: str
+    network: str  # posern, cvugcn or lifter
+    file: str  # in this folder
+    sha256: str
+    size: int  # bytes
+    detector: str  # whose keypoints it needs; "" for any
+    skeleton: str
+    rigs: str  # that it was trained on
+    licence: str
+    data: str  # that it was trained on, with its terms
+    measured: str
+
+
+TRAINED: tuple[TrainedNetwork, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A trained network, ready for use."""
+
+    net: nn.Module  # eval mode, float32, on the CPU
+    recipe: Mapping[str, Any]  # of plain values, see `pose3d train`
+    spread: Mapping[str, Tensor]  # float64, what networks/spread.py takes; empty where none was fitted
+    name: str  # of the table, or the path
+    verified: bool  # True for a shipped file whose SHA-256 is the table's; a user's own file is not verified
+
+
+def names() -> tuple[str, ...]:
+    """Names of the shipped networks."""
+    return tuple(row.name for row in TRAINED)
+
+
+def row(name: str) -> TrainedNetwork:
+    """A row of the table; raises InputError that lists the names."""
+    for one in TRAINED:
+        if one.name == name:
+            return one
+    known = ", ".join(names()) or "none is shipped"
+    raise InputError(f"unknown network {name!r}: use one of {known}, or the path of a {SUFFIX} file of `pose3d train`")
+
+
+def path(name: str) -> Path:
+    """A shipped network's file, verified; raises InputError, WeightsMissingError, WeightsCorruptError."""
+    wanted = row(name)
+    place = FOLDER / wanted.file
+    if not place.is_file():
+        raise WeightsMissingError(f"the weights of {name!r} are not in the installation (no {place}): {REINSTALL}")
+    found = sha256_of(place)
+    if found != wanted.sha256:
+        raise WeightsCorruptError(
+            f"{place} is not the file that was shipped: SHA-256 {found[:16]}..., "
+            f"expected {wanted.sha256[:16]}...: {REINSTALL}"
+        )
+    return place
+
+
+def load(name_or_path: str | Path) -> Loaded:
+    """A shipped network by its name, verified; or a user's own by the path of its .safetensors file, not verified.
+
+    Raises InputError for an unknown name and a file of another kind, WeightsMissingError for a file that is not there,
+    WeightsCorruptError for a file that is damaged.
+    """
+    name = str(name_or_path)
+    own = name.endswith(SUFFIX)
+    if not own:
+        return _read(path(name), name, verified=True)
+    if not Path(name).is_file():
+        raise WeightsMissingError(f"there is no file {name}: give the {SUFFIX} file that `pose3d train` wrote")
+    return _read(Path(name), name, verified=False)
+
+
+def save(
+    path: Path | str, net: nn.Module, recipe: Mapping[str, Any], spread: Mapping[str, Tensor] | None = None
+) -> str:
+    """Write a network for load and give the file's SHA-256; the same network gives the same bytes.
+
+    Raises InputError for another ending than .safetensors and for weights that half precision cannot hold.
+    """
+    import safetensors.torch
+    import torch
+
+    place = Path(path)
+    if place.suffix != SUFFIX:
+        raise InputError(f"{place} must end in {SUFFIX}")
+    matrices = {name for name, parameter in net.named_parameters() if parameter.ndim > 1}
+    tensors = {}
+    for name, tensor in net.state_dict().items():
+        value = tensor.detach().cpu().contiguous()
+        if value.is_floating_point():
+            if not bool(torch.isfinite(value).all()) or (name in matrices and float(value.abs().max()) > HALF_RANGE):
+                raise InputError(f"{name} holds numbers that cannot be stored: train again, with a lower learning rate")
+            value = value.to(torch.float16 if name in matrices else torch.float32)
+        tensors[NET + name] = value
+    tensors |= {SPREAD + name: tensor.detach().cpu().double().contiguous() for name, tensor in (spread or {}).items()}
+    # One key only: their order in the file would be chance.
+    content = safetensors.torch.save(tensors, metadata={"recipe": json.dumps(dict(recipe), sort_keys=True)})
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part")
+    part.write_bytes(content)
+    os.replace(part, place)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(place: Path, name: str, *, verified: bool) -> Loaded:
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from pose3d_ros.networks.build import build
+
+    try:
+        with safe_open(place, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise WeightsCorruptError(
+            f"{place} is no {SUFFIX} file, or a damaged one ({error}): copy it again from where it was trained"
+        ) from error
+    recipe = _recipe(metadata, place)
+    net = build(recipe)
+    state = {key[len(NET) :]: value for key, value in tensors.items() if key.startswith(NET)}
+    try:
+        net.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
+    except RuntimeError as error:
+        raise InputError(
+            f"{place} does not hold the network of its recipe ({str(error).splitlines()[0]}): train it again with "
+            "this version of pose3d_ros"
+        ) from error
+    if not all(bool(torch.isfinite(value).all()) for value in net.state_dict().values()):
+        raise WeightsCorruptError(f"{place} holds numbers that are not finite: train the network again")
+    spread = {key[len(SPREAD) :]: value.double() for key, value in tensors.items() if key.startswith(SPREAD)}
+    return Loaded(net.eval().requires_grad_(False), recipe, spread, name, verified)
+
+
+def _recipe(metadata: Mapping[str, str], place: Path) -> dict[str, Any]:
+    try:
+        recipe = json.loads(metadata["recipe"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise InputError(f"{place} names no recipe: give a {SUFFIX} file that `pose3d train` wrote") from error
+    if not isinstance(recipe, dict):
+        raise InputError(f"{place}: its recipe is {type(recipe).__name__}, expected a mapping: train the network again")
+    return recipe
