@@ -24,6 +24,8 @@ INITIAL_SPEED = 1.0
 # Half of a body moving further than JUMP_M and what running covers, m and m/s, is a jump.
 JUMP_M = 0.15
 RUNNING_SPEED = 3.0
+# Below this standard deviation a distance to a joint is taken as it is (see distance).
+SURE_STD_M = 0.1
 # Triangulated covariance knows image noise only; calibration and joint definition add about 1 cm.
 MIN_STD_M = 0.01
 
@@ -104,13 +106,26 @@ def update(states: PointStates, xyz: Floats, covariance: Floats) -> PointStates:
     )
 
 
-def jumped(expected: Floats, xyz: Floats, dt_s: float) -> bool:
+def distance(offset: Floats, covariance: Floats) -> Floats:
+    """Length (...) m of offsets (..., 3) m from points known to covariance (..., 3, 3) m^2.
+
+    sqrt(d' (I + C / s^2)^-1 d) with s = SURE_STD_M: the Euclidean length where the point is sure, shorter in
+    directions where it is not. A covariance that is NaN counts as sure.
+    """
+    known = np.asarray(np.isfinite(covariance).all((-1, -2)))[..., None, None]
+    spread = np.eye(3) + np.where(known, covariance, 0.0) / SURE_STD_M**2
+    squared = (offset * np.linalg.solve(spread, offset[..., None])[..., 0]).sum(-1)
+    return np.asarray(np.sqrt(squared))
+
+
+def jumped(expected: Floats, xyz: Floats, dt_s: float, covariance: Floats | None = None) -> bool:
     """Whether a body's joints xyz (J, 3) m are where no body gets to from those expected (J, 3), dt_s after.
 
     It is a cut in the footage, lost frames or a clock that was set: filters start afresh there instead of making
-    a velocity of it.
+    a velocity of it. With a covariance (J, 3, 3) m^2 of xyz, distances are those of distance().
     """
-    apart = np.linalg.norm(xyz - expected, axis=-1)
+    offset = xyz - expected
+    apart = np.linalg.norm(offset, axis=-1) if covariance is None else distance(offset, covariance)
     apart = apart[np.isfinite(apart)]
     return bool(apart.size and np.median(apart) > JUMP_M + RUNNING_SPEED * dt_s)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, WeightsMissingError
 from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
 from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
@@ -216,6 +216,8 @@ def load_lifter(name: str = "") -> Loaded:
     from pose3d_ros.weights.trained import TRAINED, load
 
     shipped = [one.name for one in TRAINED if one.network == "lifter"]
+    if not name and not shipped:
+        raise WeightsMissingError("this installation ships no network that lifts: name your own .safetensors file")
     loaded = load(name or shipped[0])
     kind = loaded.recipe.get("network")
     if kind != "lifter":

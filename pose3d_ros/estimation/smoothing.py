@@ -55,20 +55,19 @@ class Smoother:
             return pose
         smooth = self._smooth_one_euro if self._method == "one_euro" else self._smooth_kalman
         measured = (pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED)
-        xyz = np.stack(
-            [
-                smooth(person, np.where(seen[:, None], xyz, np.nan), covariance, pose.stamp_ns)
-                for person, seen, xyz, covariance in zip(pose.ids, measured, pose.xyz, pose.covariance, strict=True)
-            ]
-        )
+        shown = np.where(measured[..., None], pose.xyz, np.nan)
+        lifted = np.asarray(pose.source == JointSource.MONOCULAR)[..., None, None]
+        noise = np.where(lifted, pose.covariance, 0.0)  # by which a joint may leap without having moved
+        rows = zip(pose.ids, shown, pose.covariance, noise, strict=True)
+        xyz = np.stack([smooth(*row, pose.stamp_ns) for row in rows])
         self._one_euro = {person: self._one_euro[person] for person in pose.ids if person in self._one_euro}
         self._kalman = {person: self._kalman[person] for person in pose.ids if person in self._kalman}
         return replace(pose, xyz=np.where(measured[..., None], xyz, pose.xyz))
 
-    def _smooth_one_euro(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
+    def _smooth_one_euro(self, person: str, xyz: Floats, covariance: Floats, noise: Floats, stamp_ns: int) -> Floats:
         before = self._one_euro.get(person)
         dt_s = 0.0 if before is None else (stamp_ns - before.stamp_ns) * 1e-9
-        if before is None or not 0 < dt_s <= MEMORY_S or kalman.jumped(before.xyz, xyz, dt_s):
+        if before is None or not 0 < dt_s <= MEMORY_S or kalman.jumped(before.xyz, xyz, dt_s, noise):
             self._one_euro[person] = _OneEuroState(xyz, np.zeros_like(xyz), stamp_ns)
             return xyz
         raw_speed = np.nan_to_num((xyz - before.xyz) / dt_s)
@@ -80,13 +79,13 @@ class Smoother:
         self._one_euro[person] = _OneEuroState(filtered, np.where(np.isfinite(filtered), speed, 0.0), stamp_ns)
         return filtered
 
-    def _smooth_kalman(self, person: str, xyz: Floats, covariance: Floats, stamp_ns: int) -> Floats:
+    def _smooth_kalman(self, person: str, xyz: Floats, covariance: Floats, noise: Floats, stamp_ns: int) -> Floats:
         before, before_ns = self._kalman.get(person, (None, 0))
         dt_s = (stamp_ns - before_ns) * 1e-9
         states = kalman.start(xyz, covariance)
         if before is not None and 0 < dt_s <= MEMORY_S:
             expected = kalman.predict(before, dt_s)
-            if not kalman.jumped(expected.position, xyz, dt_s):
+            if not kalman.jumped(expected.position, xyz, dt_s, noise):
                 states = kalman.update(expected, xyz, covariance)
         self._kalman[person] = (states, stamp_ns)
         return states.position

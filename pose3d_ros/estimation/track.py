@@ -40,6 +40,12 @@ class Observed3D:
         return len(self.xyz)
 
     @property
+    def depth_noise(self) -> Floats:
+        """Covariance (G, J, 3, 3) m^2 of the joints lifted from one view; 0 of the others."""
+        lifted = np.asarray(self.source == JointSource.MONOCULAR)[..., None, None]
+        return np.where(lifted & np.isfinite(self.covariance), self.covariance, 0.0)
+
+    @property
     def joints(self) -> NDArray[np.intp]:
         """Number of joints placed in 3D, (G,)."""
         return np.asarray(np.isfinite(self.xyz).all(-1).sum(-1))

@@ -29,10 +29,11 @@ class Tracker:
     A person who is missed is OCCLUDED at once, LOST after lost_after_s, forgotten after gone_after_s since
     last seen. An id is given after birth_sets observations (at once where a joint is seen by three cameras
     or more) of at least birth_joints joints with mean score birth_score; ids are "1", "2", ... and never
-    come again. Observations are matched to predictions within match_distance_m (mean joint distance,
-    widened while unseen); people nearer to each other than duplicate_distance_m are one. With a jump_distance_m,
-    for cut or looped footage, who first appears that near and within lost_after_s of somebody's vanishing is taken
-    for that person; without, an id is never given to anybody else.
+    come again. Observations are matched to predictions within match_distance_m (mean joint distance, widened while
+    unseen; kalman.distance where joints were lifted from one view, for their depth leaps); people nearer to each
+    other than duplicate_distance_m are one. With a jump_distance_m, for cut or looped footage, who first appears that
+    near and within lost_after_s of somebody's vanishing is taken for that person; without, an id is never given to
+    anybody else.
     """
 
     def __init__(
@@ -126,7 +127,8 @@ class Tracker:
         for tracks in ([t for t in self._tracks if t.number], [t for t in self._tracks if not t.number]):
             if not tracks or not len(free):
                 continue
-            distance = _distances(np.stack([t.states.position for t in tracks]), observed.xyz[free])
+            expected = np.stack([t.states.position for t in tracks])
+            distance = _distances(expected, observed.xyz[free], observed.depth_noise[free])
             unseen_s = np.array([(self._stamp_ns or 0) - t.seen_ns for t in tracks]) * 1e-9
             gate = self._match_m + SEARCH_SPEED * unseen_s[:, None]
             # Costs are relative to the gate: whoever lies outside costs more than any set of inside ones.
@@ -139,7 +141,8 @@ class Tracker:
     def _observe(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
         xyz, covariance = observed.xyz[row], observed.covariance[row]
         seen = np.isfinite(xyz).all(-1)
-        jumped = kalman.jumped(track.states.position, xyz, (stamp_ns - track.seen_ns) * 1e-9)
+        dt_s = (stamp_ns - track.seen_ns) * 1e-9
+        jumped = kalman.jumped(track.states.position, xyz, dt_s, observed.depth_noise[row])
         track.states = kalman.start(xyz, covariance) if jumped else kalman.update(track.states, xyz, covariance)
         track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
         track.joint_score = np.where(seen, observed.score[row], track.joint_score)
@@ -219,9 +222,13 @@ class Tracker:
         return replace(empty, ids=tuple(str(t.number) for t in self._tracks if t.number), **fields)
 
 
-def _distances(a: Floats, b: Floats) -> Floats:
-    """Mean joint distance (A, B) m over the joints that both have; inf where they share too few."""
-    apart = np.linalg.norm(a[:, None] - b[None], axis=-1)  # (A, B, J)
+def _distances(a: Floats, b: Floats, covariance: Floats | None = None) -> Floats:
+    """Mean joint distance (A, B) m over the joints that both have; inf where they share too few.
+
+    With covariances (B, J, 3, 3) m^2 of b it is kalman.distance.
+    """
+    offset = a[:, None] - b[None]
+    apart = np.linalg.norm(offset, axis=-1) if covariance is None else kalman.distance(offset, covariance)  # (A, B, J)
     shared = np.isfinite(apart)
     count = shared.sum(-1)
     mean = np.where(shared, apart, 0.0).sum(-1) / np.maximum(count, 1)
