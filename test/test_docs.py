@@ -12,10 +12,18 @@ from pose3d_ros.cli import build_parser
 from pose3d_ros.detection.top_down import DetectorOptions
 from pose3d_ros.estimation.multiview import MultiViewOptions
 from pose3d_ros.options import describe
+from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.multiview_options import NodeOptions
+from pose3d_ros.ros.output_options import OutputOptions
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-HEADINGS = {"Inputs, placement, outputs": NodeOptions, "Detection": DetectorOptions, "Estimation": MultiViewOptions}
+HEADINGS = {
+    "Cameras and placement": NodeOptions,
+    "Inputs": InputOptions,
+    "Outputs": OutputOptions,
+    "Detection": DetectorOptions,
+    "Estimation": MultiViewOptions,
+}
 
 
 def table(kind: type) -> str:

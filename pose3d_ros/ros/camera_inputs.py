@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
+from pose3d_ros.ros.input_options import InputOptions
 
 # Best effort hears reliable publishers too; an image that came late is of no use, so the queue is short.
 IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -21,8 +22,10 @@ INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Images and infos that wait for their partner: a driver publishes the two one right after the other.
 PAIRING_QUEUE = 5
 
-# So many images without a camera_info of their very stamp show a driver that stamps them differently.
+# So many more images than pairs of one stamp show a driver that stamps them differently, or sends camera_info rarely.
 IMAGES_BEFORE_NEWEST = 3
+# The count of them ends here, so that few pairs are enough to go back to exact stamps.
+MOST_UNPAIRED = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +42,17 @@ class Frame:
 class CameraInput:
     """Subscribes to one camera and hands every usable image on as a Frame.
 
-    message_filters pairs image and camera_info by their exact stamp. Where a driver stamps them differently,
-    the newest camera_info is taken after a few images, and `pairing` says so.
+    message_filters pairs image and camera_info by their exact stamp, so that a zoom camera's image never gets the
+    camera_info of another moment. Where a driver stamps them differently, or sends a camera_info only now and then,
+    the newest one is taken after a few images, and `pairing` says so.
     """
 
     def __init__(
         self,
         node: Node,
         name: str,
-        image_topic: str,
-        info_topic: str,
+        options: InputOptions,
         *,
-        compressed: bool,
         info_needed: bool,
         take: Callable[[str, Frame], None],
     ) -> None:
@@ -67,12 +69,13 @@ class CameraInput:
         self._repeats = 0  # images in a row whose stamp was that of the image before
         # The name as it was given goes to the subscription, which remaps it: remapped twice, two topics that were
         # exchanged would be exchanged back. For the compressed one the base is remapped, as image_transport does it.
-        topic = image_topic.replace("{camera}", name)
+        topic = options.image_topic.replace("{camera}", name)
+        compressed = options.image_transport == "compressed"
         if compressed:
             topic = node.resolve_topic_name(topic) + "/compressed"
         kind = CompressedImage if compressed else Image
         image = Subscriber(node, kind, topic, qos_profile=IMAGE_QOS)
-        info = Subscriber(node, CameraInfo, info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
+        info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
         self.image_topic = image.sub.topic_name
         self.info_topic = info.sub.topic_name
         image.registerCallback(self._on_image)
@@ -117,16 +120,17 @@ class CameraInput:
         self.images += 1
         self.image_s = time.monotonic()
         self._repeats = self._repeats + 1 if stamp_to_ns(image.header.stamp) == self._handed_on_ns else 0
-        self._unpaired += 1
+        self._unpaired = min(self._unpaired + 1, MOST_UNPAIRED)
         if not self._info_needed:
             self._hand_on(image, self.info)
         elif self._unpaired > IMAGES_BEFORE_NEWEST and self.info is not None:
-            self.pairing = "newest camera_info: its stamps differ from the images'"
+            self.pairing = "newest camera_info: few have an image's stamp"
             self._hand_on(image, self.info)
 
     def _on_pair(self, image: Any, info: CameraInfo) -> None:
-        self._unpaired = 0
-        self.pairing = "exact stamps"
+        self._unpaired = max(self._unpaired - 2, 0)
+        if self._unpaired <= IMAGES_BEFORE_NEWEST:
+            self.pairing = "exact stamps"
         self._hand_on(image, info)
 
     def _hand_on(self, image: Any, info: CameraInfo | None) -> None:
@@ -134,3 +138,14 @@ class CameraInput:
         if stamp_ns != self._handed_on_ns:
             self._handed_on_ns = stamp_ns
             self._take(self.name, Frame(self.image_topic, image, info, stamp_ns, time.monotonic()))
+
+
+def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float) -> list[str]:
+    """What does not come or looks wrong, of all cameras, in words."""
+    words = []
+    for one in inputs:
+        absent = one.missing()
+        words += absent
+        if not absent and one.silent_s() > silent_after_s:
+            words.append(f"no image on {one.image_topic} for {one.silent_s():.1f} s")
+    return words

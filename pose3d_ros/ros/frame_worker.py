@@ -1,21 +1,22 @@
-"""What the worker's thread does with one frame set: update the rig, decode, estimate, publish, take the times."""
+"""A thread that works on the newest frame set: update the rig, decode, estimate, publish, take the times."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pose3d_ros.detection.detector import Detector
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.frame_sets import PayloadSet
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
+from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.conversions import image_from_msg
 from pose3d_ros.ros.diagnostics import Result
 from pose3d_ros.ros.live_rig import LiveRig, Sighting
+from pose3d_ros.ros.mailbox import Mailbox, start_worker
+from pose3d_ros.ros.node_report import NodeReport
 from pose3d_ros.structures import FrameSet, Rig
 
 Answer = TypeVar("Answer")
@@ -25,32 +26,76 @@ Answer = TypeVar("Answer")
 Publish = Callable[[Estimate, dict[str, Frame], Rig, float], float]
 
 
-class FrameWorker:
-    """Callable on a set of undecoded frames; remembers people and calibration between calls.
+class Estimator(Protocol):
+    """People from the images of a rig; remembers them between calls."""
 
-    A camera whose frame cannot be used is left out, and dropped gets the reason. Raises Pose3DError where
-    fewer than two cameras are left, and whatever the detector raises.
+    @property
+    def rig(self) -> Rig:
+        """The cameras as they are placed now."""
+        ...
+
+    def set_rig(self, rig: Rig) -> None:
+        """Use other cameras or a new calibration from now on; people keep their ids."""
+        ...
+
+    def estimate(self, frames: FrameSet) -> Estimate:
+        """Everybody's pose, in the rig's frame."""
+        ...
+
+
+class FrameWorker:
+    """Works on the newest set of undecoded frames handed over; remembers people and calibration between sets.
+
+    make gives the estimator for the first rig. A camera whose frame cannot be used is left out, and the report gets
+    the reason; a set with fewer than min_cameras left is lost, as it is where the estimator raises.
     """
 
     def __init__(
         self,
         live_rig: LiveRig,
-        detector: Detector,
-        options: MultiViewOptions,
+        make: Callable[[Rig], Estimator],
         publish: Publish,
-        dropped: Callable[[str], None],
+        report: NodeReport,
         stopped: threading.Event,
+        *,
+        min_cameras: int,
     ) -> None:
         self.live_rig = live_rig
         self.calibration_hash = ""
-        self._detector = detector
-        self._options = options
+        self._make = make
         self._publish = publish
-        self._dropped = dropped
+        self._report = report
         self._stopped = stopped
-        self._estimator: MultiViewEstimator | None = None
+        self._min_cameras = min_cameras
+        self._estimator: Estimator | None = None
+        self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
+        self._thread = start_worker(self._mailbox, self._work, report.failed, "frame worker")
 
-    def __call__(self, frames: PayloadSet[Frame]) -> Result | None:
+    def hand_over(self, frames: PayloadSet[Frame]) -> None:
+        """Lay a set down for the thread, in the place of one that it has not taken yet."""
+        self._report.record.count("received")
+        if self._mailbox.put(frames):
+            self._report.record.count("replaced")
+
+    def close(self) -> None:
+        """Stop working; what is under way is finished first."""
+        self._mailbox.close()
+        self._thread.join(timeout=10.0)
+
+    def _work(self, frames: PayloadSet[Frame]) -> None:
+        """One frame set, and what is told of it."""
+        record = self._report.record
+        record.begun(time.monotonic())
+        try:
+            result = self._process(frames)
+        finally:
+            record.ended()
+        if result is not None:
+            record.processed(time.monotonic(), result)
+            if (rig := self.live_rig.rig) is not None:
+                self._report.say_that_it_runs(rig, f"by {self.live_rig.placement}")
+
+    def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""
         sightings = {
             name: Sighting(frame.info, frame.image.header.frame_id, frame.stamp_ns)
@@ -59,7 +104,7 @@ class FrameWorker:
         rig = self.live_rig.update(sightings)
         problems = self.live_rig.problems
         for problem in dict.fromkeys(problems.values()):
-            self._dropped(problem)
+            self._report.dropped_frame(problem)
         estimator = self._estimator_for(rig)
         placed = {name: one for name, one in frames.payloads.items() if name in rig.names and name not in problems}
         images, decode_ms = timed(lambda: self._decode(placed, rig))
@@ -81,16 +126,16 @@ class FrameWorker:
             rejected=estimate.rejected,
         )
 
-    def _estimator_for(self, rig: Rig) -> MultiViewEstimator:
+    def _estimator_for(self, rig: Rig) -> Estimator:
         """The estimator with this rig; people are kept when the calibration changes."""
         if self._estimator is None:
-            self._estimator = MultiViewEstimator(rig, self._detector, self._options)
+            self._estimator = self._make(rig)
         elif self._estimator.rig is not rig:
             self._estimator.set_rig(rig)
         return self._estimator
 
     def _decode(self, frames: dict[str, Frame], rig: Rig) -> dict[str, Any]:
-        """uint8 BGR images by camera, less those that cannot be used; raises InputError for fewer than two."""
+        """uint8 BGR images by camera, less those that cannot be used; raises InputError for fewer than min_cameras."""
         images, problems = {}, list(self.live_rig.problems.values())
         for name, frame in frames.items():
             try:
@@ -99,9 +144,10 @@ class FrameWorker:
                 images[name] = image
             except Pose3DError as error:
                 problems.append(f"camera {name!r} on {frame.topic}: {error}")
-                self._dropped(problems[-1])
-        if len(images) < 2:
-            raise InputError("; ".join(dict.fromkeys(problems)) or "fewer than two cameras of this set can be used")
+                self._report.dropped_frame(problems[-1])
+        if len(images) < self._min_cameras:
+            few = f"fewer than {self._min_cameras} cameras of this set can be used"
+            raise InputError("; ".join(dict.fromkeys(problems)) or few)
         return images
 
 

@@ -52,6 +52,7 @@ class LiveRig:
         fixed_frame: str = "",
         rig_file: str = "",
         tf_patience_s: float = 0.0,
+        min_cameras: int = 2,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.names = tuple(names)
@@ -63,6 +64,7 @@ class LiveRig:
         self._look_up = look_up
         self._rectified = rectified
         self._tf_patience_s, self._now_s = tf_patience_s, now_s
+        self._min_cameras = min_cameras
         self._give_up_tf_s: float | None = None
         self._file = _rig_of_file(rig_file, self.names) if self.placement == "file" else None
         self._infos: dict[str, Any] = {}
@@ -72,7 +74,7 @@ class LiveRig:
         self._places: dict[str, tuple[Camera, Floats]] = {}  # with cam_from_fixed (4, 4)
 
     def update(self, sightings: Mapping[str, Sighting]) -> Rig:
-        """The rig for these images; raises CalibrationError when fewer than two cameras are usable."""
+        """The rig for these images; raises CalibrationError when fewer than min_cameras are usable."""
         self.problems = {}
         known = {name: one for name, one in sightings.items() if self._calibrate(name, one)}
         if self.placement == "auto":
@@ -81,7 +83,7 @@ class LiveRig:
         for name, one in known.items():
             changed |= self._place(name, one)
         usable = [name for name in self.names if name in self._places]
-        if len(usable) < 2:
+        if len(usable) < self._min_cameras:
             why = "; ".join(dict.fromkeys(self.problems.values())) or "no other camera has sent images yet"
             raise CalibrationError(why)
         if changed or self.rig is None or self.rig.names != tuple(usable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import sys
 import weakref
@@ -54,6 +55,14 @@ def declare(node: Node, kind: type[Options], on_change: Callable[[Options], None
     _fit_changes(node)
     _check_changes(node, kind, types, on_change)
     return options
+
+
+def hold(node: Node, *kinds: type[Any]) -> None:
+    """Make the declared parameters of these dataclasses read-only from now on."""
+    for one in (one for kind in kinds for one in fields(kind)):
+        described = copy.copy(node.describe_parameter(one.name))
+        described.read_only = True
+        node.set_descriptor(one.name, described)
 
 
 def current(node: Node, kind: type[Options]) -> Options:

@@ -13,7 +13,7 @@ from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster
-from pose3d_ros.ros.multiview_options import NodeOptions
+from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.structures import Rig
 
 # Reliable, keep last: /human_pose_3d is small, and a controller should miss none of it.
@@ -33,7 +33,7 @@ class PosePublisher:
         }
 
     def publish(
-        self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float, options: NodeOptions
+        self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float, options: OutputOptions
     ) -> float:
         """Send what the options ask for.
 

@@ -29,8 +29,8 @@ from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster, sources
+from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.multiview_node import MultiViewNode, main
-from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.processes import free_domain
 from pose3d_ros.structures import FrameSet
 
@@ -158,8 +158,8 @@ def test_stereo_driver_is_placed_by_its_projection_matrix() -> None:
     ],
 )
 def test_rectified_images_are_told_by_a_word_of_their_topic(topics: list[str], rectified: bool) -> None:
-    assert NodeOptions().images_rectified(topics) is rectified
-    assert NodeOptions(rectified="true").images_rectified(["/left/image_raw"])
+    assert InputOptions().images_rectified(topics) is rectified
+    assert InputOptions(rectified="true").images_rectified(["/left/image_raw"])
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "mono8", "bgra8", "bayer_rggb8", "mono16"])
@@ -345,7 +345,7 @@ def test_parameters_that_may_change_do_and_the_others_do_not() -> None:
     with graph(ring("left", "right"), publish_markers=False) as one:
         changed = one.node.set_parameters([Parameter("publish_markers", value=True)])[0]
         assert changed.successful
-        assert one.node.options.publish_markers is True
+        assert one.node.outputs.publish_markers is True
         for name, value in (("cameras", ["a", "b"]), ("smoothing", "kalman"), ("marker_lifetime", -1.0)):
             assert not one.node.set_parameters([Parameter(name, value=value)])[0].successful
 

@@ -1,0 +1,91 @@
+"""Parameters that every node which takes images has: which topics it reads, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
+
+from pose3d_ros.errors import OptionError
+from pose3d_ros.options import check, option
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Where images and CameraInfo come from, and what kind of images they are."""
+
+    image_topic: str = option(
+        "{camera}/image_raw", "topic of each camera's images; {camera} stands for its name", read_only=True
+    )
+    camera_info_topic: str = option(
+        "{camera}/camera_info", "topic of each camera's CameraInfo; {camera} stands for its name", read_only=True
+    )
+    image_transport: str = option(
+        "raw",
+        "raw: sensor_msgs/Image; compressed: JPEG or PNG on <image topic>/compressed",
+        choices=("raw", "compressed"),
+        read_only=True,
+    )
+    rectified: str = option(
+        "auto",
+        "true: images are rectified, so CameraInfo's P holds; false: K and D hold; auto: true if every image topic has "
+        "the word rect or rectified in its name, as in image_rect_color",
+        choices=("auto", "true", "false"),
+        read_only=True,
+    )
+    silent_after: float = option(
+        1.0,
+        "a camera without images for so long is told in /diagnostics, and not waited for",
+        unit="s",
+        low=0.05,
+        high=60.0,
+        read_only=True,
+    )
+    tf_wait: float = option(
+        0.1, "wait this long for a transform of a moving camera to come", unit="s", low=0.0, high=5.0, read_only=True
+    )
+    device: str = option("auto", "where the networks run: auto, cpu, cuda or cuda:<n>", read_only=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def images_rectified(self, topics: Iterable[str]) -> bool:
+        """rectified, with auto decided by the topics as they are after remapping."""
+        if self.rectified != "auto":
+            return self.rectified == "true"
+        return all({"rect", "rectified"} & set(re.split("[/_]", topic.lower())) for topic in topics)
+
+
+def take_boolean_rectified(node: Node) -> None:
+    """Let `-p rectified:=true`, which comes as a boolean, stand next to the word auto; call it before declare()."""
+    rectified = node._parameter_overrides.get("rectified")
+    if rectified is not None and isinstance(rectified.value, bool):
+        node._parameter_overrides["rectified"] = Parameter("rectified", value=str(rectified.value).lower())
+
+
+def check_topics(cameras: Sequence[str], options: InputOptions, *, parameter: str) -> None:
+    """Raise OptionError where cameras and topic patterns give one topic for all, or none that ROS takes.
+
+    parameter is the one that names the cameras.
+    """
+    for name in ("image_topic", "camera_info_topic"):
+        if len(cameras) > 1 and "{camera}" not in getattr(options, name):
+            raise OptionError(
+                f"parameter {name!r} is {getattr(options, name)!r}, expected {{camera}} in it, e.g. "
+                "'{camera}/image_raw': else all cameras would read one topic"
+            )
+    for camera in cameras:
+        for pattern in ("{camera}/keypoints_2d", options.image_topic, options.camera_info_topic):
+            topic = pattern.replace("{camera}", camera)
+            try:
+                validate_topic_name(topic)
+            except InvalidTopicNameException as error:
+                raise OptionError(
+                    f"camera {camera!r} of the parameter {parameter!r} gives the topic {topic!r}, which ROS does not "
+                    f"allow ({str(error).splitlines()[0]}): use letters, digits and _, no digit first"
+                ) from error

@@ -1,0 +1,22 @@
+"""Parameters of what a node publishes; all of them may change at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose3d_ros.options import check, option
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What goes out beside human_pose_3d."""
+
+    publish_markers: bool = option(True, "publish human_pose_3d/markers for RViz")
+    publish_tf: bool = option(True, "publish human_<id> and human_<id>_<joint> on /tf")
+    publish_keypoints: bool = option(False, "publish <camera>/keypoints_2d")
+    marker_lifetime: float = option(
+        0.5, "markers vanish after so long without a new pose", unit="s", low=0.05, high=60.0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
