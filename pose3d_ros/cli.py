@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("pose3d_ros.demo", "run the whole ROS graph on real footage and measure it"),
     "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
     "train": ("pose3d_ros.train_command", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
+    "evaluate": ("pose3d_ros.evaluate_command", "print the papers' tables beside ours, on held-out people and rigs"),
     "fit-noise": ("pose3d_ros.fit_noise_command", "measure a detector's errors on a recording and fit noise to them"),
 }
 

@@ -19,9 +19,11 @@ LAYERS = (
     {"weights", "data"},
     {"detection"},
     {"estimation"},
-    {"evaluation", "output", "training"},
+    {"training"},
+    {"evaluation", "output"},
     {"ros"},
     {"demo", "models_command", "train_command", "fit_noise_command"},
+    {"evaluate_command"},
     {"cli"},
 )
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_ros",

@@ -1,0 +1,230 @@
+"""Held-out people before held-out cameras, with noise that no network was trained on (NumPy, float64).
+
+People: the motion data's test subjects, native clips only. Rigs: simulated_rig(..., held_out=True). Noise (a) is
+independent and Gaussian, (b) replays a real detector's errors at the same error of triangulation. Who stands where
+and how the detector errs depends on the request's seed, the rig and the noise alone, so that every network is shown
+the same.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.data.augmentation import placed
+from pose3d_ros.data.detector_bias import DetectorBias
+from pose3d_ros.data.motion import Motion
+from pose3d_ros.data.noise import GaussianNoise, Noise
+from pose3d_ros.data.residual_blocks import ResidualBlocks, matched, single_trial
+from pose3d_ros.data.simulated_rigs import PAIRS, SimulatedRig, simulated_rig
+from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
+from pose3d_ros.evaluation.tables import EvaluationRequest
+from pose3d_ros.geometry.triangulation import Triangulation, triangulate, triangulate_linear
+from pose3d_ros.skeletons import COCO_17, H36M_17, map_matrix
+from pose3d_ros.structures import Camera, Floats
+
+NOISES = ("a", "b")
+MATCHING_PEOPLE = 256
+HELD_OUT_RIGS = 4  # of each family
+PELVIS = H36M_17.index("Pelvis")
+# (17,) standard deviation of a joint of h36m_17 over that of a COCO-17 keypoint: a middle of two errs less.
+JOINT_SIGMA: Floats = np.sqrt((np.asarray(map_matrix(COCO_17, H36M_17)) ** 2).sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """P people (windows of one frame) before one rig."""
+
+    family: str
+    one: SimulatedRig
+    views: SimulatedViews  # (V, P, 1, 17, ...)
+    noise: str
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Where the calibration believes them to be."""
+        return self.views.cameras
+
+    @property
+    def truth(self) -> Floats:
+        """(P, 17, 3) m, world."""
+        return self.views.truth[:, 0]
+
+    def robust(self) -> Triangulation:
+        """Huber's fit, (P, 17); no joint is rejected for being uncertain."""
+        return self._with(triangulate)
+
+    def linear(self) -> Triangulation:
+        """The linear solution, (P, 17)."""
+        return self._with(triangulate_linear)
+
+    def bound(self) -> Floats:
+        """Cramer and Rao's bound of a joint's RMS error (P, 17) m with Gaussian errors of the rig's sigma.
+
+        At the true pose, from the views that see the joint; NaN with fewer than two. sqrt(tr(F^-1)).
+        """
+        seen = np.asarray(np.isfinite(self.views.xy_px[:, :, 0]).all(axis=-1))
+        px = np.where(seen[..., None], self.views.true_px[:, :, 0], np.nan)
+        sigma = np.where(JOINT_SIGMA > 0, JOINT_SIGMA, 1.0) * self.views.sigma_px
+        covariance = np.broadcast_to((sigma**2)[:, None, None] * np.eye(2), (*px.shape, 2))
+        found = triangulate(self.views.true_cameras, px, None, covariance, max_std_m=np.inf)
+        spread: Floats = np.sqrt(np.trace(found.covariance, axis1=-2, axis2=-1))
+        return spread
+
+    def _with(self, solve: object) -> Triangulation:
+        assert callable(solve)
+        found: Triangulation = solve(
+            self.cameras,
+            self.views.xy_px[:, :, 0],
+            self.views.score[:, :, 0],
+            sigma_px=self.views.sigma_px,
+            max_std_m=np.inf,
+        )
+        return found
+
+
+@dataclass(eq=False)
+class HeldOut:
+    """Draws trials; remembers how noise (b) is scaled for a family."""
+
+    motion: Motion  # the test split
+    people: int
+    seed: int
+    _blocks: dict[str, ResidualBlocks] = field(default_factory=dict)
+
+    @staticmethod
+    def of(request: EvaluationRequest) -> HeldOut:
+        """The held-out people of a request; raises InputError when the motion data have no test subject."""
+        return HeldOut(request.motion.split("test"), request.people, request.seed)
+
+    def rigs(self, family: str, count: int = HELD_OUT_RIGS) -> tuple[SimulatedRig, ...]:
+        """The first rigs of a family that no network was trained on; of h36m the first two are S9's and S11's own."""
+        return tuple(simulated_rig(family, number, held_out=True) for number in range(count))
+
+    def pairs(self, pair: str, count: int = 2) -> tuple[SimulatedRig, ...]:
+        """One of the papers' pairs of cameras in the rigs of S9 and S11."""
+        return tuple(one.pair(pair) for one in self.rigs("h36m", count))
+
+    def trial(
+        self,
+        family: str,
+        one: SimulatedRig,
+        noise: str | Noise = "a",
+        *,
+        hide: NDArray[np.bool_] | None = None,
+        bias: DetectorBias | None = None,
+        length: int = 1,
+    ) -> Trial:
+        """People before a rig of a family; noise "a", "b" or one's own; hide (V, P, T, 17) COCO-17."""
+        kind = noise if isinstance(noise, str) else "own"
+        rng = self.generator(one.name, kind)
+        xyz = self.standing(one, rng, length=length)
+        model = self.noise(family, one, noise) if isinstance(noise, str) else noise
+        return Trial(family, one, simulate(xyz, one, model, rng, hide=hide, bias=bias), kind)
+
+    def standing(
+        self, one: SimulatedRig, rng: np.random.Generator, *, people: int | None = None, length: int = 1
+    ) -> Floats:
+        """Motion (P, T, 17, 3) m on the rig's floor."""
+        windows = self.motion.draw(people or self.people, length, rng)
+        return placed(self.motion.xyz[windows], one.floor, rng)
+
+    def generator(self, *what: object) -> np.random.Generator:
+        """Random numbers of their own for every purpose."""
+        return np.random.default_rng([self.seed, 9, zlib.crc32(" ".join(str(one) for one in what).encode())])
+
+    def noise(self, family: str, one: SimulatedRig, kind: str) -> Noise:
+        """Test noise (a) or (b) before a rig; (b) is matched once a family, on its held-out rigs."""
+        if kind == "a":
+            return GaussianNoise(one.sigma_px)
+        if family not in self._blocks:
+            rigs = tuple(pair for name in PAIRS for pair in self.pairs(name)) if family == "h36m" else self.rigs(family)
+            # The rigs of one family have floors alike.
+            xyz = self.standing(rigs[0], self.generator("matching", family), people=MATCHING_PEOPLE)
+            self._blocks[family] = matched(single_trial(), rigs, xyz)
+        return self._blocks[family]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Errors in mm over the joints that a detector gives; relative: after the pelvises were put together."""
+
+    mean: float
+    median: float
+    relative_mean: float
+    relative_median: float
+    count: int  # joints
+
+    def gains(self, reference: Figures) -> tuple[float, float]:
+        """By how much the mean errors differ from a reference's, %, absolute and relative: negative is better."""
+        return change(self.mean, reference.mean), change(self.relative_mean, reference.relative_mean)
+
+
+def change(value: float, reference: float) -> float:
+    """By how many % a value differs from a reference; NaN of nothing."""
+    return 100.0 * (value / reference - 1.0) if reference > 0 else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Joint errors (N,) mm of many trials: absolute and relative to the pelvis."""
+
+    absolute: Floats
+    relative: Floats
+
+    def figures(self) -> Figures:
+        """Their means and medians."""
+        mean, median = (
+            [float(of(one)) if one.size else float("nan") for one in (self.absolute, self.relative)]
+            for of in (np.mean, np.median)
+        )
+        return Figures(mean[0], median[0], mean[1], median[1], self.absolute.size)
+
+
+def errors(
+    estimate: Floats,
+    truth: Floats,
+    counted: NDArray[np.bool_] | None = None,
+    rooted: NDArray[np.bool_] | None = None,
+) -> Errors:
+    """Errors of poses (P, 17, 3) m against truth, over finite GIVEN joints and those of counted (P, 17) only.
+
+    Relative errors are of the people in rooted (P,); by default of those whose pelvis is counted.
+    """
+    finite = np.isfinite(estimate).all(axis=-1) & np.isfinite(truth).all(axis=-1) & GIVEN
+    wanted = finite if counted is None else finite & counted
+    known = finite[:, PELVIS] & (wanted[:, PELVIS] if rooted is None else rooted)
+    miss = estimate - truth
+    relative = miss - miss[:, PELVIS : PELVIS + 1]
+    return Errors(
+        1000.0 * np.linalg.norm(miss, axis=-1)[wanted],
+        1000.0 * np.linalg.norm(relative, axis=-1)[wanted & known[:, None]],
+    )
+
+
+def pooled(parts: Sequence[Errors]) -> Errors:
+    """The joints of several trials together: every joint counts alike."""
+    return Errors(
+        np.concatenate([one.absolute for one in parts] or [np.zeros(0)]),
+        np.concatenate([one.relative for one in parts] or [np.zeros(0)]),
+    )
+
+
+def mean_figures(figures: Sequence[Figures]) -> tuple[Figures, float]:
+    """The mean of several networks' figures, and half the range of their mean error (0 of one)."""
+    mean, median, relative_mean, relative_median = (
+        float(np.mean([getattr(one, name) for one in figures]))
+        for name in ("mean", "median", "relative_mean", "relative_median")
+    )
+    means = [one.mean for one in figures]
+    return Figures(mean, median, relative_mean, relative_median, figures[0].count), (max(means) - min(means)) / 2.0
+
+
+def at_distance(one: SimulatedRig, distance_m: float, half_width_m: float = 0.05) -> SimulatedRig:
+    """The rig with people standing at one distance from the middle of its floor's ring."""
+    floor = replace(one.floor, near_m=distance_m - half_width_m, far_m=distance_m + half_width_m)
+    return replace(one, name=f"{one.name}@{distance_m:g}m", floor=floor)

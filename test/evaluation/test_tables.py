@@ -1,0 +1,44 @@
+"""Tables as text and as JSON."""
+
+import json
+
+import pytest
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.evaluation.tables import EvaluationRequest, Table, as_json, printed
+
+TABLE = Table("size", "how large", ("row", "mm", "n"), [("one", 1.25, 3), ("two", float("nan"), None)], note="A note.")
+
+
+def test_a_table_is_printed_as_markdown_with_a_dash_for_what_is_not_known():
+    lines = printed(TABLE).splitlines()
+    assert lines[0] == "### size: how large"
+    assert lines[2:6] == [
+        "| row |  mm | n |",
+        "|-----|----:|--:|",
+        "| one | 1.2 | 3 |",
+        "| two |   - | - |",
+    ]
+    assert lines[-1] == "A note."
+
+
+def test_json_holds_every_number_in_full_and_no_nan():
+    content = json.loads(json.dumps(as_json(TABLE), allow_nan=False))
+    assert content["rows"] == [{"row": "one", "mm": 1.25, "n": 3}, {"row": "two", "mm": None, "n": None}]
+
+
+def test_a_row_that_does_not_fit_its_columns_is_our_own_fault():
+    with pytest.raises(AssertionError, match="does not fit"):
+        Table("t", "", ("a", "b"), [("x",)])
+
+
+def test_tables_are_chosen_by_name_and_an_unknown_one_is_told(tmp_path):
+    request = EvaluationRequest(motion=None, data=tmp_path, only=("b",))
+    assert request.chosen(("a", "b")) == ("b",)
+    assert EvaluationRequest(motion=None, data=tmp_path).chosen(("a", "b")) == ("a", "b")
+    with pytest.raises(InputError, match=r"no table b: use a, c"):
+        request.chosen(("a", "c"))
+
+
+def test_without_runs_no_row_is_trained(tmp_path):
+    assert EvaluationRequest(motion=None, data=tmp_path).checkpoint("row", "cvugcn") is None
