@@ -82,9 +82,10 @@ class MonocularOptions:
 class MonocularEstimator:
     """People's poses from the images of one camera; remembers people between calls.
 
-    Poses are in the camera's optical frame (x right, y down, z forward), m, whatever the camera's place; frame_id
-    names that frame ("" means <camera>_optical). detector defaults to the top-down one, lifter to the options'. Both
-    are loaded on first use, which raises WeightsMissingError, WeightsCorruptError or InputError.
+    Poses are in the camera's optical frame (x right, y down, z forward), m, whatever the camera's place, under the name
+    <camera>_optical; with a frame_id they are in that frame, in which the camera is placed. detector defaults to the
+    top-down one, lifter to the options'. Both are loaded on first use, which raises WeightsMissingError,
+    WeightsCorruptError or InputError.
     """
 
     def __init__(
@@ -126,8 +127,9 @@ class MonocularEstimator:
         return self._lifter
 
     def set_camera(self, camera: Camera, frame_id: str = "") -> None:
-        """Use another calibration from now on; people keep their ids."""
-        self._camera, self._frame_id = camera, frame_id or f"{camera.name}_optical"
+        """Use another calibration or place from now on; people keep their ids. frame_id as in the constructor."""
+        self._camera = camera if frame_id else camera.placed(np.eye(4))
+        self._frame_id = frame_id or f"{camera.name}_optical"
 
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
@@ -190,16 +192,19 @@ class MonocularEstimator:
 
 
 def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:
-    """Lifted people as the tracker takes them; keypoints (h36m_17) are theirs, nobody may be refused.
+    """Lifted people in the frame that the camera is placed in; keypoints (h36m_17) are theirs, nobody may be refused.
 
     A joint's score is its 2D score; one that was not seen gets UNSEEN_SHARE of the person's mean and n_views 0.
     """
     shown = np.where(lifted.seen, keypoints.score, np.nan)
     mean = np.nanmean(shown, axis=-1, keepdims=True) if len(shown) else np.zeros((0, 1))
-    reprojected = project(camera.placed(np.eye(4)), lifted.xyz)
+    world_from_cam = np.linalg.inv(camera.cam_from_world)
+    R, t = world_from_cam[:3, :3], world_from_cam[:3, 3]
+    xyz = np.asarray(lifted.xyz @ R.T + t)
+    reprojected = project(camera, xyz)
     return Observed3D(
-        xyz=lifted.xyz,
-        covariance=lifted.covariance,
+        xyz=xyz,
+        covariance=np.asarray(R @ lifted.covariance @ R.T),
         score=np.where(lifted.seen, keypoints.score, UNSEEN_SHARE * mean),
         n_views=lifted.seen.astype(np.uint8),
         reprojection_px=np.asarray(np.linalg.norm(reprojected - keypoints.xy, axis=-1), dtype=np.float64),
