@@ -25,6 +25,12 @@ SEEN_JOINTS = [H36M_17.index(name) for name in (*LIMB_JOINTS, "Nose")]
 PELVIS, THORAX = H36M_17.index("Pelvis"), H36M_17.index("Thorax")
 # Of the 13 joints above: both hips or shoulders and two limbs.
 MIN_JOINTS = 6
+# Focal lengths that the networks were trained at, px (data/simulated_rigs.py: robot heads to Human3.6M). Another image
+# is scaled to the nearest: a camera resized is a camera too. On the sample footage (f 1680) that took the worst
+# camera's root from 0.74 to 0.21 m off, and the spread of the depth over time from 6-24 % to 3-8 %.
+FOCAL_PX = (530.0, 1150.0)
+# Where no figures came with a network (weights/trained.py): std of the depth as measured above, and across it, m.
+ROUGH_DEPTH, ROUGH_ACROSS_M = 0.08, 0.10
 # Nearer, a body does not fit into an image; further, a joint's error of 1 px is 3 % of a body's height (f 1000 px).
 MIN_DEPTH_M, MAX_DEPTH_M = 0.3, 30.0
 
@@ -72,13 +78,17 @@ def lift(
 
     keypoints are px of the camera's original image, in any skeleton that h36m_17 can be derived from. Lens
     distortion is taken off, and the camera's K makes metres of the canonical depth (1910.12029, Eqs. 5-6; fx and fy
-    may differ, skew drops out). The root lies behind the detected pelvis; where a hip is not seen, where the seen
-    joints put it on the median, given the lifted pose. body_height_m, where known, scales pose and depth alike; NaN
-    or 0: unknown. A person needs min_joints of the 12 limb joints and the nose, and both hips or both shoulders.
+    may differ, skew drops out). An image of a focal length that the network was not trained at is scaled (FOCAL_PX).
+    The root lies behind the detected pelvis; where a hip is not seen, where the seen joints put it on the median, given
+    the lifted pose. body_height_m, where known, scales pose and depth alike; NaN or 0: unknown. A person needs
+    min_joints of the 12 limb joints and the nose, and both hips or both shoulders.
     """
     import torch
 
     from pose3d_ros.networks.canonical import ROOT, absolute, metric_depth, scaled_to_height, stature, with_root
+
+    focal, centre = np.diag(camera.K)[:2], camera.K[:2, 2]
+    scale = float(np.clip(math.sqrt(focal.prod()), *FOCAL_PX) / math.sqrt(focal.prod()))
 
     ideal = undistort(camera, remap(keypoints, H36M_17).xy)  # (P, J, 2)
     seen = np.asarray(np.isfinite(ideal).all(axis=-1))
@@ -89,7 +99,7 @@ def lift(
     xyz, covariance = np.full((people, joints, 3), np.nan), np.full((people, joints, 3, 3), np.nan)
     canonical, height = np.full(people, np.nan), np.full(people, np.nan)
     if len(good):
-        focal, centre = np.diag(camera.K)[:2], camera.K[:2, 2]
+        focal, centre = scale * focal, scale * centre
         K = torch.tensor([[focal[0], 0, centre[0]], [0, focal[1], centre[1]], [0, 0, 1]], dtype=torch.float32)
         device = next((one.device for one in lifter.net.parameters()), K.device)
         K = K.expand(len(good), 3, 3).to(device)
@@ -101,13 +111,13 @@ def lift(
             depth = metric_depth(lifted.depth, K)
             root = _root(ideal[good], pose.cpu().numpy(), depth.cpu().numpy(), ROOT) * focal + centre
             placed = absolute(lifted, torch.as_tensor(root, dtype=torch.float32, device=device), K)
-        canonical[good], height[good] = lifted.depth.cpu().numpy(), stature(pose).cpu().numpy()
+        canonical[good], height[good] = scale * lifted.depth.cpu().numpy(), stature(pose).cpu().numpy()
         xyz[good] = placed.cpu().numpy()
         plausible = (xyz[:, ROOT, 2] > MIN_DEPTH_M) & (xyz[:, ROOT, 2] <= MAX_DEPTH_M) & np.isfinite(xyz).all((1, 2))
         refusal = np.where((refusal == Refusal.NONE) & ~plausible, Refusal.DEPTH, refusal)
         for array in (xyz, canonical, height):
             array[~plausible] = np.nan
-        covariance[plausible] = _provisional_covariance(xyz[plausible])
+        covariance[plausible] = _covariance(lifter, xyz[plausible], seen[plausible], bool(body_height_m > 0))
     return LiftedPeople(xyz, covariance, seen, canonical, height, refusal.astype(np.uint8))
 
 
@@ -125,8 +135,15 @@ def _root(ideal: Floats, pose: Floats, depth: Floats, root: int) -> Floats:
     return np.where(detected[:, None], ideal[:, root], middle)
 
 
-def _provisional_covariance(xyz: Floats) -> Floats:
-    """Until the spread of the shipped network is measured: 8 % of the depth along the ray, 5 cm across."""
+def _covariance(lifter: Loaded, xyz: Floats, seen: NDArray[np.bool_], height_known: bool) -> Floats:
+    """(P, J, 3, 3) m^2 of poses xyz (P, J, 3) m in the camera's frame."""
+    if lifter.spread:
+        import torch
+
+        from pose3d_ros.networks.spread import lifted_covariance
+
+        given = torch.as_tensor(xyz), torch.as_tensor(seen)
+        return lifted_covariance(lifter.spread, *given, height_known=height_known).numpy()
     ray = xyz / np.linalg.norm(xyz, axis=-1, keepdims=True)
-    along = (0.08 * xyz[..., 2]) ** 2
-    return np.asarray(0.05**2 * np.eye(3) + along[..., None, None] * ray[..., :, None] * ray[..., None, :])
+    along = (ROUGH_DEPTH * xyz[..., 2]) ** 2
+    return np.asarray(ROUGH_ACROSS_M**2 * np.eye(3) + along[..., None, None] * ray[..., :, None] * ray[..., None, :])

@@ -29,6 +29,8 @@ CAMERAS = {
     "skewed": replace(PLAIN, K=np.array([[900.0, 12, 650], [0, 900, 350], [0, 0, 1]])),
     "fisheye": replace(PLAIN, distortion_model="equidistant", distortion=np.array([-0.01, 0.003, 0.0, 0.0])),
     "placed": PLAIN.placed(TURNED),
+    "of a long focal length": PLAIN.resized((5120, 2880)),
+    "of a short focal length": PLAIN.resized((256, 144)),
 }
 
 
@@ -67,6 +69,17 @@ def test_the_network_sees_the_undistorted_image_in_this_images_k() -> None:
     ideal = project(camera.rectified().placed(np.eye(4)), people)
     np.testing.assert_allclose(net.called_with[0].numpy(), ideal, atol=0.01)
     np.testing.assert_allclose(net.called_with[1][0].numpy(), camera.K, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "focal"), [((5120, 2880), 1150.0), ((256, 144), 530.0), ((1280, 720), 900.0)])
+def test_an_image_of_a_focal_length_never_trained_at_is_scaled(size: tuple[int, int], focal: float) -> None:
+    people = people_in_camera()
+    camera = PLAIN.resized(size)
+    net = Oracle(people)
+    lifted = lift(camera, seen_by(camera, people), OracleLoaded(net))
+    assert net.called_with is not None
+    assert net.called_with[1][0, 0, 0] == pytest.approx(focal, rel=1e-5)
+    np.testing.assert_allclose(lifted.canonical_depth_m, people[:, 0, 2] * 1000 / camera.K[0, 0], rtol=1e-5)
 
 
 def test_a_detector_of_coco_joints_is_understood_and_its_pelvis_is_the_middle_of_the_hips() -> None:
