@@ -91,7 +91,7 @@ def lift(
     scale = float(np.clip(math.sqrt(focal.prod()), *FOCAL_PX) / math.sqrt(focal.prod()))
 
     ideal = undistort(camera, remap(keypoints, H36M_17).xy)  # (P, J, 2)
-    seen = np.asarray(np.isfinite(ideal).all(axis=-1))
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(ideal).all(axis=-1))
     refusal = np.where(seen[:, PELVIS] | seen[:, THORAX], Refusal.NONE, Refusal.NO_TRUNK)
     refusal = np.where(seen[:, SEEN_JOINTS].sum(axis=-1) < min_joints, Refusal.FEW_JOINTS, refusal)
     good = np.flatnonzero(refusal == Refusal.NONE)
@@ -113,7 +113,8 @@ def lift(
             placed = absolute(lifted, torch.as_tensor(root, dtype=torch.float32, device=device), K)
         canonical[good], height[good] = scale * lifted.depth.cpu().numpy(), stature(pose).cpu().numpy()
         xyz[good] = placed.cpu().numpy()
-        plausible = (xyz[:, ROOT, 2] > MIN_DEPTH_M) & (xyz[:, ROOT, 2] <= MAX_DEPTH_M) & np.isfinite(xyz).all((1, 2))
+        reach = xyz[:, ROOT, 2]
+        plausible = np.asarray((reach > MIN_DEPTH_M) & (reach <= MAX_DEPTH_M) & np.isfinite(xyz).all(axis=(1, 2)))
         refusal = np.where((refusal == Refusal.NONE) & ~plausible, Refusal.DEPTH, refusal)
         for array in (xyz, canonical, height):
             array[~plausible] = np.nan
