@@ -1,4 +1,4 @@
-"""What the multi-view node says of itself in /diagnostics: counts, running medians, and one line in plain words.
+"""What a node says of itself in /diagnostics: counts, running medians, and one line in plain words.
 
 ROS-free, with injected time, so that every sentence can be tested in a millisecond.
 """
@@ -21,6 +21,8 @@ STALE_S = 1.0
 
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
+
+STAMPS_DIFFER = "images come, but no two cameras' stamps agree within stamp_tolerance: synchronise them, or raise it"
 
 
 class Level(IntEnum):
@@ -54,9 +56,13 @@ class Result:
 
 
 class Record:
-    """Counts what the node does; written by the executor's and the worker's thread."""
+    """Counts what the node does; written by the executor's and the worker's thread.
 
-    def __init__(self) -> None:
+    waiting says what is waited for while images come and no frame set does.
+    """
+
+    def __init__(self, waiting: str = STAMPS_DIFFER) -> None:
+        self._waiting = waiting
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
@@ -115,7 +121,7 @@ class Record:
         """Why there are no poses though images of every camera come."""
         if self._counts["received"]:
             return "images come and are being worked on"
-        return "images come, but no two cameras' stamps agree within stamp_tolerance: synchronise them, or raise it"
+        return self._waiting
 
     def _busy(self, now_s: float) -> str:
         """Says so when one frame set has been under way for too long."""

@@ -93,7 +93,7 @@ class FrameWorker:
         if result is not None:
             record.processed(time.monotonic(), result)
             if (rig := self.live_rig.rig) is not None:
-                self._report.say_that_it_runs(rig, f"by {self.live_rig.placement}")
+                self._report.say_that_it_runs(rig)
 
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""

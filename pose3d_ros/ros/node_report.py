@@ -68,15 +68,16 @@ class NodeReport:
             self._logged[kind] = now_s
             self._node.get_logger().warning(message)
 
-    def say_that_it_runs(self, rig: Rig, placed: str) -> None:
+    def say_that_it_runs(self, rig: Rig) -> None:
         """Log what is in use, again when cameras come, go or change; not whenever a moving camera has moved."""
-        if self._told_running == (running := (placed, rig.frame_id, *lenses(rig))):
+        facts = self._facts()
+        if self._told_running == (running := (facts["placement"], rig.frame_id, *lenses(rig))):
             return
         self._told_running = running
-        facts = self._facts()
         origins = ", ".join(f"{package} from {source}" for package, source in sources.items())
+        placed = "" if facts["placement"] == "none" else f" by {facts['placement']}"
         self._node.get_logger().info(
-            f"running: {', '.join(rig.names)} {placed} in frame {rig.frame_id}, {facts['detector']} on "
+            f"running: {', '.join(rig.names)}{placed} in frame {rig.frame_id}, {facts['detector']} on "
             f"{facts['device']}, calibration {facts['calibration_hash']}; {origins}"
         )
 

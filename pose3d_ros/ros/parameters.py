@@ -61,8 +61,9 @@ def hold(node: Node, *kinds: type[Any]) -> None:
     """Make the declared parameters of these dataclasses read-only from now on."""
     for one in (one for kind in kinds for one in fields(kind)):
         described = copy.copy(node.describe_parameter(one.name))
-        described.read_only = True
-        node.set_descriptor(one.name, described)
+        if not described.read_only:
+            described.read_only = True
+            node.set_descriptor(one.name, described)
 
 
 def current(node: Node, kind: type[Options]) -> Options:

@@ -9,9 +9,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import rclpy
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -19,12 +22,16 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from torch import Tensor, nn
 from visualization_msgs.msg import MarkerArray
 
+import pose3d_ros
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
+from pose3d_ros.networks.canonical import Lifted, canonical_depth
 from pose3d_ros.ros import conversions, environment
 from pose3d_ros.ros.distribution import Buffer, StaticTransformBroadcaster, TransformListener
+from pose3d_ros.ros.monocular_node import MonocularNode
 from pose3d_ros.ros.multiview_node import MultiViewNode
 from pose3d_ros.ros.processes import free_domain
 from pose3d_ros.skeletons import H36M_17
@@ -110,6 +117,38 @@ class KnownDetector:
         pass
 
 
+class KnownBody(nn.Module):
+    """A lifting network that knows the person's posture in a camera's axes, and finds by the image where they are.
+
+    With another K than the image's it finds another depth, as a real one does.
+    """
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        posture = (PERSON - PERSON[0]) @ camera.cam_from_world[:3, :3].T
+        self.posture = torch.as_tensor(posture, dtype=torch.float64)
+
+    def forward(self, xy: Tensor, K: Tensor) -> Lifted:
+        """xy (B, 17, 2) px, K (B, 3, 3): least squares of f (X + dX) = u (Z + dZ) for the root X, Y, Z."""
+        ideal = (xy - K[:, None, :2, 2]) / torch.stack((K[:, 0, 0], K[:, 1, 1]), dim=-1)[:, None]
+        depth = []
+        for one in ideal.double():
+            left = torch.cat((torch.eye(2).double().repeat(17, 1), -one.reshape(-1, 1)), dim=1)
+            right = (one * self.posture[:, 2:] - self.posture[:, :2]).reshape(-1, 1)
+            depth.append(torch.linalg.lstsq(left, right).solution[2, 0])
+        said = torch.stack(depth).float() if depth else K.new_zeros(0)
+        return Lifted(canonical_depth(said, K), self.posture[1:].float().expand(len(xy), -1, -1))
+
+
+class KnownLifter(NamedTuple):
+    """What weights.trained.load gives, with a network that knows the answer."""
+
+    net: nn.Module
+    recipe: dict[str, str] = {"network": "lifter"}  # noqa: RUF012
+    spread: dict[str, Tensor] = {}  # noqa: RUF012
+    name: str = "known body"
+
+
 class Cameras(Node):
     """Publishes what the rig's drivers would; `alter` may spoil an image or a camera_info before it goes out."""
 
@@ -185,7 +224,7 @@ class Controller(Node):
 class Graph:
     """Cameras, the node under test and a controller, spun by the test's own thread."""
 
-    def __init__(self, cameras: Cameras, node: MultiViewNode, controller: Controller) -> None:
+    def __init__(self, cameras: Cameras, node: MultiViewNode | MonocularNode, controller: Controller) -> None:
         self.cameras, self.node, self.controller = cameras, node, controller
         self.executor = SingleThreadedExecutor(context=cameras.context)
         for one in (cameras, node, controller):
@@ -240,22 +279,53 @@ def graph(
     error: Callable[[FrameSet], None] = lambda frames: None,
     **parameters: object,
 ) -> Iterator[Graph]:
-    """The whole graph on a domain of its own; parameters go to the node under test."""
+    """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test."""
     given = {"cameras": list(rig.names), "image_transport": "compressed" if compressed else "raw", **parameters}
     with own_context() as context:
         cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
-        node = MultiViewNode(
-            KnownDetector(rig, error),
-            context=context,
-            parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
-        )
-        one = Graph(cameras, node, Controller(context, rig.names))
-        try:
+        overrides = [Parameter(name, value=value) for name, value in given.items()]
+        node = MultiViewNode(KnownDetector(rig, error), context=context, parameter_overrides=overrides)
+        with spun(cameras, node) as one:
             yield one
-        finally:
-            node.close()
-            for each in (cameras, node, one.controller):
-                each.destroy_node()
+
+
+@contextmanager
+def monocular_graph(rig: Rig, detector: KnownDetector | None = None, **parameters: object) -> Iterator[Graph]:
+    """The same around a monocular node for the rig's only camera, with a lifting network that knows the answer."""
+    (camera,) = rig.cameras
+    with own_context() as context:
+        node = MonocularNode(
+            detector or KnownDetector(rig),
+            KnownLifter(KnownBody(camera)),  # type: ignore[arg-type]
+            context=context,
+            parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
+        )
+        with spun(Cameras(context, rig), node) as one:
+            yield one
+
+
+@contextmanager
+def spun(cameras: Cameras, node: MultiViewNode | MonocularNode) -> Iterator[Graph]:
+    """The graph of these two and a controller; ends all three."""
+    one = Graph(cameras, node, Controller(cameras.context, cameras.rig.names))
+    try:
+        yield one
+    finally:
+        node.close()
+        for each in (cameras, node, one.controller):
+            each.destroy_node()
+
+
+def environment_of_a_process(tmp_path: Path) -> dict[str, str]:
+    """For a node as a program: a domain of its own, nothing in the cache."""
+    return {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(free_domain()),
+        "ROS_LOG_DIR": str(tmp_path),
+        "POSE3D_CACHE": str(tmp_path / "cache"),
+        # The package under test, which in an installation is not the checkout's: that has no compiled messages.
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(pose3d_ros.__file__).parents[1])]),
+    }
 
 
 def error_mm(message: HumanPose3DArray, fixed_from_world: Floats) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from synthetic_cameras import (
     PERIOD_NS,
     T0_NS,
     KnownDetector,
+    environment_of_a_process,
     error_mm,
     graph,
     own_context,
@@ -24,14 +24,12 @@ from synthetic_cameras import (
     truth,
 )
 
-import pose3d_ros
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster, sources
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.multiview_node import MultiViewNode, main
-from pose3d_ros.ros.processes import free_domain
 from pose3d_ros.structures import FrameSet
 
 IN_WORLD = np.eye(4)
@@ -348,17 +346,6 @@ def test_parameters_that_may_change_do_and_the_others_do_not() -> None:
         assert one.node.outputs.publish_markers is True
         for name, value in (("cameras", ["a", "b"]), ("smoothing", "kalman"), ("marker_lifetime", -1.0)):
             assert not one.node.set_parameters([Parameter(name, value=value)])[0].successful
-
-
-def environment_of_a_process(tmp_path: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(free_domain()),
-        "ROS_LOG_DIR": str(tmp_path),
-        "POSE3D_CACHE": str(tmp_path / "cache"),
-        # The package under test, which in an installation is not the checkout's: that has no compiled messages.
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(pose3d_ros.__file__).parents[1])]),
-    }
 
 
 def test_as_a_program_it_names_the_command_that_fetches_its_weights(tmp_path: Path) -> None:
