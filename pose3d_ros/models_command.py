@@ -1,12 +1,12 @@
-"""pose3d models: list, fetch, verify and locate the weights of the 2D models."""
+"""pose3d models: list, fetch, verify and locate the weights: the fetched 2D models and the shipped trained networks."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from pose3d_ros.errors import WeightsCorruptError, WeightsError, WeightsMissingError
-from pose3d_ros.weights import store
+from pose3d_ros.errors import InputError, WeightsCorruptError, WeightsError, WeightsMissingError
+from pose3d_ros.weights import store, trained
 from pose3d_ros.weights.table import MODELS
 
 
@@ -14,14 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """list | fetch | verify | path, each for all models or the named ones."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     described = {
-        "list": "show the table: purpose, author, licence, whether the weights are here",
+        "list": "show the tables: purpose, author, licence, whether the weights are here",
         "fetch": "download what is missing or damaged, once (144 MB), and keep it in the cache",
-        "verify": "check the files in the cache against their published SHA-256",
+        "verify": "check the files against their published SHA-256",
         "path": "print where the files lie",
     }
     for action, text in described.items():
         one = actions.add_parser(action, help=text, description=text)
-        one.add_argument("names", nargs="*", metavar="NAME", help=f"models (default: all): {', '.join(store.names())}")
+        one.add_argument("names", nargs="*", metavar="NAME", help=f"models (default: all): {', '.join(_names())}")
         if action == "fetch":
             one.add_argument("--archive", type=Path, help="the package's tarball, if it was downloaded by other means")
             one.add_argument("--quiet", action="store_true", help="show no progress")
@@ -29,20 +29,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 when verify finds weights missing or damaged; other faults raise from pose3d_ros.errors."""
-    names = tuple(args.names) or store.names()
+    names = tuple(args.names) or _names()
     for name in names:
-        store.model(name)  # an unknown name is told before anything is fetched
+        if name not in _names():  # told before anything is fetched
+            raise InputError(f"unknown model {name!r}: use one of {', '.join(_names())}")
     if args.action == "list":
         _list(names)
     elif args.action == "verify":
         return _verify(names)
     else:
         for name in names:
-            if args.action == "fetch":
+            if args.action == "path":
+                print(_path(name))
+            elif name in store.names():
                 print(f"{name}: {store.fetch(name, progress=not args.quiet, archive=args.archive)}")
-            else:
-                print(store.path(name))
+            elif args.names:
+                print(f"{name}: {_path(name)}")  # it came with the package
     return 0
+
+
+def _names() -> tuple[str, ...]:
+    return store.names() + trained.names()
+
+
+def _path(name: str) -> Path:
+    """Where the file lies, after it was verified."""
+    return store.path(name) if name in store.names() else trained.path(name)
 
 
 def _list(names: tuple[str, ...]) -> None:
@@ -53,24 +65,31 @@ def _list(names: tuple[str, ...]) -> None:
             print(f"  {model.purpose}; {model.measured}")
             print(f"  {model.author}, {model.licence}, {model.source}")
             print(f"  from npm {model.package.name} {model.package.version}")
+    for row in trained.TRAINED:
+        if row.name in names:
+            print(f"{row.name} ({row.size / 1e6:.1f} MB, {_state(row.name)})")
+            print(f"  network {row.network}; {row.measured}")
+            print(f"  keypoints of {row.detector or 'any detector'}, {row.skeleton}; trained on rigs {row.rigs}")
+            print(f"  {row.licence}; {row.data}")
 
 
 def _state(name: str) -> str:
     """Whether the weights are here."""
+    shipped = name in trained.names()
     try:
-        store.verify(name)
+        _path(name)
     except WeightsMissingError:
-        return "not fetched"
+        return f"missing: {trained.REINSTALL}" if shipped else "not fetched"
     except WeightsCorruptError:
-        return "damaged: run `pose3d models fetch`"
-    return "here"
+        return f"damaged: {trained.REINSTALL if shipped else 'run `pose3d models fetch`'}"
+    return "shipped" if shipped else "here"
 
 
 def _verify(names: tuple[str, ...]) -> int:
     bad = 0
     for name in names:
         try:
-            store.verify(name)
+            _path(name)
             print(f"{name}: sound")
         except WeightsError as error:
             bad += 1
