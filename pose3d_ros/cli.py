@@ -14,6 +14,7 @@ from pose3d_ros.options import HelpFormatter
 # Command -> (module with add_arguments(parser) and run(args) -> exit code, one line of help).
 COMMANDS = {
     "demo": ("pose3d_ros.demo", "run the whole ROS graph on real footage and measure it"),
+    "mono": ("pose3d_ros.mono_command", "people from one camera: a still image, or a live camera"),
     "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
     "train": ("pose3d_ros.train_command", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
     "evaluate": ("pose3d_ros.evaluate_command", "print the papers' tables beside ours, on held-out people and rigs"),

@@ -1,0 +1,200 @@
+"""People in three dimensions from one camera: a still image, or live.
+
+`pose3d mono --image FILE --focal-px F` finds everybody in a picture and writes metres in the camera's frame. Without
+the focal length nobody's distance can be told: poses then are relative to the pelvis, and canonical depth is given.
+`pose3d mono --camera NAME` starts the ROS node for a live camera. On footage: `pose3d demo --mono cam03`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.ros.environment import node_command, prepare, require_ros
+from pose3d_ros.structures import Camera, FrameSet
+from pose3d_ros.weights import store
+
+if TYPE_CHECKING:
+    from pose3d_ros.output.still_image import StillPeople
+
+NODE = "pose3d_ros.ros.monocular_node"
+RESULTS = ("overlay.png", "people.csv", "people.json")
+# Where nobody knows the focal length, images are taken for Human3.6M's, on which networks train: 1145 px at 1000 px.
+# It bears on what size the network sees the image at, and on nothing that is printed.
+USUAL_FOCAL = 1.145
+NAME = "image"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `pose3d mono`."""
+    still = parser.add_argument_group("a still image")
+    still.add_argument("--image", type=Path, metavar="FILE", help="a picture with people in it (JPEG, PNG, ...)")
+    still.add_argument(
+        "--focal-px",
+        type=float,
+        metavar="F",
+        help="focal length in px of this image: from a calibration, or of a phone's picture that was not cropped "
+        "35-mm-equivalent / 36 times its longer side; without it distances stay unknown",
+    )
+    still.add_argument(
+        "--body-height-m", type=float, default=math.nan, metavar="H", help="everybody's height, if known: surer depth"
+    )
+    still.add_argument("--output", type=Path, default=Path("pose3d_output"), help=f"folder for {', '.join(RESULTS)}")
+    still.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+    live = parser.add_argument_group("a live camera (ROS)")
+    live.add_argument(
+        "--camera", default="camera", metavar="NAME", help="the node listens to NAME/image_raw and NAME/camera_info"
+    )
+    live.add_argument(
+        "--param", action="append", default=[], metavar="NAME:=VALUE", help="any of the node's parameters, repeatable"
+    )
+    parser.add_argument("--lifter", default="", metavar="FILE", help="a lifting network of your own (.safetensors)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when people were found, or the node ended well; faults raise from pose3d_ros.errors."""
+    if args.image is None:
+        for name, given in (("--focal-px", args.focal_px), ("--body-height-m", args.body_height_m)):
+            if given is not None and not math.isnan(given):
+                raise InputError(f"{name} belongs to a still image: give --image FILE too")
+        return _live(args)
+    if args.focal_px is not None and not 10.0 <= args.focal_px <= 1e5:
+        raise InputError(f"--focal-px {args.focal_px:g}: give 10 to 100000 px, or leave it out if it is not known")
+    if not math.isnan(args.body_height_m) and not 0.5 <= args.body_height_m <= 2.5:
+        raise InputError(f"--body-height-m {args.body_height_m:g}: give 0.5 to 2.5 m, or leave it out")
+    image = _read(args.image)
+    output = args.output.expanduser().resolve()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot write there ({error.strerror}): choose another folder") from error
+    for name in store.names():
+        store.fetch(name)
+    # Here, so that `pose3d --help` waits for no OpenCV and no torch.
+    from pose3d_ros.output.pose_files import write_csv
+    from pose3d_ros.output.still_image import write_still_json, write_still_picture
+
+    people = still_people(image, args.focal_px, args.body_height_m, args.lifter, args.device, args.image)
+    write_still_picture(image, people, output / "overlay.png")
+    write_csv([people.published], output / "people.csv")
+    write_still_json(people, output / "people.json")
+    print(table(people, args.image))
+    print("\n".join(f"wrote {output / name}" for name in RESULTS))
+    return 0
+
+
+def still_people(
+    image: np.ndarray, focal_px: float | None, body_height_m: float, lifter: str, device: str, name: Path
+) -> StillPeople:
+    """Everybody in a uint8 BGR image (H, W, 3); the principal point is taken for its centre.
+
+    Raises InputError when nobody is found, or nobody can be lifted.
+    """
+    import torch
+
+    from pose3d_ros.detection.top_down import TopDownDetector
+    from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
+    from pose3d_ros.networks.canonical import ROOT, stature
+    from pose3d_ros.output.still_image import StillPeople
+
+    camera = camera_of((image.shape[1], image.shape[0]), focal_px)
+    known_height = 0.0 if math.isnan(body_height_m) else body_height_m
+    # There is one image only: who is in it is believed at once.
+    options = MonocularOptions(birth_sets=1, birth_score=0.0, body_height_m=known_height, lifter=lifter)
+    estimator = MonocularEstimator(camera, TopDownDetector(device), options=options)
+    estimate = estimator.estimate(FrameSet({NAME: image}, {NAME: 0}))
+    found = len(estimate.keypoints[NAME])
+    if not found:
+        raise InputError(f"nobody was found in {name}: people must be seen from the hips or the shoulders on")
+    if not len(estimate.pose):
+        why = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in estimate.rejected.items())
+        raise InputError(
+            f"{found} found in {name}, but nobody seen well enough for three dimensions ({why or 'score'})"
+        )
+    pose = estimate.pose
+    alpha = math.sqrt(camera.K[0, 0] * camera.K[1, 1])
+    return StillPeople(
+        camera=camera,
+        focal_known=focal_px is not None,
+        pose=pose,
+        seen=(estimate.keypoints[NAME], estimate.ids[NAME]),
+        canonical_depth_m=pose.xyz[:, ROOT, 2] * 1000.0 / alpha,
+        height_m=stature(torch.from_numpy(pose.xyz)).numpy(),
+    )
+
+
+def camera_of(size_wh: tuple[int, int], focal_px: float | None) -> Camera:
+    """A camera without distortion whose principal point is the image's centre."""
+    focal = USUAL_FOCAL * max(size_wh) if focal_px is None else focal_px
+    K = np.array([[focal, 0, (size_wh[0] - 1) / 2], [0, focal, (size_wh[1] - 1) / 2], [0, 0, 1]])
+    return Camera(NAME, size_wh, K)
+
+
+def table(people: StillPeople, name: Path) -> str:
+    """What was found, for people to read."""
+    width, height = people.camera.size_wh
+    pose, root = people.pose, people.pose.skeleton.index("Pelvis")
+    lines = []
+    if people.focal_known:
+        lines.append(f"{name}: {width}x{height} px, focal length {people.camera.K[0, 0]:g} px")
+        lines.append("pelvis in the camera's frame (x right, y down, z forward), m")
+        lines.append("person       x       y       z   std of z  canonical depth  height by bones  joints seen")
+    else:
+        lines.append(f"{name}: {width}x{height} px, focal length unknown, so distances in m are unknown too")
+        lines.append(
+            "canonical depth: what the depth would be at a focal length of 1000 px; times F / 1000 it is metres"
+        )
+        lines.append("person  canonical depth  height by bones  joints seen")
+    for row, one in enumerate(pose.ids):
+        seen = f"{int(pose.n_views[row].astype(bool).sum())} of {pose.skeleton.size}"
+        rest = f"{people.canonical_depth_m[row]:15.2f}  {people.height_m[row]:15.2f}  {seen:>11}"
+        if people.focal_known:
+            std = math.sqrt(pose.covariance[row, root, 2, 2])
+            place = "".join(f"{value:8.2f}" for value in pose.xyz[row, root])
+            lines.append(f"{one:>6}{place}  {std:9.2f}  {rest}")
+        else:
+            lines.append(f"{one:>6}  {rest}")
+    left = sum(one == "" for one in people.seen[1])
+    if left:
+        lines.append(f"{left} more found in 2D only: too few joints seen, or an implausible depth")
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> np.ndarray:
+    """uint8 BGR (H, W, 3), upright as its EXIF says; raises InputError."""
+    if not path.is_file():
+        raise InputError(f"--image {path}: {'it is a folder' if path.is_dir() else 'no such file'}: give a picture")
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError(f"--image {path} is not an image that OpenCV reads: give a JPEG or PNG (videos: pose3d demo)")
+    return image
+
+
+def _live(args: argparse.Namespace) -> int:
+    """Tell how the node is started, and become it where ROS is installed."""
+    values = {"camera": args.camera, **({"lifter": str(Path(args.lifter).resolve())} if args.lifter else {})}
+    for pair in args.param:
+        name, sign, value = pair.partition(":=")
+        if not name or not sign:
+            raise InputError(f"--param {pair}: give it as NAME:=VALUE, for example body_height_m:=1.75")
+        values[name] = value
+    given = [f"{name}:={value}" for name, value in values.items()]
+    print("In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py " + " ".join(given))
+    print("A picture:             pose3d mono --image FILE --focal-px F")
+    require_ros()
+    print(
+        f"Starting the node: it waits for {args.camera}/image_raw and {args.camera}/camera_info; Ctrl-C ends it.",
+        flush=True,
+    )
+    prepare()
+    parameters = [part for one in given for part in ("-p", one)]
+    command = [*node_command(NODE), "--ros-args", *parameters]
+    os.execv(command[0], command)
