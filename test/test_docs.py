@@ -10,9 +10,11 @@ import pytest
 
 from pose3d_ros.cli import build_parser
 from pose3d_ros.detection.top_down import DetectorOptions
+from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.multiview import MultiViewOptions
 from pose3d_ros.options import describe
 from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.output_options import OutputOptions
 
@@ -23,6 +25,8 @@ HEADINGS = {
     "Outputs": OutputOptions,
     "Detection": DetectorOptions,
     "Estimation": MultiViewOptions,
+    "Camera and frame": MonocularNodeOptions,
+    "Lifting": MonocularOptions,
 }
 
 

@@ -54,7 +54,7 @@ class Launched:
         index = folder / "share" / "ament_index" / "resource_index" / "packages"
         index.mkdir(parents=True)
         (folder / "share" / "pose3d_ros").symlink_to(CHECKOUT)
-        programs = {"pose3d_ros": ("multiview_node", "player"), "rviz2": ("rviz2",)}
+        programs = {"pose3d_ros": ("multiview_node", "monocular_node", "player"), "rviz2": ("rviz2",)}
         for package in ("pose3d_ros", *packages):
             (index / package).touch()
             (folder / "lib" / package).mkdir(parents=True)
@@ -166,6 +166,41 @@ def test_fast_dds_profiles_are_set_only_where_the_user_has_none(launched: Launch
 def test_a_wrong_argument_is_told_and_nothing_is_left_running(argument: str, words: str, launched: Launched) -> None:
     assert words in launched("stereo.launch.py", argument)
     assert not launched.has_started("multiview_node")
+
+
+def test_one_camera_by_its_parameter_file_alone(launched: Launched) -> None:
+    said = launched("mono.launch.py")
+    node = launched.started("monocular_node")
+    assert "process has finished cleanly" in said
+    assert node["files"] == [(CHECKOUT / "config" / "mono.yaml").read_text()]
+    assert node["parameters"]["camera"] == "camera"
+    assert "__node:=monocular" in node["arguments"]
+    assert Path(node["profiles"]).samefile(CHECKOUT / "config" / "fastdds.xml")
+
+
+def test_one_cameras_arguments_stand_over_the_parameter_file(launched: Launched) -> None:
+    launched(
+        "mono.launch.py", "camera:=02", "namespace:=robot1", "image_topic:=/usb_cam/image_raw", "fixed_frame:=map",
+        "body_height_m:=2", "device:=cpu", "use_sim_time:=true",
+    )  # fmt: skip
+    node = launched.started("monocular_node")
+    given = node["parameters"]
+    assert (given["camera"], given["image_topic"], given["fixed_frame"]) == ("02", "/usb_cam/image_raw", "map")
+    assert (given["device"], given["use_sim_time"]) == ("cpu", True)
+    assert (given["body_height_m"], type(given["body_height_m"])) == (2.0, float)
+    assert "__ns:=/robot1" in node["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("body_height_m:=tall", "body_height_m:='tall', expected a number of m"),
+        ("params_file:=/nowhere/mine.yaml", "give the path of a copy of config/mono.yaml"),
+    ],
+)
+def test_a_wrong_argument_for_one_camera_is_told(argument: str, words: str, launched: Launched) -> None:
+    assert words in launched("mono.launch.py", argument)
+    assert not launched.has_started("monocular_node")
 
 
 def test_rviz_looks_at_the_frame_of_the_poses_or_says_that_it_cannot_know_it(tmp_path: Path) -> None:

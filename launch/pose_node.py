@@ -1,0 +1,139 @@
+"""What stereo.launch.py and mono.launch.py share: the node's process, RViz beside it, Fast DDS's profiles.
+
+No launch file itself. They load it by its path: `ros2 launch` may run on a Python that has no pose3d_ros.
+"""
+
+import os
+
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = get_package_share_directory("pose3d_ros")
+
+# Those whose name is that of a parameter of the node.
+PARAMETERS = (
+    ("fixed_frame", "", "frame of the published poses; empty: as in the parameter file"),
+    ("image_transport", "", "raw or compressed; empty: as in the parameter file"),
+    ("device", "", "auto, cpu or cuda; empty: as in the parameter file"),
+)
+OTHERS = (
+    ("namespace", "", "namespace of the node and of every topic"),
+    ("use_sim_time", "", "true when a simulator or a bag publishes /clock; empty: as in the parameter file"),
+    ("respawn", "false", "true: start the node again two seconds after it has died"),
+    ("rviz", "false", "true: open RViz with the skeletons, in fixed_frame where that is known, else in 'world'"),
+    ("log_level", "info", "debug, info, warn, error or fatal"),
+)
+
+# Fast DDS reads the second name too (its name before version 2).
+PROFILES_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def description(executable, name, example, own_parameters, own_arguments, parameters_from):
+    """The launch description of one node.
+
+    executable, name: of the node; example: the parameter file in config/ that is given unless another one is.
+    own_parameters, own_arguments: (name, default, text) of this launch file's arguments, of which the first are
+    parameters under the same name; parameters_from(given) makes parameters of the others.
+    """
+    file = ("params_file", os.path.join(SHARE, "config", example), "YAML with the node's parameters")
+    arguments = (*own_arguments, file, *own_parameters, *PARAMETERS, *OTHERS)
+    same_name = [one for one, _, _ in (*own_parameters, *PARAMETERS)]
+
+    def start(context):
+        given = {one: LaunchConfiguration(one).perform(context) for one, _, _ in arguments}
+        parameters = {one: given[one] for one in same_name if given[one]}
+        if given["use_sim_time"]:
+            parameters["use_sim_time"] = is_true("use_sim_time", given["use_sim_time"])
+        parameters.update(parameters_from(given))
+        return processes(executable, name, example, given, parameters)
+
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=text)
+                for name, default, text in arguments
+            ),
+            *profiles(),
+            OpaqueFunction(function=start),
+        ]
+    )
+
+
+def processes(executable, name, example, given, parameters):
+    """The node, and RViz where it is wanted."""
+    in_file = parameters_in(given["params_file"], example)
+    node = Node(
+        package="pose3d_ros",
+        executable=executable,
+        name=name,
+        namespace=given["namespace"],
+        parameters=[given["params_file"], parameters] if parameters else [given["params_file"]],
+        arguments=["--ros-args", "--log-level", given["log_level"]],
+        respawn=is_true("respawn", given["respawn"]),
+        respawn_delay=2.0,
+        output="screen",
+        emulate_tty=True,
+    )
+    window = rviz(given["namespace"], {**in_file, **parameters}) if is_true("rviz", given["rviz"]) else []
+    return [node, *window]
+
+
+def is_true(name, text):
+    """Whether an argument says true; whatever is neither true nor false is a mistake."""
+    if text.lower() not in ("true", "false"):
+        raise RuntimeError(f"{name}:={text!r}, expected true or false")
+    return text.lower() == "true"
+
+
+def parameters_in(params_file, example):
+    """What a parameter file sets, whichever node it speaks to."""
+    if not os.path.isfile(params_file):
+        # launch_ros only warns, and the node would run with its defaults.
+        raise RuntimeError(f"params_file:={params_file!r} is not there: give the path of a copy of config/{example}")
+    with open(params_file, encoding="utf-8") as file:
+        sections = (yaml.safe_load(file) or {}).values()
+    return {
+        name: value
+        for one in sections
+        if isinstance(one, dict)
+        for name, value in (one.get("ros__parameters") or {}).items()
+    }
+
+
+def rviz(namespace, parameters):
+    """RViz looking at the frame of the poses, where the parameters name it."""
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError as error:
+        # Found out only now, launch would leave the node running without a parent.
+        raise RuntimeError(
+            "rviz:=true, but rviz2 is not installed: sudo apt install ros-$ROS_DISTRO-rviz2, or leave out rviz:=true"
+        ) from error
+    frame = parameters.get("fixed_frame", "")
+    hint = (
+        "RViz starts in frame 'world'. Where the node says \"running: ... in frame F\" with another F, choose F as "
+        "RViz's Fixed Frame, or give fixed_frame:=F"
+    )
+    node = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=namespace,
+        parameters=[{"use_sim_time": bool(parameters.get("use_sim_time", False))}],
+        arguments=["-d", os.path.join(SHARE, "config", "pose3d.rviz"), *(["-f", frame] if frame else [])],
+    )
+    return [node] if frame else [LogInfo(msg=hint), node]
+
+
+def profiles():
+    """Actions that set Fast DDS's profiles, unless the user has some."""
+    if any(os.environ.get(name) for name in PROFILES_VARIABLES):
+        return []
+    # Without it Fast DDS drops large best-effort images; camera drivers need it in their environment too.
+    file = os.path.join(SHARE, "config", "fastdds.xml")
+    hint = f"large images need this in the camera drivers' environment too: {PROFILES_VARIABLES[0]}={file}"
+    return [SetEnvironmentVariable(PROFILES_VARIABLES[0], file), LogInfo(msg=hint)]
