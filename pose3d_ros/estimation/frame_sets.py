@@ -6,6 +6,7 @@ holds messages undecoded until their set is complete.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -53,11 +54,12 @@ class FrameSetGrouper(Generic[Payload]):
     """Groups payloads whose stamps differ by at most tolerance_s, waiting at most wait_s for missing cameras.
 
     A set is released as soon as every living camera is in it, or at the end of its wait with min_cameras or
-    more. Released sets have rising stamps: what is older than the last released set, or comes too late for it,
-    is dropped, so that there is never a backlog. A camera that was silent for silent_s is not waited for until
-    it speaks again. Time jumped when a stamp lies more than 1 s behind its camera's newest, or a new camera or
-    every living one more than 1 s behind the last released set: grouping starts afresh. A camera whose clock is
-    always behind is late every time, and does not disturb the others.
+    more. With alone_s, one camera's images are released too once no other has spoken for so long: at the end of their
+    wait, or without a wait when the others are silent. Released sets have rising stamps: what is older than the last
+    released set, or comes too late for it, is dropped, so that there is never a backlog. A camera that was silent for
+    silent_s is not waited for until it speaks again. Time jumped when a stamp lies more than 1 s behind its camera's
+    newest, or a new camera or every living one more than 1 s behind the last released set: grouping starts afresh. A
+    camera whose clock is always behind is late every time, and does not disturb the others.
     """
 
     def __init__(
@@ -68,14 +70,18 @@ class FrameSetGrouper(Generic[Payload]):
         wait_s: float = 0.050,
         silent_s: float = 1.0,
         min_cameras: int = 1,
+        alone_s: float = math.inf,
     ) -> None:
         if len(set(cameras)) != len(cameras) or not cameras:
             raise InputError(f"grouping needs cameras with different names, got {list(cameras)}")
         self._cameras = tuple(cameras)
         self._tolerance_ns, self._wait_ns = round(tolerance_s * 1e9), round(wait_s * 1e9)
         self._silent_ns, self._min_cameras = round(silent_s * 1e9), min_cameras
+        # Who is silent is not waited for, so nobody is left alone later than that.
+        self._alone_ns = round(min(alone_s, silent_s) * 1e9) if math.isfinite(alone_s) else None
         self._heard_ns: dict[str, int] = {}
         self._first_now_ns: int | None = None
+        self._now_ns = 0
         self._newest_ns: dict[str, int] = {}
         self._released: PayloadSet[Payload] | None = None
         self._waiting: list[_Waiting[Payload]] = []
@@ -112,11 +118,12 @@ class FrameSetGrouper(Generic[Payload]):
 
     def poll(self, now_ns: int) -> PayloadSet[Payload] | None:
         """The newest set that is ready by now, or None; call it at due_ns() when nothing arrives."""
+        self._now_ns = now_ns
         living = self._living(now_ns)
         ready = [
             one
             for one in self._waiting
-            if len(one.payloads) >= self._min_cameras
+            if self._is_enough(one, now_ns)
             and (living <= one.payloads.keys() or now_ns - one.since_ns >= self._wait_ns)
         ]
         if not ready:
@@ -130,7 +137,7 @@ class FrameSetGrouper(Generic[Payload]):
 
     def due_ns(self) -> int | None:
         """When poll will release a set though nothing more arrives; None if no set can be released."""
-        starts = [one.since_ns for one in self._waiting if len(one.payloads) >= self._min_cameras]
+        starts = [one.since_ns for one in self._waiting if self._is_enough(one, self._now_ns)]
         return min(starts) + self._wait_ns if starts else None
 
     def silent(self, now_ns: int) -> tuple[str, ...]:
@@ -142,6 +149,17 @@ class FrameSetGrouper(Generic[Payload]):
         # At the start every camera gets its chance to come up.
         start = now_ns if self._first_now_ns is None else self._first_now_ns
         return {name for name in self._cameras if now_ns - self._heard_ns.get(name, start) < self._silent_ns}
+
+    def _is_enough(self, one: _Waiting[Payload], now_ns: int) -> bool:
+        """Whether a set has cameras enough, or the only one that has spoken lately."""
+        if len(one.payloads) >= self._min_cameras:
+            return True
+        if self._alone_ns is None:
+            return False
+        others = [now_ns - heard_ns for name, heard_ns in self._heard_ns.items() if name not in one.payloads]
+        # At the start every camera gets its chance to come up.
+        since_ns = now_ns - (now_ns if self._first_now_ns is None else self._first_now_ns)
+        return min([since_ns, *others]) >= self._alone_ns
 
     def _is_late(self, camera: str, stamp_ns: int) -> bool:
         """Whether a payload is older than the last released set, or would have belonged to it."""

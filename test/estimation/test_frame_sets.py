@@ -63,6 +63,57 @@ def test_a_set_below_the_minimum_of_cameras_is_never_released() -> None:
     assert one.poll(500 * MS) is None
 
 
+def test_the_only_camera_left_is_released_alone_and_without_a_wait_when_the_others_are_silent() -> None:
+    one = grouper(min_cameras=2, alone_s=0.5)
+    for camera in "abc":
+        add(one, camera, 0, 0)
+    alone = []
+    for now_ms in range(1, 1500):
+        done = add(one, "a", now_ms, now_ms) if now_ms % 33 == 0 else one.poll(now_ms * MS)
+        if done is not None:
+            alone.append((now_ms, stamps_ms(done)["a"]))
+    assert alone[0] == (500, 429)  # 462 and 495 wait on
+    waits = {now_ms - stamp_ms for now_ms, stamp_ms in alone[1:] if now_ms < 1000}
+    assert waits == {50}
+    assert {now_ms - stamp_ms for now_ms, stamp_ms in alone if now_ms > 1050} == {0}
+
+
+def test_the_timer_need_not_run_for_a_camera_whose_others_have_just_spoken() -> None:
+    one = grouper(min_cameras=2, alone_s=0.5)
+    for camera in "abc":
+        add(one, camera, 0, 0)
+    add(one, "a", 33, 33)
+    assert one.due_ns() is None
+    add(one, "a", 520, 520)
+    assert one.due_ns() is not None
+
+
+def test_a_late_or_unsynchronised_camera_leaves_nobody_alone() -> None:
+    one = grouper(min_cameras=2, alone_s=0.5)
+    for k in range(60):
+        assert add(one, "a", 33 * k, 33 * k) is None
+        assert add(one, "b", 33 * k + 16, 33 * k + 16) is None
+        assert one.poll((33 * k + 30) * MS) is None
+
+
+def test_at_the_start_every_camera_gets_its_chance_to_come_up() -> None:
+    one = grouper(min_cameras=2, alone_s=0.5)
+    released = [now_ms for now_ms in range(0, 700, 33) if add(one, "a", now_ms, now_ms) is not None]
+    assert min(released) >= 500
+
+
+def test_sets_come_whole_again_when_a_camera_returns() -> None:
+    one = grouper(min_cameras=2, alone_s=0.5)
+    add(one, "a", 0, 0)
+    for now_ms in range(33, 1700, 33):
+        add(one, "a", now_ms, now_ms)
+    assert add(one, "a", 1700, 1700) is not None
+    assert stamps_ms(add(one, "a", 1733, 1733)) == {"a": 1733}
+    assert add(one, "b", 1733, 1734) is None  # too late for it
+    assert add(one, "a", 1766, 1766) is None
+    assert stamps_ms(add(one, "b", 1766, 1767)) == {"a": 1766, "b": 1766}
+
+
 def test_a_silent_camera_is_not_waited_for_until_it_speaks_again() -> None:
     one = grouper()
     for k in range(40):  # c speaks until 330 ms
