@@ -17,6 +17,7 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.training.draws import Draws
 from pose3d_ros.training.loop import BEST, LAST, read_checkpoint
 from pose3d_ros.training.recipes import load_trained, recipe_of
+from pose3d_ros.weights.trained import load
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +67,18 @@ def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse
 def test_every_recipe_trains_and_comes_back_from_its_checkpoint(network, words, kind, motion_file, tmp_path, capsys):
     args = arguments(network, motion_file, tmp_path, *words)
     assert train_command.run(args) == 0
-    assert "best:" in capsys.readouterr().out
+    *_, best, export = capsys.readouterr().out.splitlines()
+    assert "best:" in best
+    assert f"for use: {tmp_path / network}.safetensors (" in export
     net, recipe = load_trained(tmp_path / BEST)
     assert type(net) is kind
     assert not net.training
     assert recipe == recipe_of(args)
+    found = load(tmp_path / f"{network}.safetensors")
+    assert found.recipe == recipe
+    assert bool(found.spread) == (network != "posern" and not recipe.get("plain_depth"))
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(found.net.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
 
 
 def test_a_resumed_run_goes_on_where_it_stopped(motion_file, tmp_path):

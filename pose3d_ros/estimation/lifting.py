@@ -70,7 +70,7 @@ def lift(
     camera: Camera,
     keypoints: Keypoints2D,
     lifter: Loaded,
-    body_height_m: float = math.nan,
+    body_height_m: float | Floats = math.nan,
     *,
     min_joints: int = MIN_JOINTS,
 ) -> LiftedPeople:
@@ -80,8 +80,8 @@ def lift(
     distortion is taken off, and the camera's K makes metres of the canonical depth (1910.12029, Eqs. 5-6; fx and fy
     may differ, skew drops out). An image of a focal length that the network was not trained at is scaled (FOCAL_PX).
     The root lies behind the detected pelvis; where a hip is not seen, where the seen joints put it on the median, given
-    the lifted pose. body_height_m, where known, scales pose and depth alike; NaN or 0: unknown. A person needs
-    min_joints of the 12 limb joints and the nose, and both hips or both shoulders.
+    the lifted pose. body_height_m, of everybody or (P,) of each, where known, scales pose and depth alike; NaN or 0:
+    unknown. A person needs min_joints of the 12 limb joints and the nose, and both hips or both shoulders.
     """
     import torch
 
@@ -99,6 +99,8 @@ def lift(
     xyz, covariance = np.full((people, joints, 3), np.nan), np.full((people, joints, 3, 3), np.nan)
     canonical, height = np.full(people, np.nan), np.full(people, np.nan)
     if len(good):
+        told = np.broadcast_to(np.asarray(body_height_m, dtype=np.float64), people)
+        told = np.asarray(np.where(told > 0, told, np.nan))
         focal, centre = scale * focal, scale * centre
         K = torch.tensor([[focal[0], 0, centre[0]], [0, focal[1], centre[1]], [0, 0, 1]], dtype=torch.float32)
         device = next((one.device for one in lifter.net.parameters()), K.device)
@@ -106,7 +108,7 @@ def lift(
         with torch.inference_mode():
             xy = torch.as_tensor(ideal[good] * focal + centre, dtype=torch.float32, device=device)
             lifted = lifter.net(xy, K)
-            lifted = scaled_to_height(lifted, torch.full_like(lifted.depth, body_height_m or math.nan))
+            lifted = scaled_to_height(lifted, torch.as_tensor(told[good], dtype=torch.float32, device=device))
             pose = with_root(lifted.pose)
             depth = metric_depth(lifted.depth, K)
             root = _root(ideal[good], pose.cpu().numpy(), depth.cpu().numpy(), ROOT) * focal + centre
@@ -118,7 +120,9 @@ def lift(
         refusal = np.where((refusal == Refusal.NONE) & ~plausible, Refusal.DEPTH, refusal)
         for array in (xyz, canonical, height):
             array[~plausible] = np.nan
-        covariance[plausible] = _covariance(lifter, xyz[plausible], seen[plausible], bool(body_height_m > 0))
+        for known in (False, True):
+            some: NDArray[np.bool_] = np.asarray(plausible & (np.isfinite(told) == known))
+            covariance[some] = _covariance(lifter, xyz[some], seen[some], known)
     return LiftedPeople(xyz, covariance, seen, canonical, height, refusal.astype(np.uint8))
 
 
@@ -130,9 +134,9 @@ def _root(ideal: Floats, pose: Floats, depth: Floats, root: int) -> Floats:
     """
     said = (ideal * (depth[:, None, None] + pose[..., 2:]) - pose[..., :2]) / depth[:, None, None]
     # Outside the image's plane (Z = 0) nothing is said; such a person is refused by the depth afterwards.
-    known = np.isfinite(said).any(axis=1)
+    known = np.asarray(np.isfinite(said).any(axis=1))
     middle = np.nanmedian(np.where(known[:, None], said, 0.0), axis=1)
-    detected = np.isfinite(ideal[:, root]).all(axis=-1)
+    detected = np.asarray(np.isfinite(ideal[:, root]).all(axis=-1))
     return np.where(detected[:, None], ideal[:, root], middle)
 
 

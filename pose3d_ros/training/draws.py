@@ -54,7 +54,9 @@ class Draws:
             hide = training and self.recipe.get("form") not in ("paper", "pair")
             hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
             detector = self._bias(rng, training)
-            parts.append(self._data(simulate(xyz, one, self._noise(family, one), rng, hide=hiding, bias=detector)))
+            parts.append(
+                self._data(simulate(xyz, one, noise_of(self.recipe, family, one), rng, hide=hiding, bias=detector))
+            )
         joined = {"cvugcn": refinement.joined, "lifter": lifting.joined, "posern": bias.joined}
         data = joined[self.recipe["network"]](parts)  # type: ignore[operator]
         return dict(data._asdict())
@@ -73,12 +75,13 @@ class Draws:
         seeds = TRAIN_SEEDS[:-VALIDATION_DETECTORS] if training else TRAIN_SEEDS[-VALIDATION_DETECTORS:]
         return DetectorBias.draw(int(rng.choice(seeds)))
 
-    def _noise(self, family: str, one: SimulatedRig) -> Noise:
-        """The fitted detector's, or independent Gaussian, which is a test's: training on it is for comparison."""
-        if self.recipe["noise"] == "detector":
-            return training_noise(family)
-        given = self.recipe["sigma_px"]
-        return GaussianNoise(one.sigma_px if given is None else float(given))
+
+def noise_of(recipe: Mapping[str, Any], family: str, one: SimulatedRig) -> Noise:
+    """The fitted detector's, or independent Gaussian, which is a test's: training on it is for comparison."""
+    if recipe["noise"] == "detector":
+        return training_noise(family)
+    given = recipe["sigma_px"]
+    return GaussianNoise(one.sigma_px if given is None else float(given))
 
 
 def rigs_of(recipe: Mapping[str, Any]) -> Iterator[tuple[str, SimulatedRig]]:

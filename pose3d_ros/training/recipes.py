@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
 
-from pose3d_ros.data.motion import load_motion
+from pose3d_ros.data.motion import Motion, load_motion
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.build import build
 from pose3d_ros.networks.cvugcn import CvUgcn
@@ -27,6 +27,9 @@ from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.draws import Draws
 from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
 from pose3d_ros.training.losses import LossWeights
+from pose3d_ros.training.spread import PEOPLE as SPREAD_PEOPLE
+from pose3d_ros.training.spread import fit_spread
+from pose3d_ros.weights.trained import SUFFIX, save
 
 # Published by all three.
 LEARNING_RATE = 1e-3
@@ -61,12 +64,27 @@ def train(args: argparse.Namespace) -> int:
     history = fit(net, draws.epoch, loss_of, optimiser, schedule, options, args.output, recipe, validate)
     _say(f"epoch {len(history.loss)}: loss {history.loss[-1]:.5g}, on people held out {history.score[-1]:.5g}")
     _say(f"best: {args.output / BEST}; to go on: --resume ({args.output / LAST})")
+    if _first():
+        _export(args.output, motion, args.people)
     return 0
 
 
+def _export(folder: Path, motion: Motion, people: int) -> None:
+    """The best checkpoint as what the estimators take, with the covariance of its poses."""
+    net, recipe = load_trained(folder / BEST)
+    path = folder / f"{recipe['network']}{SUFFIX}"
+    digest = save(path, net, recipe, fit_spread(net, recipe, motion, min(people, SPREAD_PEOPLE)))
+    print(f"for use: {path} ({path.stat().st_size / 1e6:.1f} MB, SHA-256 {digest})")
+
+
+def _first() -> bool:
+    """Whether this is the first of the processes that Fabric starts."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
 def _say(line: str) -> None:
-    """Told once, not by every process that Fabric starts."""
-    if os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0":
+    """Told once."""
+    if _first():
         print(line)
 
 

@@ -11,7 +11,7 @@ from pose3d_ros.networks.posern import PoseRN
 from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
 
 CVUGCN = {"network": "cvugcn", "width": 128, "form": "paper", "views": 2, "without": []}
-LIFTER = {"network": "lifter", "width": 1024, "without": []}
+LIFTER = {"network": "lifter", "form": "paper", "dropout": 0.5, "width": 1024, "without": []}
 POSERN = {"network": "posern", "width": 1024}
 
 

@@ -13,7 +13,16 @@ from pose3d_ros.networks.build import build
 from pose3d_ros.weights import trained
 from pose3d_ros.weights.trained import FOLDER, TRAINED, TrainedNetwork, load, save
 
-LIFTER = {"network": "lifter", "width": 32, "without": [], "seed": 3, "sigma_px": None, "rigs": ["h36m"]}
+LIFTER = {
+    "network": "lifter",
+    "form": "paper",
+    "dropout": 0.5,
+    "width": 32,
+    "without": [],
+    "seed": 3,
+    "sigma_px": None,
+    "rigs": ["h36m"],
+}
 CVUGCN = {"network": "cvugcn", "width": 8, "form": "rig", "views": 2, "without": ["view"]}
 POSERN = {"network": "posern", "width": 32}
 MAX_TOTAL = 60_000_000

@@ -1,0 +1,121 @@
+"""How far off the joints of a refined or a lifted pose may be: their covariance (torch, float64).
+
+REFINED (CV-UGCN). A joint is known from two sides: from its own triangulation, with covariance C, and from the rest of
+the body, whose place is known as well as all triangulations together tell it, B = (sum of C^-1)^-1, and in which the
+joint lies to q:
+
+    S = scale ((C^-1 / own^2 + (body^2 B + q^2 I)^-1)^-1 + floor^2 I)
+
+So a stereo head's refined joints are as unsure along the depth as the body's place, and a joint of a wide pair of
+cameras is as unsure as body and triangulation leave it. A joint that was not triangulated has only the body:
+
+    S = guessed_scale (body^2 B + (n guess)^2 I), n bones away from the nearest joint that was triangulated.
+
+MONOCULAR (AbsPoseLifter), at a distance r along the unit ray u; m is the share of the person's joints that the
+detector did not give, which makes the whole person's depth less sure, and unseen is 0 for a joint that it gave:
+
+    S = scale ((along^2 + (depth^2 + (m lack)^2) r^2) u u^T + (across^2 + (sight r)^2) (I - u u^T) + unseen^2 I)
+
+The figures (dimensionless, or m; per joint, or one for all) are fitted by training/spread.py and travel with the
+weights. NaN for a joint whose position the network was not taught (CV-UGCN's HeadTop).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.skeletons import H36M_17
+
+J = H36M_17.size
+REFINED = ("own", "body", "q", "floor", "guess", "scale", "guessed_scale")
+LIFTED = ("along", "depth", "lack", "depth_known", "lack_known", "across", "sight", "unseen", "scale", "scale_known")
+SEEN = [joint for joint in range(J) if joint != H36M_17.index("HeadTop")]  # what detectors give, derived ones too
+SMALLEST = 1e-12  # m^2, keeps an inverse finite: 1 um
+
+
+def bones_between() -> Tensor:
+    """(J, J) bones on the way from joint to joint of h36m_17."""
+    steps = torch.full((J, J), torch.inf, dtype=torch.float64)
+    steps.fill_diagonal_(0.0)
+    for a, b in H36M_17.bones:
+        steps[a, b] = steps[b, a] = 1.0
+    for middle in range(J):  # Floyd and Warshall
+        steps = torch.minimum(steps, steps[:, middle, None] + steps[None, middle, :])
+    return steps
+
+
+STEPS = bones_between()
+
+
+def refined_covariance(spread: Mapping[str, Tensor], triangulated: Tensor) -> Tensor:
+    """Covariances (..., J, 3, 3) m^2 of a refined pose, in the frame of `triangulated`.
+
+    triangulated (..., J, 3, 3) m^2: of the triangulation that was refined, NaN for a joint without one. A person
+    without any triangulated joint gets NaN. Raises InputError for figures of another network.
+    """
+    figures = _figures(spread, REFINED)
+    given = triangulated.to(torch.float64)
+    present = torch.isfinite(given).all(dim=-1).all(dim=-1)  # (..., J)
+    eye = torch.eye(3, dtype=torch.float64)
+    solid = torch.where(present[..., None, None], given, eye)
+    information = torch.where(present[..., None, None], torch.linalg.inv(solid + SMALLEST * eye), 0.0)
+    anybody = present.any(dim=-1)[..., None, None]
+    place = torch.linalg.inv(torch.where(anybody, information.sum(dim=-3), eye))  # B (..., 3, 3)
+    by_body = (figures["body"] ** 2 * place)[..., None, :, :]
+    prior = by_body + _isotropic(figures["q"])
+    fused = torch.linalg.inv(information / figures["own"] ** 2 + torch.linalg.inv(prior))
+    own = _each(figures["scale"]) * (fused + _isotropic(figures["floor"]))
+    bones = torch.where(present[..., None, :], STEPS, torch.inf).amin(dim=-1)  # (..., J)
+    bones = torch.where(torch.isfinite(bones), bones, 1.0)
+    guessed = _each(figures["guessed_scale"]) * (by_body + _isotropic(bones * figures["guess"]))
+    found = torch.where(present[..., None, None], own, guessed)
+    return torch.where(anybody[..., None], found, torch.nan)
+
+
+def lifted_covariance(
+    spread: Mapping[str, Tensor], xyz: Tensor, seen: Tensor | None = None, *, height_known: bool = False
+) -> Tensor:
+    """Covariances (..., J, 3, 3) m^2 of a lifted pose xyz (..., J, 3) m, both in the camera's frame.
+
+    seen (..., J): joints that the detector gave (without it: all). height_known: the pose was scaled to the person's
+    own height, so the depth is surer. NaN where xyz is NaN. Raises InputError for figures of another network.
+    """
+    figures = _figures(spread, LIFTED)
+    placed = torch.isfinite(xyz).all(dim=-1)
+    points = torch.where(placed[..., None], xyz.to(torch.float64), 1.0)
+    reach = points.norm(dim=-1).clamp(min=1e-6)  # (..., J) m
+    ray = points / reach[..., None]
+    outer = ray[..., :, None] * ray[..., None, :]
+    known = "_known" if height_known else ""
+    given = torch.ones_like(placed) if seen is None else seen
+    share = 1.0 - given[..., SEEN].double().mean(dim=-1, keepdim=True)  # m
+    depth = figures[f"depth{known}"] ** 2 + (share * figures[f"lack{known}"]) ** 2
+    along = figures["along"] ** 2 + depth * reach**2
+    across = figures["across"] ** 2 + (figures["sight"] * reach) ** 2
+    unseen = torch.where(given, 0.0, figures["unseen"])
+    eye = torch.eye(3, dtype=torch.float64)
+    found = along[..., None, None] * outer + across[..., None, None] * (eye - outer) + _isotropic(unseen)
+    return torch.where(placed[..., None, None], _each(figures[f"scale{known}"]) * found, torch.nan)
+
+
+def _figures(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, Tensor]:
+    lacking = [name for name in names if name not in spread]
+    if lacking:
+        raise InputError(
+            f"the weights have no covariance figure {lacking[0]!r}: train the network again with this version, or use "
+            "a shipped one"
+        )
+    return {name: spread[name].to(torch.float64) for name in names}
+
+
+def _each(figure: Tensor) -> Tensor:
+    return figure[..., None, None]
+
+
+def _isotropic(std: Tensor) -> Tensor:
+    """std (...) m -> (..., 3, 3) m^2."""
+    return std[..., None, None] ** 2 * torch.eye(3, dtype=torch.float64)
