@@ -38,7 +38,8 @@ SCORE_REACH_PX = 20.0
 # Scale of normal errors and share of outliers (DetectorNoise.scaled) with which robust triangulation errs as much as
 # with independent noise of the rig's sigma_px, by the beginning of the family's name: on training rigs and validation
 # subjects 35.0 mm for 33.9 (h36m, pairs), 63.7 for 63.9 (room2), 19.7 for 20.9 (room4), 157 for 151 (head).
-MATCHED = {"h36m": (0.7, 0.25), "room": (0.8, 0.25), "head": (0.28, 0.05)}
+# Single cameras (mono) triangulate nothing: theirs is the rooms'.
+MATCHED = {"h36m": (0.7, 0.25), "room": (0.8, 0.25), "head": (0.28, 0.05), "mono": (0.8, 0.25)}
 
 
 @dataclass(frozen=True, eq=False)

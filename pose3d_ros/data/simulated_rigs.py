@@ -22,6 +22,8 @@ H36M_HELD_OUT = ("S9", "S11")
 # CV-UGCN, Sec. 4: pairs of camera numbers, all of them across the room's short side or long side.
 PAIRS = {"P1": (0, 1), "P2": (0, 2), "P3": (1, 3), "P4": (2, 3)}
 FAMILIES = ("h36m", "head530", "head1060", "room2", "room3", "room4")
+MONO = "mono"  # single cameras: nothing to triangulate
+MONO_STREAM = 7  # of random numbers; 0 to 5 are the families', 6 the side views'
 TRAIN_SEED, HELD_OUT_SEED = 3100, 9100
 
 # Standard deviation of a keypoint, px an axis, that gives the 36.0 mm which CV-UGCN's Table 4 starts from.
@@ -38,6 +40,12 @@ HEAD_HEIGHT_M, HEAD_DISTANCE_M, HEAD_HALF_ANGLE_RAD = (0.8, 1.5), (2.0, 4.0), np
 ROOM_NEIGHBOUR_M, ROOM_DISTANCE_M, ROOM_HEIGHT_M = (1.0, 5.0), (2.8, 5.5), (1.0, 2.5)
 ROOM_FOCAL_PX, ROOM_SIZE_WH = (700.0, 1000.0), (1280, 960)
 SIDE_DISTANCE_M = (2.5, 3.5)
+# Single cameras as on robots, each of its own kind: people near in even rigs, also cut off by the image's border, and
+# far in odd ones. A camera looks at a person's middle but for an angle up, down and to the side, and is a bit askew.
+MONO_CAMERAS, MONO_HEIGHT_M, MONO_DISTANCE_M = 6, (0.3, 2.2), ((1.5, 4.0), (3.0, 8.0))
+MONO_FIELD_RAD, MONO_SIZES_WH = tuple(np.deg2rad((45.0, 95.0))), ((640, 480), (1280, 720), (1280, 960), (1920, 1080))
+MONO_PITCH_RAD, MONO_TURN_RAD, MONO_ROLL_RAD = np.deg2rad(15.0), np.deg2rad(10.0), np.deg2rad(3.0)
+MONO_HALF_ANGLE_RAD = np.deg2rad(20.0)
 # A person's middle, which cameras look at, m above the floor.
 AIM_HEIGHT_M = 0.95
 
@@ -82,15 +90,17 @@ def simulated_rig(family: str, number: int, *, held_out: bool) -> SimulatedRig:
 
     Human3.6M's own rigs come first (five to train, two held out), then jittered ones.
     """
-    if family not in FAMILIES:
-        raise InputError(f"there is no family of rigs {family!r}: use one of {', '.join(FAMILIES)}")
+    if family not in (*FAMILIES, MONO):
+        raise InputError(f"there is no family of rigs {family!r}: use one of {', '.join((*FAMILIES, MONO))}")
     seed = HELD_OUT_SEED if held_out else TRAIN_SEED
-    rng = np.random.default_rng([seed, FAMILIES.index(family), number])
+    rng = np.random.default_rng([seed, MONO_STREAM if family == MONO else FAMILIES.index(family), number])
     if family == "h36m":
         subjects = H36M_HELD_OUT if held_out else H36M_TRAIN
         plain = h36m_rig(subjects[number % len(subjects)])
         return plain if number < len(subjects) else replace(jittered(plain, rng), name=f"{plain.name}~{number}")
     name = f"{family}{'-held-out' if held_out else ''}#{number}"
+    if family == MONO:
+        return _single_cameras(name, MONO_DISTANCE_M[number % 2], rng)
     if family.startswith("head"):
         return _stereo_head(name, int(family[4:]), rng)
     return _room(name, int(family[4:]), rng)
@@ -225,6 +235,25 @@ def _room(name: str, count: int, rng: np.random.Generator) -> SimulatedRig:
         angle, previous = turned, centre
     sigma = H36M_SIGMA_PX * float(np.mean(scales)) / H36M_PX_PER_M
     return SimulatedRig(name, Rig(tuple(cameras)), Floor((0.0, 0.0), 0.0, 0.8), sigma)
+
+
+def _single_cameras(name: str, distance_m: tuple[float, float], rng: np.random.Generator) -> SimulatedRig:
+    """Cameras that have nothing to do with each other, above the origin, looking along world x."""
+    cameras: list[Camera] = []
+    middle = float(np.mean(distance_m))
+    for number in range(MONO_CAMERAS):
+        width, height = MONO_SIZES_WH[rng.integers(len(MONO_SIZES_WH))]
+        focal = width / 2.0 / np.tan(rng.uniform(*MONO_FIELD_RAD) / 2.0)
+        K = np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+        centre = np.array([0.0, 0.0, rng.uniform(*MONO_HEIGHT_M)])
+        straight = look_at(centre, (middle, 0.0, AIM_HEIGHT_M))[:3, :3]
+        pitch, turn = rng.uniform(-1.0, 1.0, 2) * (MONO_PITCH_RAD, MONO_TURN_RAD)
+        askew = rotation_vector((0.0, 0.0, rng.normal(scale=MONO_ROLL_RAD)))
+        rotation = askew @ rotation_vector((pitch, 0.0, 0.0)) @ rotation_vector((0.0, turn, 0.0)) @ straight
+        cameras.append(Camera(f"cam{number + 1}", (width, height), K, cam_from_world=_place(rotation, centre)))
+    scale = float(np.mean([camera.K[0, 0] for camera in cameras])) / middle
+    floor = Floor((0.0, 0.0), *distance_m, half_angle_rad=float(MONO_HALF_ANGLE_RAD))
+    return SimulatedRig(name, Rig(tuple(cameras)), floor, H36M_SIGMA_PX * scale / H36M_PX_PER_M)
 
 
 def _place(rotation: Floats, centre: Floats) -> Floats:

@@ -76,7 +76,8 @@ class LifterMlp(AbsPoseLifter):
 
     def __init__(self, options: LifterOptions | None = None) -> None:
         super().__init__(options)
-        self.layers = ResidualMlp(self.options.inputs, 3 * self.options.joints - 2, self.options.width)
+        o = self.options
+        self.layers = ResidualMlp(o.inputs, 3 * o.joints - 2, o.width, dropout=o.dropout)
 
 
 def _layers(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:

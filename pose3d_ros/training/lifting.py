@@ -15,9 +15,16 @@ from torch import Tensor, nn
 
 from pose3d_ros.data.simulation import SimulatedViews
 from pose3d_ros.geometry.projection import undistort
-from pose3d_ros.networks.canonical import ROOT, Lifted, absolute, flip, targets
+from pose3d_ros.networks.canonical import ROOT, Lifted, absolute, flip, metric_depth, stature, targets
+from pose3d_ros.networks.lifter import AbsPoseLifter
+from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.training.loop import Batch
 from pose3d_ros.training.losses import canonical_loss
+
+# As in estimation/lifting.py.
+SEEN_JOINTS = [H36M_17.index(name) for name in (*LIMB_JOINTS, "Nose")]
+THORAX, MIN_JOINTS = H36M_17.index("Thorax"), 6
+HEIGHT_ERROR_M = 0.01  # people round to cm, and shoes count or do not
 
 
 class LiftingData(NamedTuple):
@@ -61,16 +68,68 @@ def mirrored_half(data: LiftingData) -> LiftingData:
     )
 
 
-def lifting_loss(*, canonical: bool = True, mirror: bool = True) -> Callable[[nn.Module, Batch], Tensor]:
-    """The canonical loss; with canonical=False the depth itself is learnt (Table 5's other row)."""
+def zoomed(data: LiftingData, factor: Tensor) -> LiftingData:
+    """The same sights through another lens: image and camera scaled by factor (N,)."""
+    K = data.K.clone()
+    K[:, :2] = K[:, :2] * factor[:, None, None]
+    return LiftingData(data.xy * factor[:, None, None], data.xyz, K, data.width * factor)
+
+
+def any_lens(data: LiftingData, zoom: Sequence[float]) -> LiftingData:
+    """Every sight through a lens of its own, between the factors zoom (low, high) (torch's own generator)."""
+    low, high = zoom
+    return zoomed(data, low + (high - low) * torch.rand(len(data.xy), device=data.xy.device))
+
+
+def usable(data: LiftingData) -> LiftingData:
+    """Without the sights that a node would refuse: too few joints, or neither both hips nor both shoulders."""
+    seen = torch.isfinite(data.xy).all(dim=-1)
+    enough = seen[:, SEEN_JOINTS].sum(dim=1) >= MIN_JOINTS
+    keep = enough & (seen[:, ROOT] | seen[:, THORAX])
+    return LiftingData(*(tensor[keep] for tensor in data))
+
+
+def wanted_of(data: LiftingData, *, canonical: bool = True) -> Lifted:
+    """What the network should say; with canonical=False depth itself (Table 5's other row)."""
+    truth = targets(data.xyz, data.K)
+    return truth if canonical else truth._replace(depth=data.xyz[:, ROOT, 2])
+
+
+def measure(
+    net: AbsPoseLifter, data: LiftingData, *, canonical: bool = True, zoom: Sequence[float] | None = None
+) -> None:
+    """Standardise a network's inputs and outputs by training data."""
+    data = any_lens(data, zoom) if zoom else data
+    net.measure(data.xy, data.K, wanted_of(data, canonical=canonical), stature(data.xyz))
+
+
+def lifting_loss(
+    *,
+    canonical: bool = True,
+    mirror: bool = True,
+    zoom: Sequence[float] | None = None,
+    heights: bool = False,
+) -> Callable[[nn.Module, Batch], Tensor]:
+    """The canonical loss; with canonical=False the depth itself is learnt (Table 5's other row).
+
+    zoom (low, high): every sight through a lens of its own. heights: half of the people tell theirs, as well as
+    people know it; their loss is then of depth in m, as is all of a network that takes any focal length.
+    """
 
     def loss_of(net: nn.Module, batch: Batch) -> Tensor:
         data = LiftingData(**batch)
         data = mirrored_half(data) if mirror else data
-        depth, pose = net(data.xy, data.K)
-        truth = targets(data.xyz, data.K)
-        wanted = truth.depth if canonical else data.xyz[:, ROOT, 2]
-        return canonical_loss(depth, pose, wanted, truth.pose)
+        data = any_lens(data, zoom) if zoom else data
+        wanted = wanted_of(data, canonical=canonical)
+        if not heights:
+            depth, pose = net(data.xy, data.K)
+            return canonical_loss(depth, pose, wanted.depth, wanted.pose)
+        height = stature(data.xyz)
+        told = height + HEIGHT_ERROR_M * torch.randn_like(height)
+        told = torch.where(torch.rand_like(height) < 0.5, told, torch.full_like(told, torch.nan))
+        depth, pose = net(data.xy, data.K, None, told)
+        depth, true_depth = metric_depth(depth, data.K), metric_depth(wanted.depth, data.K)
+        return canonical_loss(depth, pose, true_depth, wanted.pose)
 
     return loss_of
 

@@ -13,6 +13,7 @@ from pose3d_ros.data.simulated_rigs import (
     H36M_HELD_OUT,
     H36M_SIGMA_PX,
     H36M_TRAIN,
+    MONO,
     PAIRS,
     h36m_rig,
     look_at,
@@ -123,3 +124,23 @@ def test_unknown_families_rigs_and_pairs_are_told_what_there_is():
         h36m_rig("S2")
     with pytest.raises(InputError, match="P1, P2"):
         h36m_rig("S9").pair("P7")
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_single_cameras_see_most_people_and_differ_in_lens_height_and_pitch(held_out):
+    random = np.random.default_rng(3)
+    focal, height, pitch, shares = [], [], [], []
+    for number in range(6):
+        one = simulated_rig(MONO, number, held_out=held_out)
+        xyz = crowd(one, 50, random)
+        for camera in one.rig.cameras:
+            px = project(camera, xyz)
+            shares.append(((px >= 0) & (px < camera.size_wh)).all(axis=-1).mean())
+            focal.append(camera.K[0, 0])
+            height.append(camera.centre[2])
+            pitch.append(np.rad2deg(np.arcsin(camera.cam_from_world[2, 2])))
+    assert np.mean(shares) > 0.6  # the rest is cut off by the border, or beside it
+    assert min(focal) < 500
+    assert max(focal) > 1200
+    assert np.ptp(height) > 1.2
+    assert np.ptp(pitch) > 25

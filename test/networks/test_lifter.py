@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pose3d_ros.networks.canonical import ROOT, targets
+from pose3d_ros.networks.canonical import ROOT, stature, targets
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions, PreActivation, normalise
 from pose3d_ros.training.losses import canonical_loss
 
@@ -114,3 +114,53 @@ def test_missing_joints_give_a_finite_pose():
     lifted = net(xy, K)
     assert torch.isfinite(lifted.pose).all()
     assert torch.isfinite(lifted.depth).all()
+
+
+def measured(xy, xyz, K, **options):
+    torch.manual_seed(0)
+    net = AbsPoseLifter(LifterOptions(width=32, **options)).eval()
+    net.measure(xy, K, targets(xyz, K), stature(xyz))
+    return net
+
+
+@pytest.mark.parametrize("any_focal", [False, True])
+def test_standardised_outputs_begin_near_the_people_measured(any_focal):
+    xy, xyz, K = people(64)
+    net = measured(xy, xyz, K, any_focal=any_focal)
+    truth = targets(xyz, K)
+    x = (net.inputs(xy, K, torch.ones(64, 17, dtype=torch.bool)) - net.input_mean) / net.input_std
+    torch.testing.assert_close(x.mean(dim=0), torch.zeros(x.shape[1]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(x.std(dim=0), torch.ones(x.shape[1]), atol=1e-3, rtol=0)
+    with torch.no_grad():
+        net.layers[-1].weight.zero_()
+        net.layers[-1].bias.zero_()
+    assert net(xy, K).depth.mean().item() == pytest.approx(truth.depth.mean().item(), rel=1e-4)
+    torch.testing.assert_close(net(xy, K).pose[0], truth.pose.mean(dim=0), atol=1e-4, rtol=1e-4)
+
+
+def test_a_joint_that_training_never_showed_counts_as_not_seen():
+    xy, xyz, K = people(8)
+    without = xy.clone()
+    without[:, 10] = float("nan")
+    net = measured(without, xyz, K)
+    torch.testing.assert_close(net(xy, K).pose, net(without, K).pose)
+
+
+def test_with_any_focal_a_resized_image_gives_the_same_metres():
+    xy, xyz, K = people(5)
+    net = measured(xy, xyz, K, any_focal=True, mask=True, height=True)
+    half = torch.diag(torch.tensor([0.5, 0.5, 1.0]))
+    depth, pose = net(xy / 2, half @ K)
+    torch.testing.assert_close(pose, net(xy, K).pose, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(depth / 2, net(xy, K).depth, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("height_input", [False, True])
+def test_a_person_twice_as_high_is_twice_as_far(height_input):
+    xy, xyz, K = people(3)
+    net = measured(xy, xyz, K, height=height_input)
+    height = torch.tensor([1.5, 1.8, float("nan")])
+    one, two = net(xy, K, height=height), net(xy, K, height=2 * height)
+    torch.testing.assert_close(two.depth[:2], 2 * one.depth[:2])
+    torch.testing.assert_close(two.pose[:2], 2 * one.pose[:2])
+    torch.testing.assert_close(one.depth[2], net(xy, K).depth[2])

@@ -7,7 +7,7 @@ from pose3d_ros.data.augmentation import placed
 from pose3d_ros.data.noise import GaussianNoise
 from pose3d_ros.data.simulated_rigs import simulated_rig
 from pose3d_ros.data.simulation import GIVEN, simulate
-from pose3d_ros.networks.canonical import targets
+from pose3d_ros.networks.canonical import stature, targets
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
 from pose3d_ros.skeletons import DERIVED, H36M_17
 from pose3d_ros.training.lifting import (
@@ -17,6 +17,8 @@ from pose3d_ros.training.lifting import (
     lifting_loss,
     mirrored_half,
     root_and_pose_error,
+    usable,
+    zoomed,
 )
 
 # Not Pelvis, Spine and Thorax: the mean of two pixels is not the pixel of the mean.
@@ -79,3 +81,37 @@ def test_the_loss_reaches_every_parameter():
         net.zero_grad()
         lifting_loss(canonical=canonical)(net, data(4.0)._asdict()).backward()
         assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in net.parameters())
+
+
+def test_a_zoomed_image_is_still_a_projection_and_canonical_depth_follows():
+    sights = data()
+    factor = torch.linspace(0.5, 2.0, len(sights.xy))
+    near = zoomed(sights, factor)
+    image = near.xyz @ near.K.transpose(1, 2)
+    assert (image[..., :2] / image[..., 2:] - near.xy)[:, DETECTED].abs().max() < 0.02
+    torch.testing.assert_close(targets(near.xyz, near.K).depth, targets(sights.xyz, sights.K).depth / factor)
+    assert near.K[:, 2, 2].unique().tolist() == [1.0]
+
+
+def test_sights_that_a_node_would_refuse_are_left_out():
+    sights = data()
+    sights.xy[0, [H36M_17.index(name) for name in ("Pelvis", "Thorax")]] = float("nan")
+    sights.xy[1, 3:] = float("nan")
+    assert len(usable(sights).xy) == len(sights.xy) - 2
+
+
+def test_half_of_the_heights_are_told_where_the_network_takes_them():
+    class Listener(Oracle):
+        told = torch.zeros(0)
+
+        def forward(self, xy, K, seen=None, height=None):
+            Listener.told = height
+            return super().forward(xy, K)
+
+    torch.manual_seed(0)
+    sights = joined([data()] * 10)
+    loss = lifting_loss(mirror=False, heights=True)(Listener(sights.xyz), sights._asdict())
+    assert loss.item() == pytest.approx(0.0, abs=1e-5)
+    known = torch.isfinite(Listener.told)
+    assert 0.3 < known.float().mean() < 0.7
+    assert (Listener.told[known] - stature(sights.xyz)[known]).abs().max() < 0.06
