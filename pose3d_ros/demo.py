@@ -1,7 +1,8 @@
 """Play real footage through the real ROS graph, and measure and picture what comes out.
 
 A player publishes the cameras, the multi-view node answers on /human_pose_3d, a recorder listens as a controller
-would. Footage and 2D weights are fetched once; after that no network is needed.
+would. With --mono the monocular node answers instead, from one camera. Footage and 2D weights are fetched once; after
+that no network is needed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from pose3d_ros.ros.processes import (
 from pose3d_ros.weights import store
 
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
+NODES = "pose3d_ros.ros"
 # Loading torch and the models took 6 s on 2 free cores; a cold disk and busy cores take their time.
 START_S = 180.0
 # Looped footage makes the person leap 0.84 m from its last frame to its first.
@@ -61,12 +63,16 @@ class Request:
     view: bool
     device: str
     precision: str
+    mono: str = ""  # the camera of the monocular node; "": the multi-view node
+    lifter: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `pose3d demo`."""
     parser.add_argument("--people", choices=tuple(SAMPLES), default="single", help="footage with one or two people")
     parser.add_argument("--cameras", default=",".join(CAMERAS), help="two or more cameras, separated by commas")
+    parser.add_argument("--mono", metavar="CAMERA", help="one camera alone, through the monocular node")
+    parser.add_argument("--lifter", default="", metavar="FILE", help="with --mono: a lifting network of your own")
     parser.add_argument("--rate", type=float, default=0.0, help="frame sets a second; 0: paced, none is dropped")
     parser.add_argument("--frames", type=int, help="frame sets to play of each loop (default: all)")
     parser.add_argument("--loop", type=int, default=1, help="how often to play the footage")
@@ -104,10 +110,14 @@ def run(args: argparse.Namespace) -> int:
 def checked(args: argparse.Namespace) -> Request:
     """The request, with its output folder made; raises InputError that says what to give instead."""
     cameras = tuple(name.strip() for name in args.cameras.split(",") if name.strip())
+    if args.mono is not None:
+        cameras = _mono_camera(args)
+    elif args.lifter:
+        raise InputError(f"--lifter {args.lifter}: it lifts the poses of one camera: give --mono CAMERA too")
     for name in cameras:
         if name not in CAMERAS:
             raise InputError(f"--cameras: there is no camera {name!r}: use two or more of {', '.join(CAMERAS)}")
-    if len(set(cameras)) < 2 or len(set(cameras)) < len(cameras):
+    if args.mono is None and (len(set(cameras)) < 2 or len(set(cameras)) < len(cameras)):
         raise InputError(f"--cameras {args.cameras!r}: name two or more different cameras of {', '.join(CAMERAS)}")
     if args.frames is not None and args.frames < 1:
         raise InputError(f"--frames {args.frames}: give 1 or more, or leave it out to play all")
@@ -120,7 +130,18 @@ def checked(args: argparse.Namespace) -> Request:
     output = args.output.expanduser().resolve()
     _prepare_output(output)
     frames = args.frames or 0
-    return Request(args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device, args.precision)
+    return Request(
+        args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device, args.precision,
+        args.mono or "", str(Path(args.lifter).expanduser().resolve()) if args.lifter else "",
+    )  # fmt: skip
+
+
+def _mono_camera(args: argparse.Namespace) -> tuple[str]:
+    if args.mono not in CAMERAS:
+        raise InputError(f"--mono: there is no camera {args.mono!r}: use one of {', '.join(CAMERAS)}")
+    if args.cameras != ",".join(CAMERAS):
+        raise InputError(f"--mono {args.mono} and --cameras {args.cameras}: give one of the two")
+    return (args.mono,)
 
 
 def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
@@ -129,26 +150,28 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
     footage = {"footage": request.people, "cameras": list(request.cameras)}
     # Player and recorder share the cores with the node's two torch threads: one thread each.
     alone = {"OMP_NUM_THREADS": "1"}
-    node = children.start(
-        "pose3d_ros.ros.multiview_node",
-        _parameters(cameras=list(request.cameras), placement="tf", fixed_frame="world",
-                    publish_keypoints=True, use_sim_time=True, device=request.device,
-                    precision=request.precision, jump_distance_m=SEAM_M),
-        logs / "multiview.log",
-    )  # fmt: skip
+    common = {"fixed_frame": "world", "publish_keypoints": True, "use_sim_time": True, "device": request.device,
+              "precision": request.precision, "jump_distance_m": SEAM_M}  # fmt: skip
+    own: dict[str, Any]
+    if request.mono:
+        own = {"camera": request.mono, **({"lifter": request.lifter} if request.lifter else {})}
+        node = children.start(f"{NODES}.monocular_node", _parameters(**own, **common), logs / "monocular.log")
+    else:
+        own = {"cameras": list(request.cameras), "placement": "tf"}
+        node = children.start(f"{NODES}.multiview_node", _parameters(**own, **common), logs / "multiview.log")
     recorder = children.start(
-        "pose3d_ros.ros.recorder",
+        f"{NODES}.recorder",
         _parameters(**footage, report=str(report), output=str(file)),
         logs / "recorder.log",
         alone,
     )
     if request.view:
         port = free_port(8080)
-        children.start("pose3d_ros.ros.viewer", _parameters(port=port), logs / "viewer.log", alone)
+        children.start(f"{NODES}.viewer", _parameters(port=port), logs / "viewer.log", alone)
         print(f"Live view: http://127.0.0.1:{port}")
     _wait_until_heard(recorder, children)
     player = children.start(
-        "pose3d_ros.ros.player",
+        f"{NODES}.player",
         _parameters(**footage, rate=request.rate, frames=request.frames, loop=request.loop, report=str(report),
                     progress=True, pose_subscribers=3 if request.view else 2),
         logs / "player.log",
@@ -167,13 +190,15 @@ def write_results(request: Request, recording: Recording, footage: Sample) -> di
     """Write RESULTS into the output folder; returns the summary."""
     # Here, so that `pose3d --help` does not wait for SciPy and matplotlib.
     from pose3d_ros.evaluation.identity import load_people
+    from pose3d_ros.evaluation.mono_summary import summarise_mono
     from pose3d_ros.evaluation.summary import summarise
     from pose3d_ros.output.overlay import write_overlay
     from pose3d_ros.output.pose_files import write_csv, write_trc
     from pose3d_ros.output.skeleton_plot import write_skeleton_plot
 
     reference = reference_single() if request.people == "single" else None
-    summary = summarise(recording, reference, load_people(request.people, recording.frames_per_loop))
+    figures = summarise_mono if request.mono else summarise
+    summary = figures(recording, reference, load_people(request.people, recording.frames_per_loop))
     (request.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     write_trc(recording.poses, request.output / "people.trc")
     write_csv(recording.poses, request.output / "people.csv")
@@ -192,10 +217,15 @@ def table(summary: dict[str, Any], output: Path) -> str:
         ("latency", f"{_spread(summary['latency_ms'])} ms"),
         ("stages", f"{stages} ms"),
         ("reprojection", f"{_spread(summary['reprojection_px'])} px"),
-        ("left-out camera", f"median {_number(summary['left_out_camera_px']['median'])} px"),
         ("bone length cv", _number(summary["bone_length_cv"], 3)),
         ("people (id: frames)", people or "nobody"),
     ]
+    if "left_out_camera_px" in summary:
+        rows.append(("left-out camera", f"median {_number(summary['left_out_camera_px']['median'])} px"))
+    if (one := summary.get("agreement")) and one["absolute_mm"] is not None:
+        rows.append(("agreement", f"absolute {one['absolute_mm']:.0f}, root-relative {one['root_relative_mm']:.0f}, "
+                                  f"Procrustes {one['procrustes_mm']:.0f} mm"))  # fmt: skip
+        rows.append(("root", f"{one['root_mm']:.0f} mm; depth off by {one['depth_percent']:.1f} % (median)"))
     agreement = summary.get("agreement_mm")
     if agreement and agreement.get("mean") is not None:
         rows.append(("agreement", f"mean {agreement['mean']:.1f}, median {agreement['median']:.1f} mm"))

@@ -1,6 +1,7 @@
 """`pose3d demo` on the real footage through the real graph, and what it says of wrong wishes."""
 
 import argparse
+import csv
 import json
 import os
 import signal
@@ -10,11 +11,14 @@ import time
 from functools import partial
 
 import cv2
+import numpy as np
 import psutil
 import pytest
+from synthetic_people import STANDING
 
 from pose3d_ros import demo
 from pose3d_ros.cli import main
+from pose3d_ros.data.footage import reference_single, sample
 from pose3d_ros.ros.processes import ChildProcesses
 
 FRAMES = 12
@@ -43,9 +47,69 @@ def test_a_short_demo_writes_exactly_its_results_and_they_agree_with_the_referen
     assert str(output) in said
 
 
+@pytest.mark.usefixtures("footage", "weights")
+def test_a_short_demo_of_one_camera_writes_its_results_in_metres_of_the_world(tmp_path, capsys):
+    output = tmp_path / "result"
+    lifter = standing_lifter(tmp_path / "standing.safetensors", true_depth_m("cam03"))
+    arguments = ["--mono", "cam03", "--lifter", str(lifter), "--frames", str(FRAMES), "--output", str(output)]
+    assert main(["demo", *arguments]) == 0
+    assert {file.name for file in output.iterdir()} == {*demo.RESULTS, "log"}
+    summary = json.loads((output / "summary.json").read_text())
+    # An id is given at the second image.
+    assert (summary["frame_sets_sent"], summary["poses_published"]) == (FRAMES, FRAMES - 1)
+    assert summary["people"] == {"1": FRAMES - 1}
+    assert summary["id_switches"] == 0
+    assert all(summary["stage_ms"][stage] > 0 for stage in ("detect", "lift", "publish"))
+    assert summary["settings"]["mono"] == "cam03"
+    # The lifter's word is true of the subject's depth, so the root is right too: lens, K and placement are.
+    assert summary["agreement"]["frames"] == FRAMES - 1
+    assert summary["agreement"]["depth_percent"] < 2
+    assert summary["agreement"]["root_mm"] < 120
+    video = cv2.VideoCapture(str(output / "overlay.mp4"))
+    assert sum(video.grab() for _ in range(2 * FRAMES)) == FRAMES
+    rows = list(csv.DictReader((output / "people.csv").open()))
+    assert {row["source"] for row in rows} == {"MONOCULAR"}
+    said = capsys.readouterr().out
+    assert "Procrustes" in said
+    assert "depth off by" in said
+
+
+def true_depth_m(camera):
+    """How far the subject's hips are before a camera in the first frames, on average."""
+    names, xyz = reference_single()
+    hips = xyz[:FRAMES, [names.index("LHip"), names.index("RHip")]].mean(axis=(0, 1))
+    cam_from_world = sample("single").rig.camera(camera).cam_from_world
+    return float(cam_from_world[2, :3] @ hips + cam_from_world[2, 3])
+
+
+def standing_lifter(path, depth_m):
+    """A lifting network that says of everybody: stands at that depth before cam03."""
+    import torch
+
+    from pose3d_ros.networks.build import build
+    from pose3d_ros.networks.canonical import targets
+    from pose3d_ros.weights.trained import save
+
+    recipe = {"network": "lifter", "width": 8, "without": [], "form": "paper", "dropout": 0.0}
+    net = build(recipe)
+    axes = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # camera x right, y down, z forward
+    body = (STANDING - STANDING[0]) @ axes.T + (0.0, 0.0, depth_m)
+    said = targets(torch.as_tensor(body[None], dtype=torch.float32), torch.diag(torch.tensor([1681.0, 1681, 1]))[None])
+    last = net.layers[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        # Whatever focal length the image is brought to before, canonical depth is the network's word at that.
+        last.bias.copy_(torch.cat((said.depth * 1681 / 1150, said.pose.flatten())))
+    save(path, net, recipe)
+    return path
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--mono", "cam09"], "--mono: there is no camera 'cam09': use one of cam01, cam02, cam03, cam04"),
+        (["--mono", "cam01", "--cameras", "cam01,cam02"], "--mono cam01 and --cameras cam01,cam02: give one"),
+        (["--lifter", "mine.safetensors"], "give --mono CAMERA too"),
         (["--cameras", "cam01,cam09"], "no camera 'cam09': use two or more of cam01, cam02, cam03, cam04"),
         (["--cameras", "cam01"], "name two or more different cameras"),
         (["--cameras", "cam01,cam01"], "name two or more different cameras"),

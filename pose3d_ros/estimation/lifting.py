@@ -25,9 +25,9 @@ SEEN_JOINTS = [H36M_17.index(name) for name in (*LIMB_JOINTS, "Nose")]
 PELVIS, THORAX = H36M_17.index("Pelvis"), H36M_17.index("Thorax")
 # Of the 13 joints above: both hips or shoulders and two limbs.
 MIN_JOINTS = 6
-# Focal lengths that the networks were trained at, px (data/simulated_rigs.py: robot heads to Human3.6M). Another image
-# is scaled to the nearest: a camera resized is a camera too. On the sample footage (f 1680) that took the worst
-# camera's root from 0.74 to 0.21 m off, and the spread of the depth over time from 6-24 % to 3-8 %.
+# Focal lengths that networks in the paper's form are trained at, px (data/simulated_rigs.py: robot heads to
+# Human3.6M). Another image is scaled to the nearest: a camera resized is a camera too. On the sample footage (f 1680)
+# that took the worst camera's root from 0.74 to 0.21 m off, and the spread of its depth over time from 24 to 8 %.
 FOCAL_PX = (530.0, 1150.0)
 # Where no figures came with a network (weights/trained.py): std of the depth as measured above, and across it, m.
 ROUGH_DEPTH, ROUGH_ACROSS_M = 0.08, 0.10
@@ -78,7 +78,7 @@ def lift(
 
     keypoints are px of the camera's original image, in any skeleton that h36m_17 can be derived from. Lens
     distortion is taken off, and the camera's K makes metres of the canonical depth (1910.12029, Eqs. 5-6; fx and fy
-    may differ, skew drops out). An image of a focal length that the network was not trained at is scaled (FOCAL_PX).
+    may differ, skew drops out). An image of a focal length that the network was not made for is scaled (FOCAL_PX).
     The root lies behind the detected pelvis; where a hip is not seen, where the seen joints put it on the median, given
     the lifted pose. body_height_m, of everybody or (P,) of each, where known, scales pose and depth alike; NaN or 0:
     unknown. A person needs min_joints of the 12 limb joints and the nose, and both hips or both shoulders.
@@ -88,8 +88,11 @@ def lift(
     from pose3d_ros.networks.canonical import ROOT, absolute, metric_depth, scaled_to_height, stature, with_root
 
     focal, centre = np.diag(camera.K)[:2], camera.K[:2, 2]
-    scale = float(np.clip(math.sqrt(focal.prod()), *FOCAL_PX) / math.sqrt(focal.prod()))
-
+    alpha = math.sqrt(focal.prod())
+    ours = getattr(lifter.net, "options", None)
+    # A network for any focal length brings the image to its own, and is told the height where it takes one.
+    any_focal, takes_height = getattr(ours, "any_focal", False), getattr(ours, "height", False)
+    scale = 1.0 if any_focal else float(np.clip(alpha, *FOCAL_PX)) / alpha
     ideal = undistort(camera, remap(keypoints, H36M_17).xy)  # (P, J, 2)
     seen: NDArray[np.bool_] = np.asarray(np.isfinite(ideal).all(axis=-1))
     refusal = np.where(seen[:, PELVIS] | seen[:, THORAX], Refusal.NONE, Refusal.NO_TRUNK)
@@ -107,8 +110,8 @@ def lift(
         K = K.expand(len(good), 3, 3).to(device)
         with torch.inference_mode():
             xy = torch.as_tensor(ideal[good] * focal + centre, dtype=torch.float32, device=device)
-            lifted = lifter.net(xy, K)
-            lifted = scaled_to_height(lifted, torch.as_tensor(told[good], dtype=torch.float32, device=device))
+            stands = torch.as_tensor(told[good], dtype=torch.float32, device=device)
+            lifted = lifter.net(xy, K, height=stands) if takes_height else scaled_to_height(lifter.net(xy, K), stands)
             pose = with_root(lifted.pose)
             depth = metric_depth(lifted.depth, K)
             root = _root(ideal[good], pose.cpu().numpy(), depth.cpu().numpy(), ROOT) * focal + centre
@@ -116,7 +119,9 @@ def lift(
         canonical[good], height[good] = scale * lifted.depth.cpu().numpy(), stature(pose).cpu().numpy()
         xyz[good] = placed.cpu().numpy()
         reach = xyz[:, ROOT, 2]
-        plausible = np.asarray((reach > MIN_DEPTH_M) & (reach <= MAX_DEPTH_M) & np.isfinite(xyz).all(axis=(1, 2)))
+        plausible: NDArray[np.bool_] = np.asarray(
+            (reach > MIN_DEPTH_M) & (reach <= MAX_DEPTH_M) & np.isfinite(xyz).all(axis=(1, 2))
+        )
         refusal = np.where((refusal == Refusal.NONE) & ~plausible, Refusal.DEPTH, refusal)
         for array in (xyz, canonical, height):
             array[~plausible] = np.nan

@@ -112,13 +112,13 @@ def _interpolated(keys: Mapping[str, Sequence[float]], first: int, last: int, fr
 
 
 def _visible_in(recording: Recording, people: Sequence[TruthPerson]) -> list[TruthPerson]:
-    """The people that the recording's cameras can place: a box in two of them at least."""
+    """The people that the recording's cameras can place: a box in two of them at least, where there are two."""
     names = set(recording.rig.names)
     kept = [
         TruthPerson(person.name, person.required, {name: box for name, box in person.boxes.items() if name in names})
         for person in people
     ]
-    return [person for person in kept if len(person.boxes) >= 2]
+    return [person for person in kept if len(person.boxes) >= min(2, len(names))]
 
 
 def _frames_with_box(person: TruthPerson, recording: Recording) -> int:

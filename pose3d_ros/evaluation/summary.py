@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.evaluation.identity import TruthPerson, score_identity, visible_frames
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
-from pose3d_ros.structures import Floats, JointSource, PersonState
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
 MISSING_JOINT_MM = 200.0  # what a joint that was not found counts in the agreement
 STAGES = ("decode", "detect", "associate", "triangulate", "publish")
@@ -46,12 +46,12 @@ def summarise(
     summary: dict[str, Any] = {
         "frame_sets_sent": int(recording.frame_sets_sent),
         "poses_published": len({pose.stamp_ns for pose in recording.poses if _any_visible(pose.state)}),
-        "rate_hz": _rounded(_rate_hz(recording), 2),
+        "rate_hz": rounded(_rate_hz(recording), 2),
         "latency_ms": _spread(_latencies_ms(recording), 1),
-        "stage_ms": {stage: _rounded(recording.stage_ms.get(stage), 2) for stage in STAGES},
+        "stage_ms": {stage: rounded(recording.stage_ms.get(stage), 2) for stage in STAGES},
         "reprojection_px": _spread(reprojection_px(recording), 2),
-        "left_out_camera_px": {"median": _rounded(_median(left_out_camera_px(recording)), 2)},
-        "bone_length_cv": _rounded(bone_length_cv(recording), 4),
+        "left_out_camera_px": {"median": rounded(_median(left_out_camera_px(recording)), 2)},
+        "bone_length_cv": rounded(bone_length_cv(recording), 4),
         "people": visible_frames(recording.poses),
         "id_switches": None,
         "ghosts": None,
@@ -62,7 +62,7 @@ def summarise(
         identity = score_identity(recording, boxes_fixture)
         summary["id_switches"], summary["ghosts"] = identity.switches, identity.ghosts
         if sum(person.required for person in boxes_fixture) > 1:
-            summary["idf1"] = _rounded(identity.idf1, 4)
+            summary["idf1"] = rounded(identity.idf1, 4)
     return summary
 
 
@@ -92,8 +92,8 @@ def agreement_mm(recording: Recording, reference: Reference) -> dict[str, float 
         return {"mean": None, "median": None, "joints_compared": 0}
     subject = min(counted, key=lambda one: float(counted[one].mean()))
     return {
-        "mean": _rounded(counted[subject].mean(), 2),
-        "median": _rounded(np.median(counted[subject]), 2),
+        "mean": rounded(counted[subject].mean(), 2),
+        "median": rounded(np.median(counted[subject]), 2),
         "joints_compared": int(np.isfinite(errors[subject][compared]).sum()),
     }
 
@@ -119,15 +119,15 @@ def left_out_camera_px(recording: Recording) -> Floats:
 def reprojection_px(recording: Recording) -> Floats:
     """Distances (N,) px between the cameras' keypoints and the published joints projected there.
 
-    Only triangulated joints of VISIBLE people, seen by three cameras where the rig has three: rays of two meet
-    nearly whatever their error, and a bystander in two views would flatter the figure.
+    Only joints of VISIBLE people that were measured, not predicted, and seen by three cameras where the rig has
+    three: rays of two meet nearly whatever their error, and a bystander in two views would flatter the figure.
     """
     cameras = recording.rig.cameras
     seen = _sightings(recording)
     place = {key: k for k, key in enumerate(seen.keys)}
     xyz = np.full((len(seen.keys), H36M_17.size, 3), np.nan)
     for pose in recording.poses:
-        good = (pose.source == JointSource.TRIANGULATED) & (pose.n_views >= min(3, len(cameras)))
+        good = _measured(pose) & (pose.n_views >= min(3, len(cameras)))
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
             if (pose.stamp_ns, pose.ids[row]) in place:
                 joints = np.where(good[row][:, None], pose.xyz[row], np.nan)
@@ -170,8 +170,8 @@ def bone_length_cv(recording: Recording) -> float:
     xyz: dict[str, list[Floats]] = {}
     for pose in recording.poses:
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
-            measured = pose.source[row] == JointSource.TRIANGULATED
-            xyz.setdefault(pose.ids[row], []).append(np.where(measured[:, None], pose.xyz[row], np.nan))
+            joints = np.where(_measured(pose)[row, :, None], pose.xyz[row], np.nan)
+            xyz.setdefault(pose.ids[row], []).append(joints)
     parent, child = np.array(H36M_17.bones).T
     spreads = [np.zeros(0)]
     for track in xyz.values():
@@ -181,6 +181,11 @@ def bone_length_cv(recording: Recording) -> float:
             length = length[:, np.isfinite(length).sum(axis=0) >= max(2, LONG_LIVED * len(track))]
             spreads.append(np.nanstd(length, axis=0) / np.nanmean(length, axis=0))
     return _median(np.concatenate(spreads))
+
+
+def _measured(pose: Pose3D) -> NDArray[np.bool_]:
+    """Joints (P, J) that cameras saw, however they were placed; not those that are predicted."""
+    return np.asarray((pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED))
 
 
 def _any_visible(state: ArrayLike) -> bool:
@@ -215,10 +220,10 @@ def _median(values: Floats) -> float:
 def _spread(values: Floats, digits: int) -> dict[str, float | None]:
     """Median and 95th percentile."""
     p95 = float(np.percentile(values, 95)) if len(values) else float("nan")
-    return {"median": _rounded(_median(values), digits), "p95": _rounded(p95, digits)}
+    return {"median": rounded(_median(values), digits), "p95": rounded(p95, digits)}
 
 
-def _rounded(value: Any, digits: int) -> float | None:
+def rounded(value: Any, digits: int) -> float | None:
     """A finite number for JSON; None for anything else."""
     if value is None or not np.isfinite(value):
         return None
