@@ -73,6 +73,15 @@ def at_rest(states: PointStates) -> PointStates:
     return start(states.position, states.position_covariance)
 
 
+def restarted(states: PointStates, which: NDArray[np.bool_], xyz: Floats, covariance: Floats) -> PointStates:
+    """The states, those of which (...) at rest anew at points (..., 3) m."""
+    fresh = start(xyz, covariance)
+    return PointStates(
+        np.where(which[..., None], fresh.mean, states.mean),
+        np.where(which[..., None, None], fresh.covariance, states.covariance),
+    )
+
+
 def predict(states: PointStates, dt_s: float) -> PointStates:
     """States dt_s >= 0 later: velocity decays, covariance grows."""
     decay = np.exp(-dt_s / VELOCITY_TIME_CONSTANT_S)

@@ -1,27 +1,31 @@
 """Images of calibrated cameras in, people in three dimensions out.
 
-The chain is detect -> remap to h36m_17 -> associate -> triangulate -> track -> smooth. NumPy, float64.
+The chain is detect -> remap to h36m_17 -> associate -> triangulate -> refine -> track -> smooth. NumPy, float64.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import CalibrationError, InputError
-from pose3d_ros.estimation.observation import observe
+from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
+from pose3d_ros.estimation.refine_plan import CHOICES, RefinePlan
+from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
+from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_baseline, check_image_size
 from pose3d_ros.options import check, option
 from pose3d_ros.skeletons import H36M_17, remap
-from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -51,6 +55,15 @@ class MultiViewOptions:
     max_std_m: float = option(
         0.3, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
     )
+    refine: str = option(
+        "auto",
+        "networks that refine poses. cvugcn: the 3D joints; posern: the 2D joints; both: posern, then cvugcn; auto: "
+        "cvugcn on rigs such as it was trained on, posern where it was proven with this detector; none: triangulation "
+        "alone. /diagnostics tells what was taken and why",
+        choices=CHOICES,
+    )
+    posern_weights: str = option("", "your own .safetensors file of `pose3d train posern`; empty: the shipped weights")
+    cvugcn_weights: str = option("", "your own .safetensors file of `pose3d train cvugcn`; empty: the shipped weights")
     match_distance_m: float = option(
         0.6, "mean joint distance within which a person is the one predicted", unit="m", low=0.05, high=5.0
     )
@@ -82,6 +95,9 @@ class MultiViewOptions:
             )
 
 
+UNREFINED = RefinePlan("none", "nothing refines here")
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What one frame set gave."""
@@ -89,17 +105,20 @@ class Estimate:
     pose: Pose3D
     keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, every 2D person that the detector gave
     ids: Mapping[str, tuple[str, ...]]  # by camera, the person id of each 2D person, "" if none
-    stage_ms: Mapping[str, float]  # detect, associate, triangulate
+    stage_ms: Mapping[str, float]  # detect, associate, triangulate, and refine where a network did
     single_view: int  # people whom one camera only saw
     rejected: Mapping[str, int]  # joints that some camera saw but that have no position, by reason
+    refinement: RefinePlan = UNREFINED  # which networks refined the pose, and why
+    refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
 
 
 class MultiViewEstimator:
     """People's poses from synchronised images of two cameras or more; remembers people between calls.
 
     rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first
-    use). Poses are in rig.frame_id, m. Raises CalibrationError for a rig of fewer than min_views cameras, or whose
-    cameras all stand at one place.
+    use). Poses are in rig.frame_id, m. Networks that refine run on the GPU that the detector names, or on the CPU.
+    Raises CalibrationError for a rig of fewer than min_views cameras, or whose cameras all stand at one place,
+    WeightsError or InputError where a network that the options ask for cannot be had.
     """
 
     def __init__(
@@ -119,6 +138,14 @@ class MultiViewEstimator:
             birth_score=options.birth_score,
         )
         self._smoother = Smoother(options.smoothing)
+        self._place = partial(place, min_views=options.min_views, delta=options.huber_delta)
+        self._refinement: Refinement | None = None
+        if options.refine != "none":
+            # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
+            triangulate = partial(self._place, max_std_m=np.inf)
+            self._refinement = Refinement(
+                options.refine, options.posern_weights, options.cvugcn_weights, triangulate, _gpu_of(detector)
+            )
         self.set_rig(rig)
 
     @property
@@ -135,6 +162,18 @@ class MultiViewEstimator:
             )
         check_baseline(rig)
         self._rig = rig
+        self._plan()
+
+    @property
+    def refinement(self) -> RefinePlan:
+        """Which networks refine the poses of this rig, and why."""
+        return self._refine_plan
+
+    def _plan(self) -> None:
+        detector = self._detector.name if self._detector is not None else ""
+        self._refine_plan = RefinePlan("none", "refine is none")
+        if self._refinement is not None:
+            self._refine_plan = self._refinement.plan(self._rig, detector)
 
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
@@ -162,6 +201,7 @@ class MultiViewEstimator:
             from pose3d_ros.detection.top_down import TopDownDetector
 
             self._detector = TopDownDetector()
+            self._plan()
         keypoints = self._detector(frames)
         detect_ms = (time.perf_counter() - start) * 1e3
         estimate = self._estimate(keypoints, frames.stamp_ns)
@@ -194,14 +234,8 @@ class MultiViewEstimator:
         )
         shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
         associated = time.perf_counter()
-        observed = observe(
-            cameras,
-            people,
-            shared,
-            min_views=self._options.min_views,
-            delta=self._options.huber_delta,
-            max_std_m=self._options.max_std_m,
-        )
+        seen = gathered(people, shared)
+        observed, refused, refine_ms = self._observe(cameras, seen)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         pose = self._smoother(pose)
         ids = {
@@ -216,11 +250,33 @@ class MultiViewEstimator:
             stage_ms={
                 "detect": 0.0,
                 "associate": (associated - start) * 1e3,
-                "triangulate": (time.perf_counter() - associated) * 1e3,
+                "triangulate": (time.perf_counter() - associated) * 1e3 - sum(refine_ms.values()),
+                **refine_ms,
             },
             single_view=int(((groups >= 0).sum(-1) == 1).sum()),
             rejected=observed.rejected,
+            refinement=self._refine_plan,
+            refused=refused,
         )
+
+    def _observe(
+        self, cameras: Sequence[Camera], seen: Grouped2D
+    ) -> tuple[Observed3D, Mapping[str, int], dict[str, float]]:
+        """People triangulated and refined, joints that a gate refused, and how long the networks took (ms)."""
+        plan, max_std_m = self._refine_plan, self._options.max_std_m
+        if self._refinement is None or plan.method == "none":
+            return self._place(cameras, seen, max_std_m=max_std_m), {}, {}
+        observed = self._place(cameras, seen, max_std_m=np.inf)
+        start = time.perf_counter()
+        refined = self._refinement(plan, cameras, seen, observed)
+        refine_ms = (time.perf_counter() - start) * 1e3
+        return without_unsure(refined.observed, max_std_m), refined.refused, {"refine": refine_ms}
+
+
+def _gpu_of(detector: Detector | None) -> str:
+    """The GPU that a detector says it runs on, else the CPU."""
+    device = str(getattr(detector, "device", "cpu"))
+    return device if device.startswith("cuda") else "cpu"
 
 
 def _usable(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:

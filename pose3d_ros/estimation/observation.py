@@ -6,14 +6,42 @@ Axes: G groups, V views, J joints.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.geometry.triangulation import Rejection, triangulate
+from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection, triangulate
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped2D:
+    """The 2D people of G groups before V cameras, as triangulation takes them."""
+
+    xy: Floats  # (V, G, J, 2) px of the original images, NaN where a camera does not see the joint
+    score: Floats  # (V, G, J), 0 there
+    covariance: Floats | None  # (V, G, J, 2, 2) px^2 weighed by score; None where a detector gives none
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which joints have a keypoint, (V, G, J)."""
+        return np.asarray(present(self.xy) & (self.score > 0))
+
+    @property
+    def std_px(self) -> Floats:
+        """What triangulation takes each keypoint to be off by, (V, G, J) px an axis; NaN where there is none."""
+        if self.covariance is not None:
+            variance = np.trace(self.covariance, axis1=-2, axis2=-1) / 2
+            return np.asarray(np.sqrt(np.where(self.seen & (variance > 0), variance, np.nan)))
+        return np.asarray(SIGMA_PX / np.where(self.seen, self.score, np.nan))
+
+    def select(self, groups: NDArray[np.intp]) -> Grouped2D:
+        """The chosen groups, in the order given."""
+        covariance = None if self.covariance is None else self.covariance[:, groups]
+        return Grouped2D(self.xy[:, groups], self.score[:, groups], covariance)
 
 
 def observe(
@@ -25,34 +53,69 @@ def observe(
     delta: float,
     max_std_m: float,
 ) -> Observed3D:
-    """Triangulate all joints of all groups of 2D people, in one call.
+    """Triangulate all joints of all groups of 2D people, in one call: gathered, then placed."""
+    return place(cameras, gathered(people, groups), min_views=min_views, delta=delta, max_std_m=max_std_m)
 
-    people: one entry a camera, one common skeleton; groups (G, V): index of each person in each view, or -1.
-    delta and max_std_m as in triangulate; joints seen by fewer than min_views cameras are left out.
+
+def gathered(people: Sequence[Keypoints2D], groups: NDArray[np.intp]) -> Grouped2D:
+    """The 2D people by group: one entry of people a camera, one common skeleton.
+
+    groups (G, V): index of each person in each view, or -1.
     """
-    gathered = [_gather(k, groups[:, view]) for view, k in enumerate(people)]
-    xy, score, covariance = (np.stack(part) for part in zip(*gathered, strict=True))  # (V, G, J, ...)
+    parts = [_gather(k, groups[:, view]) for view, k in enumerate(people)]
+    xy, score, covariance = (np.stack(part) for part in zip(*parts, strict=True))  # (V, G, J, ...)
     calibrated = all(k.covariance is not None for k in people)
+    return Grouped2D(xy, score, weighed_by_score(covariance, score) if calibrated else None)
+
+
+def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: float, max_std_m: float) -> Observed3D:
+    """Triangulate all joints; delta and max_std_m as in triangulate.
+
+    Joints seen by fewer than min_views cameras are left out.
+    """
     result = triangulate(
         cameras,
-        xy,
-        None if calibrated else score,
-        weighed_by_score(covariance, score) if calibrated else None,
+        seen.xy,
+        seen.score if seen.covariance is None else None,
+        seen.covariance,
         delta=delta,
         max_std_m=max_std_m,
     )
-    placed = np.isfinite(result.xyz).all(-1)
-    enough = placed & (result.n_views >= min_views)
+    found = np.isfinite(result.xyz).all(-1)
+    enough = found & (result.n_views >= min_views)
     return Observed3D(
         xyz=np.where(enough[..., None], result.xyz, np.nan),
         covariance=np.where(enough[..., None, None], result.covariance, np.nan),
-        score=np.where(enough, joint_score(score), 0.0),
+        score=np.where(enough, joint_score(seen.score), 0.0),
         n_views=np.where(enough, result.n_views, 0).astype(np.uint8),
         reprojection_px=np.where(enough, result.reprojection_px, np.nan),
         rejected=rejected(
-            np.where(placed & ~enough, Rejection.FEW_VIEWS, result.rejection), np.asarray((score > 0).any(axis=0))
+            np.where(found & ~enough, Rejection.FEW_VIEWS, result.rejection), np.asarray((seen.score > 0).any(axis=0))
         ),
     )
+
+
+def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
+    """Leave out joints whose standard deviation along the worst axis exceeds max_std_m; seen ones are counted."""
+    sound = present(observed.covariance).all(axis=-1)
+    widest = np.linalg.eigvalsh(np.where(np.asarray(sound)[..., None, None], observed.covariance, 0.0))[..., -1]
+    unsure = widest > max_std_m**2
+    lost = int((unsure & (observed.n_views > 0)).sum())
+    uncertain = observed.rejected.get("uncertain", 0) + lost
+    return replace(
+        observed,
+        xyz=np.where(unsure[..., None], np.nan, observed.xyz),
+        covariance=np.where(unsure[..., None, None], np.nan, observed.covariance),
+        score=np.where(unsure, 0.0, observed.score),
+        n_views=np.where(unsure, 0, observed.n_views).astype(np.uint8),
+        reprojection_px=np.where(unsure, np.nan, observed.reprojection_px),
+        rejected={**observed.rejected, **({"uncertain": uncertain} if uncertain else {})},
+    )
+
+
+def present(points: Floats) -> NDArray[np.bool_]:
+    """Which points (..., 3) or (..., 2) are there: (...)."""
+    return np.asarray(np.isfinite(points).all(axis=-1))
 
 
 def rejected(rejection: NDArray[Any], seen: NDArray[np.bool_]) -> dict[str, int]:

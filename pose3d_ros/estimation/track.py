@@ -6,7 +6,7 @@ NumPy, float64. Axes: G people observed now, J joints.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,14 +46,24 @@ class Observed3D:
         return np.where(lifted & np.isfinite(self.covariance), self.covariance, 0.0)
 
     @property
+    def guessed(self) -> NDArray[np.bool_]:
+        """Which joints (G, J) a network filled in from the rest of the body: nobody saw them."""
+        return np.asarray((self.source == JointSource.REFINED) & (self.n_views == 0) & np.isfinite(self.xyz).all(-1))
+
+    @property
     def joints(self) -> NDArray[np.intp]:
-        """Number of joints placed in 3D, (G,)."""
-        return np.asarray(np.isfinite(self.xyz).all(-1).sum(-1))
+        """Number of joints placed in 3D, (G,), but for those that are guessed: they are no evidence of anybody."""
+        return np.asarray((np.isfinite(self.xyz).all(-1) & ~self.guessed).sum(-1))
 
     @property
     def mean_score(self) -> Floats:
-        """Mean score of the joints placed in 3D, (G,)."""
-        return np.asarray(self.score.sum(-1) / np.maximum(self.joints, 1))
+        """Mean score of those joints, (G,)."""
+        return np.asarray(np.where(self.guessed, 0.0, self.score).sum(-1) / np.maximum(self.joints, 1))
+
+    def select(self, people: NDArray[np.intp]) -> Observed3D:
+        """The chosen people, in the order given; rejected joints stay counted over all."""
+        names = ("xyz", "covariance", "score", "n_views", "reprojection_px", "source")
+        return replace(self, **{name: getattr(self, name)[people] for name in names})
 
 
 @dataclass(eq=False)
@@ -61,7 +71,7 @@ class Track:
     """One person's memory; `number` is 0 until there is evidence enough for an id."""
 
     states: kalman.PointStates  # (J,) at the last stamp
-    joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last triangulated
+    joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last observed
     joint_score: Floats  # (J,) its score then
     begun_ns: int  # when the person was first seen
     seen_ns: int  # and last
@@ -69,6 +79,7 @@ class Track:
     hits: int = 1
     misses: int = 0
     observed: int = -1  # row of the current observation, or -1
+    passed_over: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))  # (J,) of its joints
 
     def rows(self, observed: Observed3D, stamp_ns: int, lost_ns: int, gone_ns: int) -> dict[str, Any]:
         """This person's rows of Pose3D: what was observed as it was, the rest as predicted."""
@@ -83,7 +94,7 @@ class Track:
         n_views, reprojection = np.zeros(len(known)), np.full(len(known), np.nan)
         if self.observed >= 0:
             row = self.observed
-            seen = np.isfinite(observed.xyz[row]).all(-1)
+            seen = np.isfinite(observed.xyz[row]).all(-1) & ~self.passed_over
             xyz = np.where(seen[:, None], observed.xyz[row], xyz)
             covariance = np.where(seen[:, None, None], observed.covariance[row], covariance)
             score = np.where(seen, observed.score[row], score)

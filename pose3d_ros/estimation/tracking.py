@@ -139,15 +139,29 @@ class Tracker:
         return pairs
 
     def _observe(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
-        xyz, covariance = observed.xyz[row], observed.covariance[row]
-        seen = np.isfinite(xyz).all(-1)
+        track.passed_over = self._surer(track, observed, row, stamp_ns)
+        xyz, covariance = np.where(track.passed_over[:, None], np.nan, observed.xyz[row]), observed.covariance[row]
+        seen, guessed = np.isfinite(xyz).all(-1), observed.guessed[row]
+        measured = np.where(guessed[:, None], np.nan, xyz)
         dt_s = (stamp_ns - track.seen_ns) * 1e-9
-        jumped = kalman.jumped(track.states.position, xyz, dt_s, observed.depth_noise[row])
-        track.states = kalman.start(xyz, covariance) if jumped else kalman.update(track.states, xyz, covariance)
+        if kalman.jumped(track.states.position, measured, dt_s, observed.depth_noise[row]):
+            track.states = kalman.start(xyz, covariance)
+        else:
+            # Guesses of one body err alike from frame to frame: a filter would take them for ever surer.
+            corrected = kalman.update(track.states, measured, covariance)
+            track.states = kalman.restarted(corrected, seen & guessed, xyz, covariance)
         track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
         track.joint_score = np.where(seen, observed.score[row], track.joint_score)
         track.seen_ns, track.observed = stamp_ns, row
         track.hits += 1
+
+    def _surer(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> NDArray[np.bool_]:
+        """Joints (J,) that a network guesses though the track still knows them better."""
+        known = np.isfinite(track.states.position).all(-1) & (stamp_ns - track.joint_seen_ns < self._gone_ns)
+        own, other = (
+            np.trace(c, axis1=-2, axis2=-1) for c in (track.states.position_covariance, observed.covariance[row])
+        )
+        return np.asarray(observed.guessed[row] & known & (own < other))
 
     def _begin(self, observed: Observed3D, row: int, stamp_ns: int) -> Track:
         seen = np.isfinite(observed.xyz[row]).all(-1)

@@ -44,6 +44,9 @@ class TrainedNetwork:
     licence: str
     data: str  # that it was trained on, with its terms
     measured: str
+    # PoseRN on real footage: median px from a camera's keypoints to what the other cameras say, without and with it.
+    # `refine: auto` takes it only where this fell. None: not measured.
+    left_out_px: tuple[float, float] | None = None
 
 
 TRAINED: tuple[TrainedNetwork, ...] = ()
