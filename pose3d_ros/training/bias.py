@@ -18,7 +18,7 @@ from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.networks.posern import bias_of, prepare
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.training.loop import Batch
-from pose3d_ros.training.losses import posern_loss
+from pose3d_ros.training.losses import posern_absolute_loss, posern_loss
 
 
 class BiasData(NamedTuple):
@@ -52,13 +52,21 @@ def joined(parts: Sequence[BiasData]) -> BiasData:
 
 
 def bias_loss(net: nn.Module, batch: Batch) -> Tensor:
-    """PoseRN's mean squared error, in its unit of 2D (a third of the spine): people of every size count alike."""
+    """Mean error of the bias, in PoseRN's unit of 2D (a third of the spine): people of every size count alike."""
+    return posern_absolute_loss(*_compared(net, batch))
+
+
+def squared_bias_loss(net: nn.Module, batch: Batch) -> Tensor:
+    """PoseRN's own: the mean squared error, in the same unit."""
+    return posern_loss(*_compared(net, batch))
+
+
+def _compared(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Prediction, target (B, J, 2) in units, and which joints count (B, J)."""
     data = BiasData(**batch)
     ready = prepare(data.xyz, data.xy, data.size_wh)
     target = data.bias / ready.unit[:, None, None]
-    return posern_loss(
-        net(ready.features).reshape(target.shape), target, ready.seen & torch.isfinite(target).all(dim=-1)
-    )
+    return net(ready.features).reshape(target.shape), target, ready.seen & torch.isfinite(target).all(dim=-1)
 
 
 def _undistorted_px(camera: Camera, px: Floats) -> Floats:

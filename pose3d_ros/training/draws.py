@@ -69,8 +69,11 @@ class Draws:
         return bias.bias_data(views)
 
     def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
-        """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate."""
-        if self.recipe["network"] != "posern":
+        """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate.
+
+        A share of the rigs gets a detector without bias: the network learns to tell from the pose, as far as it can.
+        """
+        if self.recipe["network"] != "posern" or rng.random() < self.recipe.get("bias_free", 0.0):
             return None
         seeds = TRAIN_SEEDS[:-VALIDATION_DETECTORS] if training else TRAIN_SEEDS[-VALIDATION_DETECTORS:]
         return DetectorBias.draw(int(rng.choice(seeds)))

@@ -141,7 +141,7 @@ def optimiser_of(
 def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Tensor]:
     """The loss of a recipe."""
     if recipe["network"] == "posern":
-        return bias.bias_loss
+        return bias.bias_loss if recipe.get("loss") == "absolute" else bias.squared_bias_loss
     if recipe["network"] == "lifter":
         return lifting.lifting_loss(canonical=not recipe["plain_depth"])
     unknown = set(recipe["losses"]) - set("rstb")
