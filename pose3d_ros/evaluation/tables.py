@@ -84,7 +84,7 @@ def printed(table: Table) -> str:
     """The table as text that is Markdown too."""
     cells = [[_shown(cell, table.decimals) for cell in row] for row in table.rows]
     widths = [max([len(name), *(len(row[number]) for row in cells)]) for number, name in enumerate(table.columns)]
-    left = [all(isinstance(row[number], str | None) for row in table.rows) for number in range(len(table.columns))]
+    left = [any(isinstance(row[number], str) for row in table.rows) for number in range(len(table.columns))]
 
     def line(words: Sequence[str]) -> str:
         padded = (w.ljust(n) if flush else w.rjust(n) for w, n, flush in zip(words, widths, left, strict=True))

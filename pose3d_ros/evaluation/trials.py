@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from pose3d_ros.data.simulated_rigs import PAIRS, SimulatedRig, simulated_rig
 from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
 from pose3d_ros.evaluation.tables import EvaluationRequest
 from pose3d_ros.geometry.triangulation import Triangulation, triangulate, triangulate_linear
+from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.skeletons import COCO_17, H36M_17, map_matrix
 from pose3d_ros.structures import Camera, Floats
+from pose3d_ros.training.refinement import SIGHT, refinement_data
 
 NOISES = ("a", "b")
 MATCHING_PEOPLE = 256
@@ -42,7 +45,7 @@ class Trial:
     family: str
     one: SimulatedRig
     views: SimulatedViews  # (V, P, 1, 17, ...)
-    noise: str
+    sigma_px: float  # of independent Gaussian noise of the same size, an axis
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
@@ -56,23 +59,33 @@ class Trial:
 
     def robust(self) -> Triangulation:
         """Huber's fit, (P, 17); no joint is rejected for being uncertain."""
-        return self._with(triangulate)
+        return self._robust
 
     def linear(self) -> Triangulation:
         """The linear solution, (P, 17)."""
         return self._with(triangulate_linear)
 
+    @cached_property
+    def _robust(self) -> Triangulation:
+        return self._with(triangulate)
+
+    @cached_property
+    def sight(self) -> Sight:
+        """What a refiner is given, as in training and in the nodes."""
+        data = refinement_data(self.views, len(self.cameras))
+        return Sight(*(getattr(data, name) for name in SIGHT))
+
     def bound(self) -> Floats:
-        """Cramer and Rao's bound of a joint's RMS error (P, 17) m with Gaussian errors of the rig's sigma.
+        """Cramer and Rao's bound of a joint's RMS error (P, 17) m with Gaussian errors of sigma_px.
 
         At the true pose, from the views that see the joint; NaN with fewer than two. sqrt(tr(F^-1)).
         """
         seen = np.asarray(np.isfinite(self.views.xy_px[:, :, 0]).all(axis=-1))
         px = np.where(seen[..., None], self.views.true_px[:, :, 0], np.nan)
-        sigma = np.where(JOINT_SIGMA > 0, JOINT_SIGMA, 1.0) * self.views.sigma_px
-        covariance = np.broadcast_to((sigma**2)[:, None, None] * np.eye(2), (*px.shape, 2))
+        unit = np.where(JOINT_SIGMA > 0, JOINT_SIGMA, 1.0)  # of errors of 1 px
+        covariance = np.broadcast_to((unit**2)[:, None, None] * np.eye(2), (*px.shape, 2))
         found = triangulate(self.views.true_cameras, px, None, covariance, max_std_m=np.inf)
-        spread: Floats = np.sqrt(np.trace(found.covariance, axis1=-2, axis2=-1))
+        spread: Floats = self.sigma_px * np.sqrt(np.trace(found.covariance, axis1=-2, axis2=-1))
         return spread
 
     def _with(self, solve: object) -> Triangulation:
@@ -124,7 +137,8 @@ class HeldOut:
         rng = self.generator(one.name, kind)
         xyz = self.standing(one, rng, length=length)
         model = self.noise(family, one, noise) if isinstance(noise, str) else noise
-        return Trial(family, one, simulate(xyz, one, model, rng, hide=hide, bias=bias), kind)
+        sigma = model.sigma_px if isinstance(model, GaussianNoise) else one.sigma_px
+        return Trial(family, one, simulate(xyz, one, model, rng, hide=hide, bias=bias), sigma)
 
     def standing(
         self, one: SimulatedRig, rng: np.random.Generator, *, people: int | None = None, length: int = 1
@@ -157,6 +171,7 @@ class Figures:
     median: float
     relative_mean: float
     relative_median: float
+    rms: float
     count: int  # joints
 
     def gains(self, reference: Figures) -> tuple[float, float]:
@@ -165,8 +180,8 @@ class Figures:
 
 
 def change(value: float, reference: float) -> float:
-    """By how many % a value differs from a reference; NaN of nothing."""
-    return 100.0 * (value / reference - 1.0) if reference > 0 else float("nan")
+    """By how many % a value differs from a reference; NaN of nothing but rounding (both in mm)."""
+    return 100.0 * (value / reference - 1.0) if reference > 1e-6 else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +197,8 @@ class Errors:
             [float(of(one)) if one.size else float("nan") for one in (self.absolute, self.relative)]
             for of in (np.mean, np.median)
         )
-        return Figures(mean[0], median[0], mean[1], median[1], self.absolute.size)
+        rms = float(np.sqrt(np.mean(self.absolute**2))) if self.absolute.size else float("nan")
+        return Figures(mean[0], median[0], mean[1], median[1], rms, self.absolute.size)
 
 
 def errors(
@@ -216,12 +232,12 @@ def pooled(parts: Sequence[Errors]) -> Errors:
 
 def mean_figures(figures: Sequence[Figures]) -> tuple[Figures, float]:
     """The mean of several networks' figures, and half the range of their mean error (0 of one)."""
-    mean, median, relative_mean, relative_median = (
-        float(np.mean([getattr(one, name) for one in figures]))
-        for name in ("mean", "median", "relative_mean", "relative_median")
-    )
+    names = ("mean", "median", "relative_mean", "relative_median", "rms")
+    together = (float(np.mean([getattr(one, name) for one in figures])) for name in names)
     means = [one.mean for one in figures]
-    return Figures(mean, median, relative_mean, relative_median, figures[0].count), (max(means) - min(means)) / 2.0
+    mean, median, relative_mean, relative_median, rms = together
+    both = Figures(mean, median, relative_mean, relative_median, rms, figures[0].count)
+    return both, (max(means) - min(means)) / 2.0
 
 
 def at_distance(one: SimulatedRig, distance_m: float, half_width_m: float = 0.05) -> SimulatedRig:

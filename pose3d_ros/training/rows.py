@@ -17,6 +17,8 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.training.loop import BEST, read_checkpoint
 
 DONE = "row.json"  # left when the training ended by itself: what it was trained with
+# How large and how long a row is trained is the user's choice; what it is trained on and for is the row's.
+SIZES = ("width", "people", "batch", "rig_count", "reuse", "schedule")
 NOT_TRAINED = "not trained: --runs DIR --train"
 
 
@@ -45,7 +47,7 @@ def row_network(
 
 
 def differences(recipe: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
-    """Where a checkpoint's recipe says something else than the arguments that name it; a later argument wins."""
+    """Where a checkpoint's recipe says something else than the arguments, but for SIZES; a later argument wins."""
     wanted: dict[str, list[str]] = {"network": [arguments[0]]}
     for word in arguments[1:]:
         if word.startswith("--"):
@@ -55,8 +57,8 @@ def differences(recipe: Mapping[str, Any], arguments: Sequence[str]) -> list[str
             wanted[name].append(word)
     told = []
     for name, words in wanted.items():
-        if name not in recipe:
-            continue  # how it was trained, not what
+        if name not in recipe or name in SIZES:
+            continue
         has = recipe[name]
         same = words == [str(one) for one in has] if isinstance(has, list) else _same(has, words)
         if not same:
@@ -78,7 +80,8 @@ def _train(folder: Path, arguments: Sequence[str], data: Path, minutes: float) -
     if math.isfinite(minutes):
         command += ["--minutes", str(minutes)]
     print(f"training {folder.name}: pose3d {' '.join(command[3:])}", file=sys.stderr, flush=True)
-    # The child's output goes to stderr: stdout holds the tables.
-    code = subprocess.run(command, stdout=sys.stderr, check=False).returncode
-    if code:
-        raise InputError(f"training of row {folder.name!r} ended with code {code}: its output above says why")
+    # Its progress goes to stderr by itself; so does what it prints: our stdout holds the tables.
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    print(ended.stdout, end="", file=sys.stderr, flush=True)
+    if ended.returncode:
+        raise InputError(f"training of row {folder.name!r} ended with code {ended.returncode}: its output says why")

@@ -32,8 +32,8 @@ def test_a_row_is_trained_once_and_found_again(data, tmp_path):
     written = best.stat().st_mtime_ns
     assert row_network(tmp_path, "row", SHORT, data=data, train=True) == best
     assert best.stat().st_mtime_ns == written
-    with pytest.raises(InputError, match="width was 8, is 16"):
-        row_network(tmp_path, "row", (*SHORT, "--width", "16"), data=data, train=False)
+    with pytest.raises(InputError, match="losses was 'rstb', is r"):
+        row_network(tmp_path, "row", (*SHORT, "--losses", "r"), data=data, train=False)
 
 
 def test_training_that_fails_is_told(data, tmp_path):
@@ -45,5 +45,6 @@ def test_a_recipe_is_compared_with_the_arguments_that_name_it():
     recipe = {"network": "cvugcn", "baseline": False, "without": ["view"], "lambda_b": 0.02, "pairs": ["P1", "P2"]}
     assert differences(recipe, ("cvugcn", "--without", "view", "--lambda-b", "0.020", "--pairs", "P1", "P2")) == []
     assert differences(recipe, ("cvugcn", "--epochs", "3")) == []
+    assert differences(recipe | {"width": 32}, ("cvugcn", "--width", "128")) == []  # a size
     assert len(differences(recipe, ("cvugcn", "--without", "--baseline"))) == 2
     assert len(differences(recipe, ("lifter",))) == 1

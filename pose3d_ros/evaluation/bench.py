@@ -1,0 +1,72 @@
+"""What the tables of one `pose3d evaluate multiview` share: held-out people, comparisons and networks, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pose3d_ros.data.simulated_rigs import PAIRS
+from pose3d_ros.evaluation.comparison import Compared, Group
+from pose3d_ros.evaluation.refiners import Refiner, arguments_of, read_refiner, shipped_refiner
+from pose3d_ros.evaluation.tables import EvaluationRequest
+from pose3d_ros.evaluation.trials import HeldOut
+
+# Arguments of `pose3d train cvugcn`. The paper's form: one network a pair.
+PAIR_ROW = ("--form", "pair", "--rigs", "h36m")
+# The rig-conditioned form where none ships: every kind of two cameras, side views in training only.
+RIG_ROW = ("--form", "rig", "--rigs", "h36m", "head530", "head1060", "room2", "--side-views")
+BASELINE = ("--baseline",)
+
+
+@dataclass(eq=False)
+class Bench:
+    """Held-out people, and what was made of them."""
+
+    request: EvaluationRequest
+    held_out: HeldOut
+    _pairs: dict[tuple[str, str], Compared] = field(default_factory=dict)
+    _rows: dict[str, list[Refiner]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(request: EvaluationRequest) -> Bench:
+        """A bench for one request."""
+        return Bench(request, HeldOut.of(request))
+
+    def pair(self, name: str, noise: str) -> Compared:
+        """A pair of the rigs of S9 and S11."""
+        if (name, noise) not in self._pairs:
+            trials = tuple(self.held_out.trial("h36m", one, noise) for one in self.held_out.pairs(name))
+            self._pairs[name, noise] = Compared(trials)
+        return self._pairs[name, noise]
+
+    def pairs(self, noise: str) -> Group:
+        """P1 to P4."""
+        return Group(tuple(self.pair(name, noise) for name in PAIRS))
+
+    def row(self, name: str, *arguments: str) -> list[Refiner]:
+        """The networks of a row, one a seed, trained by `pose3d train cvugcn *arguments`; those that there are."""
+        if name not in self._rows:
+            found = []
+            for seed in range(self.request.seeds):
+                path = self.request.checkpoint(f"{name}-s{seed}", "cvugcn", *arguments, "--seed", str(seed))
+                found += [] if path is None else [read_refiner(path)]
+            self._rows[name] = found
+        return self._rows[name]
+
+    def pair_row(self, *pairs: str, baseline: bool = False) -> list[Refiner]:
+        """The paper's form for a pair (or several), or the MLP on the same data and losses."""
+        name = f"pair-{pairs[0] if len(pairs) == 1 else 'all'}{'-mlp' if baseline else ''}"
+        return self.row(name, *PAIR_ROW, "--pairs", *pairs, *(BASELINE if baseline else ()))
+
+    def rig(self) -> tuple[str, list[Refiner]]:
+        """The rig-conditioned network's label and itself: the shipped one, or else row "rig"."""
+        if "shipped" not in self._rows:
+            shipped = shipped_refiner()
+            self._rows["shipped"] = [] if shipped is None else [shipped[1]]
+        if self._rows["shipped"]:
+            return "CV-UGCN, rig form (shipped)", self._rows["shipped"]
+        return "CV-UGCN, rig form", self.row("rig", *RIG_ROW)
+
+    def rig_baseline(self) -> list[Refiner]:
+        """The residual MLP on the data and losses of the rig-conditioned network."""
+        shipped = self.rig()[1]
+        return self.row("rig-mlp", *(arguments_of(shipped[0].recipe) if shipped else RIG_ROW), *BASELINE)

@@ -1,0 +1,130 @@
+"""Refined poses of people partly hidden, and whether the covariance of refined poses covers the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pose3d_ros.data.augmentation import PARTS, without
+from pose3d_ros.data.simulated_rigs import FAMILIES, PAIRS
+from pose3d_ros.data.simulation import GIVEN
+from pose3d_ros.evaluation.bench import Bench
+from pose3d_ros.evaluation.refiners import Refiner
+from pose3d_ros.evaluation.tables import Cell, Table
+from pose3d_ros.evaluation.trials import NOISES, PELVIS, Figures, Trial, errors, pooled
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Floats
+from pose3d_ros.training.rows import NOT_TRAINED
+from pose3d_ros.training.spread import coverage as covered
+
+MISSING = (0, 2, 4, 8)
+Row = tuple[Cell, ...]
+
+
+def missing(bench: Bench) -> Iterator[Table]:
+    """Joints hidden from all cameras, 0 to 8 of the 13 that a detector gives; legs cut off below the hips."""
+    label, rig = bench.rig()
+    networks = {label: rig, "residual MLP, rig form": bench.rig_baseline()}
+    rows: list[Row] = []
+    for kind in (*(f"{count} joints" for count in MISSING), "legs"):
+        trials = []
+        for name in PAIRS:
+            for one in bench.held_out.pairs(name):
+                hide = hidden_from_all(
+                    kind, len(one.rig.cameras), bench.held_out.people, bench.held_out.generator(kind)
+                )
+                trials.append(bench.held_out.trial("h36m", one, "a", hide=hide))
+        present = [np.asarray(np.isfinite(trial.robust().xyz).all(axis=-1)) for trial in trials]
+        solved = [errors(trial.robust().xyz, trial.truth) for trial in trials]
+        rows.append((kind, "Huber triangulation", *_figures(pooled(solved).figures()), *[None] * 7))
+        for name, found in networks.items():
+            if not found:
+                rows.append((kind, f"{name}: {NOT_TRAINED}", *[None] * 11))
+            else:
+                rows.append((kind, name, *_with_guessed(found[0], trials, present)))
+    columns = (
+        "hidden", "row", "present mean mm", "median mm", "relative mean mm", "relative median mm", "guessed mean mm",
+        "guessed median mm", "guessed relative mean mm", "guessed relative median mm", "finite %",
+        "95 % ellipsoid covers %", "of guessed %",
+    )  # fmt: skip
+    note = (
+        "Pairs P1-P4, noise (a). Hidden joints are the detector's; h36m_17's middles of hips and shoulders go with "
+        "them. Guessed: not triangulated, so placed by the network alone. Relative: of people whose pelvis is not."
+    )
+    yield Table("missing", "joints that no camera sees", columns, rows, note)
+
+
+def hidden_from_all(kind: str, views: int, people: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(V, P, 1, 17) COCO-17 joints hidden from all cameras alike: "legs", or "4 joints"."""
+    if kind == "legs":
+        hide = np.isin(np.array(COCO_17.joint_names), PARTS[0])
+        return np.broadcast_to(hide, (views, people, 1, COCO_17.size))
+    return np.broadcast_to(without(int(kind.split()[0]), (people, 1), rng), (views, people, 1, COCO_17.size))
+
+
+def _with_guessed(refiner: Refiner, trials: list[Trial], present: list[NDArray[np.bool_]]) -> Row:
+    """The cells of a network: present joints, guessed joints, share finite, coverage of both."""
+    poses = [refiner.refined(trial) for trial in trials]
+    seen, guessed = (
+        pooled(
+            [
+                errors(xyz, trial.truth, np.asarray(known == wanted), known[:, PELVIS])
+                for xyz, trial, known in zip(poses, trials, present, strict=True)
+            ]
+        ).figures()
+        for wanted in (True, False)
+    )
+    finite = 100.0 * float(np.mean([np.isfinite(xyz[:, GIVEN]).all(axis=-1).mean() for xyz in poses]))
+    return (*_figures(seen), *_figures(guessed), finite, *coverage_of(refiner, trials, poses))
+
+
+def coverage_of(refiner: Refiner, trials: list[Trial], poses: list[Floats]) -> tuple[float | None, float | None]:
+    """Share (%) of errors within the 95 % ellipsoid: of triangulated joints, and of guessed ones."""
+    if not refiner.spread:
+        return None, None
+    shares = []
+    for wanted in (True, False):
+        misses, covariances = [], []
+        for trial, xyz in zip(trials, poses, strict=True):
+            chosen = (np.isfinite(trial.robust().xyz).all(axis=-1) == wanted) & GIVEN
+            misses.append((xyz - trial.truth)[chosen])
+            covariances.append(refiner.covariance(trial)[chosen])
+        together = [torch.from_numpy(np.concatenate(one)) for one in (misses, covariances)]
+        shares.append(100.0 * covered(*together))
+    return shares[0], shares[1]
+
+
+def coverage(bench: Bench) -> Iterator[Table]:
+    """Whether the covariance of refined poses is right, by kind of rig and of noise."""
+    label, rig = bench.rig()
+    rows: list[Row] = []
+    for kind in NOISES:
+        for family in FAMILIES:
+            chosen = bench.held_out.rigs(family)
+            if family == "h36m":
+                chosen = tuple(one for name in PAIRS for one in bench.held_out.pairs(name))
+            trials = [bench.held_out.trial(family, one, kind) for one in chosen]
+            own = [trial.robust() for trial in trials]
+            miss = np.concatenate([(o.xyz - t.truth)[:, GIVEN] for o, t in zip(own, trials, strict=True)])
+            matrices = np.concatenate([one.covariance[:, GIVEN] for one in own])
+            before = 100.0 * covered(torch.from_numpy(miss), torch.from_numpy(matrices))
+            head = (f"({kind})", family, before)
+            if not rig:
+                rows.append((*head, f"{label}: {NOT_TRAINED}", None, None, None, None))
+                continue
+            poses = [rig[0].refined(trial) for trial in trials]
+            figures = pooled([errors(xyz, trial.truth) for xyz, trial in zip(poses, trials, strict=True)]).figures()
+            rows.append((*head, label, *coverage_of(rig[0], trials, poses), figures.mean, figures.relative_mean))
+    columns = ("noise", "rigs", "triangulated covers %", "row", "refined covers %", "guessed covers %", "mean mm",
+               "relative mean mm")  # fmt: skip
+    yield Table(
+        "coverage", "share of true joints within the 95 % ellipsoids", columns, rows,
+        "90 to 98 % are wanted. Of covariance figures fitted on the validation split with the noise of training.",
+    )  # fmt: skip
+
+
+def _figures(figures: Figures) -> Row:
+    return figures.mean, figures.median, figures.relative_mean, figures.relative_median

@@ -1,0 +1,161 @@
+"""Rows of refinement against known answers: a network that knows the truth, and one that changes nothing."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pose3d_ros.data.noise import GaussianNoise
+from pose3d_ros.data.simulation import GIVEN
+from pose3d_ros.evaluation.comparison import COLUMNS, Compared, Group
+from pose3d_ros.evaluation.missing_joints import coverage_of, hidden_from_all
+from pose3d_ros.evaluation.multiview_sweeps import noised_in_space
+from pose3d_ros.evaluation.refiners import Refiner, arguments_of, some_cameras
+from pose3d_ros.evaluation.trials import HeldOut, errors
+from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
+from pose3d_ros.networks.rig_features import RIG_FEATURES
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.training.rows import NOT_TRAINED, differences
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from tiny_motion import tiny_motion
+
+RECIPE = {"network": "cvugcn", "form": "rig"}
+
+
+class Identity(nn.Module):
+    """Leaves every pose as it was triangulated."""
+
+    def forward(self, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        return coarse
+
+
+@pytest.fixture(scope="module")
+def held_out() -> HeldOut:
+    return HeldOut(tiny_motion().split("test"), people=60, seed=0)
+
+
+@pytest.fixture(scope="module")
+def compared(held_out) -> Compared:
+    return Compared(tuple(held_out.trial("h36m", one) for one in held_out.pairs("P1")))
+
+
+def named(row):
+    return dict(zip(("row", *COLUMNS), row, strict=True))
+
+
+def test_who_knows_the_truth_errs_by_nothing(compared):
+    figures = compared.errors(lambda trial: trial.truth).figures()
+    assert figures.mean == figures.relative_mean == 0.0
+    assert figures.count == 2 * 60 * GIVEN.sum()
+
+
+def test_a_network_that_changes_nothing_gains_nothing(compared):
+    row = named(Group((compared,)).same("identity", [Refiner(Identity(), RECIPE)]))
+    robust = compared.robust.figures()
+    assert row["mean mm"] == pytest.approx(robust.mean, rel=1e-4)  # the network works in single precision
+    assert row["relative mean mm"] == pytest.approx(robust.relative_mean, rel=1e-4)
+    assert 0.0 <= row["gain %"] < 3.0  # Huber's fit may be the worse of both
+    assert row["RMS mm"] == pytest.approx(row["bound mm"], rel=0.1)
+
+
+def test_the_reference_is_the_better_triangulation(compared):
+    group = Group((compared,))
+    assert group.reference.mean == min(compared.linear.figures().mean, compared.robust.figures().mean)
+    rows = [named(row) for row in group.triangulated()]
+    assert min(row["gain %"] for row in rows) == 0.0
+
+
+def test_a_row_without_a_network_says_how_to_get_one(compared):
+    row = Group((compared,)).same("CV-UGCN", [], 27.4)
+    assert row[0] == f"CV-UGCN: {NOT_TRAINED}"
+    assert row[1] == 27.4
+    assert set(row[2:]) == {None}
+
+
+def test_several_seeds_are_averaged_and_their_spread_told(compared):
+    class Shifted(Identity):
+        def __init__(self, by_m: float) -> None:
+            super().__init__()
+            self.by_m = by_m
+
+        def forward(self, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+            return coarse + self.by_m
+
+    far, further = (Refiner(Shifted(by), RECIPE) for by in (1.0, 2.0))
+    group = Group((compared,))
+    one, other, both = (named(group.same("row", found)) for found in ([far], [further], [far, further]))
+    assert one["seeds +- mm"] is None
+    assert both["mean mm"] == pytest.approx((one["mean mm"] + other["mean mm"]) / 2)
+    assert both["seeds +- mm"] == pytest.approx((other["mean mm"] - one["mean mm"]) / 2)
+
+
+def test_pairs_that_agree_average_to_about_what_all_views_give(held_out):
+    trial = held_out.trial("room3", held_out.rigs("room3", 1)[0])
+    found = errors(Refiner(Identity(), RECIPE).from_pairs(trial), trial.truth).figures()
+    all_views = errors(trial.robust().xyz, trial.truth).figures()
+    one_pair = replace(trial, views=some_cameras(trial.views, (0, 1)))
+    assert found.mean < errors(one_pair.robust().xyz, trial.truth).figures().mean
+    assert found.mean == pytest.approx(all_views.mean, rel=0.15)
+
+
+def test_a_rig_network_serves_more_views_than_it_was_trained_on(held_out):
+    net = CvUgcn(CvUgcnOptions(features=RIG_FEATURES, widths=(8, 16, 32), stems="shared")).eval()
+    nn.init.zeros_(net.shift.weight)
+    trial = held_out.trial("room4", held_out.rigs("room4", 1)[0])
+    found = Refiner(net, RECIPE).refined(trial)
+    np.testing.assert_allclose(found[:, GIVEN], trial.robust().xyz[:, GIVEN], atol=1e-4)
+
+
+def test_errors_put_on_joints_in_space_come_back_as_triangulated(held_out):
+    clean = held_out.trial("h36m", held_out.pairs("P3")[0], GaussianNoise(0.0))
+    noisy = noised_in_space(clean, 0.02, np.random.default_rng(0))
+    figures = errors(noisy.robust().xyz, noisy.truth).figures()
+    assert figures.rms == pytest.approx(20.0 * np.sqrt(3.0), rel=0.05)
+    same = noised_in_space(clean, 0.0, np.random.default_rng(0))
+    assert errors(same.robust().xyz, same.truth).figures().mean < 0.01
+
+
+def test_hidden_joints_are_gone_in_every_camera(held_out):
+    rng = np.random.default_rng(0)
+    hide = hidden_from_all("4 joints", 2, 50, rng)
+    assert hide.shape == (2, 50, 1, COCO_17.size)
+    assert (hide.sum(axis=-1) == 4).all()
+    assert (hide[0] == hide[1]).all()
+    legs = hidden_from_all("legs", 2, held_out.people, rng)
+    trial = held_out.trial("h36m", held_out.pairs("P1")[0], hide=legs)
+    lost = np.isnan(trial.robust().xyz).all(axis=(0, 2))
+    assert set(np.flatnonzero(lost)) == {2, 3, 5, 6, 10}  # knees and ankles; HeadTop no detector gives
+
+
+def test_coverage_is_that_of_the_covariance(held_out):
+    trial = held_out.trial("h36m", held_out.pairs("P1")[0])
+    xyz = trial.robust().xyz
+
+    class Known(Refiner):
+        def covariance(self, trial):
+            return self.spread["factor"] * trial.robust().covariance
+
+    exact = Known(Identity(), RECIPE, {"factor": 1.0})
+    small = Known(Identity(), RECIPE, {"factor": 1e-6})
+    present, guessed = coverage_of(exact, [trial], [xyz])
+    assert 93.0 < present <= 100.0  # scores of 0.8 widen it
+    assert np.isnan(guessed)  # nobody was guessed
+    assert coverage_of(small, [trial], [xyz])[0] < 1.0
+    assert coverage_of(Refiner(Identity(), RECIPE), [trial], [xyz]) == (None, None)
+
+
+def test_arguments_of_a_recipe_lead_to_the_same_data_and_losses():
+    recipe = {
+        "network": "cvugcn", "form": "rig", "views": 2, "pairs": ["P1"], "labels": "annotated", "losses": "rstb",
+        "lambda_b": 0.02, "rigs": ["h36m", "room2"], "rig_count": 20, "noise": "detector", "people": 64, "batch": 256,
+        "schedule": "cosine", "side_views": True, "width": 128, "baseline": False,
+    }  # fmt: skip
+    arguments = ("cvugcn", *arguments_of(recipe))
+    assert differences(recipe, arguments) == []
+    assert "--side-views" in arguments
+    assert "--side-views" not in arguments_of(recipe | {"side_views": False})
