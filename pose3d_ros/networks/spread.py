@@ -4,15 +4,17 @@ REFINED (CV-UGCN). A joint is known from two sides: from its own triangulation, 
 the body, whose place is known as well as all triangulations together tell it, B = (sum of C^-1)^-1, and in which the
 joint lies to q:
 
-    S = scale ((C^-1 / own^2 + (body^2 B + q^2 I)^-1)^-1 + floor^2 I)
+    S = scale (1 + m^2 lack)^2 ((C^-1 / own^2 + (body^2 B + q^2 I)^-1)^-1 + floor^2 I)
 
 So a stereo head's refined joints are as unsure along the depth as the body's place, and a joint of a wide pair of
-cameras is as unsure as body and triangulation leave it. A joint that was not triangulated has only the body:
+cameras is as unsure as body and triangulation leave it. m is the share of the person's joints that are missing, which
+makes all of them less sure. A joint that was not triangulated itself has only the body, n bones away from the nearest
+joint that was:
 
-    S = guessed_scale (body^2 B + (n guess)^2 I), n bones away from the nearest joint that was triangulated.
+    S = guessed_scale (1 + m^2 lack)^2 (body^2 B + (n guess)^2 I)
 
-MONOCULAR (AbsPoseLifter), at a distance r along the unit ray u; m is the share of the person's joints that the
-detector did not give, which makes the whole person's depth less sure, and unseen is 0 for a joint that it gave:
+MONOCULAR (AbsPoseLifter), at a distance r along the unit ray u; joints that are missing make the whole person's depth
+less sure, and unseen is 0 for a joint that the detector gave:
 
     S = scale ((along^2 + (depth^2 + (m lack)^2) r^2) u u^T + (across^2 + (sight r)^2) (I - u u^T) + unseen^2 I)
 
@@ -31,7 +33,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import H36M_17
 
 J = H36M_17.size
-REFINED = ("own", "body", "q", "floor", "guess", "scale", "guessed_scale")
+REFINED = ("own", "body", "q", "floor", "guess", "lack", "scale", "guessed_scale")
 LIFTED = ("along", "depth", "lack", "depth_known", "lack_known", "across", "sight", "unseen", "scale", "scale_known")
 SEEN = [joint for joint in range(J) if joint != H36M_17.index("HeadTop")]  # what detectors give, derived ones too
 SMALLEST = 1e-12  # m^2, keeps an inverse finite: 1 um
@@ -65,14 +67,15 @@ def refined_covariance(spread: Mapping[str, Tensor], triangulated: Tensor) -> Te
     information = torch.where(present[..., None, None], torch.linalg.inv(solid + SMALLEST * eye), 0.0)
     anybody = present.any(dim=-1)[..., None, None]
     place = torch.linalg.inv(torch.where(anybody, information.sum(dim=-3), eye))  # B (..., 3, 3)
-    by_body = (figures["body"] ** 2 * place)[..., None, :, :]
+    by_body = _each(figures["body"] ** 2) * place[..., None, :, :]
     prior = by_body + _isotropic(figures["q"])
-    fused = torch.linalg.inv(information / figures["own"] ** 2 + torch.linalg.inv(prior))
+    fused = torch.linalg.inv(information / _each(figures["own"] ** 2) + torch.linalg.inv(prior))
     own = _each(figures["scale"]) * (fused + _isotropic(figures["floor"]))
     bones = torch.where(present[..., None, :], STEPS, torch.inf).amin(dim=-1)  # (..., J)
     bones = torch.where(torch.isfinite(bones), bones, 1.0)
     guessed = _each(figures["guessed_scale"]) * (by_body + _isotropic(bones * figures["guess"]))
     found = torch.where(present[..., None, None], own, guessed)
+    found = _each((1.0 + _missing(present) ** 2 * figures["lack"]) ** 2) * found
     return torch.where(anybody[..., None], found, torch.nan)
 
 
@@ -92,8 +95,7 @@ def lifted_covariance(
     outer = ray[..., :, None] * ray[..., None, :]
     known = "_known" if height_known else ""
     given = torch.ones_like(placed) if seen is None else seen
-    share = 1.0 - given[..., SEEN].double().mean(dim=-1, keepdim=True)  # m
-    depth = figures[f"depth{known}"] ** 2 + (share * figures[f"lack{known}"]) ** 2
+    depth = figures[f"depth{known}"] ** 2 + (_missing(given) * figures[f"lack{known}"]) ** 2
     along = figures["along"] ** 2 + depth * reach**2
     across = figures["across"] ** 2 + (figures["sight"] * reach) ** 2
     unseen = torch.where(given, 0.0, figures["unseen"])
@@ -110,6 +112,11 @@ def _figures(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, 
             "a shipped one"
         )
     return {name: spread[name].to(torch.float64) for name in names}
+
+
+def _missing(present: Tensor) -> Tensor:
+    """m: the share (..., 1) of a person's joints (..., J) that are not there, of those that detectors give."""
+    return 1.0 - present[..., SEEN].double().mean(dim=-1, keepdim=True)
 
 
 def _each(figure: Tensor) -> Tensor:

@@ -98,6 +98,13 @@ def test_a_guessed_joint_is_less_sure_the_more_bones_away_the_body_is():
         torch.testing.assert_close(found[joint], (place + (0.1 * bones) ** 2) * EYE)
 
 
+def test_missing_joints_make_the_others_less_sure():
+    given = alike(0.02**2 * EYE)
+    given[[4, 5, 6, 11]] = torch.nan
+    plain, lacking = (refined_covariance(figures(REFINED, q=0.02, lack=lack), given) for lack in (0.0, 0.8))
+    torch.testing.assert_close(lacking[0], plain[0] * (1 + 0.8 * (4 / 16) ** 2) ** 2)
+
+
 def test_nobody_triangulated_and_a_joint_without_figures_are_nan():
     one = figures(REFINED, q=0.02, guess=0.1)
     one["scale"][HEAD_TOP] = one["guessed_scale"][HEAD_TOP] = torch.nan
