@@ -25,6 +25,7 @@ from pose3d_ros.data.footage import CAMERAS, SAMPLES, Sample, fetch_sample, refe
 from pose3d_ros.data.playback import with_cameras
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
+from pose3d_ros.output.summary_table import summary_table
 from pose3d_ros.ros.environment import require_ros
 from pose3d_ros.ros.processes import (
     HEARS_THE_NODE,
@@ -72,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", choices=tuple(SAMPLES), default="single", help="footage with one or two people")
     parser.add_argument("--cameras", default=",".join(CAMERAS), help="two or more cameras, separated by commas")
     parser.add_argument("--mono", metavar="CAMERA", help="one camera alone, through the monocular node")
-    parser.add_argument("--lifter", default="", metavar="FILE", help="with --mono: a lifting network of your own")
+    parser.add_argument("--lifter", metavar="FILE", help="with --mono: a lifting network of your own")
     parser.add_argument("--rate", type=float, default=0.0, help="frame sets a second; 0: paced, none is dropped")
     parser.add_argument("--frames", type=int, help="frame sets to play of each loop (default: all)")
     parser.add_argument("--loop", type=int, default=1, help="how often to play the footage")
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
         recording = record(request, children, logs)
         summary = write_results(request, recording, footage)
-        print(table(summary, request.output))
+        print(summary_table(summary, (str(request.output), *RESULTS)))
         if request.view:
             print("The view stays open: Ctrl-C ends it.")
             with _until_interrupted():
@@ -205,40 +206,6 @@ def write_results(request: Request, recording: Recording, footage: Sample) -> di
     write_skeleton_plot(recording, request.output / "skeleton.png")
     write_overlay(recording, footage.videos, request.output / "overlay.mp4")
     return summary
-
-
-def table(summary: dict[str, Any], output: Path) -> str:
-    """The figures that matter, for people to read."""
-    stages = "  ".join(f"{name} {_number(value)}" for name, value in summary["stage_ms"].items())
-    people = ", ".join(f"{one}: {frames}" for one, frames in summary["people"].items())
-    rows = [
-        ("poses / frame sets", f"{summary['poses_published']} / {summary['frame_sets_sent']}"),
-        ("rate", f"{_number(summary['rate_hz'])} frame sets/s"),
-        ("latency", f"{_spread(summary['latency_ms'])} ms"),
-        ("stages", f"{stages} ms"),
-        ("reprojection", f"{_spread(summary['reprojection_px'])} px"),
-        ("bone length cv", _number(summary["bone_length_cv"], 3)),
-        ("people (id: frames)", people or "nobody"),
-    ]
-    if "left_out_camera_px" in summary:
-        rows.append(("left-out camera", f"median {_number(summary['left_out_camera_px']['median'])} px"))
-    if (one := summary.get("agreement")) and one["absolute_mm"] is not None:
-        rows.append(("agreement", f"absolute {one['absolute_mm']:.0f}, root-relative {one['root_relative_mm']:.0f}, "
-                                  f"Procrustes {one['procrustes_mm']:.0f} mm"))  # fmt: skip
-        rows.append(("root", f"{one['root_mm']:.0f} mm; depth off by {one['depth_percent']:.1f} % (median)"))
-    agreement = summary.get("agreement_mm")
-    if agreement and agreement.get("mean") is not None:
-        rows.append(("agreement", f"mean {agreement['mean']:.1f}, median {agreement['median']:.1f} mm"))
-    rows += [("results", str(output))] + [("", name) for name in RESULTS]
-    return "\n".join(f"{name:>20}  {value}" for name, value in rows)
-
-
-def _spread(figures: dict[str, float | None]) -> str:
-    return f"median {_number(figures['median'])}, p95 {_number(figures['p95'])}"
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _wait_until_heard(recorder: Child, children: ChildProcesses) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros.environment import node_command, prepare, require_ros
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NODE = "pose3d_ros.ros.monocular_node"
 RESULTS = ("overlay.png", "people.csv", "people.json")
+LAUNCH_ARGUMENTS = ("camera", "lifter", "body_height_m")  # of mono.launch.py; other parameters go into its file
 # Where nobody knows the focal length, images are taken for Human3.6M's, on which networks train: 1145 px at 1000 px.
 # It bears on what size the network sees the image at, and on nothing that is printed.
 USUAL_FOCAL = 1.145
@@ -42,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="focal length in px of this image: from a calibration, or of a phone's picture that was not cropped "
         "35-mm-equivalent / 36 times its longer side; without it distances stay unknown",
     )
-    still.add_argument(
-        "--body-height-m", type=float, default=math.nan, metavar="H", help="everybody's height, if known: surer depth"
-    )
+    still.add_argument("--body-height-m", type=float, metavar="H", help="everybody's height, if known: surer depth")
     still.add_argument("--output", type=Path, default=Path("pose3d_output"), help=f"folder for {', '.join(RESULTS)}")
     still.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
     live = parser.add_argument_group("a live camera (ROS)")
@@ -54,19 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--param", action="append", default=[], metavar="NAME:=VALUE", help="any of the node's parameters, repeatable"
     )
-    parser.add_argument("--lifter", default="", metavar="FILE", help="a lifting network of your own (.safetensors)")
+    parser.add_argument("--lifter", metavar="FILE", help="a lifting network of your own (.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when people were found, or the node ended well; faults raise from pose3d_ros.errors."""
     if args.image is None:
         for name, given in (("--focal-px", args.focal_px), ("--body-height-m", args.body_height_m)):
-            if given is not None and not math.isnan(given):
+            if given is not None:
                 raise InputError(f"{name} belongs to a still image: give --image FILE too")
         return _live(args)
     if args.focal_px is not None and not 10.0 <= args.focal_px <= 1e5:
         raise InputError(f"--focal-px {args.focal_px:g}: give 10 to 100000 px, or leave it out if it is not known")
-    if not math.isnan(args.body_height_m) and not 0.5 <= args.body_height_m <= 2.5:
+    if args.body_height_m is not None and not 0.5 <= args.body_height_m <= 2.5:
         raise InputError(f"--body-height-m {args.body_height_m:g}: give 0.5 to 2.5 m, or leave it out")
     image = _read(args.image)
     output = args.output.expanduser().resolve()
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from pose3d_ros.output.pose_files import write_csv
     from pose3d_ros.output.still_image import write_still_json, write_still_picture
 
-    people = still_people(image, args.focal_px, args.body_height_m, args.lifter, args.device, args.image)
+    people = still_people(image, args)
     write_still_picture(image, people, output / "overlay.png")
     write_csv([people.published], output / "people.csv")
     write_still_json(people, output / "people.json")
@@ -89,10 +89,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def still_people(
-    image: np.ndarray, focal_px: float | None, body_height_m: float, lifter: str, device: str, name: Path
-) -> StillPeople:
-    """Everybody in a uint8 BGR image (H, W, 3); the principal point is taken for its centre.
+def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeople:
+    """Everybody in a BGR image (H, W, 3), found as the arguments say; the principal point is taken for its centre.
 
     Raises InputError when nobody is found, or nobody can be lifted.
     """
@@ -103,25 +101,26 @@ def still_people(
     from pose3d_ros.networks.canonical import ROOT, stature
     from pose3d_ros.output.still_image import StillPeople
 
-    camera = camera_of((image.shape[1], image.shape[0]), focal_px)
-    known_height = 0.0 if math.isnan(body_height_m) else body_height_m
+    camera = camera_of((image.shape[1], image.shape[0]), args.focal_px)
     # There is one image only: who is in it is believed at once.
-    options = MonocularOptions(birth_sets=1, birth_score=0.0, body_height_m=known_height, lifter=lifter)
-    estimator = MonocularEstimator(camera, TopDownDetector(device), options=options)
+    options = MonocularOptions(
+        birth_sets=1, birth_score=0.0, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or ""
+    )
+    estimator = MonocularEstimator(camera, TopDownDetector(args.device), options=options)
     estimate = estimator.estimate(FrameSet({NAME: image}, {NAME: 0}))
     found = len(estimate.keypoints[NAME])
     if not found:
-        raise InputError(f"nobody was found in {name}: people must be seen from the hips or the shoulders on")
+        raise InputError(f"nobody was found in {args.image}: people must be seen from the hips or the shoulders on")
     if not len(estimate.pose):
         why = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in estimate.rejected.items())
         raise InputError(
-            f"{found} found in {name}, but nobody seen well enough for three dimensions ({why or 'score'})"
+            f"{found} found in {args.image}, but nobody seen well enough for three dimensions ({why or 'score'})"
         )
     pose = estimate.pose
     alpha = math.sqrt(camera.K[0, 0] * camera.K[1, 1])
     return StillPeople(
         camera=camera,
-        focal_known=focal_px is not None,
+        focal_known=args.focal_px is not None,
         pose=pose,
         seen=(estimate.keypoints[NAME], estimate.ids[NAME]),
         canonical_depth_m=pose.xyz[:, ROOT, 2] * 1000.0 / alpha,
@@ -166,7 +165,7 @@ def table(people: StillPeople, name: Path) -> str:
     return "\n".join(lines)
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> NDArray[np.uint8]:
     """uint8 BGR (H, W, 3), upright as its EXIF says; raises InputError."""
     if not path.is_file():
         raise InputError(f"--image {path}: {'it is a folder' if path.is_dir() else 'no such file'}: give a picture")
@@ -175,7 +174,7 @@ def _read(path: Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"--image {path} is not an image that OpenCV reads: give a JPEG or PNG (videos: pose3d demo)")
-    return image
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _live(args: argparse.Namespace) -> int:
@@ -187,7 +186,8 @@ def _live(args: argparse.Namespace) -> int:
             raise InputError(f"--param {pair}: give it as NAME:=VALUE, for example body_height_m:=1.75")
         values[name] = value
     given = [f"{name}:={value}" for name, value in values.items()]
-    print("In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py " + " ".join(given))
+    launched = " ".join(one for one in given if one.partition(":=")[0] in LAUNCH_ARGUMENTS)
+    print(f"In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py {launched}")
     print("A picture:             pose3d mono --image FILE --focal-px F")
     require_ros()
     print(
