@@ -58,6 +58,26 @@ def duration(text: str) -> float:
     return minutes
 
 
+def share(text: str) -> float:
+    """From 0 to below 1."""
+    return _between(text, 0.0, 1.0, "is no share: give a number from 0 to below 1")
+
+
+def ratio(text: str) -> float:
+    """Above 0."""
+    return _between(text, 1e-6, 1e6, "is no factor: give a number above 0")
+
+
+def _between(text: str, low: float, high: float, told: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value < high:
+        raise argparse.ArgumentTypeError(f"{text!r} {told}")
+    return value
+
+
 def run(args: argparse.Namespace) -> int:
     """0 when the run ended or its minutes are over; faults raise from pose3d_ros.errors."""
     from pose3d_ros.training.recipes import train  # torch only when it is needed
@@ -70,7 +90,10 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--output", type=Path, default=Path("training"), help="folder for checkpoints")
     one.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
     one.add_argument("--rig-count", type=positive, default=20, metavar="N", help="rigs of each family")
-    one.add_argument("--noise", default="detector", choices=("detector", "gaussian"), help="errors of the 2D poses")
+    one.add_argument(
+        "--noise", default="detector", choices=("detector", "normal", "gaussian"),
+        help="errors of the 2D poses: the fitted mixture, one normal distribution for it, independent ones",
+    )  # fmt: skip
     one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
     one.add_argument("--epochs", type=positive, default=epochs, help="passes, each over fresh people")
     one.add_argument("--people", type=positive, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
@@ -101,9 +124,24 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
         one.add_argument("--losses", default="rstb", help="of r, s, t, b: which of the four losses")
         one.add_argument("--lambda-b", type=float, default=0.02, help="weight of the loss of bone directions")
     if name == "lifter":
+        one.add_argument(
+            "--form", default="paper", choices=("paper", "any"),
+            help="any: joints may miss, any focal length, a height may be told; what the nodes use",
+        )  # fmt: skip
         one.add_argument("--width", type=positive, default=1024, help="4096 is the paper's, 1024 fits a CPU")
+        one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
+        one.add_argument("--dropout", type=share, default=0.1, metavar="P", help="0.5 is the paper's, for width 4096")
+        one.add_argument(
+            "--zoom", type=ratio, nargs=2, metavar=("LOW", "HIGH"), help="lenses of any focal length between"
+        )
         one.add_argument("--without", nargs="*", default=[], choices=("location", "scale"), help="rows of Table 1")
         one.add_argument("--plain-depth", action="store_true", help="learn depth itself, not canonical depth (Table 5)")
         one.add_argument("--true-keypoints", action="store_true", help="2D poses without errors")
     if name == "posern":
         one.add_argument("--width", type=positive, default=1024, help="of both blocks")
+        one.add_argument("--dropout", type=share, default=0.3, metavar="P", help="not published; chosen on validation")
+        one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
+        one.add_argument(
+            "--bias-free", type=share, default=0.4, metavar="P", help="share of the rigs whose detector has no bias"
+        )
+        one.add_argument("--loss", default="absolute", choices=("absolute", "squared"), help="squared is the paper's")

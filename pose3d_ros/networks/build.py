@@ -12,8 +12,9 @@ from torch import nn
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
+from pose3d_ros.networks.lifter import DROPOUT as LIFTER_DROPOUT
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
-from pose3d_ros.networks.posern import PoseRN
+from pose3d_ros.networks.posern import DROPOUT, PoseRN
 from pose3d_ros.networks.refiner import FEATURES
 from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
 from pose3d_ros.skeletons import H36M_17
@@ -23,23 +24,27 @@ NETWORKS = ("posern", "cvugcn", "lifter")
 # Four times CV-UGCN's published width, twice the lifter's, many cameras: beyond, a file is not ours.
 MAX_WIDTH = {"posern": 8192, "cvugcn": 512, "lifter": 8192}
 MAX_VIEWS = 16
+# The lifter as published, and as the nodes use it: joints missing, any focal length, a height that may be told.
+LIFTER_FORMS = ("paper", "any")
 
 
 def build(recipe: Mapping[str, Any]) -> nn.Module:
     """The untrained network of a recipe; raises InputError for an unknown or broken one.
 
     Keys: network (posern, cvugcn, lifter), width, baseline; of cvugcn also form, views and without (spatial, view,
-    stems), of lifter also without (location, scale). Other keys are the training's and are not read.
+    stems), of lifter also without (location, scale), form (paper, any) and dropout. Other keys are the training's and
+    are not read.
     """
     kind, baseline = recipe.get("network"), bool(recipe.get("baseline"))
     if kind not in NETWORKS:
         raise InputError(f"there is no network {kind!r}: use {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}")
     width = _number(recipe, "width", 0 if kind == "cvugcn" and baseline else 1, MAX_WIDTH[kind])
     if kind == "posern":
-        return ResidualMlp(6 * J, 2 * J, width) if baseline else PoseRN(width)
+        dropout = _dropout(recipe, DROPOUT)
+        return ResidualMlp(6 * J, 2 * J, width, dropout=dropout) if baseline else PoseRN(width, dropout)
     without = _without(recipe)
     if kind == "lifter":
-        chosen = LifterOptions(width, "location" not in without, "scale" not in without)
+        chosen = _lifter(recipe, width, without)
         return LifterMlp(chosen) if baseline else AbsPoseLifter(chosen)
     form, views = recipe.get("form"), _number(recipe, "views", 1, MAX_VIEWS)
     if not isinstance(form, str) or form not in FEATURES:
@@ -53,6 +58,24 @@ def build(recipe: Mapping[str, Any]) -> nn.Module:
             stems=stems, spatial="spatial" not in without, cross_view="view" not in without,
         )
     )  # fmt: skip
+
+
+def _lifter(recipe: Mapping[str, Any], width: int, without: list[str]) -> LifterOptions:
+    form = recipe.get("form")
+    if form not in LIFTER_FORMS:
+        raise InputError(f"recipe: form is {form!r}, expected one of {', '.join(LIFTER_FORMS)}")
+    ours = form == "any"
+    return LifterOptions(
+        width, "location" not in without, "scale" not in without, mask=ours, height=ours, any_focal=ours,
+        dropout=_dropout(recipe, LIFTER_DROPOUT),
+    )  # fmt: skip
+
+
+def _dropout(recipe: Mapping[str, Any], default: float) -> float:
+    value = recipe.get("dropout", default)
+    if not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InputError(f"recipe: dropout is {value!r}, expected a share from 0 to below 1")
+    return float(value)
 
 
 def _number(recipe: Mapping[str, Any], key: str, least: int, most: int) -> int:

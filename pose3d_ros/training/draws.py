@@ -33,11 +33,15 @@ class Draws:
     def __init__(self, recipe: Mapping[str, Any], motion: Motion, people: int) -> None:
         self.recipe, self.motion, self.people = recipe, motion, people
         self.rigs = list(rigs_of(recipe))
+        self._last: tuple[int, Batch] = (-1, {})
 
     def epoch(self, number: int) -> Batch:
         """Training data of an epoch: mirrored, of any build, some of their joints hidden."""
-        rng = np.random.default_rng([self.recipe["seed"], number + 1, 17])
-        return self._draw(self.motion.split("train"), self.people, rng, training=True)
+        number -= number % self.recipe.get("reuse", 1)
+        if self._last[0] != number:
+            rng = np.random.default_rng([self.recipe["seed"], number + 1, 17])
+            self._last = number, self._draw(self.motion.split("train"), self.people, rng, training=True)
+        return self._last[1]
 
     def validation(self) -> Batch:
         """People of the validation split as they are, before the same rigs (rigs of the test stay unseen)."""
@@ -65,7 +69,8 @@ class Draws:
         if self.recipe["network"] == "cvugcn":
             return refinement.refinement_data(views, self.recipe["views"], labels=self.recipe["labels"])
         if self.recipe["network"] == "lifter":
-            return lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
+            data = lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
+            return lifting.usable(data)
         return bias.bias_data(views)
 
     def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
@@ -80,9 +85,13 @@ class Draws:
 
 
 def noise_of(recipe: Mapping[str, Any], family: str, one: SimulatedRig) -> Noise:
-    """The fitted detector's, or independent Gaussian, which is a test's: training on it is for comparison."""
-    if recipe["noise"] == "detector":
-        return training_noise(family)
+    """The fitted detector's; one normal distribution in its place; or independent Gaussian, which is a test's.
+
+    Training on the last two is for comparison.
+    """
+    if recipe["noise"] in ("detector", "normal"):
+        fitted = training_noise(family)
+        return fitted if recipe["noise"] == "detector" else fitted.normal_only()
     given = recipe["sigma_px"]
     return GaussianNoise(one.sigma_px if given is None else float(given))
 

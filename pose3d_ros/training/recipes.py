@@ -20,6 +20,7 @@ from pose3d_ros.data.motion import Motion, load_motion
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.build import build
 from pose3d_ros.networks.cvugcn import CvUgcn
+from pose3d_ros.networks.lifter import AbsPoseLifter
 from pose3d_ros.networks.refiner import FORMS
 from pose3d_ros.networks.residual_mlp import MlpRefiner
 from pose3d_ros.networks.rig_features import Sight
@@ -52,6 +53,9 @@ def train(args: argparse.Namespace) -> int:
     draws = Draws(recipe, motion, args.people)
     if isinstance(net, CvUgcn | MlpRefiner):
         net.norm.measure(refiner_features(draws.epoch(0), recipe["form"]))
+    if isinstance(net, AbsPoseLifter):
+        first = lifting.LiftingData(**draws.epoch(0))
+        lifting.measure(net, first, canonical=not recipe["plain_depth"], zoom=recipe["zoom"])
     loss_of = loss_for(recipe)
     held_out = draws.validation()
     size = sum(parameter.numel() for parameter in net.parameters())
@@ -98,8 +102,8 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     own = {
         "cvugcn": ("form", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
-        "lifter": ("without", "plain_depth", "true_keypoints"),
-        "posern": (),
+        "lifter": ("form", "dropout", "reuse", "zoom", "without", "plain_depth", "true_keypoints"),
+        "posern": ("dropout", "reuse", "bias_free", "loss"),
     }
     recipe.update({name: getattr(args, name) for name in own[args.network]})
     return recipe
@@ -143,7 +147,8 @@ def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Te
     if recipe["network"] == "posern":
         return bias.bias_loss if recipe.get("loss") == "absolute" else bias.squared_bias_loss
     if recipe["network"] == "lifter":
-        return lifting.lifting_loss(canonical=not recipe["plain_depth"])
+        canonical, heights = not recipe["plain_depth"], recipe["form"] == "any"
+        return lifting.lifting_loss(canonical=canonical, zoom=recipe["zoom"], heights=heights)
     unknown = set(recipe["losses"]) - set("rstb")
     if unknown or "r" not in recipe["losses"]:
         raise InputError(f"--losses is {recipe['losses']!r}, expected r and any of s, t, b, for example rstb")
