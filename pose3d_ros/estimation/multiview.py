@@ -95,9 +95,6 @@ class MultiViewOptions:
             )
 
 
-UNREFINED = RefinePlan("none", "nothing refines here")
-
-
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What one frame set gave."""
@@ -108,7 +105,7 @@ class Estimate:
     stage_ms: Mapping[str, float]  # detect, associate, triangulate, and refine where a network did
     single_view: int  # people whom one camera only saw
     rejected: Mapping[str, int]  # joints that some camera saw but that have no position, by reason
-    refinement: RefinePlan = UNREFINED  # which networks refined the pose, and why
+    refinement: RefinePlan | None = None  # which networks refined the pose, and why; None where no stage does
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
 
 
@@ -116,13 +113,18 @@ class MultiViewEstimator:
     """People's poses from synchronised images of two cameras or more; remembers people between calls.
 
     rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first
-    use). Poses are in rig.frame_id, m. Networks that refine run on the GPU that the detector names, or on the CPU.
+    use). Poses are in rig.frame_id, m. refinement are networks that were loaded before, by load_refinement.
     Raises CalibrationError for a rig of fewer than min_views cameras, or whose cameras all stand at one place,
     WeightsError or InputError where a network that the options ask for cannot be had.
     """
 
     def __init__(
-        self, rig: Rig, detector: Detector | None = None, options: MultiViewOptions = MultiViewOptions()
+        self,
+        rig: Rig,
+        detector: Detector | None = None,
+        options: MultiViewOptions = MultiViewOptions(),
+        *,
+        refinement: Refinement | None = None,
     ) -> None:
         self._options = options
         self._detector = detector
@@ -138,14 +140,8 @@ class MultiViewEstimator:
             birth_score=options.birth_score,
         )
         self._smoother = Smoother(options.smoothing)
-        self._place = partial(place, min_views=options.min_views, delta=options.huber_delta)
-        self._refinement: Refinement | None = None
-        if options.refine != "none":
-            # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
-            triangulate = partial(self._place, max_std_m=np.inf)
-            self._refinement = Refinement(
-                options.refine, options.posern_weights, options.cvugcn_weights, triangulate, _gpu_of(detector)
-            )
+        self._place = _placing(options)
+        self._refinement = refinement or load_refinement(options, detector)
         self.set_rig(rig)
 
     @property
@@ -273,10 +269,22 @@ class MultiViewEstimator:
         return without_unsure(refined.observed, max_std_m), refined.refused, {"refine": refine_ms}
 
 
-def _gpu_of(detector: Detector | None) -> str:
-    """The GPU that a detector says it runs on, else the CPU."""
+def load_refinement(options: MultiViewOptions, detector: Detector | None = None) -> Refinement | None:
+    """The networks that the options ask for, on the GPU that the detector says it runs on, else on the CPU.
+
+    None where the options say none. Raises WeightsError or InputError where one cannot be had.
+    """
+    if options.refine == "none":
+        return None
     device = str(getattr(detector, "device", "cpu"))
-    return device if device.startswith("cuda") else "cpu"
+    # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
+    triangulate = partial(_placing(options), max_std_m=np.inf)
+    device = device if device.startswith("cuda") else "cpu"
+    return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
+
+
+def _placing(options: MultiViewOptions) -> partial[Observed3D]:
+    return partial(place, min_views=options.min_views, delta=options.huber_delta)
 
 
 def _usable(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:

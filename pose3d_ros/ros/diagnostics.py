@@ -13,6 +13,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from pose3d_ros.estimation.refine_plan import RefinePlan
+
 # Medians run over so many frame sets: some seconds on any machine.
 WINDOW = 100
 
@@ -53,6 +55,8 @@ class Result:
     single_view: int
     cameras: tuple[str, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)  # joints that some camera saw but not placed, by reason
+    refinement: RefinePlan | None = None  # which networks refined the poses, and why; None where none could
+    refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
 
 
 class Record:
@@ -66,6 +70,7 @@ class Record:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._results: deque[tuple[float, Result]] = deque(maxlen=WINDOW)
         self._cause: tuple[float, str] = (-float("inf"), "")
         self._busy_since_s: float | None = None
@@ -95,6 +100,7 @@ class Record:
         with self._lock:
             self._counts["processed"] += 1
             self._rejected.update(result.rejected)
+            self._refused.update(result.refused)
             self._results.append((now_s, result))
 
     def health(self, now_s: float, missing: Iterable[str], facts: Mapping[str, str]) -> Health:
@@ -111,9 +117,10 @@ class Record:
             since = f"no poses for {now_s - self._results[-1][0]:.1f} s" if self._results else "no poses yet"
             why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between()]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
-        if cause or missing:
-            return Level.WARN, f"running, but {'; '.join(why for why in (*missing, cause) if why)}"
         last = self._results[-1][1]
+        warned = last.refinement.warning if last.refinement is not None else ""
+        if why := [why for why in (*missing, warned, cause) if why]:
+            return Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
 
@@ -158,6 +165,9 @@ class Record:
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
+        if last.refinement is not None:
+            values["refine"], values["refine/reason"] = last.refinement.method, last.refinement.reason
+            values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._refused.items())})
         return values
 
 

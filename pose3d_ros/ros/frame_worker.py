@@ -124,6 +124,8 @@ class FrameWorker:
             single_view=estimate.single_view,
             cameras=tuple(used),
             rejected=estimate.rejected,
+            refinement=estimate.refinement,
+            refused=estimate.refused,
         )
 
     def _estimator_for(self, rig: Rig) -> Estimator:

@@ -20,7 +20,7 @@ from rclpy.node import Node
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
+from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions, load_refinement
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs
 from pose3d_ros.ros.diagnostics import Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
@@ -50,8 +50,8 @@ class MultiViewNode(Node):
     """Absolute 3D human poses from N >= 2 cameras.
 
     detector replaces the default one, e.g. in tests. Raises OptionError for wrong or unknown parameters,
-    CalibrationError for a rig file that cannot be used, WeightsError when the default detector's weights are
-    missing or not those published. Call close() before destroy_node().
+    CalibrationError for a rig file that cannot be used, WeightsError when the default detector's weights, or those that
+    refine asks for by name, are missing or not those published. Call close() before destroy_node().
     """
 
     def __init__(self, detector: Detector | None = None, **node_arguments: Any) -> None:
@@ -61,6 +61,8 @@ class MultiViewNode(Node):
         options = self.options
         check_topics(options.cameras, self.inputs, parameter="cameras")
         self._detector = detector or TopDownDetector(self.inputs.device, self._detector_options)
+        # Loaded now: weights that cannot be had end the start, not the first frame set.
+        self._refinement = load_refinement(self._estimator_options, self._detector)
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             options.cameras,
             tolerance_s=options.stamp_tolerance,
@@ -121,7 +123,7 @@ class MultiViewNode(Node):
         )
 
     def _make_estimator(self, rig: Rig) -> MultiViewEstimator:
-        return MultiViewEstimator(rig, self._detector, self._estimator_options)
+        return MultiViewEstimator(rig, self._detector, self._estimator_options, refinement=self._refinement)
 
     # -- executor's thread ---------------------------------------------------------------------------------
 

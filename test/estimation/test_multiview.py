@@ -18,9 +18,16 @@ from pose3d_ros.estimation.multiview import (
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Floats, FrameSet, JointSource, Keypoints2D, PersonState, Skeleton
+from pose3d_ros.weights import trained
 
 RIG = h36m_rig()
 T0 = 7_000_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def without_shipped_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triangulation alone, whatever this version ships."""
+    monkeypatch.setattr(trained, "TRAINED", ())
 
 
 def walkers(t_s: float, count: int = 2) -> Floats:

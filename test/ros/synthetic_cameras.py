@@ -280,7 +280,9 @@ def graph(
     **parameters: object,
 ) -> Iterator[Graph]:
     """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test."""
-    given = {"cameras": list(rig.names), "image_transport": "compressed" if compressed else "raw", **parameters}
+    transport = "compressed" if compressed else "raw"
+    # The known detector is exact, so what is triangulated is the truth.
+    given = {"cameras": list(rig.names), "image_transport": transport, "refine": "none", **parameters}
     with own_context() as context:
         cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
         overrides = [Parameter(name, value=value) for name, value in given.items()]

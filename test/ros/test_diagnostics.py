@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from pose3d_ros.estimation.refine_plan import RefinePlan
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 
 
@@ -91,3 +94,27 @@ def test_images_whose_stamps_never_agree_are_told() -> None:
     assert "no two cameras' stamps agree within stamp_tolerance" in record.health(2.0, [], {}).message
     record.count("received")
     assert record.health(2.0, [], {}).message == "no poses yet: images come and are being worked on"
+
+
+def test_the_refinement_is_told_with_its_reason_and_what_it_refused() -> None:
+    record = Record()
+    record.processed(0.0, _result())
+    assert "refine" not in record.health(0.0, [], {}).values
+    plan = RefinePlan("cvugcn", "cvugcn: the rig is such as its weights were trained on")
+    for refused in ({"too_far": 2}, {"too_far": 1, "person": 14}):
+        record.processed(0.1, replace(_result(), refinement=plan, refused=refused, stage_ms={"refine": 3.0}))
+    health = record.health(0.2, [], {})
+    assert health.level is Level.OK
+    assert health.values["refine"] == "cvugcn"
+    assert health.values["refine/reason"] == plan.reason
+    assert health.values["stage_ms/refine"] == "3.00"
+    assert (health.values["refine/refused/too_far"], health.values["refine/refused/person"]) == ("3", "14")
+
+
+def test_a_refinement_that_auto_would_not_take_is_a_warning() -> None:
+    record = Record()
+    warning = "refine is cvugcn, though auto would not: cvugcn: the rig has 6 cameras"
+    record.processed(0.0, replace(_result(), refinement=RefinePlan("cvugcn", "refine is cvugcn", warning)))
+    health = record.health(0.1, ["no image on /side/image_raw"], {})
+    assert health.level is Level.WARN
+    assert health.message == f"running, but no image on /side/image_raw; {warning}"
