@@ -53,7 +53,18 @@ def test_the_readme_names_commands_and_options_that_exist():
         build_parser().parse_args(["demo", *arguments.split()])
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md"])
+def test_the_page_on_one_camera_names_commands_and_options_that_exist():
+    text = (CHECKOUT / "docs" / "monocular.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
+    assert len(lines) >= 3
+    for arguments in lines:
+        build_parser().parse_args(arguments.split())
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md", "docs/monocular.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_within_the_documentation_lead_somewhere(page):
     path = CHECKOUT / page
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text(encoding="utf-8")):
