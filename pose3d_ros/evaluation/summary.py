@@ -104,7 +104,7 @@ def left_out_camera_px(recording: Recording) -> Floats:
     Two other cameras at least must see the joint; so a rig of two gives none.
     """
     cameras = recording.rig.cameras
-    seen = _sightings(recording)
+    seen = sightings_2d(recording)
     if not seen.keys or len(cameras) < 3:
         return np.zeros(0)
     distances = [np.zeros(0)]
@@ -123,7 +123,7 @@ def reprojection_px(recording: Recording) -> Floats:
     three: rays of two meet nearly whatever their error, and a bystander in two views would flatter the figure.
     """
     cameras = recording.rig.cameras
-    seen = _sightings(recording)
+    seen = sightings_2d(recording)
     place = {key: k for k, key in enumerate(seen.keys)}
     xyz = np.full((len(seen.keys), H36M_17.size, 3), np.nan)
     for pose in recording.poses:
@@ -137,7 +137,7 @@ def reprojection_px(recording: Recording) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sightings:
+class Sightings2D:
     """The 2D people with an id, by capture stamp and id."""
 
     keys: tuple[tuple[int, str], ...]  # P
@@ -145,7 +145,8 @@ class _Sightings:
     covariance: Floats | None  # (V, P, J, 2, 2) px^2
 
 
-def _sightings(recording: Recording) -> _Sightings:
+def sightings_2d(recording: Recording) -> Sightings2D:
+    """Everybody with an id in any camera, person and moment by person and moment."""
     cameras = recording.rig.cameras
     found = [
         (view, (stamp, one), people, row)
@@ -162,7 +163,7 @@ def _sightings(recording: Recording) -> _Sightings:
         if people.covariance is not None:
             covariance[view, place[key]] = people.covariance[row]
     known = bool(found) and all(people.covariance is not None for _, _, people, _ in found)
-    return _Sightings(tuple(place), xy, covariance if known else None)
+    return Sightings2D(tuple(place), xy, covariance if known else None)
 
 
 def bone_length_cv(recording: Recording) -> float:
