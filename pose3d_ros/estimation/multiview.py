@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.estimation.fallback import CHOICES as FALLBACK_CHOICES
+from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
 from pose3d_ros.estimation.refine_plan import CHOICES, RefinePlan
 from pose3d_ros.estimation.refinement import Refinement
@@ -86,6 +88,13 @@ class MultiViewOptions:
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
     gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
     smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
+    monocular_fallback: str = option(
+        "auto",
+        "when one camera only is left. auto: its people are lifted from that one view, under the ids that they have, "
+        "where the weights of a lifting network are there; never: nobody has a pose then",
+        choices=FALLBACK_CHOICES,
+    )
+    lifter: str = option("", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped")
 
     def __post_init__(self) -> None:
         check(self)
@@ -107,6 +116,7 @@ class Estimate:
     rejected: Mapping[str, int]  # joints that some camera saw but that have no position, by reason
     refinement: RefinePlan | None = None  # which networks refined the pose, and why; None where no stage does
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
+    lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
 
 
 class MultiViewEstimator:
@@ -114,6 +124,8 @@ class MultiViewEstimator:
 
     rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first
     use). Poses are in rig.frame_id, m. refinement are networks that were loaded before, by load_refinement.
+    Where a set holds one camera's images only, fallback (by default as the options say) lifts its people, who keep
+    their ids; somebody whom one of several cameras sees is not lifted.
     Raises CalibrationError for a rig of fewer than min_views cameras, or whose cameras all stand at one place,
     WeightsError or InputError where a network that the options ask for cannot be had.
     """
@@ -123,10 +135,12 @@ class MultiViewEstimator:
         rig: Rig,
         detector: Detector | None = None,
         options: MultiViewOptions = MultiViewOptions(),
+        fallback: MonocularFallback | None = None,
         *,
         refinement: Refinement | None = None,
     ) -> None:
         self._options = options
+        self._fallback = fallback or MonocularFallback(options.monocular_fallback, options.lifter)
         self._detector = detector
         self._tracker = Tracker(
             H36M_17,
@@ -225,6 +239,8 @@ class MultiViewEstimator:
         whole = [remap(detected[camera.name], H36M_17) for camera in cameras]
         usable = [_usable(one, self._options) for one in whole]  # indices of the 2D people to use
         people = [_without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
+        if len(cameras) == 1 and self._fallback.load():
+            return self._estimate_alone(cameras[0], whole[0], usable[0], people[0], stamp_ns)
         groups = associate(
             cameras, people, self._tracker.predicted(stamp_ns), limit_mrad=self._options.association_limit_mrad
         )
@@ -233,6 +249,7 @@ class MultiViewEstimator:
         seen = gathered(people, shared)
         observed, refused, refine_ms = self._observe(cameras, seen)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
+        self._fallback.learn(pose)
         pose = self._smoother(pose)
         ids = {
             camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
@@ -253,6 +270,24 @@ class MultiViewEstimator:
             rejected=observed.rejected,
             refinement=self._refine_plan,
             refused=refused,
+        )
+
+    def _estimate_alone(
+        self, camera: Camera, whole: Keypoints2D, usable: NDArray[np.intp], people: Keypoints2D, stamp_ns: int
+    ) -> Estimate:
+        """The people of the only camera in the set, lifted; usable are the indices of people in whole."""
+        start = time.perf_counter()
+        observed, lifted = self._fallback.observe(camera, people, *self._tracker.expected(stamp_ns))
+        pose, ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
+        return Estimate(
+            pose=self._smoother(pose),
+            keypoints={camera.name: whole},
+            ids={camera.name: _ids_of_people(len(whole), usable, lifted, ids)},
+            stage_ms={"detect": 0.0, "lift": (time.perf_counter() - start) * 1e3},
+            single_view=len(people),
+            rejected=observed.rejected,
+            refinement=RefinePlan("none", "one camera is left: its people are lifted"),
+            lifted_from=camera.name,
         )
 
     def _observe(

@@ -73,6 +73,7 @@ class Track:
     states: kalman.PointStates  # (J,) at the last stamp
     joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last observed
     joint_score: Floats  # (J,) its score then
+    depth_noise: Floats  # (J, 3, 3) m^2 by which the last observation's depth may be wrong; 0 unless it was lifted
     begun_ns: int  # when the person was first seen
     seen_ns: int  # and last
     number: int = 0

@@ -6,6 +6,7 @@ Axes: G people observed now, T tracks, J joints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,9 +63,19 @@ class Tracker:
         self._tracks, self._stamp_ns = [], None
 
     def predicted(self, stamp_ns: int) -> Floats:
-        """Joints (T, J, 3) m expected at a stamp of all people seen within lost_after_s; unknown ones are NaN."""
+        """Joints (T, J, 3) m expected at a stamp of people triangulated within lost_after_s; unknown ones are NaN."""
+        # Who was lifted from one view is expected at a wrong depth, where other cameras would not see them.
+        known = [t for t in self._tracks if self._is_recent(t) and not t.depth_noise.any()]
+        return self._places(known, stamp_ns)
+
+    def expected(self, stamp_ns: int) -> tuple[tuple[str, ...], Floats]:
+        """Ids of everybody known, and their joints (T, J, 3) m expected at a stamp; unknown ones are NaN."""
+        known = [track for track in self._tracks if track.number]
+        return tuple(str(track.number) for track in known), self._places(known, stamp_ns)
+
+    def _places(self, tracks: Sequence[Track], stamp_ns: int) -> Floats:
         dt_s = self._elapsed_s(stamp_ns)
-        places = [kalman.predict(track.states, dt_s).position for track in self._tracks if self._is_recent(track)]
+        places = [kalman.predict(track.states, dt_s).position for track in tracks]
         return np.stack(places) if places else np.zeros((0, self._skeleton.size, 3))
 
     def update(self, observed: Observed3D, stamp_ns: int, frame_id: str = "world") -> tuple[Pose3D, tuple[str, ...]]:
@@ -128,7 +139,8 @@ class Tracker:
             if not tracks or not len(free):
                 continue
             expected = np.stack([t.states.position for t in tracks])
-            distance = _distances(expected, observed.xyz[free], observed.depth_noise[free])
+            noise = np.stack([t.depth_noise for t in tracks])[:, None] + observed.depth_noise[free]
+            distance = _distances(expected, observed.xyz[free], noise)
             unseen_s = np.array([(self._stamp_ns or 0) - t.seen_ns for t in tracks]) * 1e-9
             gate = self._match_m + SEARCH_SPEED * unseen_s[:, None]
             # Costs are relative to the gate: whoever lies outside costs more than any set of inside ones.
@@ -150,6 +162,7 @@ class Tracker:
             # Guesses of one body err alike from frame to frame: a filter would take them for ever surer.
             corrected = kalman.update(track.states, measured, covariance)
             track.states = kalman.restarted(corrected, seen & guessed, xyz, covariance)
+        track.depth_noise = observed.depth_noise[row]
         track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
         track.joint_score = np.where(seen, observed.score[row], track.joint_score)
         track.seen_ns, track.observed = stamp_ns, row
@@ -169,6 +182,7 @@ class Tracker:
             states=kalman.start(observed.xyz[row], observed.covariance[row]),
             joint_seen_ns=np.where(seen, stamp_ns, np.iinfo(np.int64).min // 2),
             joint_score=observed.score[row].copy(),
+            depth_noise=observed.depth_noise[row],
             begun_ns=stamp_ns,
             seen_ns=stamp_ns,
             observed=row,
@@ -239,7 +253,7 @@ class Tracker:
 def _distances(a: Floats, b: Floats, covariance: Floats | None = None) -> Floats:
     """Mean joint distance (A, B) m over the joints that both have; inf where they share too few.
 
-    With covariances (B, J, 3, 3) m^2 of b it is kalman.distance.
+    With covariances (A or 1, B, J, 3, 3) m^2 of both together it is kalman.distance.
     """
     offset = a[:, None] - b[None]
     apart = np.linalg.norm(offset, axis=-1) if covariance is None else kalman.distance(offset, covariance)  # (A, B, J)

@@ -57,6 +57,7 @@ class Result:
     rejected: Mapping[str, int] = field(default_factory=dict)  # joints that some camera saw but not placed, by reason
     refinement: RefinePlan | None = None  # which networks refined the poses, and why; None where none could
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
+    lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
 
 
 class Record:
@@ -118,8 +119,9 @@ class Record:
             why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between()]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         last = self._results[-1][1]
+        alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
         warned = last.refinement.warning if last.refinement is not None else ""
-        if why := [why for why in (*missing, warned, cause) if why]:
+        if why := [why for why in (alone, *missing, warned, cause) if why]:
             return Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
@@ -164,6 +166,7 @@ class Record:
         values["people"] = str(last.people)
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
+        values["lifted_from"] = last.lifted_from or "none"
         values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
         if last.refinement is not None:
             values["refine"], values["refine/reason"] = last.refinement.method, last.refinement.reason

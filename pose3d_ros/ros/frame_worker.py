@@ -47,7 +47,8 @@ class FrameWorker:
     """Works on the newest set of undecoded frames handed over; remembers people and calibration between sets.
 
     make gives the estimator for the first rig. A camera whose frame cannot be used is left out, and the report gets
-    the reason; a set with fewer than min_cameras left is lost, as it is where the estimator raises.
+    the reason; a set with fewer than min_cameras left is lost (unless it had fewer from the start), as it is where the
+    estimator raises.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class FrameWorker:
             rejected=estimate.rejected,
             refinement=estimate.refinement,
             refused=estimate.refused,
+            lifted_from=estimate.lifted_from,
         )
 
     def _estimator_for(self, rig: Rig) -> Estimator:
@@ -147,7 +149,8 @@ class FrameWorker:
             except Pose3DError as error:
                 problems.append(f"camera {name!r} on {frame.topic}: {error}")
                 self._report.dropped_frame(problems[-1])
-        if len(images) < self._min_cameras:
+        # Where the only camera left is to be used, its images come alone: one of several that failed is no such case.
+        if len(images) < min(self._min_cameras, len(frames) + len(self.live_rig.problems)):
             few = f"fewer than {self._min_cameras} cameras of this set can be used"
             raise InputError("; ".join(dict.fromkeys(problems)) or few)
         return images

@@ -7,6 +7,7 @@ told in /diagnostics, and the node goes on.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from rclpy.node import Node
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
+from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions, load_refinement
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs
@@ -42,6 +44,8 @@ OPTIONS = (NodeOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewO
 POLL_S = 0.02
 # Where ROS time stands still (a paused simulation), an incomplete set is released after so long of real time.
 STANDSTILL_S = 1.0
+# After this part of gone_after_s without another camera one is alone: lifting must begin before people are forgotten.
+ALONE_SHARE = 0.5
 # Placement auto waits so long for TF before it takes the projection matrices: who starts first must not decide.
 TF_PATIENCE_S = 2.0
 
@@ -49,12 +53,16 @@ TF_PATIENCE_S = 2.0
 class MultiViewNode(Node):
     """Absolute 3D human poses from N >= 2 cameras.
 
-    detector replaces the default one, e.g. in tests. Raises OptionError for wrong or unknown parameters,
+    When one camera only is left, its people are lifted from that one view (monocular_fallback).
+
+    detector and fallback replace the default ones, e.g. in tests. Raises OptionError for wrong or unknown parameters,
     CalibrationError for a rig file that cannot be used, WeightsError when the default detector's weights, or those that
     refine asks for by name, are missing or not those published. Call close() before destroy_node().
     """
 
-    def __init__(self, detector: Detector | None = None, **node_arguments: Any) -> None:
+    def __init__(
+        self, detector: Detector | None = None, fallback: MonocularFallback | None = None, **node_arguments: Any
+    ) -> None:
         super().__init__("multiview", **node_arguments)
         self._stopped = threading.Event()
         self._declare()
@@ -63,12 +71,17 @@ class MultiViewNode(Node):
         self._detector = detector or TopDownDetector(self.inputs.device, self._detector_options)
         # Loaded now: weights that cannot be had end the start, not the first frame set.
         self._refinement = load_refinement(self._estimator_options, self._detector)
+        estimation = self._estimator_options
+        self._fallback = fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
+        # Loaded now: in the middle of the work it would hold up the poses.
+        alone_s = ALONE_SHARE * estimation.gone_after_s if self._fallback.load() else math.inf
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             options.cameras,
             tolerance_s=options.stamp_tolerance,
             wait_s=options.set_wait,
             silent_s=self.inputs.silent_after,
             min_cameras=2,
+            alone_s=alone_s,
         )
         self._arrived_s = 0.0
         self._publisher = PosePublisher(self, options.cameras, self._detector.name)
@@ -123,7 +136,9 @@ class MultiViewNode(Node):
         )
 
     def _make_estimator(self, rig: Rig) -> MultiViewEstimator:
-        return MultiViewEstimator(rig, self._detector, self._estimator_options, refinement=self._refinement)
+        return MultiViewEstimator(
+            rig, self._detector, self._estimator_options, self._fallback, refinement=self._refinement
+        )
 
     # -- executor's thread ---------------------------------------------------------------------------------
 
@@ -167,6 +182,7 @@ class MultiViewNode(Node):
             "calibration_hash": self._worker.calibration_hash or "not known yet",
             "cameras": ", ".join(self.options.cameras),
             **detector_facts(self._detector, self.inputs.device),
+            "monocular_fallback": self._fallback.described,
             "images/not_grouped": str(self._grouper.dropped),
             **{f"camera_info/{name}": one.pairing for name, one in self._inputs.items()},
         }

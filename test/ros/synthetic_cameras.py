@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from visualization_msgs.msg import MarkerArray
 
 import pose3d_ros
+from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.networks.canonical import Lifted, canonical_depth
@@ -277,16 +278,27 @@ def graph(
     reliable: bool = False,
     compressed: bool = False,
     error: Callable[[FrameSet], None] = lambda frames: None,
+    left_alone: str = "",
     **parameters: object,
 ) -> Iterator[Graph]:
-    """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test."""
-    transport = "compressed" if compressed else "raw"
-    # The known detector is exact, so what is triangulated is the truth.
-    given = {"cameras": list(rig.names), "image_transport": transport, "refine": "none", **parameters}
+    """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test.
+
+    left_alone: the camera from whose view a network that knows the answer lifts people, when it is the only one left;
+    without it nothing is ever lifted.
+    """
+    given = {
+        "cameras": list(rig.names),
+        "image_transport": "compressed" if compressed else "raw",
+        "monocular_fallback": "auto" if left_alone else "never",
+        "refine": "none",  # the known detector is exact, so what is triangulated is the truth
+        **parameters,
+    }
+    lifter = KnownLifter(KnownBody(rig.camera(left_alone))) if left_alone else None
     with own_context() as context:
         cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
         overrides = [Parameter(name, value=value) for name, value in given.items()]
-        node = MultiViewNode(KnownDetector(rig, error), context=context, parameter_overrides=overrides)
+        fallback = MonocularFallback(lifter=lifter) if lifter else None  # type: ignore[arg-type]
+        node = MultiViewNode(KnownDetector(rig, error), fallback, context=context, parameter_overrides=overrides)
         with spun(cameras, node) as one:
             yield one
 

@@ -53,6 +53,23 @@ def test_a_missing_camera_is_a_warning_while_poses_come() -> None:
     assert health.message == "running, but no image on /side/image_raw"
 
 
+def test_lifting_from_the_only_camera_left_is_a_warning_that_names_it() -> None:
+    record = Record()
+    record.processed(0.0, Result(**{**vars(_result()), "lifted_from": "left"}))
+    health = record.health(0.5, ["no image on /right/image_raw for 2.0 s"], {})
+    assert health.level is Level.WARN
+    assert health.message == (
+        "running, but people are lifted from camera 'left' alone; no image on /right/image_raw for 2.0 s"
+    )
+    assert health.values["lifted_from"] == "left"
+    record.processed(0.6, _result())
+    assert record.health(0.7, [], {}).values["lifted_from"] == "none"
+
+
+def test_what_is_waited_for_while_images_come_is_the_nodes_to_say() -> None:
+    assert Record(waiting="camera_info is waited for").health(2.0, [], {}).message.endswith("camera_info is waited for")
+
+
 def test_a_dropped_frames_cause_is_told_and_then_forgotten() -> None:
     record = Record()
     record.cause(0.0, "camera 'left': corrupt JPEG")

@@ -26,6 +26,7 @@ from synthetic_cameras import (
 
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
+from pose3d_ros.msg import HumanPose3DArray, Joint3D
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster, sources
 from pose3d_ros.ros.input_options import InputOptions
@@ -90,6 +91,51 @@ def test_a_camera_that_stops_is_named_and_the_others_go_on_until_it_returns() ->
         one.cameras.stopped = set()
         one.play_until(lambda: len(one.controller.poses[-1].camera_names) == 3, "three cameras again")
         one.diagnosis_says("running: ")
+
+
+def test_the_only_camera_left_goes_on_under_the_same_id_and_triangulation_returns_with_the_others() -> None:
+    with graph(ring("left", "right"), fixed_frame="world", left_alone="left", publish_keypoints=True) as one:
+        one.cameras.publish_transforms()
+        assert joint_sources(one.poses_after(3)) == {Joint3D.SOURCE_TRIANGULATED}
+        one.diagnosis_says("running: ")
+        assert one.controller.diagnosis["monocular_fallback"] == "ready with known body"
+        assert one.controller.diagnosis["lifted_from"] == "none"
+
+        one.cameras.stopped = {"right"}
+        before = len(one.controller.poses)
+        one.play_until(
+            lambda: list(one.controller.poses[-1].camera_names) == ["left"], "poses of the left camera alone"
+        )
+        alone = one.poses_after(10)
+        one.diagnosis_says("people are lifted from camera 'left' alone; no image on /right/image_raw for")
+        assert one.controller.level == 1
+        assert one.controller.diagnosis["lifted_from"] == "left"
+        assert joint_sources(alone) == {Joint3D.SOURCE_MONOCULAR}
+        assert {pose.header.frame_id for pose in alone} == {"world"}
+        assert max(error_mm(pose, IN_WORLD) for pose in alone) < 5.0
+        assert {one.id for pose in alone for one in pose.people} == {"1"}
+
+        one.cameras.stopped = set()
+        one.play_until(lambda: len(one.controller.poses[-1].camera_names) == 2, "both cameras again")
+        again = one.poses_after(5)
+        assert joint_sources(again) == {Joint3D.SOURCE_TRIANGULATED}
+        assert max(error_mm(pose, IN_WORLD) for pose in again) < 1.0
+        since = one.controller.poses[before:]
+        assert {person.id for pose in since for person in pose.people} == {"1"}
+        one.diagnosis_says("running: ")
+
+
+def test_without_a_lifting_network_the_only_camera_left_gives_no_poses() -> None:
+    with graph(ring("left", "right"), fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+        one.poses_after(2)
+        one.cameras.stopped = {"right"}
+        one.diagnosis_says("no poses for")
+        assert one.controller.diagnosis["monocular_fallback"] == "off: monocular_fallback is never"
+
+
+def joint_sources(poses: list[HumanPose3DArray]) -> set[int]:
+    return {joint.source for pose in poses for person in pose.people for joint in person.joints}
 
 
 def spoil_size(image, info):

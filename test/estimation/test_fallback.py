@@ -1,0 +1,194 @@
+"""One camera left of several: the same people under the same ids, and back to triangulation with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from oracle_lifter import Oracle, OracleLoaded
+from synthetic_people import STANDING, h36m_rig, seen, walker
+
+from pose3d_ros.errors import WeightsError
+from pose3d_ros.estimation.body_sizes import BodySizes
+from pose3d_ros.estimation.fallback import MonocularFallback, seen_again
+from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Rig
+
+RIG = Rig(h36m_rig().cameras[:3], "map")
+FPS = 20
+T0 = 7_000_000_000_000
+
+
+def walkers(t_s: float) -> Floats:
+    """(2, 17, 3) m: a tall and a small person who pass each other at 0.8 m."""
+    return np.stack([walker((-1.2, 0.4), (0.5, 0), t_s, 1.85), walker((1.2, -0.4), (-0.5, 0), t_s, 1.55)])
+
+
+class Watched:
+    """Cameras that watch walkers, and an estimator whose lifting network knows the truth but for the depth."""
+
+    def __init__(self, walkers: Callable[[float], Floats] = walkers, depth_error: float = 1.0) -> None:
+        self.walkers, self.depth_error = walkers, depth_error
+        self.oracle = Oracle(walkers(0.0))
+        self.rng = np.random.default_rng(5)
+        lifter = OracleLoaded(self.oracle)
+        self.estimator = MultiViewEstimator(
+            RIG,
+            options=MultiViewOptions(refine="none"),
+            fallback=MonocularFallback(lifter=lifter),  # type: ignore[arg-type]
+        )
+
+    def see(self, frame: int, cameras: Sequence[int], noise_px: float = 2.0) -> Estimate:
+        t_s = frame / FPS
+        people, stamp_ns = self.walkers(t_s), T0 + round(t_s * 1e9)
+        alone = RIG.cameras[cameras[0]].cam_from_world
+        in_camera = people @ alone[:3, :3].T + alone[:3, 3]
+        self.oracle.people = Oracle(self.depth_error * in_camera).people  # too far and too large together
+        order = self.rng.permutation(len(people))
+        views = {
+            RIG.cameras[n].name: seen(
+                RIG.cameras[n], people, self.rng, noise_px=noise_px, order=order, stamp_ns=stamp_ns
+            )
+            for n in cameras
+        }
+        return self.estimator.estimate_from_keypoints(views)
+
+
+def who_is_who(estimate: Estimate, people: Floats) -> dict[str, int]:
+    """The true person nearest in the horizontal angle and place to each pose."""
+    apart = np.linalg.norm(estimate.pose.xyz[:, None] - people[None], axis=-1)
+    return dict(zip(estimate.pose.ids, np.nanmean(apart, axis=-1).argmin(axis=1).tolist(), strict=True))
+
+
+def sources(estimate: Estimate) -> set[int]:
+    return set(estimate.pose.source.ravel().tolist())
+
+
+@pytest.mark.parametrize("depth_error", [1.0, 1.25, 0.8])
+def test_ids_survive_three_cameras_then_one_then_three(depth_error: float) -> None:
+    watched = Watched(depth_error=depth_error)
+    first: dict[str, int] = {}
+    for frame in range(60):
+        cameras = [1] if 20 <= frame < 40 else [0, 1, 2]
+        result = watched.see(frame, cameras)
+        people = walkers(frame / FPS)
+        first = first or who_is_who(result, people)
+        assert set(first) == {"1", "2"}
+        assert who_is_who(result, people) == first, frame
+        assert (result.pose.state == PersonState.VISIBLE).all(), frame
+        assert sources(result) == {JointSource.MONOCULAR if len(cameras) == 1 else JointSource.TRIANGULATED}, frame
+        assert result.pose.frame_id == "map"
+        assert result.lifted_from == (RIG.names[1] if len(cameras) == 1 else "")
+        assert {name: sorted(ids) for name, ids in result.ids.items()} == {RIG.names[n]: ["1", "2"] for n in cameras}, (
+            frame
+        )
+
+
+def test_people_keep_the_size_that_several_cameras_gave_them() -> None:
+    """A lifter that takes everybody for 25 % further and larger: the known size puts both right."""
+    watched = Watched(depth_error=1.25)
+    for frame in range(20):
+        watched.see(frame, [0, 1, 2])
+    result = watched.see(20, [1])
+    error = np.linalg.norm(result.pose.xyz[:, None] - walkers(20 / FPS)[None], axis=-1).mean(-1).min(-1)
+    assert error.max() < 0.10  # of 1.2 m without the size
+
+
+@pytest.mark.parametrize("returned", [[0, 1], [0, 1, 2]])
+def test_somebody_new_is_lifted_as_the_network_says_and_put_right_by_other_cameras(returned: list[int]) -> None:
+    watched = Watched(depth_error=1.25)
+    for frame in range(3):
+        result = watched.see(frame, [1], noise_px=0.0)
+    away = np.linalg.norm(result.pose.xyz - RIG.cameras[1].centre, axis=-1).mean(-1)
+    true = np.linalg.norm(walkers(2 / FPS) - RIG.cameras[1].centre, axis=-1).mean(-1)
+    assert sorted(away) == pytest.approx(sorted(1.25 * true), rel=0.01)
+    # And gets no second id when other cameras say where they really are, from the first set on.
+    for frame in range(3, 8):
+        result = watched.see(frame, returned)
+        assert result.pose.ids == ("1", "2")
+        assert sources(result) == {JointSource.TRIANGULATED}
+    assert np.abs(result.pose.velocity).max() < 2.5  # coming back is no motion
+
+
+def test_another_camera_alone_than_before_knows_the_same_people() -> None:
+    watched = Watched()
+    for frame in range(40):
+        result = watched.see(frame, [0, 1, 2] if frame < 10 else [1] if frame < 25 else [2])
+    assert result.pose.ids == ("1", "2")
+    assert (result.pose.state == PersonState.VISIBLE).all()
+
+
+def test_half_a_second_without_any_frame_set_costs_no_id() -> None:
+    """As long as the node waits until it takes a camera for the only one left."""
+    watched = Watched(depth_error=1.1)
+    for frame in range(60):
+        if 20 <= frame < 31:
+            continue
+        result = watched.see(frame, [0, 1, 2] if frame < 20 else [1])
+    assert result.pose.ids == ("1", "2")
+    assert (result.pose.state == PersonState.VISIBLE).all()
+
+
+def test_a_bystander_whom_one_of_three_cameras_sees_is_not_lifted() -> None:
+    watched = Watched()
+    people = walkers(0.0)
+    everybody = np.concatenate([people, STANDING[None] + (0.0, 2.5, 0.0)])
+    for frame in range(5):
+        stamp_ns = T0 + round(frame / FPS * 1e9)
+        views = {
+            camera.name: seen(camera, everybody if n == 1 else people, watched.rng, stamp_ns=stamp_ns)
+            for n, camera in enumerate(RIG.cameras)
+        }
+        result = watched.estimator.estimate_from_keypoints(views)
+    assert len(result.pose) == 2
+    assert result.single_view == 1
+    assert sources(result) == {JointSource.TRIANGULATED}
+
+
+def test_never_leaves_people_missed_and_a_network_that_was_asked_for_must_be_there() -> None:
+    fallback = MonocularFallback("never", lifter=OracleLoaded(Oracle(walkers(0.0))))  # type: ignore[arg-type]
+    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none"), fallback=fallback)
+    rng = np.random.default_rng(0)
+    for frame in range(4):
+        cameras = RIG.cameras if frame < 3 else RIG.cameras[:1]
+        stamp_ns = T0 + frame * 50_000_000
+        views = {c.name: seen(c, walkers(frame / FPS), rng, stamp_ns=stamp_ns) for c in cameras}
+        result = estimator.estimate_from_keypoints(views)
+    assert set(result.pose.state.tolist()) == {PersonState.OCCLUDED}
+    assert sources(result) == {JointSource.PREDICTED}
+    assert fallback.described == "off: monocular_fallback is never"
+    with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
+        MonocularFallback("auto", "/nowhere.safetensors").load()
+
+
+def test_nobody_in_view_of_the_only_camera_is_no_fault() -> None:
+    watched = Watched()
+    for frame in range(3):
+        watched.see(frame, [0, 1, 2])
+    nobody = {RIG.names[1]: Keypoints2D.empty(H36M_17, T0 + 200_000_000)}
+    result = watched.estimator.estimate_from_keypoints(nobody)
+    assert set(result.pose.state.tolist()) == {PersonState.OCCLUDED}
+
+
+def test_known_people_are_found_by_the_rays_to_their_joints_however_far_they_were_lifted() -> None:
+    centre = RIG.cameras[0].centre
+    people = walkers(0.0)
+    lifted = centre + 1.7 * (people[::-1] - centre)
+    assert sorted(seen_again(centre, people, lifted)) == [(0, 1), (1, 0)]
+    assert seen_again(centre, people, people[:0]) == []
+    # 2 m aside is somebody else.
+    assert seen_again(centre, people[:1] + np.array([0.0, 0.0, 2.0]), lifted) == []
+
+
+def test_sizes_are_learned_from_what_was_triangulated_only() -> None:
+    watched = Watched()
+    pose = watched.see(0, [0, 1, 2], noise_px=0.0).pose
+    sizes = BodySizes()
+    sizes.learn(pose)
+    for name, xyz in zip(pose.ids, pose.xyz, strict=True):
+        assert sizes.scale(name, 0.5 * xyz) == pytest.approx(2.0)
+        assert sizes.scale("stranger", xyz) == 1.0
+        legs_only = np.where(np.isin(np.arange(17), range(4, 7))[:, None], xyz, np.nan)
+        assert sizes.scale(name, legs_only) == 1.0
