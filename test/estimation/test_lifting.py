@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import STANDING, walker
+from torch import Tensor
 
 from pose3d_ros.data.simulation import to_coco
 from pose3d_ros.estimation.lifting import Refusal, lift
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.networks.canonical import Lifted
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
@@ -163,3 +166,35 @@ def test_nobody_in_view_is_no_fault() -> None:
     lifted = lift(PLAIN, Keypoints2D.empty(H36M_17, 3), OracleLoaded(Oracle(STANDING[None])))
     assert lifted.xyz.shape == (0, 17, 3)
     assert lifted.refused == {}
+
+
+class _AnyFocal(Oracle):
+    """As the shipped network: made for any focal length, and told the height where it is known."""
+
+    options = SimpleNamespace(any_focal=True, height=True)
+    told: Tensor | None = None
+
+    def forward(self, xy: Tensor, K: Tensor, height: Tensor | None = None) -> Lifted:
+        self.told = height
+        return super().forward(xy, K)
+
+
+def test_a_network_for_any_focal_length_gets_the_image_as_it_is_and_the_heights_that_are_known() -> None:
+    people = people_in_camera()
+    camera = PLAIN.resized((5120, 2880))
+    net = _AnyFocal(people)
+    lifted = lift(camera, seen_by(camera, people), OracleLoaded(net), np.array([np.nan, 1.6]))
+    np.testing.assert_allclose(lifted.xyz, people, atol=1e-3)
+    assert net.called_with is not None
+    assert net.told is not None
+    assert net.called_with[1][0, 0, 0] == pytest.approx(3600.0)
+    np.testing.assert_allclose(net.told.numpy(), [np.nan, 1.6], rtol=1e-6)
+
+
+def test_depth_is_the_least_known_and_lies_along_the_ray() -> None:
+    people = people_in_camera()
+    lifted = lift(PLAIN, seen_by(PLAIN, people), OracleLoaded(Oracle(people)))
+    sizes, axes = np.linalg.eigh(lifted.covariance[:, 0])
+    rays = people[:, 0] / np.linalg.norm(people[:, 0], axis=-1, keepdims=True)
+    np.testing.assert_allclose(np.abs((axes[..., 2] * rays).sum(axis=-1)), 1.0, atol=1e-3)
+    assert (sizes[:, 2] > 4 * sizes[:, 1]).all()
