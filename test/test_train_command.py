@@ -90,6 +90,15 @@ def test_a_resumed_run_goes_on_where_it_stopped(motion_file, tmp_path):
     assert read_checkpoint(tmp_path / LAST)["epoch"] == 2
 
 
+def test_resuming_a_finished_run_writes_its_weights_again(motion_file, tmp_path):
+    assert train_command.run(arguments("lifter", motion_file, tmp_path)) == 0
+    place = tmp_path / "lifter.safetensors"
+    first = place.read_bytes()
+    place.unlink()
+    assert train_command.run(arguments("lifter", motion_file, tmp_path, "--resume")) == 0
+    assert place.read_bytes() == first
+
+
 def test_people_of_an_epoch_are_the_same_every_time_and_differ_between_epochs(motion_file):
     from pose3d_ros.data.motion import load_motion
 
