@@ -29,13 +29,15 @@ def walkers(t_s: float) -> Floats:
 class Watched:
     """Cameras that watch walkers, and an estimator whose lifting network knows the truth but for the depth."""
 
-    def __init__(self, walkers: Callable[[float], Floats] = walkers, depth_error: float = 1.0) -> None:
+    def __init__(
+        self, walkers: Callable[[float], Floats] = walkers, depth_error: float = 1.0, calibration: Rig = RIG
+    ) -> None:
         self.walkers, self.depth_error = walkers, depth_error
         self.oracle = Oracle(walkers(0.0))
         self.rng = np.random.default_rng(5)
         lifter = OracleLoaded(self.oracle)
         self.estimator = MultiViewEstimator(
-            RIG,
+            calibration,
             options=MultiViewOptions(refine="none"),
             fallback=MonocularFallback(lifter=lifter),  # type: ignore[arg-type]
         )
@@ -110,6 +112,20 @@ def test_somebody_new_is_lifted_as_the_network_says_and_put_right_by_other_camer
         assert result.pose.ids == ("1", "2")
         assert sources(result) == {JointSource.TRIANGULATED}
     assert np.abs(result.pose.velocity).max() < 2.5  # coming back is no motion
+
+
+def test_a_wrong_depth_does_not_keep_apart_what_a_returning_camera_sees() -> None:
+    """With a calibration that is 10 mrad off, the lifted person fits the one view better than the other view does."""
+    turned = np.eye(4)
+    turned[1:3, 1:3] = [[np.cos(0.01), -np.sin(0.01)], [np.sin(0.01), np.cos(0.01)]]
+    first, *others = RIG.cameras
+    watched = Watched(depth_error=1.25, calibration=Rig((first.placed(turned @ first.cam_from_world), *others), "map"))
+    for frame in range(10):
+        result = watched.see(frame, [1] if frame < 5 else [0, 1])
+        if frame >= 5:
+            assert sources(result) == {JointSource.TRIANGULATED}, frame
+            assert result.single_view == 0, frame
+    assert result.pose.ids == ("1", "2")
 
 
 def test_another_camera_alone_than_before_knows_the_same_people() -> None:
