@@ -106,6 +106,10 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"), help="what to compute on")
     one.add_argument("--devices", type=positive, default=1, metavar="N", help="processors or GPUs on each machine")
     one.add_argument("--nodes", type=positive, default=1, metavar="N", help="machines")
+    one.add_argument(
+        "--precision", default="32-true", choices=("32-true", "bf16-mixed"),
+        help="bf16-mixed trains two to three times as fast where the processor knows bfloat16",
+    )  # fmt: skip
     one.add_argument("--threads", type=natural, default=0, metavar="N", help="threads a process (0: as torch decides)")
     one.add_argument("--quiet", action="store_true", help="show no progress")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from pose3d_ros.data.augmentation import augmented, hidden, placed
 from pose3d_ros.data.detector_bias import TRAIN_SEEDS, DetectorBias
-from pose3d_ros.data.detector_noise import training_noise
+from pose3d_ros.data.detector_noise import DetectorNoise, training_noise
 from pose3d_ros.data.motion import Motion
 from pose3d_ros.data.noise import GaussianNoise, Noise
 from pose3d_ros.data.simulated_rigs import SimulatedRig, side_views, simulated_rig
@@ -24,6 +24,9 @@ from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import Batch
 
 VALIDATION_PEOPLE = 1024
+# CV-UGCN only: the detector's normal errors in training are this many times as large, each rig's drawn anew. Between
+# hardly any and twice as much the network must tell from its input how much to correct.
+NOISE_STRENGTH = (0.2, 2.2)
 VALIDATION_DETECTORS = 4  # of the biased detectors that training has
 
 
@@ -58,9 +61,10 @@ class Draws:
             hide = training and self.recipe.get("form") not in ("paper", "pair")
             hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
             detector = self._bias(rng, training)
-            parts.append(
-                self._data(simulate(xyz, one, noise_of(self.recipe, family, one), rng, hide=hiding, bias=detector))
-            )
+            noise = noise_of(self.recipe, family, one)
+            if training and self.recipe["network"] == "cvugcn" and isinstance(noise, DetectorNoise):
+                noise = noise.scaled(rng.uniform(*NOISE_STRENGTH))
+            parts.append(self._data(simulate(xyz, one, noise, rng, hide=hiding, bias=detector)))
         joined = {"cvugcn": refinement.joined, "lifter": lifting.joined, "posern": bias.joined}
         data = joined[self.recipe["network"]](parts)  # type: ignore[operator]
         return dict(data._asdict())

@@ -47,7 +47,7 @@ def train(args: argparse.Namespace) -> int:
     options = FitOptions(
         epochs=args.epochs, batch_size=args.batch, seed=args.seed, minutes=args.minutes,
         accelerator=args.accelerator, devices=args.devices, nodes=args.nodes, resume=args.resume,
-        progress=not args.quiet,
+        precision=args.precision, progress=not args.quiet,
     )  # fmt: skip
     optimiser, schedule = optimiser_of(args.network, net, args.epochs, args.schedule)
     draws = Draws(recipe, motion, args.people)

@@ -6,6 +6,7 @@ import torch
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.training.losses import (
     MIRRORED_BONES,
+    OUTLIER_M,
     bone_direction_loss,
     canonical_loss,
     posern_loss,
@@ -30,15 +31,23 @@ def standing() -> torch.Tensor:
 
 def test_reprojection_is_in_square_metres_at_five_metres():
     xyz = torch.tensor([[[0.4, 0.0, 4.0], [0.0, 0.2, 2.0]]])  # seen at (0.1, 0) and (0, 0.1)
-    labels = torch.tensor([[[0.11, 0.0], [0.0, 0.1]]])  # the first is 0.01 off: 0.05 m at 5 m
-    assert reprojection_loss(xyz, labels, torch.ones(1, 2)).item() == pytest.approx(0.05**2 / 2)
+    labels = torch.tensor([[[0.101, 0.0], [0.0, 0.1]]])  # the first is 0.001 off: 0.005 m at 5 m
+    assert reprojection_loss(xyz, labels, torch.ones(1, 2)).item() == pytest.approx(0.005**2 / 2, rel=0.01)
+
+
+def test_far_beyond_the_outlier_limit_reprojection_grows_in_proportion():
+    def loss(error: float) -> float:
+        return reprojection_loss(torch.tensor([[[error, 0.0, 5.0]]]), torch.zeros(1, 1, 2), torch.ones(1, 1)).item()
+
+    assert loss(2.0) - loss(1.0) == pytest.approx(2 * OUTLIER_M, rel=0.01)
+    assert loss(4.0) - loss(3.0) == pytest.approx(2 * OUTLIER_M, rel=0.01)
 
 
 def test_reprojection_weighs_joints_and_leaves_out_the_unlabelled():
     xyz = torch.tensor([[[0.4, 0.0, 4.0], [0.0, 0.2, 2.0], [9.0, 9.0, 1.0]]], requires_grad=True)
-    labels = torch.tensor([[[0.11, 0.0], [0.0, 0.12], [math.nan, math.nan]]])
+    labels = torch.tensor([[[0.101, 0.0], [0.0, 0.102], [math.nan, math.nan]]])
     loss = reprojection_loss(xyz, labels, torch.tensor([[3.0, 1.0, 0.0]]))
-    assert loss.item() == pytest.approx((3 * 0.05**2 + 0.1**2) / 4)
+    assert loss.item() == pytest.approx((3 * 0.005**2 + 0.01**2) / 4, rel=0.02)
     loss.backward()
     assert torch.isfinite(xyz.grad).all()
     assert torch.equal(xyz.grad[0, 2], torch.zeros(3))
@@ -46,7 +55,7 @@ def test_reprojection_weighs_joints_and_leaves_out_the_unlabelled():
 
 def test_a_joint_behind_the_camera_costs_much_but_not_infinitely():
     xyz = torch.tensor([[[0.4, 0.0, -1.0]]])
-    assert 100 < reprojection_loss(xyz, torch.zeros(1, 1, 2), torch.ones(1, 1)).item() < 1e4
+    assert 1 < reprojection_loss(xyz, torch.zeros(1, 1, 2), torch.ones(1, 1)).item() < 1e4
 
 
 def test_six_bones_a_side_are_compared():

@@ -38,6 +38,9 @@ FORMS = {"paper": CvUgcnOptions(widths=(8, 16, 32)),
          "rig": CvUgcnOptions(widths=(8, 16, 32), stems="shared", features=RIG_FEATURES)}  # fmt: skip
 
 
+SMALL = 1e-4 * torch.eye(3)  # m^2: joints known to 1 cm
+
+
 def views(one: SimulatedRig, people: int = 6, sigma_px: float = 4.0) -> SimulatedViews:
     rng = np.random.default_rng(0)
     motion = tiny_motion()
@@ -145,22 +148,70 @@ def test_rig_form_does_not_depend_on_where_the_world_s_origin_lies():
     assert not torch.allclose(paper_input(here).coarse[:, 0], paper_input(here).coarse[:, 1], atol=0.5)
 
 
-def test_the_rig_frame_stands_on_the_person_and_looks_away_from_the_cameras():
+def test_the_rig_frame_stands_on_the_person_upright_and_faces_as_the_person_does():
     data = sight(refinement_data(views(pair()), 2))
-    frame = rig_frame(data)
+    frame = rig_frame(data, SMALL.expand(6, 17, 3, 3))
     torch.testing.assert_close(frame[:, :3, :3] @ frame[:, :3, :3].transpose(1, 2), torch.eye(3).expand(6, 3, 3))
     torch.testing.assert_close(torch.linalg.det(frame[:, :3, :3]), torch.ones(6))
+    pose = transformed(frame, data.coarse)
+    assert (pose[:, 9, 1] < pose[:, 3, 1]).all()  # y points down
+    left = pose[:, [4, 11]].sum(dim=1) - pose[:, [1, 14]].sum(dim=1)
+    assert (left[:, 0] < 0).all()  # x to the person's right
+    torch.testing.assert_close(left[:, 2], torch.zeros(6), atol=1e-5, rtol=0)
+
+
+def test_where_the_heading_is_not_to_be_told_the_rig_frame_looks_away_from_the_cameras():
+    data = sight(refinement_data(views(pair()), 2))
+    frame = rig_frame(data, 1e4 * SMALL.expand(6, 17, 3, 3))
     centres = transformed(frame[:, None], inverse(data.cam_from_world)[..., None, :3, 3])[:, :, 0]
     assert (centres.mean(dim=1)[:, 2] < -1).all()
-    head, foot = (transformed(frame, data.coarse)[:, joint, 1] for joint in (9, 3))
-    assert (head < foot).all()  # y points down
+    assert (centres.mean(dim=1)[:, 0].abs() < 0.3 * centres.mean(dim=1)[:, 2].abs()).all()
+    missing = data._replace(coarse=data.coarse.clone())
+    missing.coarse[:, 4] = torch.nan  # a hip
+    torch.testing.assert_close(
+        rig_frame(missing, SMALL.expand(6, 17, 3, 3))[:, :3, :3], frame[:, :3, :3], atol=0.2, rtol=0
+    )
+
+
+def test_the_rig_form_turns_with_the_person():
+    """A person turned about the vertical with cameras all around looks the same in the pose channels."""
+    data = sight(refinement_data(views(pair()), 2))
+    middle = data.coarse.nanmean(dim=1, keepdim=True)
+    angle = torch.tensor(0.8)
+    turn = torch.tensor([[angle.cos(), -angle.sin(), 0], [angle.sin(), angle.cos(), 0], [0, 0, 1.0]])
+    level = data._replace(cam_from_world=level_cameras(data.cam_from_world))
+    turned = level._replace(coarse=(level.coarse - middle) @ turn.T + middle)
+    one, other = (rig_input(given).features[..., :3] for given in (level, turned))
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
+def level_cameras(cam_from_world: torch.Tensor) -> torch.Tensor:
+    """The same places, image-down along the world's -z, so that turning about z is turning about y."""
+    centres = inverse(cam_from_world)[..., :3, 3]
+    level = torch.zeros_like(cam_from_world)
+    level[..., :3, :3] = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    level[..., :3, 3] = -torch.einsum("ab,...b->...a", level[0, 0, :3, :3], centres)
+    level[..., 3, 3] = 1.0
+    return level
+
+
+def test_a_joint_out_of_a_body_s_reach_counts_as_missing():
+    data = sight(refinement_data(views(pair()), 2))
+    far = data._replace(coarse=data.coarse.clone())
+    far.coarse[:, 13] += 30.0
+    gone = data._replace(coarse=data.coarse.clone())
+    gone.coarse[:, 13] = torch.nan
+    torch.testing.assert_close(rig_input(far).features, rig_input(gone).features)
 
 
 def test_rig_features_tell_the_weak_direction_of_a_stereo_head():
     head = simulated_rig("head530", 0, held_out=False)
     features = rig_input(sight(refinement_data(views(head, sigma_px=0.5), 2))).features
-    across, depth = features[:, 0, 2, 7], features[:, 0, 2, 9]  # log10 of standard deviations along x and z
-    assert ((depth - across) > 1).all()
+    first = 3 + 3 + 3 + 1 + 1 + 1  # behind pose, ray, residual, score, pixel and presence: log10 of standard deviations
+    spread, ray = features[:, 0, 2, first : first + 3], features[:, 0, 2, 3:6].abs()
+    weak, strong = (10**spread).amax(dim=-1), (10 ** spread[:, 1])  # some horizontal one, and up
+    assert (weak > 3 * strong).all()
+    assert (spread[:, [0, 2]].argmax(dim=-1) == ray[:, [0, 2]].argmax(dim=-1)).all()
 
 
 def test_missing_joints_are_finite_everywhere():
