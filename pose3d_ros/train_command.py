@@ -107,6 +107,7 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--devices", type=positive, default=1, metavar="N", help="processors or GPUs on each machine")
     one.add_argument("--nodes", type=positive, default=1, metavar="N", help="machines")
     one.add_argument("--threads", type=natural, default=0, metavar="N", help="threads a process (0: as torch decides)")
+    one.add_argument("--checkpoints-only", action="store_true", help="fit no covariance and leave no file for use")
     one.add_argument("--quiet", action="store_true", help="show no progress")
 
 

@@ -68,7 +68,7 @@ def train(args: argparse.Namespace) -> int:
     history = fit(net, draws.epoch, loss_of, optimiser, schedule, options, args.output, recipe, validate)
     _say(f"epoch {len(history.loss)}: loss {history.loss[-1]:.5g}, on people held out {history.score[-1]:.5g}")
     _say(f"best: {args.output / BEST}; to go on: --resume ({args.output / LAST})")
-    if _first():
+    if _first() and not args.checkpoints_only:
         _export(args.output, motion, args.people)
     return 0
 
