@@ -2,7 +2,8 @@
 
 `pose3d mono --image FILE --focal-px F` finds everybody in a picture and writes metres in the camera's frame. Without
 the focal length nobody's distance can be told: poses then are relative to the pelvis, and canonical depth is given.
-`pose3d mono --camera NAME` starts the ROS node for a live camera. On footage: `pose3d demo --mono cam03`.
+`pose3d mono --camera NAME` starts the ROS node for a live camera. `pose3d mono --footage single` tells how far each
+camera of the sample footage is from all four together; `pose3d demo --mono cam03` plays it through the node.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.data.footage import SAMPLES, fetch_sample
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros.environment import node_command, prepare, require_ros
 from pose3d_ros.structures import Camera, FrameSet
@@ -46,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     still.add_argument("--body-height-m", type=float, metavar="H", help="everybody's height, if known: surer depth")
     still.add_argument("--output", type=Path, default=Path("pose3d_output"), help=f"folder for {', '.join(RESULTS)}")
-    still.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+    footage = parser.add_argument_group("the sample footage")
+    footage.add_argument("--footage", choices=tuple(SAMPLES), help="compare every camera alone with all together")
+    footage.add_argument("--frames", type=int, metavar="N", help="images of each camera (default: all)")
     live = parser.add_argument_group("a live camera (ROS)")
     live.add_argument(
         "--camera", default="camera", metavar="NAME", help="the node listens to NAME/image_raw and NAME/camera_info"
@@ -54,11 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--param", action="append", default=[], metavar="NAME:=VALUE", help="any of the node's parameters, repeatable"
     )
+    parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, ... (not live)")
     parser.add_argument("--lifter", metavar="FILE", help="a lifting network of your own (.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when people were found, or the node ended well; faults raise from pose3d_ros.errors."""
+    if args.frames is not None and (args.footage is None or args.frames < 1):
+        raise InputError(f"--frames {args.frames}: give 1 or more, and --footage single or multi with it")
+    if args.footage is not None:
+        if args.image is not None:
+            raise InputError(f"--footage {args.footage} and --image {args.image}: give one of the two")
+        return _footage(args)
     if args.image is None:
         for name, given in (("--focal-px", args.focal_px), ("--body-height-m", args.body_height_m)):
             if given is not None:
@@ -175,6 +186,26 @@ def _read(path: Path) -> NDArray[np.uint8]:
     if image is None:
         raise InputError(f"--image {path} is not an image that OpenCV reads: give a JPEG or PNG (videos: pose3d demo)")
     return np.asarray(image, dtype=np.uint8)
+
+
+def _footage(args: argparse.Namespace) -> int:
+    """Print how far each camera alone is from all together."""
+    footage = fetch_sample(args.footage)
+    for name in store.names():
+        store.fetch(name)
+    # Here, so that `pose3d --help` waits for no torch.
+    from tqdm import tqdm
+
+    from pose3d_ros.data.playback import play
+    from pose3d_ros.detection.top_down import TopDownDetector
+    from pose3d_ros.estimation.monocular import load_lifter
+    from pose3d_ros.evaluation.mono_depth import mono_depth_table
+    from pose3d_ros.evaluation.tables import printed
+
+    lifter, detector = load_lifter(args.lifter or ""), TopDownDetector(args.device)
+    sets = tqdm(play(footage, args.frames or 0), desc="frame sets", disable=None)
+    print(printed(mono_depth_table(args.footage, footage.rig, sets, detector, lifter)))
+    return 0
 
 
 def _live(args: argparse.Namespace) -> int:

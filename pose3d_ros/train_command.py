@@ -111,6 +111,7 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
         help="bf16-mixed trains two to three times as fast where the processor knows bfloat16",
     )  # fmt: skip
     one.add_argument("--threads", type=natural, default=0, metavar="N", help="threads a process (0: as torch decides)")
+    one.add_argument("--checkpoints-only", action="store_true", help="fit no covariance and leave no file for use")
     one.add_argument("--quiet", action="store_true", help="show no progress")
 
 

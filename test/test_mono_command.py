@@ -131,6 +131,9 @@ def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path
         (["--image", __file__, "--focal-px", "0"], "--focal-px 0: give 10 to 100000 px"),
         (["--image", __file__, "--body-height-m", "180"], "--body-height-m 180: give 0.5 to 2.5 m"),
         (["--focal-px", "900"], "--focal-px belongs to a still image: give --image FILE too"),
+        (["--frames", "3"], "--frames 3: give 1 or more, and --footage"),
+        (["--footage", "single", "--frames", "0"], "--frames 0: give 1 or more"),
+        (["--footage", "single", "--image", "a.jpg"], "--footage single and --image a.jpg: give one of the two"),
         (["--param", "device=cpu"], "--param device=cpu: give it as NAME:=VALUE"),
     ],
 )

@@ -68,13 +68,13 @@ def train(args: argparse.Namespace) -> int:
     history = fit(net, draws.epoch, loss_of, optimiser, schedule, options, args.output, recipe, validate)
     _say(f"epoch {len(history.loss)}: loss {history.loss[-1]:.5g}, on people held out {history.score[-1]:.5g}")
     _say(f"best: {args.output / BEST}; to go on: --resume ({args.output / LAST})")
-    if _first():
-        _export(args.output, motion, args.people)
+    if _first() and not args.checkpoints_only:
+        export(args.output, motion, args.people)
     return 0
 
 
-def _export(folder: Path, motion: Motion, people: int) -> None:
-    """The best checkpoint as what the estimators take, with the covariance of its poses."""
+def export(folder: Path, motion: Motion, people: int = SPREAD_PEOPLE) -> None:
+    """Write the best checkpoint of a run's folder as what the estimators take, with the covariance of its poses."""
     net, recipe = load_trained(folder / BEST)
     path = folder / f"{recipe['network']}{SUFFIX}"
     digest = save(path, net, recipe, fit_spread(net, recipe, motion, min(people, SPREAD_PEOPLE)))

@@ -176,7 +176,8 @@ def likeliest(begin: Figures, covariance_of: Callable[[Figures], Tensor], miss: 
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    if torch.isfinite(miss).any():
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
     return {name: figure.detach() for name, figure in figures().items()}
 
 

@@ -2,8 +2,9 @@
 
 A file holds the network ("net."), the figures of its covariance ("spread.", see networks/spread.py) and in its
 metadata the recipe that rebuilds the network (networks/build.py), as JSON. Matrices are stored in half precision, which
-changes an output by less than 0.1 %; vectors (biases, batch norm's figures) and the figures of the input stay in single
-precision: they are 1 % of the size and half precision's range does not bound them. Nothing is ever unpickled.
+moves joints by 0.01 mm (a refiner) and 0.06 mm (a lifter) on average; vectors (biases, batch norm's figures) and the
+figures of the input stay in single precision: they are 1 % of the size and half precision's range does not bound them.
+Nothing is ever unpickled.
 """
 
 from __future__ import annotations

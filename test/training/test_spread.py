@@ -142,6 +142,13 @@ def test_a_lifter_gets_finite_figures_for_every_joint(motion):
     assert all(bool((torch.isfinite(one) & (one > 0)).all()) for one in figures.values())
 
 
+def test_errors_of_nobody_leave_the_figures_where_the_search_begins():
+    nothing = torch.full((4, J, 3), torch.nan, dtype=torch.float64)
+    found = fit_refined(nothing, torch.full((4, J, 3, 3), torch.nan, dtype=torch.float64))
+    torch.testing.assert_close(found["q"], start(REFINED)["q"])
+    torch.testing.assert_close(found["scale"][GIVEN], torch.ones(16, dtype=torch.float64))
+
+
 def test_networks_whose_poses_are_not_used_have_no_figures(motion):
     assert fit_spread(build({"network": "posern", "width": 8}), {"network": "posern"}, motion) == {}
     plain = LIFTER | {"plain_depth": True}

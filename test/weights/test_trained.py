@@ -71,7 +71,7 @@ def test_a_saved_network_comes_back_and_says_the_same_to_half_precision(recipe, 
     assert found.recipe == recipe
     assert not found.verified
     assert not found.net.training
-    assert {tensor.dtype for tensor in found.net.state_dict().values()} <= {torch.float32, torch.int64}
+    assert {tensor.dtype for tensor in found.net.state_dict().values()} <= {torch.float32, torch.int64, torch.bool}
     expected, got = forward(net, recipe), forward(found.net, recipe)
     assert 0 < (got - expected).norm() < 1e-3 * expected.norm()
 

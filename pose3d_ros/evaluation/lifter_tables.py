@@ -1,0 +1,249 @@
+"""AbsPoseLifter's tables (1910.12029) beside ours: what location, scale, noise and the canonical loss are worth.
+
+Rows are narrow networks (width 256) trained alike for half a minute each, all on Human3.6M's training rigs and
+tested before the rigs of S9 and S11. The network that ships has tables of its own: evaluation/lifter_families.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from pose3d_ros.evaluation import lifter_families
+from pose3d_ros.evaluation.lifters import (
+    Lifter,
+    Misses,
+    analytic,
+    human36m,
+    mean_height,
+    misses,
+    oracle,
+    read_lifter,
+    sights,
+)
+from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
+from pose3d_ros.evaluation.trials import HeldOut, change
+from pose3d_ros.networks.canonical import REFERENCE_FOCAL_PX, ROOT, focal, offsets
+from pose3d_ros.networks.lifter import normalise
+from pose3d_ros.training.lifting import LiftingData, zoomed
+from pose3d_ros.training.rows import NOT_TRAINED
+
+TABLES = ("table1", "table2", "table3", "table5", *lifter_families.TABLES)
+# What all rows share; 24 epochs of 4096 people before 4 cameras, half a minute of one CPU core.
+COMMON = (
+    "lifter", "--rigs", "h36m", "--rig-count", "20", "--width", "256", "--batch", "256", "--people", "4096",
+    "--reuse", "4", "--epochs", "24", "--threads", "1", "--accelerator", "cpu", "--checkpoints-only",
+)  # fmt: skip
+ZOOM = (0.5, 1.75)  # factors of the focal length in Table 5: 570 to 2000 px
+ROWS = {
+    "true-none": ("--true-keypoints", "--without", "location", "scale"),
+    "true-location": ("--true-keypoints", "--without", "scale"),
+    "true-scale": ("--true-keypoints", "--without", "location"),
+    "true-both": ("--true-keypoints",),
+    "true-mlp": ("--true-keypoints", "--baseline"),
+    "normal": ("--noise", "normal"),
+    "mixture": ("--noise", "detector"),
+    "mixture-mlp": ("--noise", "detector", "--baseline"),
+    "zoom-plain": ("--zoom", "0.5", "1.75", "--plain-depth"),
+    "zoom-canonical": ("--zoom", "0.5", "1.75"),
+    "zoom-any": ("--zoom", "0.5", "1.75", "--form", "any"),
+    "zoom-mlp": ("--zoom", "0.5", "1.75", "--baseline"),
+}
+COLUMNS = (
+    "paper MPJPE", "MPJPE mm", "median", "paper MRPE", "MRPE mm", "median", "absolute mm", "MRPE / oracle",
+    "MRPE height known", "seeds +- MPJPE", "seeds +- MRPE",
+)  # fmt: skip
+NOTE = (
+    "MPJPE: 16 joints after the roots were put together; MRPE: the root; absolute: all 17 joints where they are; mean "
+    "errors of people never trained on. Oracle: knows the true pose, scaled to the training people's mean height, and "
+    "finds the root by least squares: no network that cannot see how tall a person is does better, but a camera at "
+    "known height over the floor shows some of it. Height known: body_height_m given."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What all tables need, drawn once."""
+
+    request: EvaluationRequest
+    held_out: HeldOut
+    height_m: float
+    _data: dict[str, LiftingData] = field(default_factory=dict)
+
+    def data(self, noise: str) -> LiftingData:
+        """Sights with true keypoints, or with noise a or b."""
+        if noise not in self._data:
+            trials = human36m(self.held_out, "a" if noise == "true" else noise)
+            self._data[noise] = sights(trials, true_keypoints=noise == "true")
+        return self._data[noise]
+
+    def nets(self, row: str, seeds: int = 1) -> list[Lifter]:
+        """The row's networks, of seeds 0, 1, ...; none where they are not trained."""
+        found = []
+        for seed in range(seeds):
+            name = f"{row}-s{seed}" if seed else row
+            found.append(self.request.checkpoint(name, *COMMON, *ROWS[row], "--seed", str(seed)))
+        return [read_lifter(path) for path in found if path is not None]
+
+    def limit(self, data: LiftingData) -> float:
+        """MRPE of the oracle with the mean height, mm."""
+        return oracle(data, self.height_m).mrpe
+
+
+def tables(request: EvaluationRequest) -> Iterator[Table]:
+    """The tables asked for, one after another."""
+    makers: dict[str, Callable[[Bench], Table]] = {
+        "table1": table1, "table2": table2, "table3": table3, "table5": table5,
+    }  # fmt: skip
+    bench = Bench(request, HeldOut.of(request), mean_height(request.motion))
+    for name in request.chosen(TABLES):
+        if name in makers:
+            yield makers[name](bench)
+        else:
+            yield lifter_families.table(name, request, bench.held_out)
+
+
+def table1(bench: Bench) -> Table:
+    """Location and scale, with true keypoints."""
+    data = bench.data("true")
+    rows = [
+        row(bench, label, name, data, paper)
+        for label, name, paper in (
+            ("baseline", "true-none", (44.9, 511.0)),
+            ("+ location", "true-location", (39.0, 369.0)),
+            ("+ scale", "true-scale", (44.3, 113.0)),
+            ("+ location and scale", "true-both", (38.4, 98.8)),
+            ("residual MLP, location and scale", "true-mlp", None),
+        )
+    ]
+    rows += oracles(bench, data)
+    return Table(
+        "table1", "what location and scale are worth, true keypoints", ("row", *COLUMNS), rows,
+        NOTE, plots={"lifter_scale_depth": figure6(data)},
+    )  # fmt: skip
+
+
+def table2(bench: Bench) -> Table:
+    """What the training's errors are worth, on the errors of a detector on other footage."""
+    data, seeds = bench.data("b"), bench.request.seeds
+    rows = [
+        row(bench, label, name, data, paper, seeds)
+        for label, name, paper in (
+            ("true keypoints, no location and scale", "true-none", (None, 680.0)),
+            ("true keypoints", "true-both", (61.5, 239.0)),
+            ("one normal distribution", "normal", (None, 165.0)),
+            ("mixture", "mixture", (53.1, 144.0)),
+            ("residual MLP, mixture", "mixture-mlp", None),
+        )
+    ]
+    rows += oracles(bench, data)
+    return Table("table2", "errors in training, tested on noise (b)", ("row", *COLUMNS), rows, NOTE)
+
+
+def table3(bench: Bench) -> Table:
+    """The learned root beside Mehta's, of the same pose in the same image."""
+    data = bench.data("b")
+    columns = ("row", "paper", "MRPE mm", "median", "X mm", "Y mm", "Z mm", "Z bias mm", "MRPE change %")
+    rows: list[tuple[Cell, ...]] = []
+    for label, name, paper in (("", "mixture", (157.0, 137.0)), (", residual MLP", "mixture-mlp", (None, None))):
+        nets = bench.nets(name)
+        if not nets:
+            rows.append((f"learned Z{label}: {NOT_TRAINED}", paper[1], *[None] * 7))
+            continue
+        lifted = nets[0].lifted(data)
+        theirs, ours = misses(lifted, data, depth=analytic(lifted, data)), misses(lifted, data)
+        rows.append((f"analytic Z (Mehta){label}", paper[0], *root_cells(theirs), None))
+        rows.append((f"learned Z{label}", paper[1], *root_cells(ours), change(ours.mrpe, theirs.mrpe)))
+    limit = oracle(data, bench.height_m)
+    rows.append(("oracle: true pose, mean height", None, *root_cells(limit), None))
+    return Table(
+        "table3", "root: learned beside analytic, same keypoints and pose, noise (b)", columns, rows,
+        "X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z.",
+    )  # fmt: skip
+
+
+def table5(bench: Bench) -> Table:
+    """The canonical loss, when every image has a focal length of its own."""
+    fixed = bench.data("b")
+    data = zoomed(fixed, torch.from_numpy(np.random.default_rng(5).uniform(*ZOOM, len(fixed.xy)).astype(np.float32)))
+    rows = [row(bench, "one lens in training and test", "mixture", fixed, None)]
+    rows += [
+        row(bench, label, name, data, paper)
+        for label, name, paper in (
+            ("any lens: depth itself", "zoom-plain", (None, 920.0)),
+            ("any lens: canonical depth", "zoom-canonical", (None, 421.0)),
+            ("any lens: canonical depth, our form (any)", "zoom-any", None),
+            ("any lens: residual MLP, canonical depth", "zoom-mlp", None),
+        )
+    ]
+    rows += oracles(bench, data)
+    return Table(
+        "table5", f"focal length x {ZOOM[0]:g} to {ZOOM[1]:g}, noise (b)", ("row", *COLUMNS), rows,
+        f"{NOTE} The paper's figures are of 3DHP.",
+    )  # fmt: skip
+
+
+def row(
+    bench: Bench,
+    label: str,
+    name: str,
+    data: LiftingData,
+    paper: tuple[float | None, float | None] | None,
+    seeds: int = 1,
+) -> tuple[Cell, ...]:
+    """A row of networks under COLUMNS; means over the seeds."""
+    theirs = paper or (None, None)
+    nets = bench.nets(name, seeds)
+    if not nets:
+        return (f"{label}: {NOT_TRAINED}", theirs[0], None, None, theirs[1], *[None] * 7)
+    found = [misses(net.lifted(data), data) for net in nets]
+    known = [misses(net.lifted(data, height=True), data) for net in nets]
+    return (label, *cells(found, theirs, bench.limit(data), [one.mrpe for one in known]))
+
+
+def oracles(bench: Bench, data: LiftingData) -> list[tuple[Cell, ...]]:
+    """What the roots of the rows can be compared with."""
+    mean, true = oracle(data, bench.height_m), oracle(data, None)
+    return [("oracle: true pose, mean height", *cells([mean], (None, None), mean.mrpe, [true.mrpe]))]
+
+
+def cells(
+    found: Sequence[Misses], paper: tuple[float | None, float | None], limit: float, known: Sequence[float]
+) -> tuple[Cell, ...]:
+    """The cells under COLUMNS: means over networks, and half the range of their means."""
+    pose, root = [one.mpjpe for one in found], [one.mrpe for one in found]
+    spread = [(max(one) - min(one)) / 2.0 if len(found) > 1 else None for one in (pose, root)]
+    return (
+        paper[0], mean(pose), mean([one.mpjpe_median for one in found]),
+        paper[1], mean(root), mean([one.mrpe_median for one in found]),
+        mean([one.mean_absolute for one in found]), round(mean(root) / limit, 2), mean(known), *spread,
+    )  # fmt: skip
+
+
+def root_cells(found: Misses) -> tuple[Cell, ...]:
+    """Table 3's figures of a root."""
+    return (found.mrpe, found.mrpe_median, *found.axes, float(found.root[:, 2].mean()))
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """Their mean."""
+    return float(np.mean(numbers))
+
+
+def figure6(data: LiftingData) -> Plot:
+    """The scale of the 2D pose against the root's depth, both as seen through f = 1000 px."""
+    chosen = slice(None, None, max(1, len(data.xy) // 1500))
+    K, alpha = data.K[chosen], focal(data.K[chosen])
+    seen = torch.isfinite(data.xy[chosen]).all(dim=-1)
+    scale = normalise(offsets(data.xy[chosen], K), seen).scale * REFERENCE_FOCAL_PX / alpha
+    depth = data.xyz[chosen, ROOT, 2]
+    order = depth.sort().values
+    curve = float((scale * depth).median()) / order
+    series = {
+        "people": (depth.numpy().astype(np.float64), scale.numpy().astype(np.float64)),
+        "median person": (order.numpy().astype(np.float64), curve.numpy().astype(np.float64)),
+    }
+    return Plot("root depth, m", "2D scale sigma at f = 1000 px, px", series, points=True)
