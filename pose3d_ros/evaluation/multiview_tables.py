@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from tqdm import tqdm
 
 from pose3d_ros.data.simulated_rigs import PAIRS, SimulatedRig
 from pose3d_ros.evaluation.bench import PAIR_ROW, Bench
@@ -40,8 +41,10 @@ def tables(request: EvaluationRequest) -> Iterator[Table]:
     """One table after another; see TABLES."""
     chosen = request.chosen(tuple(TABLES))
     bench = Bench.of(request)
-    for name in chosen:
-        yield from TABLES[name](bench)
+    with tqdm(chosen, unit="table", leave=False, disable=None) as progress:  # disable=None: on a terminal only
+        for name in progress:
+            progress.set_description(name)
+            yield from TABLES[name](bench)
 
 
 def pairs(bench: Bench) -> Iterator[Table]:

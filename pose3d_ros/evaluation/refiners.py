@@ -22,6 +22,8 @@ from pose3d_ros.structures import Floats
 from pose3d_ros.training.recipes import load_trained
 from pose3d_ros.weights import trained
 
+AT_ONCE = 64  # people; on a CPU a third faster than a thousand
+
 
 @dataclass(frozen=True, eq=False)
 class Refiner:
@@ -55,8 +57,10 @@ class Refiner:
         net = self.net
         if isinstance(net, CvUgcn) and views != net.options.views:
             net = net.with_views(views).eval()
+        parts = zip(*(torch.split(tensor, AT_ONCE) for tensor in sight), strict=True)
         with torch.no_grad():
-            return np.asarray(refine(net, sight, self.recipe["form"]).numpy(), dtype=np.float64)
+            found = torch.cat([refine(net, Sight(*part), self.recipe["form"]) for part in parts])
+        return np.asarray(found.numpy(), dtype=np.float64)
 
     def covariance(self, trial: Trial) -> Floats:
         """(P, 17, 3, 3) m^2 of refined(trial); NaN where the network says nothing."""

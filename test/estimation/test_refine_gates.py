@@ -61,6 +61,12 @@ def test_a_move_is_measured_by_the_covariance_of_the_triangulation() -> None:
     assert moved_std(observed, xyz).astype(bool).sum() == 1
 
 
+def test_a_joint_that_was_triangulated_as_if_exactly_may_still_move_by_what_calibration_is_off() -> None:
+    found, observed = scene()
+    exact = replace(observed, covariance=1e-6 * observed.covariance)
+    assert not judged(exact, observed.xyz + np.array([0.0, 0.02, 0.0]), CAMERAS, found).any()
+
+
 def test_a_joint_moved_too_far_is_refused_though_no_keypoint_speaks_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine_gates, "REPROJECTION_STD", np.inf)
     found, observed = scene()

@@ -17,7 +17,7 @@ from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiV
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
 from pose3d_ros.estimation.refine_gates import Refusal
 from pose3d_ros.estimation.refine_plan import RefinePlan
-from pose3d_ros.estimation.refinement import debiased, refined
+from pose3d_ros.estimation.refinement import Refinement, debiased, refined
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.trained_range import RigRange
 from pose3d_ros.skeletons import H36M_17
@@ -270,6 +270,19 @@ def test_a_joint_hidden_from_all_is_predicted_while_surer_and_then_filled_in_wit
     assert (last.n_views[:, WRIST] == 0).all()
     assert np.isnan(last.velocity[:, WRIST]).all()
     assert (np.trace(last.covariance[:, WRIST], axis1=-2, axis2=-1) < 3 * 0.11**2).all()
+
+
+def test_auto_leaves_people_alone_whom_training_did_not_know_and_by_name_they_are_refined(tmp_path: Path) -> None:
+    found, observed = scene()
+    heads = file_of(moving(rigs=["head530"]), tmp_path)
+    plan = RefinePlan("cvugcn", "")
+    auto, asked = (
+        Refinement(refine, "", heads, triangulate)(plan, CAMERAS, found, observed) for refine in ("auto", "cvugcn")
+    )
+    assert auto.refused == {"out_of_range": 32}
+    assert (auto.observed.source == JointSource.TRIANGULATED).all()
+    assert not asked.refused
+    assert (asked.observed.source == JointSource.REFINED).sum() == 32
 
 
 def test_nobody_and_one_camera_pass_through(tmp_path: Path) -> None:
