@@ -179,7 +179,8 @@ def _covariance(ray: Tensor, pixel: Tensor, seen: Tensor) -> Tensor:
     strength = torch.where(seen, (KEYPOINT_PX * pixel).square().reciprocal(), 0.0)[..., None, None]
     information = (strength * across).sum(dim=1) + WEAKEST * torch.eye(3, dtype=ray.dtype, device=ray.device)
     # In float64: a 12 cm stereo head's information has a condition of 1e4 and more.
-    return torch.linalg.inv(information.double()).to(ray.dtype)
+    covariance: Tensor = torch.linalg.inv(information.double())
+    return covariance.to(ray.dtype)
 
 
 def _residual(sight: Sight, frame_from_world: Tensor, seen: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def test_a_network_that_changes_nothing_gains_nothing(compared):
     robust = compared.robust.figures()
     assert row["mean mm"] == pytest.approx(robust.mean, rel=1e-4)  # the network works in single precision
     assert row["relative mean mm"] == pytest.approx(robust.relative_mean, rel=1e-4)
-    assert 0.0 <= row["gain %"] < 3.0  # Huber's fit may be the worse of both
+    assert -0.01 <= row["gain %"] < 3.0  # Huber's fit may be the worse of both
     assert row["RMS mm"] == pytest.approx(row["bound mm"], rel=0.1)
 
 
