@@ -249,7 +249,8 @@ class MultiViewEstimator:
         seen = gathered(people, shared)
         observed, refused, refine_ms = self._observe(cameras, seen)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
-        self._fallback.learn(pose)
+        self._fallback.learn(cameras, people, shared, group_ids, observed)
+        self._fallback.forget_all_but(pose.ids)
         pose = self._smoother(pose)
         ids = {
             camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
