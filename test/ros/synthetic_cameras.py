@@ -119,26 +119,33 @@ class KnownDetector:
 
 
 class KnownBody(nn.Module):
-    """A lifting network that knows the person's posture in a camera's axes, and finds by the image where they are.
+    """A lifting network that knows the person's posture in every camera's axes, and finds by the image where they are.
 
     With another K than the image's it finds another depth, as a real one does.
     """
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, rig: Rig) -> None:
         super().__init__()
-        posture = (PERSON - PERSON[0]) @ camera.cam_from_world[:3, :3].T
-        self.posture = torch.as_tensor(posture, dtype=torch.float64)
+        seen = [(PERSON - PERSON[0]) @ camera.cam_from_world[:3, :3].T for camera in rig.cameras]
+        self.postures = [torch.as_tensor(posture, dtype=torch.float64) for posture in seen]
 
     def forward(self, xy: Tensor, K: Tensor) -> Lifted:
-        """xy (B, 17, 2) px, K (B, 3, 3): least squares of f (X + dX) = u (Z + dZ) for the root X, Y, Z."""
+        """xy (B, 17, 2) px, K (B, 3, 3)."""
         ideal = (xy - K[:, None, :2, 2]) / torch.stack((K[:, 0, 0], K[:, 1, 1]), dim=-1)[:, None]
-        depth = []
+        depth, pose = [K.new_zeros(0)], [K.new_zeros(0, 16, 3)]
         for one in ideal.double():
-            left = torch.cat((torch.eye(2).double().repeat(17, 1), -one.reshape(-1, 1)), dim=1)
-            right = (one * self.posture[:, 2:] - self.posture[:, :2]).reshape(-1, 1)
-            depth.append(torch.linalg.lstsq(left, right).solution[2, 0])
-        said = torch.stack(depth).float() if depth else K.new_zeros(0)
-        return Lifted(canonical_depth(said, K), self.posture[1:].float().expand(len(xy), -1, -1))
+            _, away, posture = min((self.placed(one, posture) for posture in self.postures), key=lambda found: found[0])
+            depth.append(away.float()[None])
+            pose.append(posture[None, 1:].float())
+        return Lifted(canonical_depth(torch.cat(depth), K), torch.cat(pose))
+
+    @staticmethod
+    def placed(ideal: Tensor, posture: Tensor) -> tuple[float, Tensor, Tensor]:
+        """Least squares of X + dX = u (Z + dZ) for the root X, Y, Z: what is left, Z, and the posture."""
+        left = torch.cat((torch.eye(2).double().repeat(17, 1), -ideal.reshape(-1, 1)), dim=1)
+        right = (ideal * posture[:, 2:] - posture[:, :2]).reshape(-1, 1)
+        root = torch.linalg.lstsq(left, right).solution
+        return float((left @ root - right).norm()), root[2, 0], posture
 
 
 class KnownLifter(NamedTuple):
@@ -278,22 +285,21 @@ def graph(
     reliable: bool = False,
     compressed: bool = False,
     error: Callable[[FrameSet], None] = lambda frames: None,
-    left_alone: str = "",
+    lifts: bool = False,
     **parameters: object,
 ) -> Iterator[Graph]:
     """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test.
 
-    left_alone: the camera from whose view a network that knows the answer lifts people, when it is the only one left;
-    without it nothing is ever lifted.
+    lifts: a network that knows the answer lifts people when one camera is left; else nothing is ever lifted.
     """
     given = {
         "cameras": list(rig.names),
         "image_transport": "compressed" if compressed else "raw",
-        "monocular_fallback": "auto" if left_alone else "never",
+        "monocular_fallback": "auto" if lifts else "never",
         "refine": "none",  # the known detector is exact, so what is triangulated is the truth
         **parameters,
     }
-    lifter = KnownLifter(KnownBody(rig.camera(left_alone))) if left_alone else None
+    lifter = KnownLifter(KnownBody(rig)) if lifts else None
     with own_context() as context:
         cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
         overrides = [Parameter(name, value=value) for name, value in given.items()]
@@ -306,11 +312,10 @@ def graph(
 @contextmanager
 def monocular_graph(rig: Rig, detector: KnownDetector | None = None, **parameters: object) -> Iterator[Graph]:
     """The same around a monocular node for the rig's only camera, with a lifting network that knows the answer."""
-    (camera,) = rig.cameras
     with own_context() as context:
         node = MonocularNode(
             detector or KnownDetector(rig),
-            KnownLifter(KnownBody(camera)),  # type: ignore[arg-type]
+            KnownLifter(KnownBody(rig)),  # type: ignore[arg-type]
             context=context,
             parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
         )
