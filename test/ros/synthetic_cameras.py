@@ -20,7 +20,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from torch import Tensor, nn
 from visualization_msgs.msg import MarkerArray
@@ -186,6 +186,14 @@ class Cameras(Node):
             ]
         )
 
+    def latch_infos(self) -> None:
+        """Publish every camera_info once for whoever comes, and no more with the images."""
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        for camera in self.rig.cameras:
+            self.without_info.add(camera.name)
+            self.infos[camera.name] = self.create_publisher(CameraInfo, f"{camera.name}/camera_info", qos)
+            self.infos[camera.name].publish(conversions.camera_info_to_msg(camera, 0, self.frame_id(camera.name)))
+
     def publish_set(self) -> int:
         """One frame set of all cameras that are not stopped; returns its stamp in ns."""
         stamp_ns = T0_NS + self.sent * PERIOD_NS
@@ -310,16 +318,24 @@ def graph(
 
 
 @contextmanager
-def monocular_graph(rig: Rig, detector: KnownDetector | None = None, **parameters: object) -> Iterator[Graph]:
-    """The same around a monocular node for the rig's only camera, with a lifting network that knows the answer."""
+def monocular_graph(
+    rig: Rig, detector: KnownDetector | None = None, *, latched: bool = False, **parameters: object
+) -> Iterator[Graph]:
+    """The same around a monocular node for the rig's only camera, with a lifting network that knows the answer.
+
+    latched: the camera publishes its camera_info once, before the node is there.
+    """
     with own_context() as context:
+        cameras = Cameras(context, rig)
+        if latched:
+            cameras.latch_infos()
         node = MonocularNode(
             detector or KnownDetector(rig),
             KnownLifter(KnownBody(rig)),  # type: ignore[arg-type]
             context=context,
             parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
         )
-        with spun(Cameras(context, rig), node) as one:
+        with spun(cameras, node) as one:
             yield one
 
 
