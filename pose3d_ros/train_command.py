@@ -144,9 +144,13 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
         one.add_argument("--true-keypoints", action="store_true", help="2D poses without errors")
     if name == "posern":
         one.add_argument("--width", type=positive, default=1024, help="of both blocks")
-        one.add_argument("--dropout", type=share, default=0.3, metavar="P", help="not published; chosen on validation")
+        one.add_argument("--dropout", type=share, default=0.1, metavar="P", help="not published")
         one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
         one.add_argument(
-            "--bias-free", type=share, default=0.4, metavar="P", help="share of the rigs whose detector has no bias"
+            "--bias-free", type=share, default=0.0, metavar="P", help="share of the rigs whose detector has no bias"
         )
+        one.add_argument(
+            "--target", default="bias", choices=("bias", "error"),
+            help="what to predict: the bias alone, or as in the paper the whole error of the keypoints",
+        )  # fmt: skip
         one.add_argument("--loss", default="absolute", choices=("absolute", "squared"), help="squared is the paper's")

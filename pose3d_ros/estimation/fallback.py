@@ -1,11 +1,13 @@
 """What a rig does when one camera only is left: lift its people, and know them for who they were.
 
-NumPy, float64; torch only inside the network. Axes: T people known, G people seen now, J joints.
+One view does not tell a small person from one who is far. But while several cameras see somebody, they tell how far the
+network is off for that very person, and that is remembered. NumPy, float64; torch only inside the network.
+Axes: T people known, G people seen now, J joints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.errors import WeightsError
-from pose3d_ros.estimation.body_sizes import BodySizes
-from pose3d_ros.estimation.lifting import Refusal, lift
+from pose3d_ros.estimation.lifting import MIN_JOINTS, Refusal, lift
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.structures import Camera, Floats, Keypoints2D, Pose3D
+from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 if TYPE_CHECKING:
     from pose3d_ros.weights.trained import Loaded
@@ -26,10 +27,14 @@ CHOICES = ("auto", "never")
 # A person is where the image shows it when the expected joints lie this near to the joints' rays, on average: the
 # tracker's own match_distance_m.
 MATCH_M = 0.6
+# While several cameras see people, one camera in turn is lifted too in every n-th frame set: a millisecond or two each.
+LEARN_EVERY = 4
+# A mean over so many of them: some seconds, in which people turn and move.
+MEMORY = 50
 
 
 class MonocularFallback:
-    """Lifts the people whom the only camera left sees, in the size that they had while others saw them too.
+    """Lifts the people whom the only camera left sees, as far away as was learned while others saw them too.
 
     choice auto: where the weights of a lifting network are there; never: people are then missed, as triangulation
     misses them. name as MonocularOptions.lifter; a network that the user named must be there. lifter replaces it.
@@ -39,7 +44,8 @@ class MonocularFallback:
         self._choice, self._name = choice, name
         self._lifter = lifter if choice == "auto" else None
         self._why_not = "" if choice == "auto" else "monocular_fallback is never"
-        self._sizes = BodySizes()
+        self._log_ratio: dict[str, tuple[float, int]] = {}  # by id: mean log of true over lifted distance, of how many
+        self._sets = 0
 
     def load(self) -> bool:
         """Load the network if it was not yet; whether there is one.
@@ -61,13 +67,42 @@ class MonocularFallback:
     @property
     def described(self) -> str:
         """What it would do, in words, for /diagnostics."""
-        return (
-            f"ready with {self._lifter.name}" if self._lifter is not None else f"off: {self._why_not or 'not loaded'}"
-        )
+        if self._lifter is not None:
+            return f"ready with {self._lifter.name}"
+        return f"off: {self._why_not or 'no network was loaded yet'}"
 
-    def learn(self, pose: Pose3D) -> None:
-        """Take in the sizes of people whom several cameras see."""
-        self._sizes.learn(pose)
+    def learn(
+        self,
+        cameras: Sequence[Camera],
+        people: Sequence[Keypoints2D],
+        groups: NDArray[np.intp],
+        names: Sequence[str],
+        observed: Observed3D,
+    ) -> None:
+        """Take in how far the network is off for people whom several cameras see; nothing where it is not loaded.
+
+        people: h36m_17 by camera; groups (G, V): index of each observed person in each view, or -1; names (G): their
+        ids, "" for none.
+        """
+        self._sets += 1
+        if self._lifter is None or self._sets % LEARN_EVERY:
+            return
+        view = self._sets // LEARN_EVERY % len(cameras)
+        rows = [row for row, name in enumerate(names) if name and groups[row, view] >= 0]
+        if not rows:
+            return
+        lifted = lift(cameras[view], people[view].select(groups[rows, view]), self._lifter)
+        true = np.linalg.norm(observed.xyz[rows] - cameras[view].centre, axis=-1)
+        ratio = true / np.linalg.norm(lifted.xyz, axis=-1)  # (G, J)
+        for row, one in zip(rows, ratio, strict=True):
+            if np.isfinite(one).sum() >= MIN_JOINTS:
+                mean, count = self._log_ratio.get(names[row], (0.0, 0))
+                count = min(count + 1, MEMORY)
+                self._log_ratio[names[row]] = mean + (float(np.log(np.nanmedian(one))) - mean) / count, count
+
+    def forget_all_but(self, names: Collection[str]) -> None:
+        """Forget who is gone; ids do not come again."""
+        self._log_ratio = {name: self._log_ratio[name] for name in names if name in self._log_ratio}
 
     def observe(
         self, camera: Camera, keypoints: Keypoints2D, names: Sequence[str], expected: Floats
@@ -84,11 +119,8 @@ class MonocularFallback:
         observed = observed_people(camera, keypoints.select(placed), lifted.select(placed))
         scale = np.ones(len(placed))
         for known, row in seen_again(camera.centre, expected, observed.xyz):
-            # Joints that the camera sees: what the network made up says nothing of this body.
-            body = np.where(observed.n_views[row, :, None] > 0, observed.xyz[row], np.nan)
-            scale[row] = self._sizes.scale(names[known], body)
-        scaled = resized(observed, camera.centre, scale)
-        return replace(scaled, rejected=lifted.refused), placed
+            scale[row] = np.exp(self._log_ratio.get(names[known], (0.0, 0))[0])
+        return replace(resized(observed, camera.centre, scale), rejected=lifted.refused), placed
 
 
 def seen_again(centre: Floats, expected: Floats, xyz: Floats) -> list[tuple[int, int]]:

@@ -51,8 +51,8 @@ class MonocularOptions:
         6, "of a person's 12 limb joints and nose so many must be seen, both hips or both shoulders among them",
         low=4, high=13,
     )  # fmt: skip
-    # Sample footage, 60, 10 and 5 images/s: people move 0.10 to 0.17 m (p95) by this measure between two images, and
-    # different people are 0.45 m apart or more. Plain distance does not part the two: 0.4 and 0.9 m, with leaps to 2 m.
+    # Sample footage, 60, 10 and 5 images/s, two networks: by this measure people move 0.06 to 0.17 m (p95) between two
+    # images, and different people are 0.40 m apart or more. Plain distance parts them less: 0.2 to 0.4 m, and 0.8 m.
     match_distance_m: float = option(
         0.4,
         "mean joint distance within which a person is the one predicted; it counts the less the less certain its "

@@ -18,7 +18,7 @@ from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.fallback import CHOICES as FALLBACK_CHOICES
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
-from pose3d_ros.estimation.refine_plan import CHOICES, RefinePlan
+from pose3d_ros.estimation.refine_plan import CHOICES, RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D
@@ -177,7 +177,9 @@ class MultiViewEstimator:
     @property
     def refinement(self) -> RefinePlan:
         """Which networks refine the poses of this rig, and why."""
-        return self._refine_plan
+        if self._refinement is None or not wanted(self._refine_plan.method, "posern"):
+            return self._refine_plan
+        return replace(self._refine_plan, bias_gate=self._refinement.bias_gate)
 
     def _plan(self) -> None:
         detector = self._detector.name if self._detector is not None else ""
@@ -189,6 +191,8 @@ class MultiViewEstimator:
         """Forget everybody; ids are not used again."""
         self._tracker.reset()
         self._smoother.reset()
+        if self._refinement is not None:
+            self._refinement.reset()
         if self._detector is not None:
             self._detector.reset()
 
@@ -247,9 +251,10 @@ class MultiViewEstimator:
         shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
         associated = time.perf_counter()
         seen = gathered(people, shared)
-        observed, refused, refine_ms = self._observe(cameras, seen)
+        observed, refused, refine_ms = self._observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
-        self._fallback.learn(pose)
+        self._fallback.learn(cameras, people, shared, group_ids, observed)
+        self._fallback.forget_all_but(pose.ids)
         pose = self._smoother(pose)
         ids = {
             camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
@@ -268,7 +273,7 @@ class MultiViewEstimator:
             },
             single_view=int(((groups >= 0).sum(-1) == 1).sum()),
             rejected=observed.rejected,
-            refinement=self._refine_plan,
+            refinement=self.refinement,
             refused=refused,
         )
 
@@ -291,7 +296,7 @@ class MultiViewEstimator:
         )
 
     def _observe(
-        self, cameras: Sequence[Camera], seen: Grouped2D
+        self, cameras: Sequence[Camera], seen: Grouped2D, stamp_ns: int
     ) -> tuple[Observed3D, Mapping[str, int], dict[str, float]]:
         """People triangulated and refined, joints that a gate refused, and how long the networks took (ms)."""
         plan, max_std_m = self._refine_plan, self._options.max_std_m
@@ -299,7 +304,7 @@ class MultiViewEstimator:
             return self._place(cameras, seen, max_std_m=max_std_m), {}, {}
         observed = self._place(cameras, seen, max_std_m=np.inf)
         start = time.perf_counter()
-        refined = self._refinement(plan, cameras, seen, observed)
+        refined = self._refinement(plan, cameras, seen, observed, stamp_ns)
         refine_ms = (time.perf_counter() - start) * 1e3
         return without_unsure(refined.observed, max_std_m), refined.refused, {"refine": refine_ms}
 

@@ -25,6 +25,7 @@ class RefinePlan:
     method: str  # none, posern, cvugcn or both
     reason: str
     warning: str = ""  # what speaks against it where it was asked for all the same
+    bias_gate: str = ""  # how the gate before PoseRN stands (posern_gate.py); empty without PoseRN
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.observation import Grouped2D, present
+from pose3d_ros.estimation.posern_gate import BiasGate, evidence
 from pose3d_ros.estimation.refine_gates import Refusal, Refusals, fit_worse, judged, reprojection_px
 from pose3d_ros.estimation.refine_plan import Network, RefinePlan, decide, find, wanted
 from pose3d_ros.estimation.track import Observed3D
@@ -63,6 +64,7 @@ class Refined:
 class Refinement:
     """The networks that the options ask for, loaded, and the plan for the rig and detector at hand.
 
+    PoseRN waits until the residuals of triangulation say that the bias it predicts is there (posern_gate.py).
     refine, posern_weights and cvugcn_weights as in MultiViewOptions. triangulate is pass 2 of PoseRN. Raises
     WeightsMissingError, WeightsCorruptError or InputError where a network asked for by name cannot be had.
     """
@@ -75,22 +77,50 @@ class Refinement:
         self._cvugcn = find("cvugcn", refine, cvugcn_weights)
         self._keypoints = self._keypoint_refiner(self._posern)
         self._poses = self._pose_refiner(self._cvugcn)
+        self._bias_gate = BiasGate()
 
     def plan(self, rig: Rig, detector: str) -> RefinePlan:
         """What to do for this rig and the detector of this name."""
         return decide(self._refine, rig, detector, self._posern, self._cvugcn)
 
-    def __call__(self, plan: RefinePlan, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D) -> Refined:
-        """Refine people observed by these cameras; ids, order and number of people stay."""
+    def reset(self) -> None:
+        """Forget what was learnt of the detector's bias."""
+        self._bias_gate = BiasGate()
+
+    @property
+    def bias_gate(self) -> str:
+        """How the gate before PoseRN stands, in words."""
+        return str(self._bias_gate)
+
+    def __call__(
+        self, plan: RefinePlan, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, stamp_ns: int
+    ) -> Refined:
+        """Refine people observed by these cameras at a stamp; ids, order and number of people stay."""
         counts: Counter[str] = Counter()
         if len(observed) and self._keypoints is not None and wanted(plan.method, "posern"):
-            seen, observed, refusal = debiased(self._keypoints, self._triangulate, cameras, seen, observed)
-            counts.update(_counts(refusal))
+            self._look_for_bias(self._keypoints, cameras, seen, observed, stamp_ns)
+            if self._bias_gate.is_open:
+                seen, observed, refusal = debiased(self._keypoints, self._triangulate, cameras, seen, observed)
+                counts.update(_counts(refusal))
         if len(observed) and self._poses is not None and wanted(plan.method, "cvugcn"):
             limits = self._cvugcn.range if self._refine == "auto" else None
             observed, refusal = refined(self._poses, cameras, seen, observed, limits)
             counts.update(_counts(refusal))
         return Refined(observed, dict(counts))
+
+    def _look_for_bias(
+        self, refiner: KeypointRefiner, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, stamp_ns: int
+    ) -> None:
+        if self._bias_gate.due(stamp_ns):
+            found = evidence(
+                lambda xyz, xy: refiner(cameras, xyz, xy),
+                lambda xy: self._triangulate(cameras, replace(seen, xy=xy)).xyz,
+                cameras,
+                seen.xy,
+                seen.std_px,
+                observed.xyz,
+            )
+            self._bias_gate.update(found, stamp_ns)
 
     def _keypoint_refiner(self, network: Network) -> KeypointRefiner | None:
         if network.loaded is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pose3d_ros.ros.conversions import stamp_to_ns
@@ -18,6 +18,7 @@ from pose3d_ros.ros.input_options import InputOptions
 # Best effort hears reliable publishers too; an image that came late is of no use, so the queue is short.
 IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)
 INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 # Images and infos that wait for their partner: a driver publishes the two one right after the other.
 PAIRING_QUEUE = 5
@@ -78,6 +79,8 @@ class CameraInput:
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
         self.image_topic = image.sub.topic_name
         self.info_topic = info.sub.topic_name
+        self._info_name = options.camera_info_topic.replace("{camera}", name)
+        self._latched: Any = None  # a second subscription, where camera_info was published once for all to come
         image.registerCallback(self._on_image)
         info.registerCallback(self._on_info)
         self._pairs = TimeSynchronizer([image, info], PAIRING_QUEUE)
@@ -90,7 +93,8 @@ class CameraInput:
             hint = "large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the publisher's environment"
             nothing.append(f"no image on {self._described(self.image_topic, hint)}")
         if self.info is None and self._info_needed:
-            hint = "it must come with every image; one that was latched before this node started is not heard"
+            self._hear_latched()
+            hint = "it must come with every image, or be latched"
             nothing.append(f"no camera_info on {self._described(self.info_topic, hint)}")
         if self._repeats > IMAGES_BEFORE_NEWEST:
             stamp_s = self._handed_on_ns / 1e9
@@ -103,6 +107,16 @@ class CameraInput:
     def silent_s(self) -> float:
         """Seconds since the last image; infinity before the first."""
         return time.monotonic() - self.image_s if self.images else float("inf")
+
+    def _hear_latched(self) -> None:
+        """Ask for the camera_info that somebody published, transient local, before this node started.
+
+        Only where there is such a publisher: to any other one the request is a fault, which it logs.
+        """
+        publishers = self._node.get_publishers_info_by_topic(self.info_topic)
+        latched = any(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in publishers)
+        if latched and self._latched is None:
+            self._latched = self._node.create_subscription(CameraInfo, self._info_name, self._on_info, LATCHED_QOS)
 
     def _described(self, topic: str, hint: str) -> str:
         """The topic, with who publishes it and what then may be wrong."""

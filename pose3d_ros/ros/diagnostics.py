@@ -170,6 +170,8 @@ class Record:
         values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
         if last.refinement is not None:
             values["refine"], values["refine/reason"] = last.refinement.method, last.refinement.reason
+            if last.refinement.bias_gate:
+                values["refine/bias_gate"] = last.refinement.bias_gate
             values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._refused.items())})
         return values
 

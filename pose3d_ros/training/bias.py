@@ -30,18 +30,23 @@ class BiasData(NamedTuple):
     bias: Tensor  # (N, J, 2) px, the target
 
 
-def bias_data(views: SimulatedViews) -> BiasData:
-    """Every camera's sight of every frame; pass 1 is the robust fit over all cameras, Eq. 3."""
+def bias_data(views: SimulatedViews, target: str = "error") -> BiasData:
+    """Every camera's sight of every frame; pass 1 is the robust fit over all cameras, Eq. 3.
+
+    target "error" is the paper's beta = J2D - proj(J3D of the truth) of the keypoints as detected, noise and all;
+    "bias" is beta of the keypoints as they are on average, which a simulation knows. Either way noise is in the input.
+    """
     found = triangulate(views.cameras, views.xy_px, views.score, sigma_px=views.sigma_px, max_std_m=np.inf)
     xyz = found.xyz.reshape(-1, *found.xyz.shape[-2:])
     parts = []
     for number, camera in enumerate(views.cameras):
-        seen, true = (
-            _undistorted_px(camera, px[number].reshape(len(xyz), -1, 2)) for px in (views.xy_px, views.true_px)
+        seen, true, average = (
+            _undistorted_px(camera, px[number].reshape(len(xyz), -1, 2))
+            for px in (views.xy_px, views.true_px, views.biased_px)
         )
         in_camera = xyz @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3]
         size = np.tile(np.array(camera.size_wh, dtype=np.float64), (len(xyz), 1))
-        parts.append((in_camera, seen, size, bias_of(seen, true)))
+        parts.append((in_camera, seen, size, bias_of(average if target == "bias" else seen, true)))
     stacked = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     return BiasData(*(torch.from_numpy(array.astype(np.float32)) for array in stacked))
 

@@ -75,7 +75,7 @@ class Draws:
         if self.recipe["network"] == "lifter":
             data = lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
             return lifting.usable(data)
-        return bias.bias_data(views)
+        return bias.bias_data(views, self.recipe.get("target", "error"))
 
     def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
         """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate.

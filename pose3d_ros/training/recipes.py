@@ -103,7 +103,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     own = {
         "cvugcn": ("form", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
         "lifter": ("form", "dropout", "reuse", "zoom", "without", "plain_depth", "true_keypoints"),
-        "posern": ("dropout", "reuse", "bias_free", "loss"),
+        "posern": ("target", "loss", "bias_free", "dropout", "reuse"),
     }
     recipe.update({name: getattr(args, name) for name in own[args.network]})
     return recipe

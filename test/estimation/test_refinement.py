@@ -15,9 +15,11 @@ from trained_for_tests import CVUGCN, biased, file_of, moving
 from pose3d_ros.errors import WeightsMissingError
 from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
+from pose3d_ros.estimation.posern_gate import LEAST
 from pose3d_ros.estimation.refine_gates import Refusal
 from pose3d_ros.estimation.refine_plan import RefinePlan
 from pose3d_ros.estimation.refinement import Refinement, debiased, refined
+from pose3d_ros.estimation.refiners import PoseRNRefiner
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.trained_range import RigRange
 from pose3d_ros.skeletons import H36M_17
@@ -231,17 +233,68 @@ def test_a_network_that_carries_everybody_away_is_refused_and_counted(tmp_path: 
     assert mad[-1].refused == {"too_far": 32}
 
 
-def test_posern_by_name_moves_the_keypoints_and_both_does_both(tmp_path: Path) -> None:
-    posern, cvugcn = file_of(biased((0.0, 0.03)), tmp_path), file_of(moving((0.0, 0.02, 0.0)), tmp_path)
-    plain = run(MultiViewOptions(refine="none"), cameras=2)
-    moves = []
-    for refine in ("posern", "cvugcn", "both"):
-        one = run(MultiViewOptions(refine=refine, posern_weights=posern, cvugcn_weights=cvugcn), cameras=2)[-1]
-        assert method(one) == refine
-        moves.append((one.pose.xyz - plain[-1].pose.xyz)[:, :8].mean(axis=(0, 1)))
-    assert moves[0][2] > 0.002  # the bias was downwards in the image
-    assert moves[1][2] < -0.015
-    np.testing.assert_allclose(moves[2], moves[0] + moves[1], atol=3e-3)
+BIAS = (0.15, 0.0)  # thirds of the spine to the right in every image: no shift in space does that
+
+
+def strollers(t_s: float) -> Floats:
+    """Who stays in the room."""
+    return walkers(0.5 + 0.4 * np.sin(t_s))
+
+
+def with_bias(t_s: float, rng: np.random.Generator, share: float = 1.0) -> dict[str, Keypoints2D]:
+    """What a detector gives that sees every joint too far to the right, by so much of what PoseRN predicts."""
+    people, stamp = strollers(t_s), 10**9 + round(t_s * 1e9)
+    exact = np.stack([seen(c, people, rng, noise_px=0.0).xy for c in CAMERAS])
+    off = exact - PoseRNRefiner(biased(BIAS))(CAMERAS, people, exact)
+    noisy = [seen(c, people, rng, noise_px=1.0, stamp_ns=stamp) for c in CAMERAS]
+    return {c.name: replace(k, xy=k.xy + share * o) for c, k, o in zip(CAMERAS, noisy, off, strict=True)}
+
+
+def debiased_run(tmp_path: Path, refine: str, share: float, sets: int) -> tuple[MultiViewEstimator, list[Estimate]]:
+    options = MultiViewOptions(
+        refine=refine,
+        posern_weights=file_of(biased(BIAS), tmp_path),
+        cvugcn_weights=file_of(moving((0.0, 0.02, 0.0)), tmp_path),
+    )
+    estimator, rng = MultiViewEstimator(RIG, options=options), np.random.default_rng(0)
+    return estimator, [estimator.estimate_from_keypoints(with_bias(k / 12, rng, share)) for k in range(sets)]
+
+
+def gate_of(estimate: Estimate) -> str:
+    assert estimate.refinement is not None
+    return estimate.refinement.bias_gate
+
+
+def test_posern_waits_for_evidence_of_its_bias_and_then_takes_it_off(tmp_path: Path) -> None:
+    few = LEAST // 2 - 2  # two people a set
+    estimator, results = debiased_run(tmp_path, "posern", 1.0, LEAST // 2 + 4)
+    assert gate_of(results[few]) == f"{2 * few + 2} of {LEAST} people times frames seen"
+    assert not (results[few].pose.source == JointSource.REFINED).any()
+    assert gate_of(results[-1]).startswith(("open: slope 1.0", "open: slope 0.9"))
+    last = results[-1].pose
+    moved = np.arange(17) != HEAD
+    assert (last.source[:, moved] == JointSource.REFINED).all()
+    assert np.median(last.reprojection_px[:, moved]) > 3  # against the keypoints as they came
+    truth = strollers((LEAST // 2 + 3) / 12)
+    apart = np.linalg.norm(last.xyz[:, None] - truth[None], axis=-1)[..., moved].mean(-1).min(-1)
+    assert (apart < 0.01).all()
+    estimator.reset()
+    assert estimator.refinement.bias_gate.startswith("0 of")
+
+
+def test_posern_stays_out_where_the_bias_is_not_there(tmp_path: Path) -> None:
+    _, results = debiased_run(tmp_path, "posern", 0.0, LEAST // 2 + 2)
+    assert gate_of(results[-1]).startswith("closed: slope")
+    assert (results[-1].pose.source == JointSource.TRIANGULATED).all()
+
+
+def test_both_does_both_and_tells_the_gate_and_cvugcn_alone_has_none(tmp_path: Path) -> None:
+    posern, both = (debiased_run(tmp_path, refine, 1.0, LEAST // 2 + 2)[1][-1] for refine in ("posern", "both"))
+    assert method(both) == "both"
+    moved = np.linalg.norm(both.pose.xyz - posern.pose.xyz, axis=-1)
+    np.testing.assert_allclose(np.delete(moved, HEAD, axis=1), 0.02, atol=1e-3)
+    assert gate_of(both).startswith("open")
+    assert gate_of(run(MultiViewOptions(cvugcn_weights=file_of(moving(), tmp_path)), sets=2)[-1]) == ""
 
 
 def test_weights_asked_for_by_name_that_are_not_there_end_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +330,7 @@ def test_auto_leaves_people_alone_whom_training_did_not_know_and_by_name_they_ar
     heads = file_of(moving(rigs=["head530"]), tmp_path)
     plan = RefinePlan("cvugcn", "")
     auto, asked = (
-        Refinement(refine, "", heads, triangulate)(plan, CAMERAS, found, observed) for refine in ("auto", "cvugcn")
+        Refinement(refine, "", heads, triangulate)(plan, CAMERAS, found, observed, 0) for refine in ("auto", "cvugcn")
     )
     assert auto.refused == {"out_of_range": 32}
     assert (auto.observed.source == JointSource.TRIANGULATED).all()

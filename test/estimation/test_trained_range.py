@@ -72,6 +72,12 @@ def test_people_nearer_or_further_than_in_training_are_not_known(place: Floats, 
     assert range_of("head530", "h36m").knows(centres, np.array(place)) is known
 
 
+def test_who_is_near_to_one_camera_and_far_from_another_is_known_by_the_mean() -> None:
+    centres = np.array([[0.0, 0, 0], [4.0, 0, 0]])
+    assert range_of("room2").knows(centres, np.array([0.0, 0.0, 1.0]))
+    assert not range_of("room2").knows(centres, np.array([0.0, 0.0, 9.0]))
+
+
 def test_a_finer_image_is_told_as_one_of_the_resolution_that_training_had() -> None:
     fine = tuple(replace(one, K=one.K * [[4], [4], [1]], size_wh=(4000, 4000)) for one in pair(2.0))
     person = np.array([1.0, 0.0, 4.0])

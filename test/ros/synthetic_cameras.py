@@ -20,7 +20,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from torch import Tensor, nn
 from visualization_msgs.msg import MarkerArray
@@ -119,26 +119,33 @@ class KnownDetector:
 
 
 class KnownBody(nn.Module):
-    """A lifting network that knows the person's posture in a camera's axes, and finds by the image where they are.
+    """A lifting network that knows the person's posture in every camera's axes, and finds by the image where they are.
 
     With another K than the image's it finds another depth, as a real one does.
     """
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, rig: Rig) -> None:
         super().__init__()
-        posture = (PERSON - PERSON[0]) @ camera.cam_from_world[:3, :3].T
-        self.posture = torch.as_tensor(posture, dtype=torch.float64)
+        seen = [(PERSON - PERSON[0]) @ camera.cam_from_world[:3, :3].T for camera in rig.cameras]
+        self.postures = [torch.as_tensor(posture, dtype=torch.float64) for posture in seen]
 
     def forward(self, xy: Tensor, K: Tensor) -> Lifted:
-        """xy (B, 17, 2) px, K (B, 3, 3): least squares of f (X + dX) = u (Z + dZ) for the root X, Y, Z."""
+        """xy (B, 17, 2) px, K (B, 3, 3)."""
         ideal = (xy - K[:, None, :2, 2]) / torch.stack((K[:, 0, 0], K[:, 1, 1]), dim=-1)[:, None]
-        depth = []
+        depth, pose = [K.new_zeros(0)], [K.new_zeros(0, 16, 3)]
         for one in ideal.double():
-            left = torch.cat((torch.eye(2).double().repeat(17, 1), -one.reshape(-1, 1)), dim=1)
-            right = (one * self.posture[:, 2:] - self.posture[:, :2]).reshape(-1, 1)
-            depth.append(torch.linalg.lstsq(left, right).solution[2, 0])
-        said = torch.stack(depth).float() if depth else K.new_zeros(0)
-        return Lifted(canonical_depth(said, K), self.posture[1:].float().expand(len(xy), -1, -1))
+            _, away, posture = min((self.placed(one, posture) for posture in self.postures), key=lambda found: found[0])
+            depth.append(away.float()[None])
+            pose.append(posture[None, 1:].float())
+        return Lifted(canonical_depth(torch.cat(depth), K), torch.cat(pose))
+
+    @staticmethod
+    def placed(ideal: Tensor, posture: Tensor) -> tuple[float, Tensor, Tensor]:
+        """Least squares of X + dX = u (Z + dZ) for the root X, Y, Z: what is left, Z, and the posture."""
+        left = torch.cat((torch.eye(2).double().repeat(17, 1), -ideal.reshape(-1, 1)), dim=1)
+        right = (ideal * posture[:, 2:] - posture[:, :2]).reshape(-1, 1)
+        root = torch.linalg.lstsq(left, right).solution
+        return float((left @ root - right).norm()), root[2, 0], posture
 
 
 class KnownLifter(NamedTuple):
@@ -178,6 +185,14 @@ class Cameras(Node):
                 if one.name in (names or self.rig.names)
             ]
         )
+
+    def latch_infos(self) -> None:
+        """Publish every camera_info once for whoever comes, and no more with the images."""
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        for camera in self.rig.cameras:
+            self.without_info.add(camera.name)
+            self.infos[camera.name] = self.create_publisher(CameraInfo, f"{camera.name}/camera_info", qos)
+            self.infos[camera.name].publish(conversions.camera_info_to_msg(camera, 0, self.frame_id(camera.name)))
 
     def publish_set(self) -> int:
         """One frame set of all cameras that are not stopped; returns its stamp in ns."""
@@ -278,22 +293,21 @@ def graph(
     reliable: bool = False,
     compressed: bool = False,
     error: Callable[[FrameSet], None] = lambda frames: None,
-    left_alone: str = "",
+    lifts: bool = False,
     **parameters: object,
 ) -> Iterator[Graph]:
     """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test.
 
-    left_alone: the camera from whose view a network that knows the answer lifts people, when it is the only one left;
-    without it nothing is ever lifted.
+    lifts: a network that knows the answer lifts people when one camera is left; else nothing is ever lifted.
     """
     given = {
         "cameras": list(rig.names),
         "image_transport": "compressed" if compressed else "raw",
-        "monocular_fallback": "auto" if left_alone else "never",
+        "monocular_fallback": "auto" if lifts else "never",
         "refine": "none",  # the known detector is exact, so what is triangulated is the truth
         **parameters,
     }
-    lifter = KnownLifter(KnownBody(rig.camera(left_alone))) if left_alone else None
+    lifter = KnownLifter(KnownBody(rig)) if lifts else None
     with own_context() as context:
         cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
         overrides = [Parameter(name, value=value) for name, value in given.items()]
@@ -304,17 +318,24 @@ def graph(
 
 
 @contextmanager
-def monocular_graph(rig: Rig, detector: KnownDetector | None = None, **parameters: object) -> Iterator[Graph]:
-    """The same around a monocular node for the rig's only camera, with a lifting network that knows the answer."""
-    (camera,) = rig.cameras
+def monocular_graph(
+    rig: Rig, detector: KnownDetector | None = None, *, latched: bool = False, **parameters: object
+) -> Iterator[Graph]:
+    """The same around a monocular node for the rig's only camera, with a lifting network that knows the answer.
+
+    latched: the camera publishes its camera_info once, before the node is there.
+    """
     with own_context() as context:
+        cameras = Cameras(context, rig)
+        if latched:
+            cameras.latch_infos()
         node = MonocularNode(
             detector or KnownDetector(rig),
-            KnownLifter(KnownBody(camera)),  # type: ignore[arg-type]
+            KnownLifter(KnownBody(rig)),  # type: ignore[arg-type]
             context=context,
             parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
         )
-        with spun(Cameras(context, rig), node) as one:
+        with spun(cameras, node) as one:
             yield one
 
 

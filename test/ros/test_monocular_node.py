@@ -134,6 +134,14 @@ def test_a_camera_info_that_comes_now_and_then_holds_until_the_next_one() -> Non
         one.play_until(lambda: one.controller.diagnosis.get("camera_info/camera") == "exact stamps", "exact stamps")
 
 
+def test_a_camera_info_that_was_latched_once_is_heard() -> None:
+    with monocular_graph(RIG, latched=True) as one:
+        assert error_mm(one.poses_after(3)[-1], CAMERA.cam_from_world) < 2.0
+        one.play_until(
+            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/camera", ""), "pairing is told"
+        )
+
+
 def test_missing_inputs_are_named() -> None:
     with monocular_graph(RIG) as one:
         one.cameras.without_info = {"camera"}

@@ -94,7 +94,7 @@ def test_a_camera_that_stops_is_named_and_the_others_go_on_until_it_returns() ->
 
 
 def test_the_only_camera_left_goes_on_under_the_same_id_and_triangulation_returns_with_the_others() -> None:
-    with graph(ring("left", "right"), fixed_frame="world", left_alone="left", publish_keypoints=True) as one:
+    with graph(ring("left", "right"), fixed_frame="world", lifts=True, publish_keypoints=True) as one:
         one.cameras.publish_transforms()
         assert joint_sources(one.poses_after(3)) == {Joint3D.SOURCE_TRIANGULATED}
         one.diagnosis_says("running: ")

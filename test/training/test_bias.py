@@ -48,6 +48,14 @@ def test_the_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
     assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in net.parameters())
 
 
+def test_the_bias_alone_is_a_target_without_noise_under_an_input_with_noise():
+    seen = views()
+    error, alone = bias_data(seen), bias_data(seen, "bias")
+    torch.testing.assert_close(alone.xy, error.xy, equal_nan=True)
+    assert error.bias.nan_to_num().abs().max() > 5.0
+    assert alone.bias.nan_to_num().abs().max() < 1e-3  # this detector has none
+
+
 def test_one_gross_error_drowns_the_squared_loss_and_not_ours():
     data = bias_data(views())._asdict()
     gross = {**data, "bias": data["bias"].clone()}
