@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 pytest.importorskip("lightning_fabric", reason="rows are trained with Lightning Fabric")
 
 from pose3d_ros import evaluate_command
+from pose3d_ros.cli import build_parser
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation import latency, multiview_tables, trials
 
@@ -63,8 +66,8 @@ def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, caps
     content = json.loads(path.read_text())
     names = list(content["tables"])
     assert names == [
-        "pairs-a", "pairs-b", "ablations", "lambda", "unseen-pairs", "unseen-rigs", "heads", "noise", "noise-slope",
-        "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
+        "pairs-a", "pairs-b", "ablations", "lambda", "unseen-matrix", "unseen-pairs", "unseen-rigs", "heads", "noise",
+        "noise-slope", "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
     ]  # fmt: skip
     for name in names:
         assert f"### {name}: " in printed
@@ -96,3 +99,13 @@ def test_rows_are_trained_and_found_again(data, tmp_path, monkeypatch):
     assert trained == found
     assert all(row["mean mm"] is not None for row in trained["lambda"]["rows"])
     assert (tmp_path / "ablation-rstb-b0.02-s0" / "row.json").is_file()
+
+
+def test_the_page_on_evaluation_names_commands_and_tables_that_exist():
+    text = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
+    assert len(lines) >= 3
+    for line in lines:
+        build_parser().parse_args(shlex.split(line))
+    for name in multiview_tables.TABLES:
+        assert f"| `{name}` |" in text
