@@ -167,6 +167,6 @@ def test_the_installed_wheel_is_a_prefix() -> None:
         "share/pose3d_ros/package.xml",
         "share/pose3d_ros/config/fastdds.xml",
         *(f"share/pose3d_ros/msg/{name}" for name in MESSAGES),
-        *(f"share/pose3d_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.launch.py")),
+        *(f"share/pose3d_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")),
     ]
     assert [end for end in expected if not any(name.endswith(f"/{end}") for name in installed)] == []

@@ -4,15 +4,17 @@
 """
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pose3d_ros.cli import build_parser
 from pose3d_ros.detection.top_down import DetectorOptions
 from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.multiview import MultiViewOptions
-from pose3d_ros.options import describe
+from pose3d_ros.options import describe, from_mapping
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.ros.multiview_options import NodeOptions
@@ -43,6 +45,24 @@ def test_the_documentation_lists_every_parameter_as_it_is():
         assert f"#### {heading}\n{table(kind)}\n" in text, (
             f"run `python test/test_docs.py` and paste its tables: {heading}"
         )
+
+
+NODES = {
+    "stereo.yaml": (NodeOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions),
+    "demo.yaml": (NodeOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions),
+    "mono.yaml": (MonocularNodeOptions, InputOptions, OutputOptions, DetectorOptions, MonocularOptions),
+}
+
+
+@pytest.mark.parametrize("file", NODES)
+def test_the_parameter_files_set_what_the_nodes_take(file):
+    """Also in the lines that a user may take the # from."""
+    text = (CHECKOUT / "config" / file).read_text(encoding="utf-8")
+    given = yaml.safe_load(re.sub(r"^    # (?=\w+: )", "    ", text, flags=re.MULTILINE))["/**"]["ros__parameters"]
+    for kind in NODES[file]:
+        own = {name: given.pop(name) for name in [one.name for one in fields(kind)] if name in given}
+        from_mapping(kind, own)
+    assert given == {}
 
 
 def test_the_readme_names_commands_and_options_that_exist():

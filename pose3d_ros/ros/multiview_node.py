@@ -24,15 +24,16 @@ from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions, load_refinement
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs
+from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.frame_worker import FrameWorker
-from pose3d_ros.ros.input_options import InputOptions, check_topics, take_boolean_rectified
+from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.live_rig import LiveRig
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.parameters import declare, hold, refuse_unknown
+from pose3d_ros.ros.parameters import declare, hold, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.tf_look_up import tf_look_up

@@ -66,6 +66,13 @@ def hold(node: Node, *kinds: type[Any]) -> None:
             node.set_descriptor(one.name, described)
 
 
+def take_boolean_rectified(node: Node) -> None:
+    """Let `-p rectified:=true`, which comes as a boolean, stand next to the word auto; call it before declare()."""
+    rectified = node._parameter_overrides.get("rectified")
+    if rectified is not None and isinstance(rectified.value, bool):
+        node._parameter_overrides["rectified"] = Parameter("rectified", value=str(rectified.value).lower())
+
+
 def current(node: Node, kind: type[Options]) -> Options:
     """The instance of kind that a node's declared parameters give now."""
     return from_mapping(kind, _values(node, kind))
