@@ -44,6 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--train", action="store_true", help="train those that are not in --runs yet")
         one.add_argument("--minutes", type=duration, default=math.inf, help="of training a row")
         one.add_argument("--seeds", type=positive, default=1, metavar="N", help="networks a row, of seeds 0 to N - 1")
+        one.add_argument(
+            "--recording", type=Path, nargs="+", default=[], metavar="DIR",
+            help="folders that `pose3d demo` wrote: real footage, for the tables that take it",
+        )  # fmt: skip
         one.add_argument("--train-with", default="", metavar="'ARGS'", help="further arguments of `pose3d train`")
 
 
@@ -58,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     request = EvaluationRequest(
         motion=load_motion(args.data), data=Path(args.data), runs=args.runs, train=args.train, minutes=args.minutes,
         train_with=tuple(shlex.split(args.train_with)), people=args.people, seed=args.seed, seeds=args.seeds,
-        only=tuple(args.tables),
+        only=tuple(args.tables), recordings=tuple(args.recording),
     )  # fmt: skip
     content: dict[str, Any] = {"part": args.part, "people": args.people, "seed": args.seed, "tables": {}}
     table: Table

@@ -30,6 +30,7 @@ class EvaluationRequest:
     seed: int = 0
     seeds: int = 1  # networks a row, of seeds 0, 1, ...
     only: tuple[str, ...] = ()  # names of tables; none: all
+    recordings: tuple[Path, ...] = ()  # folders of `pose3d demo`, for tables of real footage
 
     def checkpoint(self, name: str, *arguments: str) -> Path | None:
         """The best checkpoint of a row trained by `pose3d train *arguments`; None where it is not trained."""

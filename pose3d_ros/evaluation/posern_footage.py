@@ -1,0 +1,113 @@
+"""PoseRN on real footage, where no truth is known: does a camera left out see what the others say it must?
+
+A recording of `pose3d demo` holds every camera's keypoints. The others are triangulated, corrected by PoseRN and
+triangulated again; the camera left out is corrected too, from the pose that the others gave, so that a shift in space
+which all cameras share neither helps nor harms. (NumPy, float64; V views, P people times moments.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pose3d_ros.data.recording import Recording
+from pose3d_ros.errors import InputError
+from pose3d_ros.estimation.posern_gate import BiasGate, evidence
+from pose3d_ros.estimation.refiners import PoseRNRefiner
+from pose3d_ros.evaluation.posern_bench import Bench
+from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
+from pose3d_ros.evaluation.tables import Cell, Table
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.geometry.triangulation import SIGMA_PX, triangulate
+from pose3d_ros.structures import Camera, Floats
+from pose3d_ros.training.rows import NOT_TRAINED
+
+FILE = "recording.npz"
+
+
+def footage(bench: Bench) -> Iterator[Table]:
+    """One row a recording; nothing without --recording."""
+    if not bench.request.recordings:
+        return
+    refiner = bench.network("posern")
+    columns = ("recording", "keypoints", "without px", "PoseRN px", "PoseRN, camera as detected px", "slope", "gate")
+    rows: list[tuple[Cell, ...]] = []
+    for folder in bench.request.recordings:
+        recording = read(folder)
+        if refiner is None:
+            rows.append((f"{folder.name}: {NOT_TRAINED}", *[None] * (len(columns) - 1)))
+            continue
+        without, with_it, as_detected = left_out(recording, refiner)
+        medians = (float(np.median(one)) for one in (without, with_it, as_detected))
+        state = gate(recording, refiner)
+        rows.append((folder.name, len(without), *medians, state.slope, str(state)))
+    yield Table(
+        "footage", "median distance of a camera's keypoints from what the other cameras predict", columns, rows,
+        "All keypoints corrected, without a gate; in the last px the camera left out keeps its own. The gate is as a "
+        "node's would stand at the end. `refine: auto` takes PoseRN only where the second figure is below the first.",
+        decimals=2,
+    )  # fmt: skip
+
+
+def read(folder: Path) -> Recording:
+    """The recording in a folder of `pose3d demo`; raises InputError without one of three cameras or more."""
+    found = next((path for path in (folder / FILE, folder / "log" / FILE) if path.is_file()), None)
+    if found is None:
+        raise InputError(f"there is no {FILE} in {folder}: give a folder that `pose3d demo --output` wrote")
+    recording = Recording.load(found)
+    if len(recording.rig.cameras) < 3:
+        raise InputError(f"{found} is of {len(recording.rig.cameras)} cameras: to leave one out takes three")
+    return recording
+
+
+def left_out(recording: Recording, refiner: PoseRNRefiner) -> tuple[Floats, Floats, Floats]:
+    """Distances (N,) px of the same keypoints: without PoseRN, with it, and with it for the other cameras only."""
+    cameras, seen = recording.rig.cameras, sightings_2d(recording)
+    parts = []
+    for view, camera in enumerate(cameras):
+        others = [number for number in range(len(cameras)) if number != view]
+        chosen = [cameras[number] for number in others]
+        xyz = _placed(chosen, seen.xy[others], seen, others)
+        again = _placed(chosen, refiner(chosen, xyz, seen.xy[others]), seen, others)
+        own = seen.xy[view]
+        expected = np.where(np.isfinite(own), project(camera, xyz), np.nan)
+        corrected = own + refiner([camera], xyz, expected[None])[0] - expected
+        then = project(camera, again)
+        pairs = ((project(camera, xyz), own), (then, corrected), (then, own))
+        parts.append(np.stack([np.linalg.norm(one - other, axis=-1).ravel() for one, other in pairs]))
+    together = np.concatenate(parts, axis=1)
+    known: Floats = together[:, np.isfinite(together).all(axis=0)]
+    if not known.size:
+        raise InputError("the recording has no keypoint that three cameras share: record people in view of all")
+    return known[0], known[1], known[2]
+
+
+def gate(recording: Recording, refiner: PoseRNRefiner) -> BiasGate:
+    """The gate after a recording, fed moment by moment as by a node."""
+    cameras, seen = recording.rig.cameras, sightings_2d(recording)
+    everything = list(range(len(cameras)))
+    xyz = _placed(cameras, seen.xy, seen, everything)
+    found = evidence(
+        lambda pose, xy: refiner(cameras, pose, xy), lambda xy: _placed(cameras, xy, seen, everything), cameras,
+        seen.xy, _std_px(seen), xyz,
+    )  # fmt: skip
+    stamps = np.array([stamp for stamp, _ in seen.keys])
+    state = BiasGate()
+    for stamp in np.unique(stamps).tolist():
+        if state.due(stamp):
+            state.update(type(found)(*(one[stamps == stamp] for one in found)), stamp)
+    return state
+
+
+def _placed(cameras: tuple[Camera, ...] | list[Camera], xy: Floats, seen: Sightings2D, views: list[int]) -> Floats:
+    covariance = None if seen.covariance is None else seen.covariance[views]
+    return triangulate(cameras, xy, covariance=covariance).xyz
+
+
+def _std_px(seen: Sightings2D) -> Floats:
+    if seen.covariance is None:
+        return np.where(np.isfinite(seen.xy).all(axis=-1), SIGMA_PX, np.nan)
+    variance = np.trace(seen.covariance, axis1=-2, axis2=-1) / 2
+    return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)))

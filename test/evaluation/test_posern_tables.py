@@ -1,0 +1,92 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic_motion import arrays
+from synthetic_recording import recording
+from torch import nn
+
+from pose3d_ros.data.motion import motion_from_arrays
+from pose3d_ros.data.simulation import GIVEN
+from pose3d_ros.errors import InputError
+from pose3d_ros.evaluation.debiasing import frame_errors, network
+from pose3d_ros.evaluation.posern_bench import Bench
+from pose3d_ros.evaluation.posern_footage import gate, left_out, read
+from pose3d_ros.evaluation.posern_tables import TABLES, tables
+from pose3d_ros.evaluation.summary import left_out_camera_px
+from pose3d_ros.evaluation.tables import EvaluationRequest
+
+
+def request(*only: str, runs: Path | None = None, recordings: tuple[Path, ...] = ()) -> EvaluationRequest:
+    motion = motion_from_arrays(arrays(length=130))
+    return EvaluationRequest(motion, Path("none.npz"), runs, people=5, only=only, recordings=recordings)
+
+
+class Same(nn.Module):
+    """The same bias for every joint, in units."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(features), 17, 2), self.size)
+
+
+def test_rows_of_networks_that_are_not_trained_say_so_and_oracles_are_better_than_nothing(tmp_path):
+    (table,) = tables(request("bias-free", runs=tmp_path))
+    assert {row[1] for row in table.rows} == {
+        "triangulated", "constant in the image", "constant in the bones' frames",
+    }  # fmt: skip
+    (gates,) = tables(request("gate", runs=tmp_path))
+    assert all("not trained" in str(row[1]) for row in gates.rows)
+    bench = Bench.of(request(runs=tmp_path))
+    (one, *_) = bench.sessions("h36m", "a")
+    assert len(one.people.truth) == 16
+    assert all(way is None for label, way in bench.ways().items() if "PoseRN" in label)
+
+
+def test_sessions_of_biased_detectors_err_more_than_those_without_bias(tmp_path):
+    bench = Bench.of(request(runs=tmp_path))
+    errors = [
+        np.mean([frame_errors(one.warm_up.robust().xyz, one.warm_up.truth, GIVEN) for one in sessions])
+        for sessions in (bench.sessions("room4", "a", biased=biased) for biased in (True, False))
+    ]
+    assert errors[0] > 1.25 * errors[1]
+    assert len(bench.alone("a", biased=True)[0].truth) == 120
+
+
+def test_an_unknown_table_is_told(tmp_path):
+    with pytest.raises(InputError, match="subsets"):
+        next(tables(request("subset", runs=tmp_path)))
+    assert set(TABLES) == {"subsets", "bias-free", "rigs", "gate", "footage"}
+
+
+def test_left_out_distances_without_correction_are_those_of_the_summary():
+    seen = recording()
+    without, with_it, as_detected = left_out(seen, network(Same(0.0), {"network": "posern"}))
+    np.testing.assert_allclose(np.sort(without), np.sort(left_out_camera_px(seen)), atol=1e-6)
+    np.testing.assert_allclose(with_it, without, atol=1e-3)
+    np.testing.assert_allclose(as_detected, without, atol=1e-3)
+
+
+def test_a_shift_to_the_right_in_every_camera_is_seen_by_the_camera_left_out():
+    without, with_it, _ = left_out(recording(), network(Same(0.3), {"network": "posern"}))
+    assert np.median(with_it) > np.median(without) + 3.0
+
+
+def test_the_gate_of_a_recording_counts_moments_apart():
+    state = gate(recording(), network(Same(0.3), {"network": "posern"}))
+    assert state.seen == 12  # one second at 60 fps
+    assert math.isfinite(state.slope)
+
+
+def test_footage_needs_a_recording_of_three_cameras(tmp_path):
+    with pytest.raises(InputError, match="pose3d demo"):
+        read(tmp_path)
+    recording(cameras=2).save(tmp_path / "recording.npz")
+    with pytest.raises(InputError, match="takes three"):
+        read(tmp_path)
+    assert not list(tables(request("footage", runs=tmp_path)))
