@@ -60,7 +60,7 @@ def differences(recipe: Mapping[str, Any], arguments: Sequence[str]) -> list[str
         if name not in recipe or name in SIZES:
             continue
         has = recipe[name]
-        same = words == [str(one) for one in has] if isinstance(has, list) else _same(has, words)
+        same = set(words) == {str(one) for one in has} if isinstance(has, list) else _same(has, words)
         if not same:
             told.append(f"{name} was {has!r}, is {' '.join(words) or 'given'}")
     return told
