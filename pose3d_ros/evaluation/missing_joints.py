@@ -52,7 +52,7 @@ def missing(bench: Bench) -> Iterator[Table]:
     )  # fmt: skip
     note = (
         "Pairs P1-P4, noise (a). Hidden joints are the detector's; h36m_17's middles of hips and shoulders go with "
-        "them. Guessed: not triangulated, so placed by the network alone. Relative: of people with a triangulated pelvis."
+        "them. Guessed: placed by the network alone. Relative: of people with a triangulated pelvis."
     )
     yield Table("missing", "joints that no camera sees", columns, rows, note)
 
