@@ -43,6 +43,10 @@ class Grouped2D:
         covariance = None if self.covariance is None else self.covariance[:, groups]
         return Grouped2D(self.xy[:, groups], self.score[:, groups], covariance)
 
+    def without(self, joints: NDArray[np.bool_]) -> Grouped2D:
+        """The same without all views' keypoints of some joints (G, J)."""
+        return replace(self, xy=np.where(joints[..., None], np.nan, self.xy), score=np.where(joints, 0.0, self.score))
+
 
 def observe(
     cameras: Sequence[Camera],

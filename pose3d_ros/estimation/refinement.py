@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.estimation.observation import Grouped2D, present
 from pose3d_ros.estimation.posern_gate import BiasGate, evidence
-from pose3d_ros.estimation.refine_gates import Refusal, Refusals, fit_worse, judged, reprojection_px
+from pose3d_ros.estimation.refine_gates import Refusal, Refusals, astray, fit_worse, judged, reprojection_px
 from pose3d_ros.estimation.refine_plan import Network, RefinePlan, decide, find, wanted
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.trained_range import MIN_JOINTS, TAUGHT, RigRange
@@ -157,25 +157,33 @@ def debiased(
 def refined(
     refiner: PoseRefiner, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, limits: RigRange | None
 ) -> tuple[Observed3D, Refusals]:
-    """CV-UGCN on people it can refine: people and Refusal (G, J). limits: leave alone whom training did not know."""
-    placed = present(observed.xyz) & TAUGHT
-    excluded = _excluded(refiner, cameras, seen, np.where(placed[..., None], observed.xyz, np.nan), limits)
-    refusal = np.where(placed, excluded[:, None], Refusal.NONE).astype(np.uint8)
+    """CV-UGCN on people it can refine: people and Refusal (G, J). limits: leave alone whom training did not know.
+
+    A joint that stands astray of its person counts as not triangulated, and its keypoints as not seen.
+    """
+    usable = present(observed.xyz) & TAUGHT
+    usable &= ~astray(np.where(usable[..., None], observed.xyz, np.nan))
+    excluded = _excluded(refiner, cameras, seen, np.where(usable[..., None], observed.xyz, np.nan), limits)
+    refusal = np.where(usable, excluded[:, None], Refusal.NONE).astype(np.uint8)
     rows = np.flatnonzero(excluded == Refusal.NONE)
     if not len(rows):
         return observed, refusal
-    taught = replace(
-        observed.select(rows),
-        xyz=np.where(placed[rows, :, None], observed.xyz[rows], np.nan),
-        covariance=np.where(placed[rows, :, None, None], observed.covariance[rows], np.nan),
-    )
+    given = replace(
+        observed,
+        xyz=np.where(usable[..., None], observed.xyz, np.nan),
+        covariance=np.where(usable[..., None, None], observed.covariance, np.nan),
+    ).select(rows)
+    wrong = (present(observed.xyz) & ~usable)[rows]
+    trusted = seen.select(rows).without(wrong)
     xyz, covariance = np.full_like(observed.xyz, np.nan), np.full_like(observed.covariance, np.nan)
-    xyz[rows], covariance[rows] = refiner(cameras, seen.select(rows), taught)
+    xyz[rows], covariance[rows] = refiner(cameras, trusted, given)
     xyz[:, ~TAUGHT] = np.nan
-    refusal[rows] = judged(taught, xyz[rows], cameras, seen.select(rows))
+    refusal[rows] = judged(given, xyz[rows], cameras, trusted)
     known = present(xyz) & present(covariance).all(axis=-1)
-    refusal[placed & ~known & (refusal == Refusal.NONE)] = Refusal.NOT_FINITE
-    return _merged(observed, xyz, covariance, known & (refusal == Refusal.NONE), cameras, seen), refusal
+    refusal[usable & ~known & (refusal == Refusal.NONE)] = Refusal.NOT_FINITE
+    taken = known & (refusal == Refusal.NONE)
+    result = _merged(observed, xyz, covariance, taken, cameras, seen)
+    return _filled(result, taken & ~usable, observed.mean_score), refusal
 
 
 def _excluded(
@@ -205,16 +213,23 @@ def _merged(
     cameras: Sequence[Camera],
     seen: Grouped2D,
 ) -> Observed3D:
-    """The people with the joints taken (G, J) refined, or filled in where there was none: n_views 0 then."""
-    filled = taken & ~present(observed.xyz)
-    reprojection = np.where(filled, np.nan, reprojection_px(xyz, cameras, seen))
+    """The people with the joints taken (G, J) refined."""
     return replace(
         observed,
         xyz=np.where(taken[..., None], xyz, observed.xyz),
         covariance=np.where(taken[..., None, None], covariance, observed.covariance),
-        score=np.where(filled, FILLED_SCORE * observed.mean_score[:, None], observed.score),
-        reprojection_px=np.where(taken, reprojection, observed.reprojection_px),
+        reprojection_px=np.where(taken, reprojection_px(xyz, cameras, seen), observed.reprojection_px),
         source=np.where(taken, JointSource.REFINED, observed.source).astype(np.uint8),
+    )
+
+
+def _filled(observed: Observed3D, which: NDArray[np.bool_], mean_score: Floats) -> Observed3D:
+    """The people whose joints (G, J) were filled in: no camera saw them there; mean_score (G,) is the others'."""
+    return replace(
+        observed,
+        score=np.where(which, FILLED_SCORE * mean_score[:, None], observed.score),
+        n_views=np.where(which, 0, observed.n_views).astype(np.uint8),
+        reprojection_px=np.where(which, np.nan, observed.reprojection_px),
     )
 
 

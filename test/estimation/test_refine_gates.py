@@ -130,7 +130,7 @@ def test_a_joint_that_is_filled_in_must_be_within_reach_and_agree_with_the_one_c
     observed = triangulated(unseen)
     xyz = TRUTH.copy()
     assert judged(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.NONE
-    xyz[0, WRIST] += 0.2
+    xyz[0, WRIST] += 0.3
     assert judged(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.NONE
     once = without_wrist(found, 3)
     assert np.isnan(triangulated(once).xyz[0, WRIST]).all()

@@ -45,6 +45,7 @@ class Answer:
 
     def __call__(self, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D) -> tuple[Floats, Floats]:
         self.asked += len(observed)
+        self.seen, self.observed = seen, observed
         xyz = observed.xyz + SHIFT if self.xyz is None else self.xyz
         return xyz, np.broadcast_to(0.01 * np.eye(3), (*xyz.shape, 3)).copy()
 
@@ -123,6 +124,20 @@ def test_people_of_too_few_joints_or_too_many_cameras_or_out_of_range_are_not_as
     assert set(refined(Answer(), CAMERAS, found, observed, away)[1].ravel()) == {Refusal.NONE, Refusal.OUT_OF_RANGE}
     known = RigRange.of(CVUGCN)
     assert not refined(Answer(), CAMERAS, found, observed, known)[1].any()
+
+
+def test_a_joint_that_stands_astray_of_its_person_counts_as_not_triangulated() -> None:
+    found, observed = scene()
+    xyz, answer = observed.xyz.copy(), Answer(TRUTH.copy())
+    xyz[0, WRIST] += (0.0, 2.6, 0.0)
+    wrong = replace(observed, xyz=xyz)
+    result, refusal = refined(answer, CAMERAS, found, wrong, None)
+    assert not refusal.any()
+    np.testing.assert_array_equal(result.xyz[0, WRIST], TRUTH[0, WRIST])
+    assert (result.source[0, WRIST], result.n_views[0, WRIST]) == (JointSource.REFINED, 0)
+    assert np.isnan(answer.seen.xy[:, 0, WRIST]).all()  # the keypoints that put it there tell nothing
+    assert np.isfinite(answer.seen.xy[:, 1, WRIST]).all()
+    assert np.isnan(answer.observed.xyz[0, WRIST]).all()
 
 
 # -- PoseRN's stage ------------------------------------------------------------------------------------------
