@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pose3d_ros.data.simulation import GIVEN
 from pose3d_ros.estimation.posern_gate import LEAST, OPEN, STEP_S
-from pose3d_ros.evaluation.debiasing import Correction, bias_left, frame_errors, subset
+from pose3d_ros.estimation.refiners import PoseRNRefiner
+from pose3d_ros.evaluation.debiasing import Correction, bias_left, frame_errors, keypoints, subset
 from pose3d_ros.evaluation.posern_bench import REPEATS, WARM_UP, Bench, Session, Way, as_triangulated, fed
 from pose3d_ros.evaluation.posern_footage import footage
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
@@ -27,6 +28,7 @@ SUBSETS = {
     "4": tuple(name for name in LEGS if not name.endswith("Hip")),
 }
 PAPER = {"17": (40.0, 38.4), "4": (None, 29.6)}
+SHOWN = "LKnee"  # in the scatter plot
 FAMILIES = ("h36m", "room4", "room3")
 COLUMNS = (
     "paper mm", "mean mm", "median mm", "relative mean mm", "relative median mm", "gain %", "frames worse %",
@@ -66,7 +68,8 @@ def subsets(bench: Bench) -> Iterator[Table]:
                     continue
                 paper = dict(zip(("triangulated", "PoseRN, no gate"), PAPER.get(name, (None, None)), strict=True))
                 rows.append((name, label, paper.get(label), *cells(sessions, poses[label], counted)))
-        plots = {} if noise == "b" or "PoseRN, no gate" not in poses else clouds(sessions, poses["PoseRN, no gate"])
+        posern = bench.network("posern")
+        plots = {} if noise == "b" or posern is None else clouds(sessions, poses["PoseRN, no gate"], posern)
         yield Table(
             f"subsets-{noise}", f"4 cameras of Human3.6M's S9 and S11, noise ({noise}), five detectors of the test",
             ("joints", "row", *COLUMNS), rows,
@@ -155,17 +158,30 @@ def cells(sessions: Sequence[Session], poses: Sequence[Corrected], counted: NDAr
     )  # fmt: skip
 
 
-def clouds(sessions: Sequence[Session], poses: Sequence[Corrected]) -> dict[str, Plot]:
-    """The scatter plot, as the paper's Fig. 2: each frame's error before and after."""
+def clouds(sessions: Sequence[Session], poses: Sequence[Corrected], refiner: PoseRNRefiner) -> dict[str, Plot]:
+    """Scatter plots before and after, as the paper's Fig. 2: frames' errors in space, one joint's errors in images."""
     before = np.concatenate([frame_errors(one.people.robust().xyz, one.people.truth, GIVEN) for one in sessions])
     after = np.concatenate(
         [frame_errors(xyz, one.people.truth, GIVEN) for one, (xyz, _) in zip(sessions, poses, strict=True)]
     )
     line = np.linspace(0.0, float(np.nanmax(before)), 100)
+    joint = H36M_17.index(SHOWN)
+    was, became = [], []
+    for one in sessions:
+        trial = one.people
+        seen, true = keypoints(trial), trial.views.true_px[:, :, 0, joint]
+        was.append((seen[:, :, joint] - true).reshape(-1, 2))
+        became.append((refiner(trial.cameras, trial.robust().xyz, seen)[:, :, joint] - true).reshape(-1, 2))
+    x_was, y_was = np.concatenate(was).T
+    x_became, y_became = np.concatenate(became).T
     return {
         "posern_frames": Plot(
             "mean error of a frame, triangulated, mm", "after PoseRN, mm",
             {"frames": (before, after), "no change": (line, line)}, points=True,
+        ),
+        "posern_keypoints": Plot(
+            f"error of the {SHOWN}, to the right, px", "downwards, px",
+            {"as detected": (x_was, y_was), "less PoseRN's bias": (x_became, y_became)}, points=True,
         ),
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.debiasing import frame_errors, network
 from pose3d_ros.evaluation.posern_bench import Bench
 from pose3d_ros.evaluation.posern_footage import gate, left_out, read
-from pose3d_ros.evaluation.posern_tables import TABLES, tables
+from pose3d_ros.evaluation.posern_tables import TABLES, subsets, tables
 from pose3d_ros.evaluation.summary import left_out_camera_px
 from pose3d_ros.evaluation.tables import EvaluationRequest
 
@@ -56,6 +56,20 @@ def test_sessions_of_biased_detectors_err_more_than_those_without_bias(tmp_path)
     ]
     assert errors[0] > 1.25 * errors[1]
     assert len(bench.alone("a", biased=True)[0].truth) == 120
+
+
+def test_a_network_that_predicts_nothing_has_the_figures_of_triangulation_and_a_closed_gate(tmp_path):
+    bench = Bench.of(request(runs=tmp_path))
+    bench._networks["posern"] = network(Same(0.0), {"network": "posern"})
+    table = next(subsets(bench))
+    rows = {row[1]: row[3:] for row in table.rows if row[0] == "12"}
+    assert rows["PoseRN, no gate"] == pytest.approx(rows["triangulated"], abs=1e-6)
+    assert rows["PoseRN, gate of the session"] == rows["triangulated"]
+    assert rows["oracle: whole bias"][0] < 0.8 * rows["triangulated"][0]
+    gone = table.columns.index("bias gone %") - 3
+    assert rows["oracle: learnable part"][gone] > 90 > rows["constant in the bones' frames"][gone] > 30
+    before, after = table.plots["posern_frames"].series["frames"]
+    np.testing.assert_allclose(before, after, atol=1e-6)
 
 
 def test_an_unknown_table_is_told(tmp_path):
