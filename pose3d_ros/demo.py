@@ -25,6 +25,7 @@ from pose3d_ros.data.footage import CAMERAS, SAMPLES, Sample, fetch_sample, refe
 from pose3d_ros.data.playback import with_cameras
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
+from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.output.summary_table import summary_table
 from pose3d_ros.ros.environment import require_ros
 from pose3d_ros.ros.processes import (
@@ -66,6 +67,7 @@ class Request:
     precision: str
     mono: str = ""  # the camera of the monocular node; "": the multi-view node
     lifter: str = ""
+    refine: str = "auto"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cameras", default=",".join(CAMERAS), help="two or more cameras, separated by commas")
     parser.add_argument("--mono", metavar="CAMERA", help="one camera alone, through the monocular node")
     parser.add_argument("--lifter", metavar="FILE", help="with --mono: a lifting network of your own")
+    parser.add_argument(
+        "--refine", choices=CHOICES, default="auto", help="networks that refine poses of several cameras"
+    )
     parser.add_argument("--rate", type=float, default=0.0, help="frame sets a second; 0: paced, none is dropped")
     parser.add_argument("--frames", type=int, help="frame sets to play of each loop (default: all)")
     parser.add_argument("--loop", type=int, default=1, help="how often to play the footage")
@@ -113,6 +118,10 @@ def checked(args: argparse.Namespace) -> Request:
     cameras = tuple(name.strip() for name in args.cameras.split(",") if name.strip())
     if args.mono is not None:
         cameras = _mono_camera(args)
+        if args.refine != "auto":
+            raise InputError(
+                f"--mono {args.mono} and --refine {args.refine}: only poses of several cameras are refined"
+            )
     elif args.lifter:
         raise InputError(f"--lifter {args.lifter}: it lifts the poses of one camera: give --mono CAMERA too")
     for name in cameras:
@@ -133,7 +142,7 @@ def checked(args: argparse.Namespace) -> Request:
     frames = args.frames or 0
     return Request(
         args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device, args.precision,
-        args.mono or "", str(Path(args.lifter).expanduser().resolve()) if args.lifter else "",
+        args.mono or "", str(Path(args.lifter).expanduser().resolve()) if args.lifter else "", args.refine,
     )  # fmt: skip
 
 
@@ -158,7 +167,7 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
         own = {"camera": request.mono, **({"lifter": request.lifter} if request.lifter else {})}
         node = children.start(f"{NODES}.monocular_node", _parameters(**own, **common), logs / "monocular.log")
     else:
-        own = {"cameras": list(request.cameras), "placement": "tf"}
+        own = {"cameras": list(request.cameras), "placement": "tf", "refine": request.refine}
         node = children.start(f"{NODES}.multiview_node", _parameters(**own, **common), logs / "multiview.log")
     recorder = children.start(
         f"{NODES}.recorder",
