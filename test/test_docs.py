@@ -13,7 +13,7 @@ import yaml
 from pose3d_ros.cli import build_parser
 from pose3d_ros.detection.top_down import DetectorOptions
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import MultiViewOptions
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.options import describe, from_mapping
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions

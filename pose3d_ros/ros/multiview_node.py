@@ -22,7 +22,8 @@ from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions, load_refinement
+from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, load_refinement
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record

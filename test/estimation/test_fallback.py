@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pose3d_ros.errors import WeightsError
 from pose3d_ros.estimation.fallback import MonocularFallback, seen_again
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
+from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.networks.canonical import Lifted
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Rig

@@ -12,7 +12,7 @@ from synthetic_people import h36m_rig
 from trained_for_tests import biased, file_of, moving
 
 from pose3d_ros.errors import InputError, OptionError, WeightsCorruptError, WeightsMissingError
-from pose3d_ros.estimation.multiview import MultiViewOptions
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.refine_plan import Network, RefinePlan, decide, find
 from pose3d_ros.weights import trained
 from pose3d_ros.weights.trained import TrainedNetwork
@@ -114,7 +114,8 @@ def test_a_wrong_choice_lists_the_choices() -> None:
 def test_torch_is_not_loaded_where_nothing_refines() -> None:
     code = (
         f"import sys; sys.path.append({str(Path(__file__).parents[1])!r}); from synthetic_people import h36m_rig\n"
-        "from pose3d_ros.estimation.multiview import MultiViewEstimator, MultiViewOptions\n"
+        "from pose3d_ros.estimation.multiview import MultiViewEstimator\n"
+        "from pose3d_ros.estimation.multiview_options import MultiViewOptions\n"
         "from pose3d_ros.structures import Keypoints2D; from pose3d_ros.skeletons import H36M_17\n"
         "rig = h36m_rig(); estimator = MultiViewEstimator(rig, options=MultiViewOptions(refine='none'))\n"
         "estimator.estimate_from_keypoints({rig.names[0]: Keypoints2D.empty(H36M_17)})\n"
