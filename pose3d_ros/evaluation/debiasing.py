@@ -85,7 +85,10 @@ class Constants:
 
     @staticmethod
     def fitted(motion: Motion, seed: int) -> Constants:
-        """The means over CONSTANT_PEOPLE before each of the training detectors: of least mean squared error."""
+        """The means over CONSTANT_PEOPLE before each of the training detectors: of least mean squared error.
+
+        As in PoseRN's training, noise is in what a correction is given, not in what it is to be.
+        """
         train = motion.split("train")
         units, offsets = [], []
         for number, detector in enumerate(TRAIN_SEEDS):
@@ -94,11 +97,11 @@ class Constants:
             xyz = placed(train.xyz[train.draw(CONSTANT_PEOPLE, 1, rng)], one.floor, rng)
             views = simulate(xyz, one, training_noise("h36m"), rng, bias=DetectorBias.draw(detector))
             trial = Trial("h36m", one, views, one.sigma_px)
-            data = bias_data(views)
+            data = bias_data(views, "bias")
             unit = prepare(data.xyz, data.xy, data.size_wh).unit
             units.append((data.bias / unit[:, None, None]).numpy())
-            coarse = trial.robust().xyz
-            offsets.append(np.einsum("...jxk,...jx->...jk", bone_frames(coarse), coarse - trial.truth))
+            moved = _placed(trial, views.biased_px[:, :, 0]) - trial.truth
+            offsets.append(np.einsum("...jxk,...jx->...jk", bone_frames(trial.robust().xyz), moved))
         return Constants(_means(np.concatenate(units)), _means(np.concatenate(offsets)))
 
     def in_2d(self, trial: Trial) -> Floats:
@@ -134,10 +137,7 @@ def bias_left(trial: Trial, correct: Correction, repeats: int, counted: NDArray[
 
 
 def _left(trial: Trial, taken: Floats, repeats: int, counted: NDArray[np.bool_]) -> tuple[float, float]:
-    exact = triangulate(
-        trial.cameras, trial.views.learnable_px[:, :, 0], sigma_px=trial.views.sigma_px, max_std_m=np.inf
-    )
-    bias = exact.xyz - trial.truth
+    bias = _placed(trial, trial.views.learnable_px[:, :, 0]) - trial.truth
     groups = (len(bias) // repeats, repeats, H36M_17.size, 3)
     with np.errstate(invalid="ignore"):
         known = np.isfinite(taken).all(axis=-1, keepdims=True)
@@ -158,6 +158,11 @@ def frame_errors(xyz: Floats, truth: Floats, counted: NDArray[np.bool_]) -> Floa
 def subset(names: Sequence[str]) -> NDArray[np.bool_]:
     """(17,) the joints of these names that a detector gives."""
     return np.asarray([name in names for name in H36M_17.joint_names] & GIVEN)
+
+
+def _placed(trial: Trial, xy: Floats) -> Floats:
+    """Poses (P, 17, 3) m of keypoints without noise."""
+    return triangulate(trial.cameras, xy, sigma_px=trial.views.sigma_px, max_std_m=np.inf).xyz
 
 
 def _means(values: Floats) -> Floats:
