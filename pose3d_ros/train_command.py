@@ -97,6 +97,7 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
     one.add_argument("--epochs", type=positive, default=epochs, help="passes, each over fresh people")
     one.add_argument("--people", type=positive, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
+    one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
     one.add_argument("--batch", type=positive, default=batch, metavar="N", help="people a step and process")
     one.add_argument("--minutes", type=duration, default=math.inf, help="begin no epoch after this")
     one.add_argument("--schedule", default="cosine", choices=("cosine", "paper"), help="of the learning rate")
@@ -134,7 +135,6 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
             help="any: joints may miss, any focal length, a height may be told; what the nodes use",
         )  # fmt: skip
         one.add_argument("--width", type=positive, default=1024, help="4096 is the paper's, 1024 fits a CPU")
-        one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
         one.add_argument("--dropout", type=share, default=0.1, metavar="P", help="0.5 is the paper's, for width 4096")
         one.add_argument(
             "--zoom", type=ratio, nargs=2, metavar=("LOW", "HIGH"), help="lenses of any focal length between"
@@ -145,7 +145,6 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
     if name == "posern":
         one.add_argument("--width", type=positive, default=1024, help="of both blocks")
         one.add_argument("--dropout", type=share, default=0.1, metavar="P", help="not published")
-        one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
         one.add_argument(
             "--bias-free", type=share, default=0.0, metavar="P", help="share of the rigs whose detector has no bias"
         )

@@ -97,13 +97,13 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     recipe = {
         "network": args.network, "baseline": args.baseline, "width": args.width, "seed": args.seed,
         "schedule": args.schedule, "noise": args.noise, "rigs": list(args.rigs),
-        "rig_count": args.rig_count, "people": args.people, "batch": args.batch,
+        "rig_count": args.rig_count, "people": args.people, "reuse": args.reuse, "batch": args.batch,
         "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
     }  # fmt: skip
     own = {
         "cvugcn": ("form", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
-        "lifter": ("form", "dropout", "reuse", "zoom", "without", "plain_depth", "true_keypoints"),
-        "posern": ("target", "loss", "bias_free", "dropout", "reuse"),
+        "lifter": ("form", "dropout", "zoom", "without", "plain_depth", "true_keypoints"),
+        "posern": ("target", "loss", "bias_free", "dropout"),
     }
     recipe.update({name: getattr(args, name) for name in own[args.network]})
     return recipe
