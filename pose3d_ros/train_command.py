@@ -140,6 +140,10 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
             "--zoom", type=ratio, nargs=2, metavar=("LOW", "HIGH"), help="lenses of any focal length between"
         )
         one.add_argument("--without", nargs="*", default=[], choices=("location", "scale"), help="rows of Table 1")
+        one.add_argument(
+            "--depth-weight", type=ratio, default=4.0, metavar="W",
+            help="of the root's depth beside one coordinate of a joint",
+        )  # fmt: skip
         one.add_argument("--plain-depth", action="store_true", help="learn depth itself, not canonical depth (Table 5)")
         one.add_argument("--true-keypoints", action="store_true", help="2D poses without errors")
     if name == "posern":

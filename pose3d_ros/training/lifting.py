@@ -109,6 +109,7 @@ def lifting_loss(
     mirror: bool = True,
     zoom: Sequence[float] | None = None,
     heights: bool = False,
+    depth_weight: float = 1.0,
 ) -> Callable[[nn.Module, Batch], Tensor]:
     """The canonical loss; with canonical=False the depth itself is learnt (Table 5's other row).
 
@@ -123,13 +124,13 @@ def lifting_loss(
         wanted = wanted_of(data, canonical=canonical)
         if not heights:
             depth, pose = net(data.xy, data.K)
-            return canonical_loss(depth, pose, wanted.depth, wanted.pose)
+            return canonical_loss(depth, pose, wanted.depth, wanted.pose, depth_weight)
         height = stature(data.xyz)
         told = height + HEIGHT_ERROR_M * torch.randn_like(height)
         told = torch.where(torch.rand_like(height) < 0.5, told, torch.full_like(told, torch.nan))
         depth, pose = net(data.xy, data.K, None, told)
         depth, true_depth = metric_depth(depth, data.K), metric_depth(wanted.depth, data.K)
-        return canonical_loss(depth, pose, true_depth, wanted.pose)
+        return canonical_loss(depth, pose, true_depth, wanted.pose, depth_weight)
 
     return loss_of
 

@@ -148,7 +148,8 @@ def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Te
         return bias.bias_loss if recipe.get("loss") == "absolute" else bias.squared_bias_loss
     if recipe["network"] == "lifter":
         canonical, heights = not recipe["plain_depth"], recipe["form"] == "any"
-        return lifting.lifting_loss(canonical=canonical, zoom=recipe["zoom"], heights=heights)
+        weight = recipe.get("depth_weight", 1.0)
+        return lifting.lifting_loss(canonical=canonical, zoom=recipe["zoom"], heights=heights, depth_weight=weight)
     unknown = set(recipe["losses"]) - set("rstb")
     if unknown or "r" not in recipe["losses"]:
         raise InputError(f"--losses is {recipe['losses']!r}, expected r and any of s, t, b, for example rstb")

@@ -115,3 +115,10 @@ def test_half_of_the_heights_are_told_where_the_network_takes_them():
     known = torch.isfinite(Listener.told)
     assert 0.3 < known.float().mean() < 0.7
     assert (Listener.told[known] - stature(sights.xyz)[known]).abs().max() < 0.06
+
+
+def test_the_depth_weighs_as_much_as_asked_for():
+    sights = data()
+    off = Oracle(sights.xyz, 1.1)
+    one, four = (lifting_loss(mirror=False, depth_weight=weight)(off, sights._asdict()) for weight in (1.0, 4.0))
+    assert four.item() == pytest.approx(4.0 * one.item(), rel=1e-4)
