@@ -12,9 +12,9 @@ population of detectors with a common bias means, and nothing in the images coul
 cameras share. For the slope to be fair, b must not have seen r: it is predicted from keypoints that lie exactly on the
 projection of pass 1.
 
-One frame tells little: on simulated people the slope of a frame is 0.55 +- 0.8 with the bias and 0.0 +- 0.8 without,
-over 5 s of one person +- 0.27 and +- 0.09, over 12 people +- 0.08 and +- 0.04. The bias is the detector's (and in
-part a person's), so evidence of all people and frames is added up. Axes: V views, G people, J joints.
+One frame tells little: on validation people the slope of a frame is 0.9 +- 0.7 with the bias and 0.0 +- 0.7 without,
+over 10 s of one person +- 0.26 and +- 0.1 (a person's own bias lasts), over 12 people +- 0.1 and +- 0.02. The bias is
+the detector's, so evidence of all people and frames is added up. Axes: V views, G people, J joints.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import DELTA
 from pose3d_ros.structures import Camera, Floats
 
-# Opens at a slope from OPEN on and closes below CLOSE. On validation people, rigs and detectors (four of them, noise
-# (a) and the training's) slopes were 0.49 to 0.87 with the bias; without it -0.03 to 0.06, and 0.21 to 0.34 with the
-# training's noise, whose mixtures have means and so a bias of their own.
+# Opens at a slope from OPEN on and closes below CLOSE: two standard deviations of one person's 10 s from what is seen
+# with the bias, and four from what is seen without. Chosen on validation people and detectors, with noise (a) and the
+# training's.
 OPEN, CLOSE = 0.4, 0.3
 # People times frames before anything is decided: ten seconds of one person.
 LEAST = 120
