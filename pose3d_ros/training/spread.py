@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.augmentation import hidden, placed
+from pose3d_ros.data.augmentation import augmented, hidden, placed
 from pose3d_ros.data.motion import Motion
 from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
 from pose3d_ros.estimation.lifting import lift
@@ -43,8 +43,9 @@ TAIL = 4.0
 # 97 % of the triangulated joints on Human3.6M's pairs and in rooms, 91 to 97 % on heads (with half of the joints
 # missing 86 to 93 %); aiming at 95 % covers 88 % on heads with noise (b).
 REFINED_AIM = 0.965
-# A lifter's errors are those of a body's size and posture, and differ less: 93 to 98 % with any rig and either noise.
-LIFTED_AIM = 0.95
+# With 95 % the lifter that ships covers 89.6 % before single cameras never seen, where many joints are cut off by the
+# border, and 93 to 97.5 % before other rigs (noise (b), half of the people with joints hidden).
+LIFTED_AIM = 0.955
 INSIDE_95 = 7.815  # squared Mahalanobis distance within which 95 % of a normal distribution in space lie
 FEWEST = 100  # errors of a joint (left and right) to scale it by itself; below, by all joints together
 STEPS = 40  # of LBFGS; 80 raise the mean log likelihood by 3e-7
@@ -69,14 +70,21 @@ def fit_spread(net: nn.Module, recipe: Mapping[str, Any], motion: Motion, people
 
 
 def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[SimulatedViews]:
-    """People of the validation split before the recipe's rigs; half of a rig's people have joints hidden."""
+    """People of the validation split before the recipe's rigs; half of a rig's people have joints hidden.
+
+    A lifter's have bones of their own, as in training.
+    """
     rng = np.random.default_rng([recipe["seed"], 0, 95])
+    lifter = recipe["network"] == "lifter"
     rigs = list(rigs_of({**recipe, "side_views": False}))
     share = max(2, people // len(rigs))
     held_out = motion.split("val")
     found = []
     for family, one in rigs:
-        xyz = placed(held_out.xyz[held_out.draw(share, 1, rng)], one.floor, rng)
+        xyz = held_out.xyz[held_out.draw(share, 1, rng)]
+        # How tall people are is most of what a lifter cannot see, and a few subjects do not show how adults differ:
+        # stature varies by 2 % over the seven of our validation split, by 5 % over the six of the test split.
+        xyz = placed(augmented(xyz, rng) if lifter else xyz, one.floor, rng)
         hide = hidden(len(one.rig.cameras), share, 1, rng)
         # The paper's forms have no way to tell a missing joint.
         hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
