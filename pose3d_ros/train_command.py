@@ -153,7 +153,7 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
             "--bias-free", type=share, default=0.0, metavar="P", help="share of the rigs whose detector has no bias"
         )
         one.add_argument(
-            "--target", default="bias", choices=("bias", "error"),
-            help="what to predict: the bias alone, or as in the paper the whole error of the keypoints",
+            "--target", default="bias", choices=("shared", "bias", "error"),
+            help="to predict: the bias that detectors and people share, all of it, or as in the paper every error",
         )  # fmt: skip
         one.add_argument("--loss", default="absolute", choices=("absolute", "squared"), help="squared is the paper's")

@@ -97,7 +97,7 @@ class Constants:
             xyz = placed(train.xyz[train.draw(CONSTANT_PEOPLE, 1, rng)], one.floor, rng)
             views = simulate(xyz, one, training_noise("h36m"), rng, bias=DetectorBias.draw(detector))
             trial = Trial("h36m", one, views, one.sigma_px)
-            data = bias_data(views, "bias")
+            data = bias_data(views, views.biased_px)
             unit = prepare(data.xyz, data.xy, data.size_wh).unit
             units.append((data.bias / unit[:, None, None]).numpy())
             moved = _placed(trial, views.biased_px[:, :, 0]) - trial.truth

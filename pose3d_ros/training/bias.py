@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pose3d_ros.data.detector_bias import DetectorBias
 from pose3d_ros.data.simulation import SimulatedViews
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.geometry.triangulation import triangulate
@@ -30,25 +31,33 @@ class BiasData(NamedTuple):
     bias: Tensor  # (N, J, 2) px, the target
 
 
-def bias_data(views: SimulatedViews, target: str = "error") -> BiasData:
+def bias_data(views: SimulatedViews, target_px: Floats | None = None) -> BiasData:
     """Every camera's sight of every frame; pass 1 is the robust fit over all cameras, Eq. 3.
 
-    target "error" is the paper's beta = J2D - proj(J3D of the truth) of the keypoints as detected, noise and all;
-    "bias" is beta of the keypoints as they are on average, which a simulation knows. Either way noise is in the input.
+    target_px (V, W, T, 17, 2) px: the keypoints whose beta = J2D - proj(J3D of the truth) is the target. None is the
+    paper's: as detected, noise and all. views.biased_px is the bias alone, which a simulation knows. The input holds
+    the noise in any case.
     """
     found = triangulate(views.cameras, views.xy_px, views.score, sigma_px=views.sigma_px, max_std_m=np.inf)
     xyz = found.xyz.reshape(-1, *found.xyz.shape[-2:])
     parts = []
     for number, camera in enumerate(views.cameras):
-        seen, true, average = (
+        seen, true, wanted = (
             _undistorted_px(camera, px[number].reshape(len(xyz), -1, 2))
-            for px in (views.xy_px, views.true_px, views.biased_px)
+            for px in (views.xy_px, views.true_px, views.xy_px if target_px is None else target_px)
         )
         in_camera = xyz @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3]
         size = np.tile(np.array(camera.size_wh, dtype=np.float64), (len(xyz), 1))
-        parts.append((in_camera, seen, size, bias_of(average if target == "bias" else seen, true)))
+        parts.append((in_camera, seen, size, bias_of(wanted, true)))
     stacked = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     return BiasData(*(torch.from_numpy(array.astype(np.float32)) for array in stacked))
+
+
+def shared_bias(seeds: Sequence[int]) -> DetectorBias:
+    """What these detectors have in common, as far as their mean tells; nobody's own."""
+    each = [DetectorBias.draw(seed) for seed in seeds]
+    offset, surface = (np.mean([getattr(one, name) for one in each], axis=0) for name in ("offset", "surface"))
+    return DetectorBias(offset, surface, of_person=0.0)
 
 
 def joined(parts: Sequence[BiasData]) -> BiasData:

@@ -20,6 +20,7 @@ from pose3d_ros.data.noise import GaussianNoise, Noise
 from pose3d_ros.data.simulated_rigs import SimulatedRig, side_views, simulated_rig
 from pose3d_ros.data.simulation import SimulatedViews, simulate, with_cameras
 from pose3d_ros.errors import InputError
+from pose3d_ros.structures import Floats
 from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import Batch
 
@@ -64,7 +65,11 @@ class Draws:
             noise = noise_of(self.recipe, family, one)
             if training and self.recipe["network"] == "cvugcn" and isinstance(noise, DetectorNoise):
                 noise = noise.scaled(rng.uniform(*NOISE_STRENGTH))
-            parts.append(self._data(simulate(xyz, one, noise, rng, hide=hiding, bias=detector)))
+            views = simulate(xyz, one, noise, rng, hide=hiding, bias=detector)
+            if self.recipe["network"] == "posern":
+                parts.append(bias.bias_data(views, self._target_px(views, xyz, one, detector)))
+            else:
+                parts.append(self._data(views))
         joined = {"cvugcn": refinement.joined, "lifter": lifting.joined, "posern": bias.joined}
         data = joined[self.recipe["network"]](parts)  # type: ignore[operator]
         return dict(data._asdict())
@@ -72,10 +77,20 @@ class Draws:
     def _data(self, views: SimulatedViews) -> Any:
         if self.recipe["network"] == "cvugcn":
             return refinement.refinement_data(views, self.recipe["views"], labels=self.recipe["labels"])
-        if self.recipe["network"] == "lifter":
-            data = lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
-            return lifting.usable(data)
-        return bias.bias_data(views, self.recipe.get("target", "error"))
+        data = lifting.lifting_data(views, true_keypoints=self.recipe["true_keypoints"])
+        return lifting.usable(data)
+
+    def _target_px(
+        self, views: SimulatedViews, xyz: Floats, one: SimulatedRig, detector: DetectorBias | None
+    ) -> Floats | None:
+        """PoseRN's: the keypoints whose error it is to predict, see bias_data."""
+        target = self.recipe.get("target", "error")
+        if target == "error":
+            return None
+        if target == "bias" or detector is None:
+            return views.biased_px
+        shared = bias.shared_bias(TRAIN_SEEDS[:-VALIDATION_DETECTORS])
+        return simulate(xyz, one, GaussianNoise(0.0), np.random.default_rng(0), bias=shared).biased_px
 
     def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
         """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate.

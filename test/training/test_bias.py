@@ -4,11 +4,12 @@ import torch
 from tiny_motion import tiny_motion
 
 from pose3d_ros.data.augmentation import placed
+from pose3d_ros.data.detector_bias import DetectorBias, learnable_bias
 from pose3d_ros.data.noise import GaussianNoise
 from pose3d_ros.data.simulated_rigs import simulated_rig
 from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
 from pose3d_ros.networks.posern import PoseRN, prepare, refine
-from pose3d_ros.training.bias import bias_data, bias_loss, joined, squared_bias_loss
+from pose3d_ros.training.bias import bias_data, bias_loss, joined, shared_bias, squared_bias_loss
 from pose3d_ros.training.draws import Draws
 
 
@@ -50,7 +51,7 @@ def test_the_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
 
 def test_the_bias_alone_is_a_target_without_noise_under_an_input_with_noise():
     seen = views()
-    error, alone = bias_data(seen), bias_data(seen, "bias")
+    error, alone = bias_data(seen), bias_data(seen, seen.biased_px)
     torch.testing.assert_close(alone.xy, error.xy, equal_nan=True)
     assert error.bias.nan_to_num().abs().max() > 5.0
     assert alone.bias.nan_to_num().abs().max() < 1e-3  # this detector has none
@@ -78,3 +79,10 @@ def test_a_share_of_the_rigs_has_a_detector_without_bias():
         per_share[share] = (size > 0.5).float().mean().item()
     assert per_share[0.0] == 1.0
     assert 0.2 < per_share[0.5] < 0.8
+
+
+def test_what_is_shared_lies_between_detectors_and_nobody_has_a_part_of_it():
+    shared = shared_bias(range(1000, 1016))
+    own = [np.linalg.norm(DetectorBias.draw(seed).offset - shared.offset) for seed in range(9000, 9004)]
+    assert np.linalg.norm(learnable_bias().offset - shared.offset) < 0.6 * min(own)
+    assert shared.of_person == 0.0
