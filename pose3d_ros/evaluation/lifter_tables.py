@@ -48,6 +48,7 @@ ROWS = {
     "normal": ("--noise", "normal"),
     "mixture": ("--noise", "detector"),
     "mixture-mlp": ("--noise", "detector", "--baseline"),
+    "mixture-any": ("--noise", "detector", "--form", "any"),
     "zoom-plain": ("--zoom", "0.5", "1.75", "--plain-depth"),
     "zoom-canonical": ("--zoom", "0.5", "1.75"),
     "zoom-any": ("--zoom", "0.5", "1.75", "--form", "any"),
@@ -151,20 +152,28 @@ def table3(bench: Bench) -> Table:
     data = bench.data("b")
     columns = ("row", "paper", "MRPE mm", "median", "X mm", "Y mm", "Z mm", "Z bias mm", "MRPE change %")
     rows: list[tuple[Cell, ...]] = []
-    for label, name, paper in (("", "mixture", (157.0, 137.0)), (", residual MLP", "mixture-mlp", (None, None))):
+    for label, name, paper, height in (
+        ("", "mixture", (157.0, 137.0), False),
+        (", residual MLP", "mixture-mlp", (None, None), False),
+        (", our form (any)", "mixture-any", (None, None), False),
+        (", our form (any), height known", "mixture-any", (None, None), True),
+    ):
         nets = bench.nets(name)
         if not nets:
             rows.append((f"learned Z{label}: {NOT_TRAINED}", paper[1], *[None] * 7))
             continue
-        lifted = nets[0].lifted(data)
+        lifted = nets[0].lifted(data, height=height)
         theirs, ours = misses(lifted, data, depth=analytic(lifted, data)), misses(lifted, data)
         rows.append((f"analytic Z (Mehta){label}", paper[0], *root_cells(theirs), None))
         rows.append((f"learned Z{label}", paper[1], *root_cells(ours), change(ours.mrpe, theirs.mrpe)))
     limit = oracle(data, bench.height_m)
     rows.append(("oracle: true pose, mean height", None, *root_cells(limit), None))
+    rows.append(("oracle: true pose", None, *root_cells(oracle(data, None)), None))
     return Table(
         "table3", "root: learned beside analytic, same keypoints and pose, noise (b)", columns, rows,
-        "X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z.",
+        "X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z. The test people are "
+        "shorter than the training people, so a root learnt from these is too far; the analytic one comes out nearer, "
+        "and meets them by accident. With the height known, bodies' sizes are out of the comparison.",
     )  # fmt: skip
 
 
