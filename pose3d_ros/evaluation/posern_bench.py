@@ -32,8 +32,8 @@ ROW = (
 )  # fmt: skip
 # Two residual blocks of this width have as many parameters as PoseRN's two of 1024.
 MLP = ("--baseline", "--width", "512")
-# Ten epochs do: there is no noise in this target, and nobody's own bias.
-SHARED = ("--target", "shared", "--epochs", "10")
+# Fewer people do: there is no noise in this target, and nobody's own bias.
+SHARED = ("--target", "shared", "--people", "8192", "--reuse", "4", "--epochs", "16")
 AS_PUBLISHED = ("--target", "error", "--loss", "squared", "--dropout", "0.5")
 WARM_UP = 2 * LEAST
 REPEATS = 16  # of a pose, to average what noise does to a correction
