@@ -244,3 +244,22 @@ def test_a_clock_that_was_ahead_and_fell_silent_holds_nobody_up() -> None:
         add(one, "a", 33 * k, 33 * k)
         done = add(one, "c", 33 * k, 33 * k)
     assert stamps_ms(done) == {"a": 33 * 59, "c": 33 * 59}
+
+
+def test_a_camera_that_died_before_the_clock_was_set_back_holds_nobody_up() -> None:
+    """As when a simulation starts anew, or a bag is played in a loop."""
+    one = grouper(min_cameras=2, alone_s=0.5)
+    for k in range(30):
+        for camera in "abc":
+            add(one, camera, 100_000 + 33 * k, 100_000 + 33 * k)
+    together, alone = [], []
+    for k in range(60):
+        add(one, "a", 33 * k, 33 * k)
+        done = add(one, "b", 33 * k, 33 * k)
+        together += [] if done is None else [set(done.payloads)]
+    for k in range(60, 120):
+        done = add(one, "a", 33 * k, 33 * k)
+        alone += [] if done is None else [set(done.payloads)]
+    assert together.count({"a", "b"}) >= 28  # without a wait from 1 s on
+    assert alone.count({"a"}) >= 28
+    assert one.silent(33 * 119 * MS) == ("b", "c")
