@@ -96,11 +96,12 @@ class FrameSetGrouper(Generic[Payload]):
     def add(self, camera: str, payload: Payload, stamp_ns: int, now_ns: int) -> PayloadSet[Payload] | None:
         """Take in one payload; returns the newest set that is ready, or None.
 
-        stamp_ns is the capture time, now_ns a clock that rises unless it is set back. Raises InputError for an unknown camera.
+        stamp_ns is the capture time, now_ns a clock that rises unless it is set back. Raises InputError for an unknown
+        camera.
         """
         if camera not in self._cameras:
             raise InputError(f"no camera {camera!r} in this grouping: it has {', '.join(self._cameras)}")
-        # A clock set back (a simulation started anew): nobody was heard later than now, or would seem to live until then.
+        # A clock that was set back (a simulation that began anew) would let who died before it seem alive until then.
         self._heard_ns = {name: min(heard_ns, now_ns) for name, heard_ns in self._heard_ns.items()}
         self._first_now_ns = now_ns if self._first_now_ns is None else min(self._first_now_ns, now_ns)
         self._heard_ns[camera] = now_ns

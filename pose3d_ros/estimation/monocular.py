@@ -220,18 +220,23 @@ def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople
 def load_lifter(name: str = "") -> Loaded:
     """The lifting network of a shipped name or a file; "" means the one that is shipped.
 
-    Raises WeightsMissingError, WeightsCorruptError, or InputError for a network that lifts nothing.
+    Raises WeightsMissingError, WeightsCorruptError, or InputError for a network that lifts nothing or whose figures of
+    covariance are not a lifter's.
     """
-    # Imported late: they bring torch.
     from pose3d_ros.weights.trained import TRAINED, load
 
     shipped = [one.name for one in TRAINED if one.network == "lifter"]
     if not name and not shipped:
         raise WeightsMissingError("this installation ships no network that lifts: name your own .safetensors file")
     loaded = load(name or shipped[0])
+    # Imported late: it brings torch.
+    from pose3d_ros.networks.spread import LIFTED, check
+
     kind = loaded.recipe.get("network")
     if kind != "lifter":
-        raise InputError(f"{name!r} holds the network {kind!r}, which lifts nothing: use one of {', '.join(shipped)}")
+        known = " or ".join((*shipped, "a .safetensors file of `pose3d train lifter`"))
+        raise InputError(f"{name!r} holds the network {kind!r}, which lifts nothing: use {known}")
+    check(loaded.spread, LIFTED)
     return loaded
 
 

@@ -24,7 +24,7 @@ from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.refiner import refine
 from pose3d_ros.networks.residual_mlp import MlpRefiner
 from pose3d_ros.networks.rig_features import Sight
-from pose3d_ros.networks.spread import refined_covariance
+from pose3d_ros.networks.spread import REFINED, check, refined_covariance
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.weights.trained import Loaded
@@ -74,11 +74,12 @@ class CvUgcnRefiner:
     """
 
     def __init__(self, loaded: Loaded, device: str = "cpu", *, many_views: str = "all") -> None:
-        """Raises InputError for the weights of another network and an unknown many_views."""
+        """Raises InputError for the weights or covariance figures of another network and an unknown many_views."""
         if loaded.recipe.get("network") != "cvugcn" or not isinstance(loaded.net, CvUgcn | MlpRefiner):
             raise InputError(_wrong(loaded, "cvugcn"))
         if many_views not in MANY_VIEWS:
             raise InputError(f"many_views is {many_views!r}, expected one of {', '.join(MANY_VIEWS)}")
+        check(loaded.spread, REFINED)
         self._form, self._spread = str(loaded.recipe["form"]), loaded.spread
         self._many, self._range = many_views, RigRange.of(loaded.recipe)
         self._device = device
@@ -88,7 +89,7 @@ class CvUgcnRefiner:
     def serves(self, views: int) -> bool:
         """Whether the weights can refine people seen by so many cameras."""
         any_number = isinstance(net := self._nets[self._trained_views], CvUgcn) and net.options.stems != "separate"
-        return views == self._trained_views or (any_number and views >= 2)
+        return views == self._trained_views or (any_number and min(views, self._trained_views) >= 2)
 
     def __call__(self, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D) -> tuple[Floats, Floats]:
         """Refined xyz (G, J, 3) m and covariance (G, J, 3, 3) m^2 of people observed as triangulated.

@@ -67,16 +67,22 @@ class RigRange:
 
     families: tuple[Family, ...] = ()
     views: tuple[int, int] = VIEWS
+    any_rig: bool = True  # False: the paper's forms, which know the very cameras of training and no others
 
     @staticmethod
     def of(recipe: Mapping[str, Any]) -> RigRange:
         """The range of a recipe of `pose3d train cvugcn`; families that are not known here count for nothing."""
-        names = recipe.get("rigs") or ()
-        form, views = recipe.get("form"), recipe.get("views", 2)
-        return RigRange(tuple(FAMILIES[n] for n in names if n in FAMILIES), VIEWS if form == "rig" else (views, views))
+        names = recipe.get("rigs")
+        known = [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
+        any_rig, views = recipe.get("form") == "rig", recipe.get("views", 2)
+        return RigRange(
+            tuple(FAMILIES[one] for one in known if one in FAMILIES), VIEWS if any_rig else (views, views), any_rig
+        )
 
     def why_not(self, cameras: tuple[Camera, ...]) -> str:
         """Why a rig lies outside, in words; empty where it lies inside."""
+        if not self.any_rig:
+            return "its weights know the cameras that they were trained for only, and not where cameras stand"
         fewest, most = self.views
         if not fewest <= len(cameras) <= most:
             return f"the rig has {len(cameras)} cameras, the weights were trained for {_words(self.views, '')}"

@@ -104,6 +104,18 @@ def lifted_covariance(
     return torch.where(placed[..., None, None], _each(figures[f"scale{known}"]) * found, torch.nan)
 
 
+def check(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
+    """Raise InputError where figures are not those of names, REFINED or LIFTED; none at all are no fault."""
+    if not spread:
+        return
+    for name, figure in _figures(spread, names).items():
+        if figure.numel() not in (1, J) or not bool(torch.isfinite(figure).all()):
+            raise InputError(
+                f"the covariance figure {name!r} of the weights is {figure.flatten()[:3].tolist()}... of shape "
+                f"{tuple(figure.shape)}, expected {J} finite numbers, or one: train the network again"
+            )
+
+
 def _figures(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, Tensor]:
     lacking = [name for name in names if name not in spread]
     if lacking:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import walker
+from trained_for_tests import biased, file_of
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
-from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
+from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
 from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.networks.build import build
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, JointSource, Keypoints2D, PersonState
+from pose3d_ros.weights import trained
 
 CAMERA = Camera("front", (1280, 720), np.array([[1000.0, 0, 640], [0, 1000, 360], [0, 0, 1]]))
 AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # camera x right, y down, z forward, in the world
@@ -189,3 +194,16 @@ def test_options_are_checked() -> None:
 def test_importing_the_estimator_loads_no_torch() -> None:
     code = "import sys, pose3d_ros.estimation.monocular; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_network_that_lifts_nothing_is_told_with_what_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained, "TRAINED", ())
+    with pytest.raises(InputError, match=r"'posern', which lifts nothing: use a .safetensors file of `pose3d train"):
+        load_lifter(file_of(biased(), tmp_path))
+
+
+def test_figures_of_covariance_that_are_no_lifters_are_refused_before_the_first_image(tmp_path: Path) -> None:
+    recipe = {"network": "lifter", "form": "any", "width": 8, "without": []}
+    trained.save(tmp_path / "old.safetensors", build(recipe), recipe, {"own": torch.ones(17)})
+    with pytest.raises(InputError, match="no covariance figure 'along'"):
+        load_lifter(str(tmp_path / "old.safetensors"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
-from trained_for_tests import biased, moving
+from trained_for_tests import SPREAD, biased, moving
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place
@@ -163,6 +163,20 @@ def test_pairs_that_see_better_weigh_more() -> None:
     }
     assert error["best_pair"] < 1e-3
     assert error["pairs"] < 0.02
+
+
+def test_a_network_for_one_view_serves_that_view_alone() -> None:
+    assert [CvUgcnRefiner(moving(views=1)).serves(views) for views in (1, 2, 3)] == [True, False, False]
+
+
+def test_figures_of_covariance_that_do_not_fit_are_refused_at_the_start() -> None:
+    for wrong, words in (
+        ({"along": SPREAD["own"]}, "no covariance figure 'own'"),
+        ({**SPREAD, "q": SPREAD["q"].expand(5)}, "the covariance figure 'q' .* expected 17 finite numbers, or one"),
+        ({**SPREAD, "q": SPREAD["q"] * float("nan")}, "the covariance figure 'q' .* expected 17 finite"),
+    ):
+        with pytest.raises(InputError, match=words):
+            CvUgcnRefiner(replace(moving(), spread=wrong))
 
 
 def test_other_networks_and_rules_are_refused() -> None:

@@ -60,10 +60,15 @@ def test_other_rigs_are_told_apart_in_words(families: tuple[str, ...], apart_m: 
     assert words in range_of(*families).why_not(pair(apart_m, count))
 
 
-def test_forms_for_one_pair_of_cameras_serve_no_other_number() -> None:
-    known = RigRange.of({"form": "paper", "views": 2, "rigs": ["h36m"]})
-    assert known.why_not(pair(5.0, 2)) == ""
-    assert "3 cameras" in known.why_not(pair(5.0, 3))
+@pytest.mark.parametrize("form", ["paper", "pair"])
+def test_forms_for_one_pair_of_cameras_know_no_other_pair_however_alike(form: str) -> None:
+    known = RigRange.of({"form": form, "views": 2, "rigs": ["h36m"]})
+    assert "know the cameras that they were trained for only" in known.why_not(pair(5.0, 2))
+
+
+@pytest.mark.parametrize("rigs", [None, "h36m", [["h36m"]], [3], {"h36m": 1}, ["moon"]])
+def test_a_recipe_that_names_no_family_as_we_do_knows_no_rig(rigs: object) -> None:
+    assert RigRange.of({"form": "rig", "views": 2, "rigs": rigs}).families == ()
 
 
 @pytest.mark.parametrize(("place", "known"), [((0.06, 0, 3.0), True), ((0.06, 0, 1.5), False), ((0.06, 0, 5.0), False)])
