@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 NODE = "pose3d_ros.ros.monocular_node"
 RESULTS = ("overlay.png", "people.csv", "people.json")
-LAUNCH_ARGUMENTS = ("camera", "lifter", "body_height_m")  # of mono.launch.py; other parameters go into its file
+# Parameters that mono.launch.py takes as arguments; others go into its parameter file.
+LAUNCH_ARGUMENTS = (
+    "camera", "body_height_m", "image_topic", "camera_info_topic", "lifter", "fixed_frame", "image_transport", "device",
+    "use_sim_time",
+)  # fmt: skip
 # Where nobody knows the focal length, images are taken for Human3.6M's, on which networks train: 1145 px at 1000 px.
 # It bears on what size the network sees the image at, and on nothing that is printed.
 USUAL_FOCAL = 1.145

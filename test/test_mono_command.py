@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -19,6 +21,8 @@ from pose3d_ros.cli import main
 from pose3d_ros.detection import top_down
 from pose3d_ros.estimation import monocular
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D
 from pose3d_ros.weights import store
@@ -180,6 +184,17 @@ def test_without_an_image_the_node_is_started_and_its_launch_file_named(
                             "body_height_m:=1.7"]  # fmt: skip
     said = capsys.readouterr().out
     assert "ros2 launch pose3d_ros mono.launch.py camera:=front body_height_m:=1.7" in said
+
+
+def test_the_launch_file_takes_what_is_said_to_be_its_arguments() -> None:
+    takes = set()
+    for file in ("mono.launch.py", "pose_node.py"):
+        for one in ast.parse((Path(__file__).parents[1] / "launch" / file).read_text()).body:
+            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) in ("PARAMETERS", "ARGUMENTS", "OTHERS"):
+                takes |= {name for name, _, _ in ast.literal_eval(one.value)}
+    kinds = (MonocularNodeOptions, InputOptions, monocular.MonocularOptions)
+    parameters = {one.name for kind in kinds for one in fields(kind)} | {"use_sim_time"}
+    assert set(mono_command.LAUNCH_ARGUMENTS) == takes & parameters
 
 
 def test_importing_the_command_needs_neither_torch_nor_ros() -> None:

@@ -24,6 +24,9 @@ STALE_S = 1.0
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
 
+# Joints of about half a person: fewer may be a false detection in two cameras.
+UNSURE_JOINTS = 8
+
 STAMPS_DIFFER = "images come, but no two cameras' stamps agree within stamp_tolerance: synchronise them, or raise it"
 
 
@@ -121,7 +124,7 @@ class Record:
         last = self._results[-1][1]
         alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
         warned = last.refinement.warning if last.refinement is not None else ""
-        if why := [why for why in (alone, *missing, warned, cause) if why]:
+        if why := [why for why in (alone, *missing, warned, cause, _unsure(last)) if why]:
             return Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
@@ -174,6 +177,17 @@ class Record:
                 values["refine/bias_gate"] = last.refinement.bias_gate
             values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._refused.items())})
         return values
+
+
+def _unsure(last: Result) -> str:
+    """Says so where somebody was seen and nobody has a pose, as cameras that stand close to each other cause it."""
+    unsure = last.rejected.get("uncertain", 0)
+    if last.people or unsure < UNSURE_JOINTS:
+        return ""
+    return (
+        f"people are seen, but none has a pose: {unsure} joints are less certain than max_std_m: raise it, or set the "
+        "cameras further apart"
+    )
 
 
 def _median(numbers: Iterable[float]) -> str:

@@ -66,6 +66,17 @@ def test_lifting_from_the_only_camera_left_is_a_warning_that_names_it() -> None:
     assert record.health(0.7, [], {}).values["lifted_from"] == "none"
 
 
+def test_people_of_whom_no_joint_is_certain_enough_are_a_warning_that_names_the_parameter() -> None:
+    record, unsure = Record(), {"rejected": {"uncertain": 17}}
+    record.processed(0.0, Result(**{**vars(_result(people=0)), **unsure}))
+    health = record.health(0.5, [], {})
+    assert health.level is Level.WARN
+    assert "none has a pose: 17 joints are less certain than max_std_m: raise it" in health.message
+    for one in (Result(**{**vars(_result(people=1)), **unsure}), _result(people=0)):
+        record.processed(0.6, one)
+        assert record.health(0.7, [], {}).level is Level.OK
+
+
 def test_what_is_waited_for_while_images_come_is_the_nodes_to_say() -> None:
     assert Record(waiting="camera_info is waited for").health(2.0, [], {}).message.endswith("camera_info is waited for")
 
