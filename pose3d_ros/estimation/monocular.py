@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # A joint that nobody saw, only the network's idea of bodies puts there, is half as sure as the person's others.
 UNSEEN_SHARE = 0.5
+# A baby that sits up; whoever gives less has another unit in mind.
+LEAST_HEIGHT_M = 0.5
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ class MonocularOptions:
         if self.gone_after_s < self.lost_after_s:
             raise InputError(
                 f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
+            )
+        if 0 < self.body_height_m < LEAST_HEIGHT_M:
+            raise InputError(
+                f"body_height_m is {self.body_height_m:g} m, expected {LEAST_HEIGHT_M:g} to 2.5 m, or 0 where it is "
+                "not known"
             )
 
 

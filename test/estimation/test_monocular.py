@@ -207,3 +207,10 @@ def test_figures_of_covariance_that_are_no_lifters_are_refused_before_the_first_
     trained.save(tmp_path / "old.safetensors", build(recipe), recipe, {"own": torch.ones(17)})
     with pytest.raises(InputError, match="no covariance figure 'along'"):
         load_lifter(str(tmp_path / "old.safetensors"))
+
+
+@pytest.mark.parametrize("height_m", [0.0175, 0.4])
+def test_a_height_that_nobody_has_is_refused(height_m: float) -> None:
+    with pytest.raises(InputError, match="body_height_m is .* expected 0.5 to 2.5 m, or 0 where it is not known"):
+        MonocularOptions(body_height_m=height_m)
+    assert MonocularOptions(body_height_m=0.0).body_height_m == 0.0
