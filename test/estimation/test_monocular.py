@@ -211,6 +211,6 @@ def test_figures_of_covariance_that_are_no_lifters_are_refused_before_the_first_
 
 @pytest.mark.parametrize("height_m", [0.0175, 0.4])
 def test_a_height_that_nobody_has_is_refused(height_m: float) -> None:
-    with pytest.raises(InputError, match="body_height_m is .* expected 0.5 to 2.5 m, or 0 where it is not known"):
+    with pytest.raises(InputError, match=r"body_height_m is .* expected 0.5 to 2.5 m, or 0 where it is not known"):
         MonocularOptions(body_height_m=height_m)
     assert MonocularOptions(body_height_m=0.0).body_height_m == 0.0
