@@ -109,7 +109,8 @@ def check(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
     if not spread:
         return
     for name, figure in _figures(spread, names).items():
-        if figure.numel() not in (1, J) or not bool(torch.isfinite(figure).all()):
+        # HeadTop's may be NaN: no training labels it.
+        if tuple(figure.shape) not in ((), (1,), (J,)) or not bool(torch.isfinite(figure.expand(J)[SEEN]).all()):
             raise InputError(
                 f"the covariance figure {name!r} of the weights is {figure.flatten()[:3].tolist()}... of shape "
                 f"{tuple(figure.shape)}, expected {J} finite numbers, or one: train the network again"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.networks.spread import LIFTED, REFINED, bones_between, lifted_covariance, refined_covariance
+from pose3d_ros.networks.spread import LIFTED, REFINED, bones_between, check, lifted_covariance, refined_covariance
 from pose3d_ros.skeletons import H36M_17
 
 J = H36M_17.size
@@ -160,3 +160,17 @@ def test_a_person_who_was_not_lifted_has_no_covariance():
 def test_figures_of_another_network_are_refused(spread):
     with pytest.raises(InputError, match="'own'"):
         refined_covariance(spread, anything())
+
+
+def test_figures_may_be_unknown_for_the_top_of_the_head_alone():
+    known = figures(REFINED, q=0.02)
+    check(known, REFINED)
+    check({}, REFINED)
+    for joint, wrong in ((HEAD_TOP, False), (H36M_17.index("LWrist"), True)):
+        scale = known["scale"].clone()
+        scale[joint] = torch.nan
+        if wrong:
+            with pytest.raises(InputError, match=r"covariance figure 'scale' .* expected 17 finite numbers"):
+                check({**known, "scale": scale}, REFINED)
+        else:
+            check({**known, "scale": scale}, REFINED)
