@@ -42,8 +42,8 @@ class MonocularOptions:
         "", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped", read_only=True
     )
     body_height_m: float = option(
-        0.0, "height of everybody in view where it is known, which makes depth surer; 0: unknown", unit="m", low=0.0,
-        high=2.5,
+        0.0, "height of everybody in view where it is known (0.5 or more), which makes depth surer; 0: unknown",
+        unit="m", low=0.0, high=2.5,
     )  # fmt: skip
     min_joint_score: float = option(0.1, "2D joints with a lower score are not used", low=0.0, high=1.0)
     min_person_score: float = option(
