@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CHOICES = ("auto", "never")
 # A person is where the image shows it when the expected joints lie this near to the joints' rays, on average: the
-# tracker's own match_distance_m.
+# default of match_distance_m.
 MATCH_M = 0.6
 # While several cameras see people, one camera in turn is lifted too in every n-th frame set: a millisecond or two each.
 LEARN_EVERY = 4
@@ -135,7 +135,7 @@ def seen_again(centre: Floats, expected: Floats, xyz: Floats) -> list[tuple[int,
     towards = (expected - centre)[:, None]  # (T, 1, J, 3)
     along = (towards * ray).sum(-1, keepdims=True)
     across = np.linalg.norm(towards - along * ray, axis=-1)  # (T, G, J)
-    shared = np.isfinite(across)
+    shared = np.isfinite(across) & (along[..., 0] > 0)  # who is expected behind the camera is not the one it sees
     distance = np.where(shared, across, 0.0).sum(-1) / np.maximum(shared.sum(-1), 1)
     near = (distance < MATCH_M) & shared.any(-1)
     pairs = zip(*linear_sum_assignment(np.where(near, distance, 1e3)), strict=True)

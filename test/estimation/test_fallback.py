@@ -208,5 +208,6 @@ def test_known_people_are_found_by_the_rays_to_their_joints_however_far_they_wer
     lifted = centre + 1.7 * (people[::-1] - centre)
     assert sorted(seen_again(centre, people, lifted)) == [(0, 1), (1, 0)]
     assert seen_again(centre, people, people[:0]) == []
+    assert seen_again(centre, centre - (people - centre), people) == []  # behind the camera
     # 2 m aside is somebody else.
     assert seen_again(centre, people[:1] + np.array([0.0, 0.0, 2.0]), lifted) == []
