@@ -141,7 +141,7 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
         )
         one.add_argument("--without", nargs="*", default=[], choices=("location", "scale"), help="rows of Table 1")
         one.add_argument(
-            "--depth-weight", type=ratio, default=4.0, metavar="W",
+            "--depth-weight", type=ratio, default=1.0, metavar="W",
             help="of the root's depth beside one coordinate of a joint",
         )  # fmt: skip
         one.add_argument("--plain-depth", action="store_true", help="learn depth itself, not canonical depth (Table 5)")

@@ -62,7 +62,7 @@ def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse
         ("lifter", (), AbsPoseLifter),
         ("lifter", ("--without", "scale", "--plain-depth"), AbsPoseLifter),
         ("lifter", ("--form", "any", "--rigs", "mono", "h36m", "--reuse", "2", "--epochs", "3"), AbsPoseLifter),
-        ("lifter", ("--zoom", "0.5", "2", "--dropout", "0"), AbsPoseLifter),
+        ("lifter", ("--zoom", "0.5", "2", "--dropout", "0", "--depth-weight", "4"), AbsPoseLifter),
         ("lifter", ("--baseline",), LifterMlp),
     ],
 )

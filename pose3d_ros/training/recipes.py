@@ -102,7 +102,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     own = {
         "cvugcn": ("form", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
-        "lifter": ("form", "dropout", "zoom", "without", "plain_depth", "true_keypoints"),
+        "lifter": ("form", "dropout", "zoom", "depth_weight", "without", "plain_depth", "true_keypoints"),
         "posern": ("target", "loss", "bias_free", "dropout"),
     }
     recipe.update({name: getattr(args, name) for name in own[args.network]})
