@@ -33,7 +33,7 @@ class MultiViewOptions:
         2.0, "residual, in standard deviations, beyond which a 2D joint counts as an outlier", low=0.5, high=100.0
     )
     max_std_m: float = option(
-        0.3, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
+        0.5, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
     )
     refine: str = option(
         "auto",

@@ -17,7 +17,7 @@ from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
 MISSING_JOINT_MM = 200.0  # what a joint that was not found counts in the agreement
-STAGES = ("decode", "detect", "associate", "triangulate", "publish")
+STAGES = ("decode", "detect", "associate", "triangulate", "refine", "publish")  # refine: where a network does
 LONG_LIVED = 0.5  # of the recording's poses: shorter lives say little about the spread of a bone's length
 
 Reference = tuple[Sequence[str], Floats]  # joint names (J) and xyz (T, J, 3) m in the world, one row a video frame

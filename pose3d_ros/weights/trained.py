@@ -95,7 +95,8 @@ TRAINED: tuple[TrainedNetwork, ...] = (
         rigs="single cameras of 400 to 2000 px, cameras of the rigs (mono h36m head530 head1060 room2 room3 room4)",
         licence="Apache-2.0",
         data=_MOTION,
-        measured="figures follow",
+        measured="held-out people and cameras, errors of a real detector: root-relative 66 to 93 mm, root "
+        "145 to 278 mm off; with the height told 69 to 143 mm",
     ),
 )
 
