@@ -25,8 +25,8 @@ Between = tuple[float, float]
 # How far beyond the trained figures a rig or a person may lie, as a factor: a tape measure's worth, no more.
 MARGIN = 1.1
 # Cameras at a time. Training takes two of every rig; the rig-conditioned form serves more with the same weights
-# (networks/cvugcn.py, with_views). Of the shipped ones on rooms never seen (`pose3d evaluate multiview --tables unseen`,
-# noise (a) / (b)): three cameras gain 8 / 12 %, four lose 5 / 1 %: what four triangulate needs no body prior of 20 mm.
+# (networks/cvugcn.py, with_views). The shipped ones, rooms never seen (`pose3d evaluate multiview --tables unseen`),
+# noise (a) / (b): three cameras gain 8 / 12 %, four lose 5 / 1 %; what four triangulate needs no body prior of 20 mm.
 VIEWS = (2, 3)
 # (17,) which joints of h36m_17 training labelled: what a COCO-17 detector gives, at first hand or derived.
 TAUGHT: NDArray[np.bool_] = np.asarray(map_matrix(COCO_17, H36M_17).sum(axis=1) > 0)
