@@ -23,6 +23,9 @@ MIN_DEPTH_M = 0.1  # a joint pushed behind a camera is projected as if it were t
 # From here on L_r grows in proportion to the error, no longer squared: 11 px on Human3.6M, whose keypoints are off by
 # 4. In the detector's noise 1 % of the joints has 58 % of the squared error; the others are what training is for.
 OUTLIER_M = 0.05
+# A bone shorter than this has no direction to speak of: joints that were not triangulated enter at one and the same
+# point. Without a limit the direction's gradient there is endless, and one such bone in a batch ends the learning.
+SHORTEST_BONE_M = 0.05
 EPSILON = 1e-12  # keeps the gradient of a root of zero finite
 
 # (left bone, right bone) of h36m_17, each (parent, child).
@@ -82,12 +85,14 @@ def transformation_loss(world: Tensor) -> Tensor:
 def bone_direction_loss(world: Tensor) -> Tensor:
     """L_b: mean cosine distance (1 - cos) of a bone in one view from the same bone in another, each pair once.
 
-    world (B, V, 17, 3) m in one frame. Bone direction consistency across views is how we read the paper.
+    world (B, V, 17, 3) m in one frame. Bone direction consistency across views is how we read the paper. Bones shorter
+    than SHORTEST_BONE_M count less.
     """
     parents, children = zip(*H36M_17.bones, strict=True)
     bones = world[..., list(children), :] - world[..., list(parents), :]
-    one, other = _pairs(torch.nn.functional.normalize(bones, dim=-1, eps=1e-6))
-    return (1.0 - (one * other).sum(dim=-1)).mean() if one.numel() else world.sum() * 0.0
+    one, other = _pairs(torch.nn.functional.normalize(bones, dim=-1, eps=SHORTEST_BONE_M))
+    # Half the squared distance of unit vectors is 1 - cos, and 0 for equal bones of any length.
+    return 0.5 * (one - other).square().sum(dim=-1).mean() if one.numel() else world.sum() * 0.0
 
 
 def posern_loss(predicted: Tensor, bias: Tensor, seen: Tensor) -> Tensor:
