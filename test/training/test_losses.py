@@ -97,7 +97,7 @@ def test_bone_direction_is_one_minus_the_cosine():
 def test_joints_at_one_and_the_same_point_have_no_endless_gradient():
     """Joints that were not triangulated all enter at the person's mean: bones of no length."""
     body = standing()
-    body[[2, 3]] = body[1]  # a leg without length
+    body[[2, 3]] = body[1].clone()  # a leg without length
     world = torch.stack([body, body + 1e-4 * torch.arange(17.0)[:, None]])[None].requires_grad_()
     bone_direction_loss(world).backward()
     assert world.grad.abs().max() < 1.0
