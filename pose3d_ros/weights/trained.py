@@ -67,7 +67,8 @@ TRAINED: tuple[TrainedNetwork, ...] = (
         rigs="two cameras of Human3.6M rigs, of rooms and of 12 cm stereo heads (h36m room2 room3 head530 head1060)",
         licence="Apache-2.0",
         data=_MOTION,
-        measured="figures follow",
+        measured="held-out people and rigs, errors Gaussian / of a detector: Human3.6M pairs -14 / -19 %, rooms of two "
+        "cameras -41 / -48 %, of three -8 / -12 %, 12 cm stereo heads -59 / -65 %; four cameras: no gain",
     ),
     TrainedNetwork(
         name="posern-simulated",
