@@ -12,13 +12,8 @@ from pose3d_ros.estimation.monocular import MonocularEstimator, load_lifter
 from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Camera, Floats, FrameSet, JointSource
-from pose3d_ros.weights.trained import TRAINED
 
 IMAGES = 4
-
-pytestmark = pytest.mark.skipif(
-    not any(one.network == "lifter" for one in TRAINED), reason="no lifting network is shipped"
-)
 
 
 def estimates(name: str, camera: Camera) -> list[Estimate]:

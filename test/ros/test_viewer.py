@@ -29,7 +29,7 @@ def test_an_absent_joint_takes_its_bones_with_it():
 
 
 def test_people_appear_and_vanish_on_a_page_that_only_this_machine_sees():
-    pytest.importorskip("viser")
+    pytest.importorskip("viser", reason="the live view needs viser: pip install 'pose3d_ros[view]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
