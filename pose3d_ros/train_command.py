@@ -120,6 +120,10 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
     if name == "cvugcn":
         one.add_argument("--form", default="rig", choices=("paper", "pair", "rig"), help="of the input")
         one.add_argument(
+            "--joints", default="detector", choices=("detector", "independent"),
+            help="keypoints: as the nodes map a COCO-17 detector's, or of every joint on its own as in the paper",
+        )  # fmt: skip
+        one.add_argument(
             "--views", type=positive, default=2, metavar="N", help="cameras; families of more give subsets"
         )
         one.add_argument("--pairs", nargs="+", default=["P1", "P2", "P3", "P4"], help="of family h36m's cameras")
@@ -128,7 +132,7 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
         one.add_argument("--labels", default="annotated", choices=("annotated", "detected"), help="2D labels")
         one.add_argument("--without", nargs="*", default=[], choices=("spatial", "view", "stems"), help="ablations")
         one.add_argument("--losses", default="rstb", help="of r, s, t, b: which of the four losses")
-        one.add_argument("--lambda-b", type=float, default=0.02, help="weight of the loss of bone directions")
+        one.add_argument("--lambda-b", type=float, default=0.002, help="weight of the loss of bone directions")
     if name == "lifter":
         one.add_argument(
             "--form", default="paper", choices=("paper", "any"),

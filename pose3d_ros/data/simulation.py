@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.data.detector_bias import DetectorBias, learnable_bias
+from pose3d_ros.data.independent_joints import detected
 from pose3d_ros.data.noise import DETECTED, Noise, crop_scale
 from pose3d_ros.data.simulated_rigs import SimulatedRig, miscalibrated
 from pose3d_ros.errors import InputError
@@ -52,23 +53,28 @@ def simulate(
     calibration_error: bool = False,
     hide: NDArray[np.bool_] | None = None,
     annotation_px: float = ANNOTATION_PX,
+    independent: bool = False,
 ) -> SimulatedViews:
     """What a detector sees of motion (W, T, 17, 3) m that stands on the rig's floor (augmentation.placed).
 
     noise works on COCO-17 keypoints, which bias has moved before; labels it has not. A joint outside the image, and
     one of hide (V, W, T, 17) COCO-17, is missed. With calibration_error the cameras are where true_cameras say, and
-    the estimator is told otherwise. Raises InputError for another shape.
+    the estimator is told otherwise. independent: every joint of h36m_17 has a keypoint of its own instead, as in the
+    papers. Raises InputError for another shape, and where independent joints are to be hidden or biased.
     """
     if xyz.ndim != 4 or xyz.shape[2:] != (H36M_17.size, 3):
         raise InputError(f"simulate: motion has shape {xyz.shape}, expected (W, T, 17, 3): windows, frames, h36m_17")
     true_cameras = one.rig.cameras
     cameras = miscalibrated(true_cameras, rng) if calibration_error else true_cameras
+    if independent:
+        if bias is not None or hide is not None:
+            raise InputError("simulate: independent joints are neither hidden nor biased: leave out hide and bias")
+        return _independent(xyz, one, cameras, noise, 1.0 / fps, annotation_px, rng)
     coco = to_coco(xyz)
     true_coco = np.stack([project(camera, coco) for camera in true_cameras])  # (V, W, T, 17, 2)
     biased = true_coco if bias is None else _biased(coco, xyz, true_cameras, bias, rng)
     seen, score = noise(biased, crop_scale(true_coco), 1.0 / fps, rng)
-    border = np.array([camera.size_wh for camera in true_cameras], dtype=np.float64)[:, None, None, None] - 0.5
-    missed = ~((true_coco >= -0.5) & (true_coco <= border)).all(axis=-1) | (score <= 0)
+    missed = _outside(true_coco, true_cameras) | (score <= 0)
     if hide is not None:
         missed |= hide
     seen, score = np.where(missed[..., None], np.nan, seen), np.where(missed, 0.0, score)
@@ -91,6 +97,41 @@ def simulate(
         biased_px=biased_px,
         learnable_px=learnable_px,
     )
+
+
+def _independent(
+    xyz: Floats,
+    one: SimulatedRig,
+    cameras: tuple[Camera, ...],
+    noise: Noise,
+    dt_s: float,
+    annotation_px: float,
+    rng: np.random.Generator,
+) -> SimulatedViews:
+    """simulate with a keypoint for every joint of h36m_17; cameras are what the estimator is told."""
+    true_cameras = one.rig.cameras
+    true_px, coco_px = (np.stack([project(camera, given) for camera in true_cameras]) for given in (xyz, to_coco(xyz)))
+    xy, score = detected(true_px, crop_scale(coco_px), noise, dt_s, rng)
+    missed = _outside(true_px, true_cameras) | (score <= 0)
+    return SimulatedViews(
+        cameras=cameras,
+        true_cameras=true_cameras,
+        truth=xyz,
+        true_px=true_px,
+        label_px=true_px + rng.normal(scale=annotation_px, size=true_px.shape),
+        xy_px=np.where(missed[..., None], np.nan, xy),
+        score=np.where(missed, 0.0, score),
+        sigma_px=one.sigma_px,
+        biased_px=true_px,
+        learnable_px=true_px,
+    )
+
+
+def _outside(true_px: Floats, cameras: tuple[Camera, ...]) -> NDArray[np.bool_]:
+    """Which keypoints (V, W, T, J, 2) px lie outside their camera's image or behind it (NaN)."""
+    border = np.array([camera.size_wh for camera in cameras], dtype=np.float64)[:, None, None, None] - 0.5
+    inside: NDArray[np.bool_] = ((true_px >= -0.5) & (true_px <= border)).all(axis=-1)
+    return ~inside
 
 
 def _biased(

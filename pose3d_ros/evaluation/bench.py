@@ -12,6 +12,8 @@ from pose3d_ros.evaluation.trials import HeldOut
 
 # Arguments of `pose3d train cvugcn`. The paper's form: one network a pair.
 PAIR_ROW = ("--form", "pair", "--rigs", "h36m")
+# The paper's setting altogether: that form, and a detector that gives every joint on its own.
+PUBLISHED_ROW = (*PAIR_ROW, "--joints", "independent")
 # The rig-conditioned form where none ships: every kind of two cameras, side views in training only.
 RIG_ROW = ("--form", "rig", "--rigs", "h36m", "head530", "head1060", "room2", "--side-views")
 BASELINE = ("--baseline",)
@@ -23,7 +25,7 @@ class Bench:
 
     request: EvaluationRequest
     held_out: HeldOut
-    _pairs: dict[tuple[str, str], Compared] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str, bool], Compared] = field(default_factory=dict)
     _rows: dict[str, list[Refiner]] = field(default_factory=dict)
 
     @staticmethod
@@ -31,16 +33,23 @@ class Bench:
         """A bench for one request."""
         return Bench(request, HeldOut.of(request))
 
-    def pair(self, name: str, noise: str) -> Compared:
-        """A pair of the rigs of S9 and S11."""
-        if (name, noise) not in self._pairs:
-            trials = tuple(self.held_out.trial("h36m", one, noise) for one in self.held_out.pairs(name))
-            self._pairs[name, noise] = Compared(trials)
-        return self._pairs[name, noise]
+    def pair(self, name: str, noise: str, *, independent: bool = False) -> Compared:
+        """A pair of the rigs of S9 and S11; independent: with a keypoint for every joint, as in the papers."""
+        key = (name, noise, independent)
+        if key not in self._pairs:
+            rigs = self.held_out.pairs(name)
+            trials = tuple(self.held_out.trial("h36m", one, noise, independent=independent) for one in rigs)
+            self._pairs[key] = Compared(trials)
+        return self._pairs[key]
 
     def pairs(self, noise: str) -> Group:
         """P1 to P4."""
         return Group(tuple(self.pair(name, noise) for name in PAIRS))
+
+    def published(self, pair: str, *, baseline: bool = False) -> list[Refiner]:
+        """The paper's form in the paper's setting for a pair, or the MLP on the same data and losses."""
+        name = f"published-{pair}{'-mlp' if baseline else ''}"
+        return self.row(name, *PUBLISHED_ROW, "--pairs", pair, *(BASELINE if baseline else ()))
 
     def row(self, name: str, *arguments: str) -> list[Refiner]:
         """The networks of a row, one a seed, trained by `pose3d train cvugcn *arguments`; those that there are."""

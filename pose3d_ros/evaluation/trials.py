@@ -46,6 +46,7 @@ class Trial:
     one: SimulatedRig
     views: SimulatedViews  # (V, P, 1, 17, ...)
     sigma_px: float  # of independent Gaussian noise of the same size, an axis
+    independent: bool = False  # every joint has a keypoint of its own, as in the papers
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
@@ -82,7 +83,7 @@ class Trial:
         """
         seen = np.asarray(np.isfinite(self.views.xy_px[:, :, 0]).all(axis=-1))
         px = np.where(seen[..., None], self.views.true_px[:, :, 0], np.nan)
-        unit = np.where(JOINT_SIGMA > 0, JOINT_SIGMA, 1.0)  # of errors of 1 px
+        unit = np.where((JOINT_SIGMA > 0) & (not self.independent), JOINT_SIGMA, 1.0)  # of errors of 1 px
         covariance = np.broadcast_to((unit**2)[:, None, None] * np.eye(2), (*px.shape, 2))
         found = triangulate(self.views.true_cameras, px, None, covariance, max_std_m=np.inf)
         spread: Floats = self.sigma_px * np.sqrt(np.trace(found.covariance, axis1=-2, axis2=-1))
@@ -131,14 +132,19 @@ class HeldOut:
         hide: NDArray[np.bool_] | None = None,
         bias: DetectorBias | None = None,
         length: int = 1,
+        independent: bool = False,
     ) -> Trial:
-        """People before a rig of a family; noise "a", "b" or one's own; hide (V, P, T, 17) COCO-17."""
+        """People before a rig of a family; noise "a", "b" or one's own; hide (V, P, T, 17) COCO-17.
+
+        independent: a keypoint for every joint, as in the papers; not with hide or bias.
+        """
         kind = noise if isinstance(noise, str) else "own"
         rng = self.generator(one.name, kind)
         xyz = self.standing(one, rng, length=length)
         model = self.noise(family, one, noise) if isinstance(noise, str) else noise
         sigma = model.sigma_px if isinstance(model, GaussianNoise) else one.sigma_px
-        return Trial(family, one, simulate(xyz, one, model, rng, hide=hide, bias=bias), sigma)
+        views = simulate(xyz, one, model, rng, hide=hide, bias=bias, independent=independent)
+        return Trial(family, one, views, sigma, independent)
 
     def standing(
         self, one: SimulatedRig, rng: np.random.Generator, *, people: int | None = None, length: int = 1

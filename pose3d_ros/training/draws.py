@@ -27,7 +27,7 @@ from pose3d_ros.training.loop import Batch
 VALIDATION_PEOPLE = 1024
 # CV-UGCN only: the detector's normal errors in training are this many times as large, each rig's drawn anew. Between
 # hardly any and twice as much the network must tell from its input how much to correct.
-NOISE_STRENGTH = (0.2, 2.2)
+NOISE_STRENGTH = (0.0, 2.2)
 VALIDATION_DETECTORS = 4  # of the biased detectors that training has
 
 
@@ -59,13 +59,13 @@ class Draws:
             xyz = motion.xyz[motion.draw(share, 1, rng)]
             xyz = placed(augmented(xyz, rng) if training else xyz, one.floor, rng)
             # The paper's form has no way to tell a missing joint.
-            hide = training and self.recipe.get("form") not in ("paper", "pair")
+            hide = training and self.recipe.get("form") not in ("paper", "pair") and not independent(self.recipe)
             hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
             detector = self._bias(rng, training)
             noise = noise_of(self.recipe, family, one)
             if training and self.recipe["network"] == "cvugcn" and isinstance(noise, DetectorNoise):
                 noise = noise.scaled(rng.uniform(*NOISE_STRENGTH))
-            views = simulate(xyz, one, noise, rng, hide=hiding, bias=detector)
+            views = simulate(xyz, one, noise, rng, hide=hiding, bias=detector, independent=independent(self.recipe))
             if self.recipe["network"] == "posern":
                 parts.append(bias.bias_data(views, self._target_px(views, xyz, one, detector)))
             else:
@@ -101,6 +101,11 @@ class Draws:
             return None
         seeds = TRAIN_SEEDS[:-VALIDATION_DETECTORS] if training else TRAIN_SEEDS[-VALIDATION_DETECTORS:]
         return DetectorBias.draw(int(rng.choice(seeds)))
+
+
+def independent(recipe: Mapping[str, Any]) -> bool:
+    """Whether every joint has a keypoint of its own, as in the papers, and not what the nodes make of COCO-17."""
+    return bool(recipe.get("joints") == "independent")
 
 
 def noise_of(recipe: Mapping[str, Any], family: str, one: SimulatedRig) -> Noise:

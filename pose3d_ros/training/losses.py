@@ -48,7 +48,7 @@ class LossWeights:
     reprojection: float = 1.0
     symmetry: float = 0.05
     transformation: float = 0.2
-    bone: float = 0.02
+    bone: float = 0.002
 
 
 def reprojection_loss(xyz: Tensor, labels: Tensor, weight: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
         "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
     }  # fmt: skip
     own = {
-        "cvugcn": ("form", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
+        "cvugcn": ("form", "joints", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
         "lifter": ("form", "dropout", "zoom", "depth_weight", "without", "plain_depth", "true_keypoints"),
         "posern": ("target", "loss", "bias_free", "dropout"),
     }

@@ -30,7 +30,7 @@ from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.networks.spread import LIFTED, REFINED, lifted_covariance, refined_covariance
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Keypoints2D
-from pose3d_ros.training.draws import noise_of, rigs_of
+from pose3d_ros.training.draws import independent, noise_of, rigs_of
 from pose3d_ros.training.lifting import HEIGHT_ERROR_M
 from pose3d_ros.training.refinement import SIGHT, refinement_data
 from pose3d_ros.weights.trained import Loaded
@@ -85,10 +85,11 @@ def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[Simul
         # How tall people are is most of what a lifter cannot see, and a few subjects do not show how adults differ:
         # stature varies by 2 % over the seven of our validation split, by 5 % over the six of the test split.
         xyz = placed(augmented(xyz, rng) if lifter else xyz, one.floor, rng)
-        hide = hidden(len(one.rig.cameras), share, 1, rng)
-        # The paper's forms have no way to tell a missing joint.
-        hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
-        found.append(simulate(xyz, one, noise_of(recipe, family, one), rng, hide=hide))
+        hide = None if independent(recipe) else hidden(len(one.rig.cameras), share, 1, rng)
+        if hide is not None:  # The paper's forms have no way to tell a missing joint.
+            hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
+        noise = noise_of(recipe, family, one)
+        found.append(simulate(xyz, one, noise, rng, hide=hide, independent=independent(recipe)))
     return found
 
 
