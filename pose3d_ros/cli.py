@@ -18,6 +18,7 @@ COMMANDS = {
     "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
     "train": ("pose3d_ros.train_command", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
     "evaluate": ("pose3d_ros.evaluate_command", "print the papers' tables beside ours, on held-out people and rigs"),
+    "bench": ("pose3d_ros.bench_command", "time the parts beside what else one would use, in one run"),
     "fit-noise": ("pose3d_ros.fit_noise_command", "measure a detector's errors on a recording and fit noise to them"),
 }
 

@@ -23,7 +23,8 @@ LAYERS = (
     {"evaluation", "output"},
     {"ros"},
     {"demo", "models_command", "mono_command", "train_command", "fit_noise_command"},
-    {"evaluate_command"},
+    {"benchmarks"},
+    {"evaluate_command", "bench_command"},
     {"cli"},
 )
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_ros",
