@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pose3d_ros.errors import InputError, WeightsMissingError
+from pose3d_ros.estimation.admission import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace, give_out
 from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
 from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
@@ -77,9 +78,13 @@ class MonocularOptions:
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
     gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
     smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
+    workspace_min: tuple[float, ...] = option((), MIN_TEXT, unit="m")
+    workspace_max: tuple[float, ...] = option((), MAX_TEXT, unit="m")
+    most_people: int = option(0, MOST_TEXT, low=0, high=1000)
 
     def __post_init__(self) -> None:
         check(self)
+        check_workspace(self.workspace_min, self.workspace_max)
         if self.gone_after_s < self.lost_after_s:
             raise InputError(
                 f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
@@ -193,7 +198,7 @@ class MonocularEstimator:
         ids = [""] * len(whole)
         for row, name in zip(placed, names, strict=True):
             ids[int(row)] = name
-        return Estimate(
+        estimate = Estimate(
             pose=self._smoother(pose),
             keypoints={self._camera.name: whole},
             ids={self._camera.name: tuple(ids)},
@@ -201,6 +206,8 @@ class MonocularEstimator:
             single_view=len(placed),
             rejected=lifted.refused,
         )
+        options = self._options
+        return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
 
 
 def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
+from pose3d_ros.estimation.observation import Grouped2D, gathered, place, with_camera_errors, without_unsure
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import Smoother
@@ -45,6 +46,7 @@ class Estimate:
     refinement: RefinePlan | None = None  # which networks refined the pose, and why; None where no stage does
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
+    left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
 
 
 class MultiViewEstimator:
@@ -146,7 +148,7 @@ class MultiViewEstimator:
             self._plan()
         keypoints = self._detector(frames)
         detect_ms = (time.perf_counter() - start) * 1e3
-        estimate = self._estimate(keypoints, frames.stamp_ns)
+        estimate = self._given_out(keypoints, frames.stamp_ns)
         return replace(estimate, stage_ms={**estimate.stage_ms, "detect": detect_ms})
 
     def estimate_from_keypoints(self, keypoints: Mapping[str, Keypoints2D]) -> Estimate:
@@ -158,12 +160,17 @@ class MultiViewEstimator:
         self._check_names(keypoints)
         if not keypoints:
             raise InputError("estimating needs keypoints of at least one camera, got none")
-        return self._estimate(keypoints, max(k.stamp_ns for k in keypoints.values()))
+        return self._given_out(keypoints, max(k.stamp_ns for k in keypoints.values()))
 
     def _check_names(self, given: Mapping[str, object]) -> None:
         unknown = sorted(set(given) - set(self._rig.names))
         if unknown:
             raise InputError(f"the rig has no camera {', '.join(unknown)}: it has {', '.join(self._rig.names)}")
+
+    def _given_out(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
+        options = self._options
+        estimate = self._estimate(detected, stamp_ns)
+        return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
 
     def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
         start = time.perf_counter()
@@ -179,7 +186,7 @@ class MultiViewEstimator:
         shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
         associated = time.perf_counter()
         seen = gathered(people, shared)
-        observed, refused, refine_ms = self._observe(cameras, seen, stamp_ns)
+        observed, refused, refine_ms = self.observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         self._fallback.learn(cameras, people, shared, group_ids, observed)
         self._fallback.forget_all_but(pose.ids)
@@ -223,18 +230,24 @@ class MultiViewEstimator:
             lifted_from=camera.name,
         )
 
-    def _observe(
+    def observe(
         self, cameras: Sequence[Camera], seen: Grouped2D, stamp_ns: int
     ) -> tuple[Observed3D, Mapping[str, int], dict[str, float]]:
         """People triangulated and refined, joints that a gate refused, and how long the networks took (ms)."""
-        plan, max_std_m = self._refine_plan, self._options.max_std_m
-        if self._refinement is None or plan.method == "none":
-            return self._place(cameras, seen, max_std_m=max_std_m), {}, {}
+        plan, options = self._refine_plan, self._options
+        if (self._refinement is None or plan.method == "none") and not options.calibration_px:
+            return self._place(cameras, seen, max_std_m=options.max_std_m), {}, {}
         observed = self._place(cameras, seen, max_std_m=np.inf)
-        start = time.perf_counter()
-        refined = self._refinement(plan, cameras, seen, observed, stamp_ns)
-        refine_ms = (time.perf_counter() - start) * 1e3
-        return without_unsure(refined.observed, max_std_m), refined.refused, {"refine": refine_ms}
+        refused: Mapping[str, int] = {}
+        refine_ms: dict[str, float] = {}
+        if self._refinement is not None and plan.method != "none":
+            start = time.perf_counter()
+            refined = self._refinement(plan, cameras, seen, observed, stamp_ns)
+            observed, refused = refined.observed, refined.refused
+            refine_ms["refine"] = (time.perf_counter() - start) * 1e3
+        if options.calibration_px:
+            observed = with_camera_errors(observed, cameras, seen, options.calibration_px, options.huber_delta)
+        return without_unsure(observed, options.max_std_m), refused, refine_ms
 
 
 def load_refinement(options: MultiViewOptions, detector: Detector | None = None) -> Refinement | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.estimation.admission import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace
 from pose3d_ros.estimation.fallback import CHOICES as FALLBACK_CHOICES
 from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.estimation.smoothing import METHODS
@@ -34,6 +35,15 @@ class MultiViewOptions:
     )
     max_std_m: float = option(
         0.5, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
+    )
+    calibration_px: float = option(
+        0.0,
+        "standard deviation an axis by which calibration and synchronisation displace what a camera sees, besides the "
+        "keypoints' own errors: it widens the covariance of every joint and moves none. `pose3d evaluate footage` "
+        "measures it on a recording of three cameras or more; 0: exact cameras",
+        unit="px",
+        low=0.0,
+        high=200.0,
     )
     refine: str = option(
         "auto",
@@ -73,9 +83,13 @@ class MultiViewOptions:
         choices=FALLBACK_CHOICES,
     )
     lifter: str = option("", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped")
+    workspace_min: tuple[float, ...] = option((), MIN_TEXT, unit="m")
+    workspace_max: tuple[float, ...] = option((), MAX_TEXT, unit="m")
+    most_people: int = option(0, MOST_TEXT, low=0, high=1000)
 
     def __post_init__(self) -> None:
         check(self)
+        check_workspace(self.workspace_min, self.workspace_max)
         if self.gone_after_s < self.lost_after_s:
             raise InputError(
                 f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"

@@ -61,6 +61,7 @@ class Result:
     refinement: RefinePlan | None = None  # which networks refined the poses, and why; None where none could
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
     lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
+    left_out: int = 0  # people known but not published: outside the workspace, or too many
 
 
 class Record:
@@ -167,6 +168,7 @@ class Record:
             )
         last = results[-1]
         values["people"] = str(last.people)
+        values["people_left_out"] = str(last.left_out)
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values["lifted_from"] = last.lifted_from or "none"

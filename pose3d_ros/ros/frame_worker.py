@@ -128,6 +128,7 @@ class FrameWorker:
             refinement=estimate.refinement,
             refused=estimate.refused,
             lifted_from=estimate.lifted_from,
+            left_out=estimate.left_out,
         )
 
     def _estimator_for(self, rig: Rig) -> Estimator:
