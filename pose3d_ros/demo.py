@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pose3d_ros import __version__
 from pose3d_ros.data.footage import CAMERAS, SAMPLES, Sample, fetch_sample, reference_single
 from pose3d_ros.data.playback import with_cameras
 from pose3d_ros.data.recording import Recording
+from pose3d_ros.detection import choice
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
 from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.output.summary_table import summary_table
@@ -64,10 +65,10 @@ class Request:
     output: Path
     view: bool
     device: str
-    precision: str
     mono: str = ""  # the camera of the monocular node; "": the multi-view node
     lifter: str = ""
     refine: str = "auto"
+    detector: choice.DetectorOptions = field(default_factory=choice.DetectorOptions)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", type=int, default=1, help="how often to play the footage")
     parser.add_argument("--output", type=Path, default=Path("pose3d_output"), help="folder for the results")
     parser.add_argument("--view", action="store_true", help="show the skeletons live in the browser")
+    choice.add_arguments(parser)
     parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
     parser.add_argument(
         "--precision", choices=("auto", "full", "half"), default="auto", help="of the 2D models; auto: half if native"
@@ -99,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     require_ros()
     footage = with_cameras(fetch_sample(request.people), request.cameras)
-    for name in store.names():
+    for name in choice.weights_of(request.detector):
         store.fetch(name)
     logs = request.output / "log"
     with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
@@ -141,8 +143,9 @@ def checked(args: argparse.Namespace) -> Request:
     _prepare_output(output)
     frames = args.frames or 0
     return Request(
-        args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device, args.precision,
+        args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device,
         args.mono or "", str(Path(args.lifter).expanduser().resolve()) if args.lifter else "", args.refine,
+        choice.from_arguments(args, precision=args.precision),
     )  # fmt: skip
 
 
@@ -161,7 +164,7 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
     # Player and recorder share the cores with the node's two torch threads: one thread each.
     alone = {"OMP_NUM_THREADS": "1"}
     common = {"fixed_frame": "world", "publish_keypoints": True, "use_sim_time": True, "device": request.device,
-              "precision": request.precision, "jump_distance_m": SEAM_M}  # fmt: skip
+              "jump_distance_m": SEAM_M, **choice.told(request.detector)}  # fmt: skip
     own: dict[str, Any]
     if request.mono:
         own = {"camera": request.mono, **({"lifter": request.lifter} if request.lifter else {})}
@@ -286,7 +289,14 @@ def _parameters(**values: Any) -> list[str]:
 
 def _settings(request: Request) -> dict[str, Any]:
     machine = {"version": __version__, "cpu_count": os.cpu_count()}
-    settings = {**asdict(request), "cameras": list(request.cameras), **machine}
+    detector = {"detector": request.detector.detector, "precision": request.detector.precision}
+    settings = {
+        **asdict(request),
+        "cameras": list(request.cameras),
+        **detector,
+        **choice.told(request.detector),
+        **machine,
+    }
     del settings["output"], settings["view"]
     return settings
 

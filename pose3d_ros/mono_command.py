@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.data.footage import SAMPLES, fetch_sample
+from pose3d_ros.detection import choice
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros.environment import node_command, prepare, require_ros
 from pose3d_ros.structures import Camera, FrameSet
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--param", action="append", default=[], metavar="NAME:=VALUE", help="any of the node's parameters, repeatable"
     )
+    choice.add_arguments(parser)
     parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, ... (not live)")
     parser.add_argument("--lifter", metavar="FILE", help="a lifting network of your own (.safetensors)")
 
@@ -89,8 +91,7 @@ def run(args: argparse.Namespace) -> int:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output {output}: cannot write there ({error.strerror}): choose another folder") from error
-    for name in store.names():
-        store.fetch(name)
+    _fetch_weights(args)
     # Here, so that `pose3d --help` waits for no OpenCV and no torch.
     from pose3d_ros.output.pose_files import write_csv
     from pose3d_ros.output.still_image import write_still_json, write_still_picture
@@ -111,7 +112,6 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
     """
     import torch
 
-    from pose3d_ros.detection.top_down import TopDownDetector
     from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
     from pose3d_ros.networks.canonical import ROOT, stature
     from pose3d_ros.output.still_image import StillPeople
@@ -121,7 +121,9 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
     options = MonocularOptions(
         birth_sets=1, birth_score=0.0, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or ""
     )
-    estimator = MonocularEstimator(camera, TopDownDetector(args.device), options=options)
+    estimator = MonocularEstimator(
+        camera, choice.make_detector(choice.from_arguments(args), args.device), options=options
+    )
     estimate = estimator.estimate(FrameSet({NAME: image}, {NAME: 0}))
     found = len(estimate.keypoints[NAME])
     if not found:
@@ -141,6 +143,11 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
         canonical_depth_m=pose.xyz[:, ROOT, 2] * 1000.0 / alpha,
         height_m=stature(torch.from_numpy(pose.xyz)).numpy(),
     )
+
+
+def _fetch_weights(args: argparse.Namespace) -> None:
+    for name in choice.weights_of(choice.from_arguments(args)):
+        store.fetch(name)
 
 
 def camera_of(size_wh: tuple[int, int], focal_px: float | None) -> Camera:
@@ -195,18 +202,16 @@ def _read(path: Path) -> NDArray[np.uint8]:
 def _footage(args: argparse.Namespace) -> int:
     """Print how far each camera alone is from all together."""
     footage = fetch_sample(args.footage)
-    for name in store.names():
-        store.fetch(name)
+    _fetch_weights(args)
     # Here, so that `pose3d --help` waits for no torch.
     from tqdm import tqdm
 
     from pose3d_ros.data.playback import play
-    from pose3d_ros.detection.top_down import TopDownDetector
     from pose3d_ros.estimation.monocular import load_lifter
     from pose3d_ros.evaluation.mono_depth import mono_depth_table
     from pose3d_ros.evaluation.tables import printed
 
-    lifter, detector = load_lifter(args.lifter or ""), TopDownDetector(args.device)
+    lifter, detector = load_lifter(args.lifter or ""), choice.make_detector(choice.from_arguments(args), args.device)
     sets = tqdm(play(footage, args.frames or 0), desc="frame sets", disable=None)
     print(printed(mono_depth_table(args.footage, footage.rig, sets, detector, lifter)))
     return 0
@@ -215,6 +220,7 @@ def _footage(args: argparse.Namespace) -> int:
 def _live(args: argparse.Namespace) -> int:
     """Tell how the node is started, and become it where ROS is installed."""
     values = {"camera": args.camera, **({"lifter": str(Path(args.lifter).resolve())} if args.lifter else {})}
+    values |= choice.told(choice.from_arguments(args))
     for pair in args.param:
         name, sign, value = pair.partition(":=")
         if not name or not sign:

@@ -22,9 +22,10 @@ def footage() -> None:
 
 @pytest.fixture(scope="session")
 def weights() -> None:
-    """The 2D models' weights lie in the cache."""
+    """The default detector's weights lie in the cache."""
+    from pose3d_ros.detection.choice import DetectorOptions, weights_of
     from pose3d_ros.weights import store
 
-    for name in store.names():
+    for name in weights_of(DetectorOptions()):
         if not store.present(name):
             pytest.skip(f"the weights of {name} are not in the cache: run `pose3d models fetch`")

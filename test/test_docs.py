@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pose3d_ros.cli import build_parser
-from pose3d_ros.detection.top_down import DetectorOptions
+from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.options import describe, from_mapping

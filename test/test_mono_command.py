@@ -18,14 +18,13 @@ from synthetic_people import walker
 
 from pose3d_ros import mono_command
 from pose3d_ros.cli import main
-from pose3d_ros.detection import top_down
+from pose3d_ros.detection import choice
 from pose3d_ros.estimation import monocular
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D
-from pose3d_ros.weights import store
 
 SIZE, FOCAL = (800, 600), 700.0
 CAMERA = Camera("image", SIZE, np.array([[FOCAL, 0, 399.5], [0, FOCAL, 299.5], [0, 0, 1]]))
@@ -52,16 +51,17 @@ def oracles(monkeypatch: pytest.MonkeyPatch) -> None:
     class Detector:
         name, skeleton = "oracle", H36M_17
 
-        def __init__(self, device: str) -> None:
-            assert device == "auto"
-
         def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
             xy = project(CAMERA, people())
             return {name: Keypoints2D(xy, np.full(xy.shape[:2], 0.8), H36M_17) for name in frames.images}
 
-    monkeypatch.setattr(top_down, "TopDownDetector", Detector)
+    def make_detector(options: choice.DetectorOptions, device: str) -> Detector:
+        assert (options, device) == (choice.DetectorOptions(), "auto")
+        return Detector()
+
+    monkeypatch.setattr(choice, "make_detector", make_detector)
     monkeypatch.setattr(monocular, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
-    monkeypatch.setattr(store, "names", tuple)
+    monkeypatch.setattr(choice, "weights_of", lambda options: ())
 
 
 @pytest.mark.usefixtures("oracles")

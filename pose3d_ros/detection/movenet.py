@@ -1,6 +1,6 @@
-"""MoveNet Thunder: the keypoints of the person nearest to the centre of a square crop, many crops at once.
+"""MoveNet Thunder and Lightning: keypoints of the person nearest to the centre of a square crop, many crops at once.
 
-Source: Google, "MoveNet.SinglePose" model card, graph model version 4 (Apache-2.0). The network is the original
+Source: Google, "MoveNet.SinglePose" model card, graph models version 4 (Apache-2.0). The network is the original
 graph up to its four heads; the decoder repeats the graph's own nodes, batched over crops.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pose3d_ros.detection.graph import GraphNetwork, read_graph
 
-SIZE = 256  # px, side of a crop
+SIZES = {"movenet-thunder": 256, "movenet-lightning": 192}  # px, side of a crop
 CELL = 4  # px of the crop in one cell of the heads
 JOINTS = 17
 SCALE = 0.00784302  # the graph's own constant: 2 / 255 in fp16
@@ -37,7 +37,7 @@ CENTRE_WEIGHT = "ConstantFolding/StatefulPartitionedCall/truediv_2_recip"
 
 @dataclass(frozen=True)
 class Heads:
-    """The network's raw outputs, float32, on the grid of 64 x 64 cells of an upright crop."""
+    """The network's raw outputs, float32, on the grid of 64 x 64 cells (Lightning: 48 x 48) of an upright crop."""
 
     centre: Tensor  # (B, 1, 64, 64) logits
     heatmap: Tensor  # (B, 17, 64, 64) logits
@@ -50,11 +50,12 @@ class MoveNet(nn.Module):
 
     centre_weight: Tensor  # (64, 64), highest in the middle
 
-    def __init__(self, topology: Path) -> None:
-        """topology is the graph's json file, with its weights beside it."""
+    def __init__(self, topology: Path, size: int) -> None:
+        """topology is the graph's json file, with its weights beside it; size is one of SIZES."""
         super().__init__()
+        self.size = size
         file = read_graph(topology)
-        self.network = GraphNetwork(file, NORMALISED, HEADS, SIZE, half_turn=True)
+        self.network = GraphNetwork(file, NORMALISED, HEADS, size, half_turn=True)
         weight = torch.from_numpy(file.constants[CENTRE_WEIGHT].copy())[..., 0]
         self.register_buffer("centre_weight", weight, persistent=False)
 
@@ -65,8 +66,8 @@ class MoveNet(nn.Module):
         return self
 
     def heads(self, crops: Tensor) -> Heads:
-        """Raw outputs of crops (B, 256, 256, 3), RGB, 0 to 255."""
-        turned = crops.flip(1, 2).permute(0, 3, 1, 2)  # (B, 3, 256, 256) in channels_last memory
+        """Raw outputs of crops (B, size, size, 3), RGB, 0 to 255."""
+        turned = crops.flip(1, 2).permute(0, 3, 1, 2)  # (B, 3, size, size) in channels_last memory
         outputs = self.network(turned.float() * SCALE - 1.0)
         return Heads(*(output.float().flip(2, 3) for output in outputs))
 
@@ -93,7 +94,7 @@ class MoveNet(nn.Module):
         return torch.stack((x, y, score[one, joint, row, column]), dim=-1)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Keypoints (B, 17, 3) of crops (B, 256, 256, 3), RGB, 0 to 255: as decode gives them, but centred."""
+        """Keypoints (B, 17, 3) of crops (B, size, size, 3), RGB, 0 to 255: as decode gives them, but centred."""
         points = self.decode(self.heads(crops))
         points[..., :2] += OFF_CENTRE
         return points

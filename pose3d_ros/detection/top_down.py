@@ -1,8 +1,7 @@
-"""The default detector: NanoDet finds people now and then, MoveNet Thunder finds their joints in every image."""
+"""The default detector: NanoDet finds people now and then, MoveNet finds their joints in every image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,36 +12,15 @@ from numpy.typing import NDArray
 from pose3d_ros.detection import movenet, nanodet
 from pose3d_ros.detection.box_tracks import BoxTracks, joint_box
 from pose3d_ros.detection.boxes import grown, iou, oks, suppress
+from pose3d_ros.detection.choice import DetectorOptions, joints_model
 from pose3d_ros.detection.crops import Crop, cut, shrunk, square, to_image
 from pose3d_ros.detection.uncertainty import covariance
 from pose3d_ros.errors import InputError
-from pose3d_ros.options import check, option
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
 from pose3d_ros.weights import store
 
 Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class DetectorOptions:
-    """How people are looked for in the images."""
-
-    search_every: int = option(
-        8, "look for new people in every n-th image of a camera, and whenever somebody is lost", low=1, high=1000
-    )
-    box_score: float = option(0.15, "lowest score of a box around a person", low=0.0, high=1.0)
-    box_scale: float = option(1.1, "how much larger than the person the crop is", low=1.0, high=2.0)
-    person_score: float = option(0.5, "lowest mean score of a person's better half of joints", low=0.0, high=1.0)
-    max_people: int = option(10, "most people in one image", low=1, high=100)
-    precision: str = option(
-        "auto",
-        "half: float16 on a GPU, bfloat16 on a CPU; auto: half where the hardware computes it natively",
-        choices=("auto", "full", "half"),
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 # Boxes and people more alike than this are one: NanoDet's own threshold for its boxes, and COCO's "same person".
@@ -53,14 +31,15 @@ SAME_PERSON_OKS = 0.5
 class TopDownDetector:
     """Callable on a FrameSet; keeps the boxes of people that each camera saw last."""
 
-    name = "nanodet+movenet-thunder"
     skeleton: Skeleton = COCO_17
 
     def __init__(self, device: str = "auto", options: DetectorOptions | None = None) -> None:
         """device: auto, cpu, cuda or any of torch's. Raises WeightsMissingError, WeightsCorruptError, InputError."""
         self.options = options or DetectorOptions()
         self.device = _device(device)
-        self._pose = movenet.MoveNet(store.path("movenet-thunder")).eval().to(self.device)
+        model = joints_model(self.options)
+        self.name = f"nanodet+{model}"
+        self._pose = movenet.MoveNet(store.path(model), movenet.SIZES[model]).eval().to(self.device)
         self._boxes = nanodet.NanoDet(store.path("nanodet")).eval().to(self.device)
         if self.options.precision == "half" or (self.options.precision == "auto" and _halves_natively(self.device)):
             if self.device.type == "cpu":
@@ -83,12 +62,12 @@ class TopDownDetector:
             boxes = boxes[: self.options.max_people]
             mine[camera] = slice(len(crops), len(crops) + len(boxes)), min(followed, len(boxes))
             crops += [square(box) for box in grown(boxes, self.options.box_scale)]
-            images += [cut(image, crop, movenet.SIZE) for crop in crops[mine[camera][0]]]
+            images += [cut(image, crop, self._pose.size) for crop in crops[mine[camera][0]]]
         points = self._joints(images)
         result = {}
         for camera, (part, followed) in mine.items():
             size_hw = frames.images[camera].shape[:2]
-            people = _people(points[part], crops[part], size_hw, frames.stamps_ns[camera])
+            people = _people(points[part], crops[part], self._pose.size, size_hw, frames.stamps_ns[camera])
             kept = self._distinct(people)
             result[camera] = people.select(kept)
             lost = int((kept < followed).sum()) < followed
@@ -139,17 +118,17 @@ class TopDownDetector:
         return np.sort(real[suppress(alike, some.score.mean(axis=1), SAME_PERSON_OKS)])
 
 
-def _people(points: Floats, crops: list[Crop], size_hw: tuple[int, ...], stamp_ns: int) -> Keypoints2D:
-    """Keypoints in the image, from points (P, 17, 3) in the crops; joints outside the image are not seen."""
+def _people(points: Floats, crops: list[Crop], size: int, size_hw: tuple[int, ...], stamp_ns: int) -> Keypoints2D:
+    """Keypoints in the image, from points (P, 17, 3) in the crops of size px; joints outside the image are not seen."""
     if not crops:
         return Keypoints2D.empty(COCO_17, stamp_ns)
-    xy = np.stack([to_image(one[:, :2], crop, movenet.SIZE) for one, crop in zip(points, crops, strict=True)])
+    xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
     score = np.clip(points[..., 2], 0.0, 1.0)
     size_wh = np.array([size_hw[1], size_hw[0]])
     outside = np.asarray(((xy < -0.5) | (xy > size_wh - 0.5)).any(axis=-1))
     xy = np.where(outside[..., None], np.nan, xy)
     score = np.where(outside, 0.0, score)
-    scale = np.array([crop.side / movenet.SIZE for crop in crops])
+    scale = np.array([crop.side / size for crop in crops])
     boxes = np.array([joint_box(one, s) for one, s in zip(xy, score, strict=True)])
     spread = np.where(outside[..., None, None], np.nan, covariance(score, scale))
     return Keypoints2D(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 
+from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
 from pose3d_ros.estimation.multiview import Estimate
@@ -54,11 +54,11 @@ class MonocularNode(Node):
         self._declare()
         camera = self.options.camera
         check_topics((camera,), self.inputs, parameter="camera")
-        self._detector = detector or TopDownDetector(self.inputs.device, self._detector_options)
+        self._detector = detector or make_detector(self._detector_options, self.inputs.device)
         self._lifter = lifter or load_lifter(self._estimator_options.lifter)
         # A set of one: late and repeated images are sorted out as in the multi-view node.
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper((camera,))
-        self._publisher = PosePublisher(self, (camera,), self._detector.name)
+        self._publisher = PosePublisher(self, (camera,), self._detector)
         self._input = CameraInput(self, camera, self.inputs, info_needed=True, take=self._take)
         buffer = Buffer(node=self)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
@@ -67,16 +67,16 @@ class MonocularNode(Node):
             (camera,),
             tf_look_up(buffer, self.inputs.tf_wait, self._stopped),
             placement="tf",
-            rectified=self.inputs.images_rectified((self._input.image_topic,)),
+            rectified=self.inputs.images_rectified((self._input.topic,)),
             fixed_frame=self.options.fixed_frame,
             min_cameras=1,
         )
-        record = Record(waiting=f"images come on {self._input.image_topic}; waiting for the camera_info of one of them")
+        record = Record(waiting=f"images come on {self._input.topic}; waiting for the camera_info of one of them")
         self._report = NodeReport(self, record, self._missing, self._facts, self._stopped)
         self._worker = FrameWorker(
             self._live_rig, self._make_estimator, self._publish, self._report, self._stopped, min_cameras=1
         )
-        self.get_logger().info(f"waiting for {self._input.image_topic}, {self._input.info_topic}")
+        self.get_logger().info(f"waiting for {self._input.topic}, {self._input.info_topic}")
 
     def close(self) -> None:
         """Stop working; what is under way is finished first."""

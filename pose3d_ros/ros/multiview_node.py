@@ -1,4 +1,4 @@
-"""The node "multiview": images of two or more calibrated cameras in, /human_pose_3d out.
+"""The node "multiview": images of two or more calibrated cameras, or keypoints made of them, in, /human_pose_3d out.
 
 The executor's thread only takes messages and groups them; one worker thread works on the newest frame set:
 update the rig, decode, estimate, publish. A frame that cannot be used is dropped, its cause is logged and
@@ -18,15 +18,15 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
+from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.detection.top_down import DetectorOptions, TopDownDetector
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, load_refinement
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, image_stream, keypoint_stream, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
-from pose3d_ros.ros.diagnostics import Record
+from pose3d_ros.ros.diagnostics import STAMPS_DIFFER, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
@@ -36,11 +36,13 @@ from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.parameters import declare, hold, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.pose_publisher import PosePublisher
+from pose3d_ros.ros.readings import DetectorsElsewhere, ImageReading, KeypointReading, Reading
 from pose3d_ros.ros.running import run_node
+from pose3d_ros.ros.set_options import SetOptions
 from pose3d_ros.ros.tf_look_up import tf_look_up
 from pose3d_ros.structures import Rig
 
-OPTIONS = (NodeOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
+OPTIONS = (NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
 
 # A fraction of the wait for late cameras: how late its end may be noticed when nothing arrives.
 POLL_S = 0.02
@@ -50,6 +52,10 @@ STANDSTILL_S = 1.0
 ALONE_SHARE = 0.5
 # Placement auto waits so long for TF before it takes the projection matrices: who starts first must not decide.
 TF_PATIENCE_S = 2.0
+KEYPOINTS_DIFFER = (
+    "keypoints come, but no two cameras' stamps agree within stamp_tolerance: synchronise the machines' clocks, and "
+    "let every detector keep up with its camera (its /diagnostics counts frame sets replaced_by_newer)"
+)
 
 
 class MultiViewNode(Node):
@@ -70,7 +76,7 @@ class MultiViewNode(Node):
         self._declare()
         options = self.options
         check_topics(options.cameras, self.inputs, parameter="cameras")
-        self._detector = detector or TopDownDetector(self.inputs.device, self._detector_options)
+        self._detector, reading = self._make_reading(detector)
         # Loaded now: weights that cannot be had end the start, not the first frame set.
         self._refinement = load_refinement(self._estimator_options, self._detector)
         estimation = self._estimator_options
@@ -79,22 +85,28 @@ class MultiViewNode(Node):
         alone_s = ALONE_SHARE * estimation.gone_after_s if self._fallback.load() else math.inf
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             options.cameras,
-            tolerance_s=options.stamp_tolerance,
-            wait_s=options.set_wait,
+            tolerance_s=self.sets.stamp_tolerance,
+            wait_s=self.sets.set_wait,
             silent_s=self.inputs.silent_after,
             min_cameras=2,
             alone_s=alone_s,
         )
         self._arrived_s = 0.0
-        self._publisher = PosePublisher(self, options.cameras, self._detector.name)
+        self._publisher = PosePublisher(self, options.cameras, self._detector, self._keypoints_out)
         self._make_inputs()
-        self._report = NodeReport(self, Record(), self._missing, self._facts, self._stopped)
+        self._report = NodeReport(self, Record(self._waiting_for), self._missing, self._facts, self._stopped)
         self._worker = FrameWorker(
-            self._live_rig, self._make_estimator, self._publish, self._report, self._stopped, min_cameras=2
+            self._live_rig,
+            self._make_estimator,
+            self._publish,
+            self._report,
+            self._stopped,
+            min_cameras=2,
+            reading=reading,
         )
         self._waiting = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._waiting.cancel()
-        topics = [topic for one in self._inputs.values() for topic in (one.image_topic, one.info_topic)]
+        topics = [topic for one in self._inputs.values() for topic in (one.topic, one.info_topic)]
         self.get_logger().info(f"waiting for {', '.join(topics)}")
 
     def close(self) -> None:
@@ -107,6 +119,7 @@ class MultiViewNode(Node):
     def _declare(self) -> None:
         take_boolean_rectified(self)
         self.options = declare(self, NodeOptions)
+        self.sets = declare(self, SetOptions)
         self.inputs = declare(self, InputOptions)
         self.outputs = declare(self, OutputOptions, self._change)
         self._detector_options = declare(self, DetectorOptions)
@@ -118,11 +131,25 @@ class MultiViewNode(Node):
     def _change(self, outputs: OutputOptions) -> None:
         self.outputs = outputs
 
+    def _make_reading(self, detector: Detector | None) -> tuple[Detector, Reading]:
+        """Who detects, and what the frames then hold."""
+        self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d", STAMPS_DIFFER
+        if self.options.input == "images":
+            return detector or make_detector(self._detector_options, self.inputs.device), ImageReading()
+        # Not on the topic that they come on.
+        self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d/with_ids", KEYPOINTS_DIFFER
+        device = self.inputs.device
+        elsewhere = DetectorsElsewhere(device if device.startswith("cuda") else "cpu")
+        return elsewhere, KeypointReading(elsewhere)
+
     def _make_inputs(self) -> None:
         options, inputs = self.options, self.inputs
         by_file = options.placement == "file" or (options.placement == "auto" and bool(options.rig_file))
+        images = {name: image_stream(self, name, inputs) for name in options.cameras}
+        streams = images if options.input == "images" else {name: keypoint_stream(name) for name in options.cameras}
         self._inputs = {
-            name: CameraInput(self, name, inputs, info_needed=not by_file, take=self._take) for name in options.cameras
+            name: CameraInput(self, name, inputs, info_needed=not by_file, take=self._take, stream=stream)
+            for name, stream in streams.items()
         }
         buffer = Buffer(node=self)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
@@ -131,7 +158,7 @@ class MultiViewNode(Node):
             options.cameras,
             tf_look_up(buffer, inputs.tf_wait, self._stopped),
             placement=options.placement,
-            rectified=inputs.images_rectified(one.image_topic for one in self._inputs.values()),
+            rectified=inputs.images_rectified(self.resolve_topic_name(one.topic) for one in images.values()),
             fixed_frame=options.fixed_frame,
             rig_file=options.rig_file,
             tf_patience_s=TF_PATIENCE_S,
@@ -146,7 +173,7 @@ class MultiViewNode(Node):
 
     def _take(self, camera: str, frame: Frame) -> None:
         """One image came."""
-        self._arrived_s = frame.arrived_s
+        self._arrived_s = time.monotonic()
         now_ns = self.get_clock().now().nanoseconds
         if self.get_parameter("use_sim_time").value:
             # The image may overtake the /clock message of its own time.
@@ -183,6 +210,7 @@ class MultiViewNode(Node):
             "fixed_frame": rig.frame_id if rig is not None else self.options.fixed_frame or "not known yet",
             "calibration_hash": self._worker.calibration_hash or "not known yet",
             "cameras": ", ".join(self.options.cameras),
+            "input": self.options.input,
             **detector_facts(self._detector, self.inputs.device),
             "monocular_fallback": self._fallback.described,
             "images/not_grouped": str(self._grouper.dropped),

