@@ -22,7 +22,7 @@ LAYERS = (
     {"training"},
     {"evaluation", "output"},
     {"ros"},
-    {"demo", "models_command", "mono_command", "train_command", "fit_noise_command"},
+    {"demo", "estimate_command", "models_command", "mono_command", "train_command", "fit_noise_command"},
     {"benchmarks"},
     {"evaluate_command", "bench_command"},
     {"cli"},
