@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.geometry.camera_errors import camera_error_covariance
 from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection, triangulate
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
@@ -42,6 +43,12 @@ class Grouped2D:
         """The chosen groups, in the order given."""
         covariance = None if self.covariance is None else self.covariance[:, groups]
         return Grouped2D(self.xy[:, groups], self.score[:, groups], covariance)
+
+    def of(self, views: Sequence[int]) -> Grouped2D:
+        """What the chosen cameras see, in the order given."""
+        chosen = list(views)
+        covariance = None if self.covariance is None else self.covariance[chosen]
+        return Grouped2D(self.xy[chosen], self.score[chosen], covariance)
 
     def without(self, joints: NDArray[np.bool_]) -> Grouped2D:
         """The same without all views' keypoints of some joints (G, J)."""
@@ -101,8 +108,9 @@ def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: 
 
 def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
     """Leave out joints whose standard deviation along the worst axis exceeds max_std_m; seen ones are counted."""
-    sound = present(observed.covariance).all(axis=-1)
-    widest = np.linalg.eigvalsh(np.where(np.asarray(sound)[..., None, None], observed.covariance, 0.0))[..., -1]
+    whole = observed.covariance + observed.lasting
+    sound = present(whole).all(axis=-1)
+    widest = np.linalg.eigvalsh(np.where(np.asarray(sound)[..., None, None], whole, 0.0))[..., -1]
     unsure = widest > max_std_m**2
     lost = int((unsure & (observed.n_views > 0)).sum())
     uncertain = observed.rejected.get("uncertain", 0) + lost
@@ -115,6 +123,22 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
         reprojection_px=np.where(unsure, np.nan, observed.reprojection_px),
         rejected={**observed.rejected, **({"uncertain": uncertain} if uncertain else {})},
     )
+
+
+def with_camera_errors(
+    observed: Observed3D, cameras: Sequence[Camera], seen: Grouped2D, calibration_px: float, delta: float
+) -> Observed3D:
+    """The people, as unsure as cameras leave them that are each off by calibration_px an axis besides the keypoints.
+
+    A joint that a network filled in is moved as the person's other joints are, on average.
+    """
+    score = seen.score if seen.covariance is None else None
+    moved = calibration_px**2 * camera_error_covariance(
+        cameras, seen.xy, observed.xyz, score, seen.covariance, delta=delta
+    )
+    known = present(moved).all(axis=-1)[..., None, None]
+    total = np.where(known, moved, 0.0).sum(axis=1, keepdims=True)
+    return replace(observed, lasting=np.where(known, moved, total / np.maximum(known.sum(axis=1, keepdims=True), 1)))
 
 
 def present(points: Floats) -> NDArray[np.bool_]:

@@ -30,11 +30,15 @@ class Observed3D:
     reprojection_px: Floats  # (G, J)
     rejected: Mapping[str, int] = field(default_factory=dict)  # joints seen by some camera but not placed, by reason
     source: NDArray[np.uint8] = ()  # type: ignore[assignment]  # (G, J) JointSource; TRIANGULATED if empty
+    # (G, J, 3, 3) m^2 to be added to covariance: what the cameras' errors move, which no time averages out; 0 if empty
+    lasting: Floats = ()  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if not np.size(self.source):
             triangulated = np.full(self.score.shape, JointSource.TRIANGULATED, dtype=np.uint8)
             object.__setattr__(self, "source", triangulated)
+        if not np.size(self.lasting):
+            object.__setattr__(self, "lasting", np.zeros(self.covariance.shape))
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -62,7 +66,7 @@ class Observed3D:
 
     def select(self, people: NDArray[np.intp]) -> Observed3D:
         """The chosen people, in the order given; rejected joints stay counted over all."""
-        names = ("xyz", "covariance", "score", "n_views", "reprojection_px", "source")
+        names = ("xyz", "covariance", "score", "n_views", "reprojection_px", "source", "lasting")
         return replace(self, **{name: getattr(self, name)[people] for name in names})
 
 
@@ -74,6 +78,7 @@ class Track:
     joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last observed
     joint_score: Floats  # (J,) its score then
     depth_noise: Floats  # (J, 3, 3) m^2 by which the last observation's depth may be wrong; 0 unless it was lifted
+    lasting: Floats  # (J, 3, 3) m^2 by which the cameras' errors may have moved each joint when last observed
     begun_ns: int  # when the person was first seen
     seen_ns: int  # and last
     number: int = 0
@@ -88,7 +93,7 @@ class Track:
         known = np.asarray(np.isfinite(self.states.position).all(-1))
         predicted = known & (unseen_ns > 0) & (unseen_ns < gone_ns)
         xyz = np.where(predicted[:, None], self.states.position, np.nan)
-        covariance = np.where(predicted[:, None, None], self.states.position_covariance, np.nan)
+        covariance = np.where(predicted[:, None, None], self.states.position_covariance + self.lasting, np.nan)
         fade = 0.5 ** (np.minimum(unseen_ns, gone_ns) * 1e-9 / SCORE_HALF_LIFE_S)
         score = np.where(predicted, self.joint_score * fade, 0.0)
         source = np.where(predicted, JointSource.PREDICTED, JointSource.ABSENT)
@@ -97,7 +102,8 @@ class Track:
             row = self.observed
             seen = np.isfinite(observed.xyz[row]).all(-1) & ~self.passed_over
             xyz = np.where(seen[:, None], observed.xyz[row], xyz)
-            covariance = np.where(seen[:, None, None], observed.covariance[row], covariance)
+            measured_covariance = observed.covariance[row] + observed.lasting[row]
+            covariance = np.where(seen[:, None, None], measured_covariance, covariance)
             score = np.where(seen, observed.score[row], score)
             source = np.where(seen, observed.source[row], source)
             n_views = np.where(seen, observed.n_views[row], 0)

@@ -163,6 +163,7 @@ class Tracker:
             corrected = kalman.update(track.states, measured, covariance)
             track.states = kalman.restarted(corrected, seen & guessed, xyz, covariance)
         track.depth_noise = observed.depth_noise[row]
+        track.lasting = np.where(seen[:, None, None], observed.lasting[row], track.lasting)
         track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
         track.joint_score = np.where(seen, observed.score[row], track.joint_score)
         track.seen_ns, track.observed = stamp_ns, row
@@ -183,6 +184,7 @@ class Tracker:
             joint_seen_ns=np.where(seen, stamp_ns, np.iinfo(np.int64).min // 2),
             joint_score=observed.score[row].copy(),
             depth_noise=observed.depth_noise[row],
+            lasting=observed.lasting[row],
             begun_ns=stamp_ns,
             seen_ns=stamp_ns,
             observed=row,

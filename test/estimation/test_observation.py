@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation.observation import joint_score, observe, weighed_by_score
+from pose3d_ros.estimation.observation import (
+    gathered,
+    joint_score,
+    observe,
+    place,
+    weighed_by_score,
+    with_camera_errors,
+    without_unsure,
+)
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Keypoints2D
 
@@ -59,3 +67,39 @@ def test_a_covariance_that_is_none_says_nothing_of_the_other_joints(nonsense: fl
     weighed = weighed_by_score(covariance, score)
     np.testing.assert_allclose(weighed[0, :3], 9.0)
     assert np.isnan(weighed[0, 3:]).all()
+
+
+def grouped(noise_px: float = 2.0):
+    rng = np.random.default_rng(0)
+    truth = walker((-1, 0), (0, 0), 0)[None]
+    people = [seen(camera, truth, rng, noise_px=noise_px) for camera in RIG.cameras]
+    return gathered(people, np.array([[0, 0, 0, 0]]))
+
+
+def test_errors_of_cameras_widen_the_covariance_and_move_nothing() -> None:
+    people = grouped()
+    found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
+    wider = with_camera_errors(found, RIG.cameras, people, 8.0, 2.0)
+    np.testing.assert_array_equal(wider.xyz, found.xyz)
+    np.testing.assert_array_equal(wider.covariance, found.covariance)
+    assert (np.linalg.eigvalsh(wider.lasting[np.isfinite(found.xyz).all(-1)]) > 0).all()
+    twice = with_camera_errors(found, RIG.cameras, people, 16.0, 2.0)
+    np.testing.assert_allclose(twice.lasting, 4 * wider.lasting)
+
+
+def test_a_filled_in_joint_is_moved_as_the_others_are() -> None:
+    people = grouped()
+    found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
+    unseen = np.zeros(found.score.shape, dtype=bool)
+    unseen[0, 3] = True
+    wider = with_camera_errors(found, RIG.cameras, people.without(unseen), 8.0, 2.0)
+    known = np.isfinite(found.xyz).all(-1)[0] & ~unseen[0]
+    np.testing.assert_allclose(wider.lasting[0, 3], wider.lasting[0, known].mean(axis=0))
+
+
+def test_joints_too_unsure_with_the_errors_of_cameras_are_left_out() -> None:
+    people = grouped()
+    found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
+    wider = with_camera_errors(found, RIG.cameras, people, 8.0, 2.0)
+    std = np.sqrt(np.nanmedian(np.linalg.eigvalsh(wider.lasting[np.isfinite(found.xyz).all(-1)])[:, -1]))
+    assert np.isfinite(without_unsure(found, std).xyz).sum() > np.isfinite(without_unsure(wider, std).xyz).sum()
