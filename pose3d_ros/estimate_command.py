@@ -20,6 +20,7 @@ from pose3d_ros.data.recording import Recording
 from pose3d_ros.data.recording_log import RecordingLog
 from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.data.video_frames import assigned, open_videos
+from pose3d_ros.detection import choice
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.structures import FrameSet, Pose3D
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rig", type=Path, required=True, help="the calibrated cameras, see config/rig_example.yaml")
     parser.add_argument("--output", type=Path, default=Path("pose3d_output"), help="folder for the results")
     parser.add_argument("--refine", choices=CHOICES, default="auto", help="networks that refine the poses")
+    choice.add_arguments(parser)
     parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
 
 
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.npz"):
         old.unlink()
-    for name in store.names():
+    for name in choice.weights_of(choice.from_arguments(args)):
         store.fetch(name)
     log = RecordingLog(folder)
     estimate(source, log, args)
@@ -65,11 +67,11 @@ def estimate(source: FrameSource, log: RecordingLog, args: argparse.Namespace) -
     """Estimate every moment that the log lacks, and keep it there."""
     from tqdm import tqdm
 
-    from pose3d_ros.detection.top_down import TopDownDetector
     from pose3d_ros.estimation.multiview import MultiViewEstimator
     from pose3d_ros.estimation.multiview_options import MultiViewOptions
 
-    estimator = MultiViewEstimator(source.rig, TopDownDetector(args.device), MultiViewOptions(refine=args.refine))
+    detector = choice.make_detector(choice.from_arguments(args), args.device)
+    estimator = MultiViewEstimator(source.rig, detector, MultiViewOptions(refine=args.refine))
     bar = tqdm(source.read(len(log)), total=len(source), initial=len(log), desc="frame sets", unit="set")
     part: list[Any] = []
     for moment in bar:
