@@ -38,7 +38,8 @@ SOURCES = (
     "pose3d_ros", "msg", "cmake", "launch", "config", "scripts/node", "CMakeLists.txt", "package.xml", "setup.py",
     "README.md", "LICENSE",
 )  # fmt: skip
-EXTRAS = {"demo": {"view"}, "test": {"train", "view", "test"}, "run": {"view"}, "install": {"view"}}
+USED = {"view", "export", "bag"}
+EXTRAS = {"demo": USED, "test": {*USED, "train", "test"}, "run": USED, "install": USED}
 
 
 def main() -> int:

@@ -1,0 +1,90 @@
+"""Poses as one JSON document, written frame by frame; docs/export.md has its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+
+FORMAT = "pose3d_ros people"
+VERSION = 1
+_UPPER = np.triu_indices(3)  # xx xy xz yy yz zz
+
+
+def write_json(poses: Iterable[Pose3D], path: Path | str) -> None:
+    """Write every pose as one line of one JSON document; a number that is absent is null.
+
+    Positions are in the fixed frame frame_id, in m; the covariance of a joint is xx, xy, xz, yy, yz, zz. Poses are
+    taken one at a time: memory stays flat. Raises InputError for poses of several skeletons or frames.
+    """
+    with Path(path).open("w", encoding="utf-8") as file:
+        head: tuple[str, str] | None = None
+        number = -1
+        for number, pose in enumerate(poses):
+            own = pose.skeleton.name, pose.frame_id
+            if head is None:
+                head = own
+                file.write(_head(pose))
+            elif own != head:
+                raise InputError(f"a JSON file holds one skeleton and frame: the poses have {head} and {own}")
+            file.write(("," if number else "") + "\n" + _dump(_frame(number, pose)))
+        if head is None:
+            file.write(_head(None))
+        file.write("\n]}\n")
+
+
+def _head(pose: Pose3D | None) -> str:
+    """The document up to its list of frames."""
+    skeleton = H36M_17 if pose is None else pose.skeleton
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "frame_id": "" if pose is None else pose.frame_id,
+        "skeleton": {
+            "name": skeleton.name,
+            "joint_names": list(skeleton.joint_names),
+            "parents": list(skeleton.parents),
+        },
+    }
+    return _dump(head)[:-1] + ',"frames":['
+
+
+def _frame(number: int, pose: Pose3D) -> dict[str, Any]:
+    return {
+        "frame": number,
+        "stamp_ns": pose.stamp_ns,
+        "people": [_person(pose, row) for row in range(len(pose.ids))],
+    }
+
+
+def _person(pose: Pose3D, row: int) -> dict[str, Any]:
+    """One person; every list has an entry a joint, in the skeleton's order."""
+    return {
+        "id": pose.ids[row],
+        "state": PersonState(int(pose.state[row])).name,
+        "position_m": _numbers(pose.xyz[row]),
+        "velocity_m_s": _numbers(pose.velocity[row]),
+        "covariance_m2": _numbers(pose.covariance[row][:, _UPPER[0], _UPPER[1]]),
+        "confidence": _numbers(pose.score[row]),
+        "n_views": pose.n_views[row].tolist(),
+        "reprojection_px": _numbers(pose.reprojection_px[row]),
+        "source": [JointSource(int(one)).name for one in pose.source[row]],
+    }
+
+
+def _numbers(values: Floats) -> list[Any]:
+    """Numbers to six significant digits as in people.csv; None where not finite."""
+    if values.ndim > 1:
+        return [_numbers(row) for row in values]
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
