@@ -32,7 +32,45 @@ COCO_17 = Skeleton(
     left_right=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
 )  # fmt: skip
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (H36M_17, COCO_17)}
+# OpenPose's orders. Its own Neck and MidHip were made for its training as the middle of the annotated shoulders and
+# hips (Cao et al., TPAMI 2021), so they are what DERIVED makes of the two sides. They are not used: one definition then
+# serves every detector, and a middle that is a network's guess would not carry the covariance of its two sides.
+BODY_25 = Skeleton(
+    name="body_25",
+    joint_names=(
+        "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "MidHip", "RHip", "RKnee",
+        "RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar", "LBigToe", "LSmallToe", "LHeel",
+        "RBigToe", "RSmallToe", "RHeel",
+    ),
+    parents=(1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 10, 8, 12, 13, 0, 0, 15, 16, 14, 19, 14, 11, 22, 11),
+    left_right=(
+        (5, 2), (6, 3), (7, 4), (12, 9), (13, 10), (14, 11), (16, 15), (18, 17), (19, 22), (20, 23), (21, 24),
+    ),
+)  # fmt: skip
+
+# The order of OpenPose's later experimental model, COCO's with neck, top of the head (so HeadTop is known) and feet.
+BODY_25B = Skeleton(
+    name="body_25b",
+    joint_names=(
+        *COCO_17.joint_names, "UpperNeck", "HeadTop",
+        "LBigToe", "LSmallToe", "LHeel", "RBigToe", "RSmallToe", "RHeel",
+    ),
+    parents=(-1, 0, 0, 1, 2, 17, 17, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14, 0, 17, 15, 19, 15, 16, 22, 16),
+    left_right=(*COCO_17.left_right, (19, 22), (20, 23), (21, 24)),
+)  # fmt: skip
+
+# Fang et al., "AlphaPose", TPAMI 2022; its Head is the top of the head.
+HALPE_26 = Skeleton(
+    name="halpe_26",
+    joint_names=(
+        *COCO_17.joint_names, "HeadTop", "Neck", "MidHip",
+        "LBigToe", "RBigToe", "LSmallToe", "RSmallToe", "LHeel", "RHeel",
+    ),
+    parents=(18, 0, 0, 1, 2, 18, 18, 5, 6, 7, 8, 19, 19, 11, 12, 13, 14, 18, 19, -1, 15, 16, 15, 16, 15, 16),
+    left_right=(*COCO_17.left_right, (20, 21), (22, 23), (24, 25)),
+)  # fmt: skip
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (H36M_17, COCO_17, HALPE_26, BODY_25, BODY_25B)}
 
 # The twelve joints that every skeleton defines alike enough to compare with a reference.
 LIMB_JOINTS = (

@@ -99,7 +99,7 @@ def timeline(
                 listed = ", ".join(f"{camera} at frame {frame}" for camera, frame in at.items())
                 raise InputError(
                     f"the cameras {what} at different times ({listed}; expected the same to {SAME_LENGTH} frames): "
-                    "were they started together? Say by how much a camera began late with --offset CAMERA=SECONDS; if all "
+                    "were they started together? Say how much later one began with --offset CAMERA=SECONDS; if all "
                     f"began at once, --offset {next(iter(spans))}=0 takes what all of them have"
                 )
     first, stop = max(begins.values()), min(ends.values())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -30,15 +31,20 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 NOT_SEEN = 0.45  # brightness of the bones of a person who is predicted only
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One moment of the overlay."""
+
+    frame: int
+    images: Mapping[str, Image]  # by camera; one that is missing stays black
+    pose: Pose3D | None
+    seen: Mapping[str, Seen2D]
+
+
 def write_overlay(
     recording: Recording, videos: Mapping[str, Path], path: Path | str, *, progress: bool = True, slow_down: float = 2.0
 ) -> None:
-    """Write the video of the first loop: dots are detected joints, lines the bones of 3D people projected back.
-
-    Colours and numbers are the person ids; grey dots have no id, dark bones are predictions of somebody not seen.
-    Played slow_down times slower than it was taken. H.264 where this OpenCV can encode it, else MPEG-4 part 2.
-    Raises FootageError for a video that cannot be read or a path that cannot be written.
-    """
+    """Write the video of the first loop, played slow_down times slower than it was taken, as write_moments has it."""
     cameras = recording.rig.cameras
     frames = min(recording.frame_sets_sent, recording.frames_per_loop)
     poses = {recording.frame_index(pose.stamp_ns): pose for pose in recording.poses}
@@ -46,27 +52,54 @@ def write_overlay(
         name: {recording.frame_index(stamp): people for stamp, people in by_stamp.items()}
         for name, by_stamp in recording.keypoints.items()
     }
-    colours = {one: person_colour(one)[::-1] for pose in recording.poses for one in pose.ids}
+    # Not strict: a video that ends early ends the picture.
+    together = zip(*[read_video(videos[camera.name], stop=frames) for camera in cameras], strict=False)
+    moments = (
+        Shown(
+            frame,
+            {camera.name: image for camera, image in zip(cameras, images, strict=True)},
+            poses.get(frame),
+            {name: by_frame[frame] for name, by_frame in seen.items() if frame in by_frame},
+        )
+        for frame, images in enumerate(together)
+    )
+    shown = tqdm(moments, total=frames, desc="overlay", disable=not progress)
+    write_moments(cameras, shown, path, recording.fps / slow_down)
+
+
+def write_moments(cameras: Sequence[Camera], moments: Iterable[Shown], path: Path | str, fps: float) -> int:
+    """Write a video: dots are detected joints, lines the bones of 3D people projected back; returns its frames.
+
+    Colours and numbers are the person ids; grey dots have no id, dark bones are predictions of somebody not seen.
+    H.264 where this OpenCV can encode it, else MPEG-4 part 2. Raises FootageError for a path that cannot be written,
+    and whatever the moments raise.
+    """
     columns, scale = layout([camera.size_wh for camera in cameras])
     small = [camera.resized(_scaled(camera.size_wh, scale)) for camera in cameras]
-    readers = [read_video(videos[camera.name], stop=frames) for camera in cameras]
     writer: cv2.VideoWriter | None = None
+    written = 0
     try:
-        # Not strict: a video that ends early ends the picture.
-        together = zip(*readers, strict=False)
-        for frame, images in enumerate(tqdm(together, total=frames, desc="overlay", disable=not progress)):
-            tiles = [
-                draw_tile(camera, image, poses.get(frame), seen.get(camera.name, {}).get(frame), colours)
-                for camera, image in zip(small, images, strict=True)
-            ]
+        for one in moments:
+            tiles = [_tile(camera, one) for camera in small]
             picture = _grid(tiles, columns)
-            people = int((poses[frame].state == PersonState.VISIBLE).sum()) if frame in poses else 0
-            _label(picture, f"frame {frame}   {people} {'person' if people == 1 else 'people'} in 3D", (12, 28))
-            writer = writer or open_writer(path, recording.fps / slow_down, (picture.shape[1], picture.shape[0]))
+            people = 0 if one.pose is None else int((one.pose.state == PersonState.VISIBLE).sum())
+            _label(picture, f"frame {one.frame}   {people} {'person' if people == 1 else 'people'} in 3D", (12, 28))
+            writer = writer or open_writer(path, fps, (picture.shape[1], picture.shape[0]))
             writer.write(picture)
+            written += 1
     finally:
         if writer is not None:
             writer.release()
+    return written
+
+
+def _tile(camera: Camera, shown: Shown) -> Image:
+    """One camera's part of the picture; camera is the resized one."""
+    image, seen = shown.images.get(camera.name), shown.seen.get(camera.name)
+    if image is None:  # what was seen in it is not known either
+        image, seen = np.zeros((camera.size_wh[1], camera.size_wh[0], 3), dtype=np.uint8), None
+    ids = {*(() if shown.pose is None else shown.pose.ids), *(() if seen is None else seen[1])} - {""}
+    return draw_tile(camera, image, shown.pose, seen, {one: person_colour(one)[::-1] for one in ids})
 
 
 def layout(sizes_wh: Sequence[tuple[int, int]]) -> tuple[int, float]:

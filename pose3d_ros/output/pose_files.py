@@ -10,7 +10,7 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton
 
 CSV_COLUMNS = (
     "stamp_ns", "frame", "id", "state", "joint", "x_m", "y_m", "z_m", "vx_m_s", "vy_m_s", "vz_m_s",
@@ -21,21 +21,28 @@ _UPPER = np.triu_indices(3)  # xx xy xz yy yz zz
 
 
 def write_trc(poses: Sequence[Pose3D], path: Path | str) -> None:
-    """Write everybody's joints as one TRC file, as OpenSim and Mokka read it.
+    """Write everybody's joints as one TRC file, as OpenSim and Mokka read it; of the poses one is held at a time.
 
     Markers are named <id>_<joint>, positions are in m. Axes are OpenSim's, y up: TRC (X, Y, Z) is world
     (y, z, x), so a world with z up stands upright there. A joint that is absent, and everybody who is not
     VISIBLE, leaves its three cells blank, which OpenSim reads as NaN. Rows are in order of capture; Frame#
     counts from 1, Time is in s after the first pose. Raises InputError for poses of several skeletons.
     """
-    rows = _by_stamp(poses)
-    skeleton = rows[0].skeleton if rows else H36M_17
-    if any(pose.skeleton != skeleton for pose in rows):
+    order = _order(poses)
+    ids: dict[str, int] = {}
+    skeletons: dict[Skeleton, None] = {}
+    stamps = []
+    for pose in (poses[k] for k in order):
+        stamps.append(pose.stamp_ns)
+        skeletons[pose.skeleton] = None
+        for one in pose.ids:
+            ids.setdefault(one, len(ids))
+    if len(skeletons) > 1:
         raise InputError("a TRC file holds one skeleton: the poses have several")
-    ids = list(dict.fromkeys(one for pose in rows for one in pose.ids))
+    skeleton = next(iter(skeletons), H36M_17)
     markers = [f"{one}_{joint}" for one in ids for joint in skeleton.joint_names]
-    rate = f"{_rate_hz(rows):.10g}"
-    head = [rate, rate, len(rows), len(markers), "m", rate, 1, len(rows)]
+    rate = f"{_rate_hz(stamps):.10g}"
+    head = [rate, rate, len(order), len(markers), "m", rate, 1, len(order)]
     lines = [
         f"PathFileType\t4\t(X/Y/Z)\t{Path(path).name}",
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames",
@@ -44,14 +51,16 @@ def write_trc(poses: Sequence[Pose3D], path: Path | str) -> None:
         "\t\t" + "\t".join(f"X{k}\tY{k}\tZ{k}" for k in range(1, len(markers) + 1)),
         "",
     ]
-    for number, pose in enumerate(rows, start=1):
-        time_s = (pose.stamp_ns - rows[0].stamp_ns) / 1e9
-        xyz = np.full((len(ids), skeleton.size, 3), np.nan)
-        for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
-            xyz[ids.index(pose.ids[row])] = pose.xyz[row]
-        cells = [f"{value:.6f}" if np.isfinite(value) else "" for value in xyz[..., [1, 2, 0]].ravel()]
-        lines.append("\t".join([str(number), f"{time_s:.6f}", *cells]))
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with Path(path).open("w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+        for number, k in enumerate(order, start=1):
+            pose = poses[k]
+            time_s = (pose.stamp_ns - stamps[0]) / 1e9
+            xyz = np.full((len(ids), skeleton.size, 3), np.nan)
+            for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
+                xyz[ids[pose.ids[row]]] = pose.xyz[row]
+            cells = [f"{value:.6f}" if np.isfinite(value) else "" for value in xyz[..., [1, 2, 0]].ravel()]
+            file.write("\t".join([str(number), f"{time_s:.6f}", *cells]) + "\n")
 
 
 def write_csv(poses: Sequence[Pose3D], path: Path | str) -> None:
@@ -63,7 +72,7 @@ def write_csv(poses: Sequence[Pose3D], path: Path | str) -> None:
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
-        for number, pose in enumerate(_by_stamp(poses)):
+        for number, pose in enumerate(poses[k] for k in _order(poses)):
             for person, one in enumerate(pose.ids):
                 state = PersonState(int(pose.state[person])).name
                 for joint, name in enumerate(pose.skeleton.joint_names):
@@ -91,15 +100,14 @@ def _cells(values: Iterable[float]) -> list[str]:
     return [f"{value:.6g}" if np.isfinite(value) else "" for value in values]
 
 
-def _by_stamp(poses: Sequence[Pose3D]) -> list[Pose3D]:
-    """In order of capture, the last of each stamp."""
-    latest = {pose.stamp_ns: pose for pose in poses}
+def _order(poses: Sequence[Pose3D]) -> list[int]:
+    """Indices in order of capture, the last of each stamp."""
+    latest = {pose.stamp_ns: k for k, pose in enumerate(poses)}
     return [latest[stamp] for stamp in sorted(latest)]
 
 
-def _rate_hz(poses: Sequence[Pose3D]) -> float:
+def _rate_hz(stamps_ns: Sequence[int]) -> float:
     """Poses a second of capture time, to 0.01; 1 for fewer than two poses."""
-    if len(poses) < 2:
+    if len(stamps_ns) < 2:
         return 1.0
-    steps = np.diff([pose.stamp_ns for pose in poses])
-    return round(1e9 / float(np.median(steps)), 2)
+    return round(1e9 / float(np.median(np.diff(stamps_ns))), 2)
