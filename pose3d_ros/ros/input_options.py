@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pose3d_ros.data.camera_info import named_rectified
 from pose3d_ros.options import check, option
 
 
@@ -52,4 +52,4 @@ class InputOptions:
         """rectified, with auto decided by the topics as they are after remapping."""
         if self.rectified != "auto":
             return self.rectified == "true"
-        return all({"rect", "rectified"} & set(re.split("[/_]", topic.lower())) for topic in topics)
+        return named_rectified(topics)

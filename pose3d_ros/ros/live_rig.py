@@ -10,11 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pose3d_ros.data.rigs import load_rig
-from pose3d_ros.errors import CalibrationError, Pose3DError
-from pose3d_ros.geometry.calibration import MIN_BASELINE_M, baselines_m, check_baseline
-from pose3d_ros.ros.conversions import camera_from_msgs
-from pose3d_ros.ros.placement import (
+from pose3d_ros.data.placement import (
     LookUp,
     baseline_in,
     by_projection,
@@ -22,6 +18,10 @@ from pose3d_ros.ros.placement import (
     consistent_sizes,
     frames_differ,
 )
+from pose3d_ros.data.rigs import load_rig
+from pose3d_ros.errors import CalibrationError, Pose3DError
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M, baselines_m, check_baseline
+from pose3d_ros.ros.conversions import camera_from_msgs
 from pose3d_ros.structures import Camera, Floats, Rig
 
 

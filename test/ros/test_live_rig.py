@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 
+from pose3d_ros.data.placement import missing_transform
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer
 from pose3d_ros.ros.live_rig import LiveRig, Sighting
-from pose3d_ros.ros.placement import missing_transform
 from pose3d_ros.ros.tf_look_up import tf_look_up
 from pose3d_ros.structures import Camera, Floats
 

@@ -1,54 +1,17 @@
-"""CameraInfo messages and cameras, after REP-104 and the comments of sensor_msgs/CameraInfo."""
+"""Cameras as CameraInfo messages, after REP-104 and the comments of sensor_msgs/CameraInfo."""
 
 from __future__ import annotations
 
 import array
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sensor_msgs.msg import CameraInfo
 
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.data.camera_info import camera_from_msgs, stereo_baseline_from_projection
 from pose3d_ros.ros.conversions.stamps import header
-from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats
+from pose3d_ros.structures import Camera
 
-MEND = "calibrate the camera (ros2 run camera_calibration cameracalibrator), or set the driver's camera_info_url"
-
-
-def camera_from_msgs(
-    name: str, info: CameraInfo, cam_from_world: ArrayLike, rectified: bool, *, topic: str = ""
-) -> Camera:
-    """The camera of the images that come with this CameraInfo.
-
-    rectified: the images are rectified, so P[:3, :3] holds and there is no distortion; else K and D.
-    cam_from_world (4, 4) m is of the frame that P or K speaks of; R is not applied here. The sizes of
-    CameraInfo are those of the sensor; ROI and then binning give the image. A binned pixel is the mean of
-    its neighbourhood, so its centre is theirs (image_geometry only divides, up to half a pixel elsewhere).
-    topic is named in errors. Raises CalibrationError, naming the camera, its topic and the mend.
-    """
-    where = f"camera {name!r} ({topic or f'{name}/camera_info'})"
-    K = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, 4 if rectified else 3)[:, :3]
-    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        letter = "P" if rectified else "K"
-        hint = ", or set rectified: false if its images are not rectified" if rectified else ""
-        raise CalibrationError(
-            f"{where} is not calibrated: its {letter} has fx={K[0, 0]:g}, fy={K[1, 1]:g} px, "
-            f"expected both positive: {MEND}{hint}"
-        )
-    if info.width == 0 or info.height == 0:
-        raise CalibrationError(
-            f"{where} says its images are {info.width} x {info.height} px, expected the sensor's size: {MEND}"
-        )
-    model, coefficients = ("plumb_bob", np.zeros(0)) if rectified else _distortion(where, info)
-    camera = Camera(
-        name=name,
-        size_wh=(info.width, info.height),
-        K=K,
-        distortion_model=model,
-        distortion=coefficients,
-        cam_from_world=np.asarray(cam_from_world, dtype=np.float64),
-    )
-    return _cut_and_binned(where, camera, info)
+__all__ = ["camera_from_msgs", "camera_info_to_msg", "stereo_baseline_from_projection"]
 
 
 def camera_info_to_msg(camera: Camera, stamp_ns: int, frame_id: str) -> CameraInfo:
@@ -61,55 +24,3 @@ def camera_info_to_msg(camera: Camera, stamp_ns: int, frame_id: str) -> CameraIn
     msg.r = np.eye(3).ravel()
     msg.p = np.hstack([camera.K, np.zeros((3, 1))]).ravel()
     return msg
-
-
-def stereo_baseline_from_projection(info_right: CameraInfo) -> float:
-    """Distance in m of the second camera of a rectified pair to the right of the first, from P's Tx = -fx B.
-
-    Raises CalibrationError for a P that holds none.
-    """
-    fx, Tx = float(info_right.p[0]), float(info_right.p[3])
-    if not fx > 0 or not np.isfinite(Tx) or Tx == 0:
-        raise CalibrationError(
-            f"P of frame {info_right.header.frame_id!r} has fx={fx:g}, Tx={Tx:g} and so no baseline, expected "
-            "Tx = -fx * baseline: calibrate the pair as stereo, or place the cameras with TF or a rig file"
-        )
-    return -Tx / fx
-
-
-def _distortion(where: str, info: CameraInfo) -> tuple[str, Floats]:
-    """Model and coefficients of unrectified images."""
-    coefficients = np.asarray(info.d, dtype=np.float64)
-    model = "equidistant" if info.distortion_model == "fisheye" else info.distortion_model
-    if model in ("", "none") and not coefficients.any():
-        return "plumb_bob", np.zeros(0)
-    if model not in DISTORTION_LENGTHS:
-        raise CalibrationError(
-            f"{where} has distortion model {info.distortion_model!r}, expected one of "
-            f"{', '.join(DISTORTION_LENGTHS)}, fisheye: {MEND}"
-        )
-    if len(coefficients) == 0:
-        # Without coefficients an equidistant lens is still no pinhole; the other two models are.
-        return (model, np.zeros(4)) if model == "equidistant" else ("plumb_bob", coefficients)
-    if len(coefficients) not in DISTORTION_LENGTHS[model]:
-        lengths = " or ".join(str(n) for n in DISTORTION_LENGTHS[model])
-        raise CalibrationError(f"{where} has {len(coefficients)} coefficients for {model}, expected {lengths}: {MEND}")
-    return model, coefficients
-
-
-def _cut_and_binned(where: str, camera: Camera, info: CameraInfo) -> Camera:
-    """The camera of the region of interest, binned; zero sizes and binnings mean all and none (REP-104)."""
-    roi, width, height = info.roi, *camera.size_wh
-    if roi.width and roi.height:
-        if roi.x_offset + roi.width > width or roi.y_offset + roi.height > height:
-            raise CalibrationError(
-                f"{where} has a region of interest of {roi.width} x {roi.height} px at ({roi.x_offset}, "
-                f"{roi.y_offset}), beyond its {width} x {height} px: width and height are the whole sensor's (REP-104)"
-            )
-        camera = camera.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)
-    across, down = max(1, info.binning_x), max(1, info.binning_y)
-    if (across, down) == (1, 1):
-        return camera
-    width, height = (camera.size_wh[0] // across, camera.size_wh[1] // down)
-    # Cut what does not fill a binned pixel first, so that the scale is exactly the binning.
-    return camera.cropped(0, 0, width * across, height * down).resized((width, height))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
+from pose3d_ros.data.image_messages import PIXEL_BYTES
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.conversions.images import PIXEL_BYTES
 
 # A colour whose three parts differ, so that a swapped channel shows.
 BLUE, GREEN, RED = 20, 120, 220

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from pose3d_ros.errors import CalibrationError
-from pose3d_ros.ros.placement import (
+from pose3d_ros.data.placement import (
     by_projection,
     by_tf,
     consistent_sizes,
     missing_transform,
 )
+from pose3d_ros.errors import CalibrationError
 from pose3d_ros.structures import Camera
 
 K = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
