@@ -27,6 +27,7 @@ CORE = [
     "PyYAML>=6",
     "safetensors>=0.4.3",
     "scipy>=1.11",
+    "tomli>=2; python_version < '3.11'",  # later ones have tomllib
     "torch>=2.4",
     "tqdm>=4.60",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.cache import cache_dir, sha256_of
-from pose3d_ros.data.rigs import rig_from_qualisys
+from pose3d_ros.data.rig_files.qualisys import rig_from_qualisys
 from pose3d_ros.data.trc import read_trc
 from pose3d_ros.data.wheels import Wheel, download_wheel
 from pose3d_ros.errors import FootageError, InputError

@@ -1,9 +1,7 @@
-"""Rigs on disk: our rig.yaml, and Qualisys Track Manager's calibration files."""
+"""Our rig.yaml: any rig, with every camera model; other programs' files are read by data/rig_files."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,6 @@ from pose3d_ros.structures import Camera, Floats, Rig
 
 _REQUIRED = ("name", "width", "height", "K", "cam_from_world")
 _OPTIONAL = ("distortion_model", "distortion")
-
-# Qualisys' camera frame looks along -z with y up; the optical frame of REP-103 is that turned by pi about x.
-_OPTICAL_FROM_QUALISYS = np.diag([1.0, -1.0, -1.0])
 
 
 def load_rig(path: Path | str) -> Rig:
@@ -51,8 +46,12 @@ def rig_from_mapping(content: Any, where: str) -> Rig:
 
 def save_rig(rig: Rig, path: Path | str) -> None:
     """Write the YAML file that load_rig reads."""
-    text = yaml.safe_dump(rig_to_mapping(rig), sort_keys=False, default_flow_style=None, width=110)
-    Path(path).write_text(text, encoding="utf-8")
+    Path(path).write_text(dump_rig(rig), encoding="utf-8")
+
+
+def dump_rig(rig: Rig) -> str:
+    """The text of that file."""
+    return str(yaml.safe_dump(rig_to_mapping(rig), sort_keys=False, default_flow_style=None, width=110))
 
 
 def rig_to_mapping(rig: Rig) -> dict[str, Any]:
@@ -70,32 +69,6 @@ def rig_to_mapping(rig: Rig) -> dict[str, Any]:
         for camera in rig.cameras
     ]
     return {"frame_id": rig.frame_id, "cameras": cameras}
-
-
-def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] | None = None) -> Rig:
-    """The rig of a Qualisys calibration (.qca.txt, an XML file): world in m, z up, frame "world".
-
-    sizes_wh, in px by camera name, are the videos' sizes: one that differs from the calibrated size is taken as
-    scaled to fit and centred between black bars (letterboxed). Cameras that sizes_wh does not name are left out.
-
-    Lengths of the intrinsics are in 1/64 px from the sensor's corner, so the principal point loses the
-    corner of fov_video. The distortion coefficients have no unit and are taken as they are: Pose2Sim
-    divides them by 64 too, but OpenCV's calibration of the checkerboards beside this file gives
-    k1 = -0.053, k2 = 0.151 for cam01, where the file says -0.046, 0.140.
-    The transform is world_from_camera, its rotation by columns, its translation in mm.
-
-    Raises CalibrationError for a file that is not such a calibration.
-    """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise CalibrationError(f"{path} is not a Qualisys calibration ({error}): export .qca.txt from QTM") from error
-    entries = {str(entry.get("serial")): entry for entry in root.iterfind("cameras/camera")}
-    wanted = dict.fromkeys(entries) if sizes_wh is None else sizes_wh
-    for name in wanted:
-        if name not in entries:
-            raise CalibrationError(f"{path} has no camera {name!r}: it has {', '.join(entries) or 'none'}")
-    return Rig(tuple(_qualisys_camera(name, entries[name], size) for name, size in wanted.items()))
 
 
 def _camera(entry: Any) -> Camera:
@@ -126,50 +99,3 @@ def _camera(entry: Any) -> Camera:
         distortion=numbers("distortion", "a list of numbers", -1),
         cam_from_world=numbers("cam_from_world", "16 numbers by rows", 4, 4),
     )
-
-
-def _qualisys_camera(name: str, entry: ElementTree.Element, size_wh: tuple[int, int] | None) -> Camera:
-    """One <camera> element."""
-    view = _numbers(name, entry, "fov_video", "left", "top", "right", "bottom")
-    fx, fy, cx, cy = _numbers(
-        name, entry, "intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV"
-    ) / 64  # fmt: skip
-    # QTM spells it "tangental".
-    distortion = _numbers(
-        name, entry, "intrinsic",
-        "radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2",
-    )  # fmt: skip
-    by_columns = [f"r{row}{column}" for row in "123" for column in "123"]
-    world_from_camera = _numbers(name, entry, "transform", *by_columns).reshape(3, 3).T
-    centre = _numbers(name, entry, "transform", "x", "y", "z") / 1000  # m
-    cam_from_world = np.eye(4)
-    cam_from_world[:3, :3] = _OPTICAL_FROM_QUALISYS @ world_from_camera.T
-    cam_from_world[:3, 3] = -cam_from_world[:3, :3] @ centre
-    calibrated = (int(view[2] - view[0]) + 1, int(view[3] - view[1]) + 1)
-    camera = Camera(
-        name=name,
-        size_wh=calibrated,
-        K=np.array([[fx, 0, cx - view[0]], [0, fy, cy - view[1]], [0, 0, 1]]),
-        distortion=np.append(distortion, 0.0),
-        cam_from_world=cam_from_world,
-    )
-    return camera if size_wh is None else _letterboxed(camera, size_wh)
-
-
-def _letterboxed(camera: Camera, size_wh: tuple[int, int]) -> Camera:
-    """The camera of an image scaled to fit into size_wh and centred there."""
-    scale = min(new / old for new, old in zip(size_wh, camera.size_wh, strict=True))
-    width, height = (round(old * scale) for old in camera.size_wh)
-    left, top = (size_wh[0] - width) // 2, (size_wh[1] - height) // 2
-    return camera.resized((width, height)).cropped(-left, -top, *size_wh)
-
-
-def _numbers(name: str, entry: ElementTree.Element, element: str, *keys: str) -> Floats:
-    """Attributes of a child element as numbers."""
-    child = entry.find(element)
-    try:
-        if child is None:
-            raise KeyError(element)
-        return np.array([float(child.attrib[key]) for key in keys])
-    except (KeyError, ValueError) as error:
-        raise CalibrationError(f"Qualisys camera {name!r}: cannot read <{element}> {error}: export it again") from error
