@@ -14,6 +14,8 @@ from pose3d_ros.evaluation.trials import HeldOut
 PAIR_ROW = ("--form", "pair", "--rigs", "h36m")
 # The paper's setting altogether: that form, and a detector that gives every joint on its own.
 PUBLISHED_ROW = (*PAIR_ROW, "--joints", "independent")
+# The same detector before our form, one network for all pairs.
+PUBLISHED_RIG_ROW = ("--form", "rig", "--rigs", "h36m", "--joints", "independent")
 # The rig-conditioned form where none ships: every kind of two cameras, side views in training only.
 RIG_ROW = ("--form", "rig", "--rigs", "h36m", "head530", "head1060", "room2", "--side-views")
 BASELINE = ("--baseline",)
@@ -50,6 +52,11 @@ class Bench:
         """The paper's form in the paper's setting for a pair, or the MLP on the same data and losses."""
         name = f"published-{pair}{'-mlp' if baseline else ''}"
         return self.row(name, *PUBLISHED_ROW, "--pairs", pair, *(BASELINE if baseline else ()))
+
+    def published_rig(self, *, baseline: bool = False) -> list[Refiner]:
+        """The rig-conditioned form in the paper's setting, one network for P1 to P4."""
+        name = f"published-all{'-mlp' if baseline else ''}"
+        return self.row(name, *PUBLISHED_RIG_ROW, *(BASELINE if baseline else ()))
 
     def row(self, name: str, *arguments: str) -> list[Refiner]:
         """The networks of a row, one a seed, trained by `pose3d train cvugcn *arguments`; those that there are."""
