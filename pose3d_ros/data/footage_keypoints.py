@@ -1,4 +1,4 @@
-"""The sample's published 2D people (OpenPose, BODY_25B): what its 3D reference was made of."""
+"""The single sample's published 2D people (OpenPose, BODY_25B) and the 3D reference that was made of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pose3d_ros.cache import cache_dir
+from pose3d_ros.cache import cache_dir, sha256_of
 from pose3d_ros.data.footage import CAMERAS, REFERENCE_WHEEL
+from pose3d_ros.data.rig_files.qualisys import rig_from_qualisys
+from pose3d_ros.data.trc import read_trc
 from pose3d_ros.data.wheels import download_wheel
 from pose3d_ros.errors import FootageError
+from pose3d_ros.structures import Floats, Rig
 
+_CALIBRATION = "Pose2Sim/Demo/calibration/Calib.qca.txt"
+_FILES = {
+    **REFERENCE_WHEEL.files,
+    _CALIBRATION: "3d972d9983486763a6e4bf65fafafb344e558946ddf15828d1894b6bd89e49a8",
+}
 # Folder of each camera inside REFERENCE_WHEEL, and SHA-256 over its 100 files' bytes in the order of their names.
 _FOLDERS = {camera: f"Pose2Sim/Demo/pose/cam{camera[-1]}_json" for camera in CAMERAS}
 _PUBLISHED: Mapping[str, str] = {
@@ -23,11 +32,20 @@ _PUBLISHED: Mapping[str, str] = {
     "cam03": "19228966eeb316cf2c19a9657b0b8914fa3f677fe1178633a7e82ef65424d63a",
     "cam04": "e6d5fdbfa002b64a6ec54eecf34fbd90652d66510807f21fdc05acfff21c1296",
 }
-FPS = 60.0
 
 
-def fetch_keypoints(progress: bool = True) -> dict[str, Path]:
-    """Folder of JSON files of each camera of the single sample, downloaded first if it is not here or damaged.
+@dataclass(frozen=True, eq=False)
+class KeypointSample:
+    """2D people by camera, the rig that saw them, and what others made of them."""
+
+    rig: Rig  # the images were of the calibrated size, 1088x1920 px
+    folders: Mapping[str, Path]  # of OpenPose JSON files, by camera
+    fps: float
+    reference: tuple[tuple[str, ...], Floats]  # joint names (21) and xyz (T, 21, 3) m in the world, z up
+
+
+def fetch_keypoints(progress: bool = True) -> KeypointSample:
+    """The keypoints of the single sample, downloaded first if they are not here or damaged.
 
     progress shows the download on stderr. Raises DownloadError without network, DependencyError without pip.
     """
@@ -38,8 +56,8 @@ def fetch_keypoints(progress: bool = True) -> dict[str, Path]:
             archive = download_wheel(REFERENCE_WHEEL, Path(scratch), place.parent, progress)
             unpacked = Path(scratch) / "unpacked"
             with zipfile.ZipFile(archive) as bundle:
-                wanted = [name for name in bundle.namelist() if name.startswith(tuple(_FOLDERS.values()))]
-                bundle.extractall(unpacked, wanted)
+                wanted = (*_FOLDERS.values(), *_FILES)
+                bundle.extractall(unpacked, [name for name in bundle.namelist() if name.startswith(wanted)])
             if place.exists() and not _is_here(place):
                 shutil.move(place, Path(scratch) / "damaged")
             try:
@@ -48,17 +66,25 @@ def fetch_keypoints(progress: bool = True) -> dict[str, Path]:
                 # Another process was first; what it put there was checked the same way.
                 if not place.is_dir():
                     raise
-    return sample_keypoints()
+    return keypoint_sample()
 
 
-def sample_keypoints() -> dict[str, Path]:
-    """The folders that were fetched before; raises FootageError that names the command where they are not."""
+def keypoint_sample() -> KeypointSample:
+    """What was fetched before; raises FootageError that names the command where it is not here or damaged."""
     place = _place()
     if not _is_here(place):
         raise FootageError(
             f"footage {place} is not here or damaged: run `pose3d estimate --footage openpose` once to fetch it"
         )
-    return {camera: place / folder for camera, folder in _FOLDERS.items()}
+    rig = rig_from_qualisys(place / _CALIBRATION)
+    markers = read_trc(place / next(iter(REFERENCE_WHEEL.files)))
+    return KeypointSample(
+        # The file calls them cam_01 to cam_04; the videos and the newer calibration say cam01.
+        rig=Rig(tuple(replace(camera, name=camera.name.replace("_", "")) for camera in rig.cameras)),
+        folders={camera: place / folder for camera, folder in _FOLDERS.items()},
+        fps=60.0,
+        reference=(markers.names, markers.xyz[..., [2, 0, 1]]),  # the file is y up
+    )
 
 
 def _place() -> Path:
@@ -66,7 +92,8 @@ def _place() -> Path:
 
 
 def _is_here(place: Path) -> bool:
-    return all(_digest(place / folder) == _PUBLISHED[camera] for camera, folder in _FOLDERS.items())
+    files = all((place / file).is_file() and sha256_of(place / file) == sha for file, sha in _FILES.items())
+    return files and all(_digest(place / folder) == _PUBLISHED[camera] for camera, folder in _FOLDERS.items())
 
 
 def _digest(folder: Path) -> str:

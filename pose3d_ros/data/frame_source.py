@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pose3d_ros.errors import InputError
@@ -52,6 +52,19 @@ class FrameSource(Protocol):
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Which part of a recording is wanted, and how the cameras' beginnings differ."""
+
+    offsets_s: Mapping[str, float] = field(default_factory=dict)  # how much later than time 0 a camera began
+    start_s: float | None = None
+    end_s: float | None = None
+    step: int = 1  # every n-th moment
+
+
+WHOLE = Cut()
+
+
+@dataclass(frozen=True)
 class Timeline:
     """Which frame of each camera belongs to moment k: frame first + k step - late[camera].
 
@@ -73,27 +86,19 @@ class Timeline:
         return round((self.first + k * self.step) * 1e9 / self.fps)
 
 
-def timeline(
-    spans: Mapping[str, tuple[int, int]],
-    fps: float,
-    offsets_s: Mapping[str, float],
-    start_s: float | None = None,
-    end_s: float | None = None,
-    step: int = 1,
-) -> Timeline:
+def timeline(spans: Mapping[str, tuple[int, int]], fps: float, cut: Cut = WHOLE) -> Timeline:
     """The moments that all cameras have.
 
-    spans: first and one past the last frame of each camera; offsets_s: how much later than time 0 a camera began;
-    start_s and end_s cut the moments, step takes every n-th. Raises InputError for cameras that hardly overlap, or
-    whose lengths differ while nobody said that they began together (an offset, or an end).
+    spans: first and one past the last frame of each camera. Raises InputError for cameras that do not overlap, or whose
+    ends differ while nobody said that they began together (an offset, or an end).
     """
-    for camera in offsets_s:
+    for camera in cut.offsets_s:
         if camera not in spans:
             raise InputError(f"--offset {camera}: there is no such camera here: it has {', '.join(spans)}")
-    late = {camera: round(offsets_s.get(camera, 0.0) * fps) for camera in spans}
+    late = {camera: round(cut.offsets_s.get(camera, 0.0) * fps) for camera in spans}
     ends = {camera: stop + late[camera] for camera, (_, stop) in spans.items()}
     begins = {camera: first + late[camera] for camera, (first, _) in spans.items()}
-    if not offsets_s and end_s is None:
+    if not cut.offsets_s and cut.end_s is None:
         for what, at in (("begin", begins), ("end", ends)):
             if max(at.values()) - min(at.values()) > SAME_LENGTH:
                 listed = ", ".join(f"{camera} at frame {frame}" for camera, frame in at.items())
@@ -103,12 +108,12 @@ def timeline(
                     f"began at once, --offset {next(iter(spans))}=0 takes what all of them have"
                 )
     first, stop = max(begins.values()), min(ends.values())
-    if start_s is not None:
-        first = max(first, round(start_s * fps))
-    if end_s is not None:
-        stop = min(stop, round(end_s * fps))
-    moments = -(-(stop - first) // step)
+    if cut.start_s is not None:
+        first = max(first, round(cut.start_s * fps))
+    if cut.end_s is not None:
+        stop = min(stop, round(cut.end_s * fps))
+    moments = -(-(stop - first) // cut.step)
     if moments < 1:
         listed = ", ".join(f"{camera} {begins[camera] / fps:g} to {ends[camera] / fps:g} s" for camera in spans)
         raise InputError(f"there is no moment that all cameras have ({listed}): check --offset, --start and --end")
-    return Timeline(fps, first, step, moments, late)
+    return Timeline(fps, first, cut.step, moments, late)

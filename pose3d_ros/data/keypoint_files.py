@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pose3d_ros.data.frame_source import Timeline
+from pose3d_ros.data.frame_source import WHOLE, Cut, Timeline, timeline
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.skeletons import BODY_25, BODY_25B, COCO_17
 from pose3d_ros.structures import Floats, Keypoints2D, Rig, Skeleton
@@ -110,7 +110,22 @@ class KeypointFrames:
             camera: f"{file.skeleton.name} from frame {file.span[0]}, {line.late[camera]} frames late"
             for camera, file in self.files.items()
         }
-        return {"keypoints": files, "fps": line.fps, "first frame": line.first, "stride": line.step}
+        return {"keypoints": files, "names": self.name, "fps": line.fps, "first frame": line.first, "stride": line.step}
+
+
+def open_keypoint_frames(
+    rig: Rig, paths: Mapping[str, Path], fps: float, cut: Cut = WHOLE, order: str = "auto"
+) -> KeypointFrames:
+    """The keypoint files by camera, as open_keypoints opens each; raises InputError for lengths that differ."""
+    files = {camera: open_keypoints(path, order) for camera, path in paths.items()}
+    # A results file says nothing of frames without people, so neither where it ends: it is as long as the longest.
+    longest = max(file.span[1] for file in files.values())
+    spans = {
+        camera: (file.span[0], longest if isinstance(file, CocoResults) else file.span[1])
+        for camera, file in files.items()
+    }
+    name = ", ".join(path.name for path in paths.values())
+    return KeypointFrames(name, rig.subset(list(paths)), files, timeline(spans, fps, cut))
 
 
 def open_keypoints(path: Path, order: str = "auto") -> KeypointFile:

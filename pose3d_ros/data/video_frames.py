@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.data.footage import read_video, video_rate, video_size
-from pose3d_ros.data.frame_source import Timeline, timeline
+from pose3d_ros.data.frame_source import WHOLE, Cut, Timeline, timeline
 from pose3d_ros.data.playback import run_ahead
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.geometry.calibration import check_image_size
@@ -84,16 +84,7 @@ class VideoFrames:
         return image
 
 
-def open_videos(
-    rig: Rig,
-    videos: Mapping[str, Path],
-    *,
-    fps: float | None = None,
-    offsets_s: Mapping[str, float] | None = None,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    stride: int = 1,
-) -> VideoFrames:
+def open_videos(rig: Rig, videos: Mapping[str, Path], fps: float | None = None, cut: Cut = WHOLE) -> VideoFrames:
     """The videos by camera, checked against the rig and each other; fps overrules what the files say.
 
     Raises FootageError for a file that is no video, CalibrationError for one that is not of its camera's size,
@@ -103,10 +94,7 @@ def open_videos(
         width, height = video_size(path)
         check_image_size(rig.camera(camera), (height, width))
     rate = _common_rate(videos) if fps is None else fps
-    line = timeline(
-        {camera: (0, video_length(path)) for camera, path in videos.items()},
-        rate, offsets_s or {}, start_s, end_s, stride,
-    )  # fmt: skip
+    line = timeline({camera: (0, video_length(path)) for camera, path in videos.items()}, rate, cut)
     used = rig.subset(list(videos))
     return VideoFrames(", ".join(path.name for path in videos.values()), used, dict(videos), line)
 

@@ -13,7 +13,7 @@ def summary_table(summary: dict[str, Any], results: Sequence[str]) -> str:
     rows = [
         ("poses / frame sets", f"{summary['poses_published']} / {summary['frame_sets_sent']}"),
         ("rate", f"{_number(summary['rate_hz'])} frame sets/s"),
-        ("latency", f"{_spread(summary['latency_ms'])} ms"),
+        *([("latency", f"{_spread(summary['latency_ms'])} ms")] if "latency_ms" in summary else []),
         ("stages", f"{stages} ms"),
         ("reprojection", f"{_spread(summary['reprojection_px'])} px"),
     ]
