@@ -32,6 +32,8 @@ DAMPING_DOWN, DAMPING_UP = 0.1, 5.0
 LAST_DAMPING = 1e10  # no step that short helps: the point sits at its minimum up to rounding
 # Whitened residual of the linear start above which other starts are tried; one clean keypoint in 90 has it.
 SUSPICIOUS = 3.0
+UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+LINEAR_BLOCK = 4096  # points whose sums stay in the second-level cache: 2048 to 8192 measure alike
 BLOCK = 4096  # suspicious points tried from all pairs at once, to bound memory
 
 
@@ -85,15 +87,10 @@ def linearise(views: Sightings, xyz: Floats, delta: float) -> Linearised:
     """Objective, gradient and curvature at xyz (3, N) m, with the analytic Jacobian."""
     at = errors(views, xyz)
     e, size = at.whitened, at.size
-    # dp/dX = (R_xy - p R_z) / z, (V, 2, 3, N)
-    R = views.rotation[..., None]
-    dp = (R[:, :2] - at.projected[:, :, None] * R[:, 2:]) / at.depth[:, None, None]
-    J = views.whiten[:, :, :1] * dp[:, :1] + views.whiten[:, :, 1:] * dp[:, 1:]
-    outer = size > delta
-    omega = delta / np.maximum(size, delta) if np.isfinite(delta) else np.ones_like(size)
+    J, omega = _jacobian(views, at), _omega(at, delta)
     pull = J[:, 0] * e[:, :1] + J[:, 1] * e[:, 1:]  # J'e, (V, 3, N)
-    information = np.einsum("vian,vibn->abn", J * omega[:, None, None], J)
-    curvature = information
+    curvature = information = _information(J, omega)
+    outer = size > delta
     if outer.any():
         radial = np.where(outer, omega / np.maximum(size, delta) ** 2, 0.0)
         curvature = information - np.einsum("van,vbn->abn", pull * radial[:, None], pull)
@@ -103,6 +100,29 @@ def linearise(views: Sightings, xyz: Floats, delta: float) -> Linearised:
         curvature=curvature,
         information=information,
     )
+
+
+def information(views: Sightings, at: Errors, delta: float) -> Floats:
+    """Linearised.information where the errors are known, (3, 3, N)."""
+    return _information(_jacobian(views, at), _omega(at, delta))
+
+
+def _jacobian(views: Sightings, at: Errors) -> Floats:
+    """-de/dX, (V, 2, 3, N)."""
+    # dp/dX = (R_xy - p R_z) / z
+    R = views.rotation[..., None]
+    dp = (R[:, :2] - at.projected[:, :, None] * R[:, 2:]) / at.depth[:, None, None]
+    return views.whiten[:, :, :1] * dp[:, :1] + views.whiten[:, :, 1:] * dp[:, 1:]
+
+
+def _omega(at: Errors, delta: float) -> Floats:
+    return delta / np.maximum(at.size, delta) if np.isfinite(delta) else np.ones_like(at.size)
+
+
+def _information(J: Floats, omega: Floats) -> Floats:
+    """Sum of omega J'J."""
+    total: Floats = np.einsum("vian,vibn->abn", J * omega[:, None, None], J)
+    return total
 
 
 def minimise(views: Sightings, start: Floats, delta: float) -> Floats:
@@ -166,6 +186,35 @@ def linear(views: Sightings) -> Floats:
     """
     A, b = _normal_equations(views)
     return solve(A.sum(axis=0), b.sum(axis=0))
+
+
+def linear_px(projections: Floats, xy_px: Floats) -> Floats:
+    """Plain linear solutions (N, 3) m of xy_px (V, N, 2) px through K [R | t] (V, 3, 4), without lenses or weights.
+
+    Equal to linear for such cameras. A coordinate that is not finite is not seen; NaN below two views. Written out
+    over the points and in blocks, so that NumPy works in the processor's cache.
+    """
+    P = projections[..., None]
+    out = np.empty((xy_px.shape[1], 3))
+    for start in range(0, len(out), LINEAR_BLOCK):
+        px = np.ascontiguousarray(xy_px[:, start : start + LINEAR_BLOCK].transpose(0, 2, 1))  # (V, 2, n)
+        seen = np.isfinite(px).all(axis=1)
+        if not seen.all():
+            px = np.where(seen[:, None], px, 0.0)
+        A: list[Floats] = [np.zeros(())] * 9  # A'A's upper half and A'b
+        for v in range(len(P)):
+            for axis in range(2):
+                x = px[v, axis]
+                row = [P[v, axis, k] - x * P[v, 2, k] for k in range(3)]
+                right = x * P[v, 2, 3] - P[v, axis, 3]
+                if not seen[v].all():
+                    row = [entry * seen[v] for entry in row]
+                products = [row[a] * row[b] for a, b in UPPER] + [entry * right for entry in row]
+                A = [whole + part for whole, part in zip(A, products, strict=True)]
+        matrix = np.array([[A[0], A[1], A[2]], [A[1], A[3], A[4]], [A[2], A[4], A[5]]])
+        found = solve(matrix, np.array(A[6:])).T
+        out[start : start + LINEAR_BLOCK] = np.where((seen.sum(axis=0) >= 2)[:, None], found, np.nan)
+    return out
 
 
 def _normal_equations(views: Sightings) -> tuple[Floats, Floats]:

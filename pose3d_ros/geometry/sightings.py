@@ -37,7 +37,7 @@ class Sightings:
         """Cameras that see each point, (N,)."""
         return np.asarray(self.seen.sum(axis=0), dtype=np.uint8)
 
-    def take(self, points: NDArray[np.intp]) -> Sightings:
+    def take(self, points: NDArray[np.intp] | slice) -> Sightings:
         """Some of the points only."""
         return Sightings(
             self.rotation,
