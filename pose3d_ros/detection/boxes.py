@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.structures import Floats
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Floats, Skeleton
 
 # Standard deviation of careful annotators' clicks over the square root of a person's area, times two, for COCO's
 # joints in order (COCO keypoint evaluation).
@@ -13,6 +14,8 @@ COCO_SIGMAS = (
     0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072,
     0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
 )  # fmt: skip
+# Of joints that COCO has not, such as toes and the neck: as for knees.
+OTHER_SIGMA = 0.087
 
 
 def iou(a: Floats, b: Floats) -> Floats:
@@ -53,14 +56,15 @@ def suppress(likeness: Floats, score: Floats, most: float) -> NDArray[np.intp]:
     return np.array(kept, dtype=np.intp)
 
 
-def oks(xy: Floats, score: Floats, area: Floats) -> Floats:
-    """Object keypoint similarity (P, P) between people xy (P, 17, 2) px; area (P,) px^2 of their boxes.
+def oks(xy: Floats, score: Floats, area: Floats, skeleton: Skeleton = COCO_17) -> Floats:
+    """Object keypoint similarity (P, P) between people xy (P, J, 2) px; area (P,) px^2 of their boxes.
 
     Each joint counts by the lower of its two scores, so that guessed joints do not tell people apart.
     """
     weight = np.minimum(score[:, None], score[None, :])  # (P, P, J)
     squared = np.nan_to_num(((xy[:, None] - xy[None, :]) ** 2).sum(axis=-1))
-    variance = (2 * np.asarray(COCO_SIGMAS)) ** 2
+    known = dict(zip(COCO_17.joint_names, COCO_SIGMAS, strict=True))
+    variance = (2 * np.array([known.get(name, OTHER_SIGMA) for name in skeleton.joint_names])) ** 2
     scale = np.maximum(np.minimum(area[:, None], area[None, :]), 1.0)[..., None]
     alike = np.exp(-squared / (2 * scale * variance))
     similarity: Floats = (alike * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1e-9)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.errors import OptionError
 from pose3d_ros.options import check, from_mapping, info_of, option
 
-DETECTORS = ("topdown", "movenet-lightning")
+DETECTORS = ("topdown", "movenet-lightning", "movenet-multipose", "onnx")
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,29 @@ class DetectorOptions:
 
     detector: str = option(
         "topdown",
-        "topdown: NanoDet finds people, MoveNet Thunder their joints; movenet-lightning: the same with a faster, "
-        "less exact network for the joints",
+        "topdown: NanoDet finds people, MoveNet Thunder their joints; movenet-lightning: the same with a faster, less "
+        "exact network for the joints; movenet-multipose: one small network finds up to six people and their joints; "
+        "onnx: a network of your own, detector_model",
         choices=DETECTORS,
+    )
+    detector_model: str = option("", "with detector onnx: the file of a network for 2D poses (docs/detectors.md)")
+    detector_kind: str = option(
+        "auto",
+        "what the file holds: simcc (RTMPose) or heatmap (HRNet, ViTPose), which need NanoDet to find people; or "
+        "one-stage (RTMO, YOLO-pose); auto: told by its outputs",
+        choices=("auto", "simcc", "heatmap", "one-stage"),
+    )
+    detector_skeleton: str = option(
+        "coco_17", "joints that the file's network gives: coco_17, halpe_26, ..., or their names separated by commas"
+    )
+    detector_input: str = option(
+        "auto",
+        "what the file's network takes: imagenet: RGB less ImageNet's mean, over its deviation; unit: RGB from 0 to 1; "
+        "raw: BGR from 0 to 255; auto: imagenet for simcc and heatmap; for one-stage unit with one output, else raw",
+        choices=("auto", "imagenet", "unit", "raw"),
+    )
+    detector_spread: float = option(
+        1.0, "how much larger the errors of the file's keypoints are than those of MoveNet Thunder", low=0.1, high=10.0
     )
     search_every: int = option(
         8, "look for new people in every n-th image of a camera, and whenever somebody is lost", low=1, high=1000
@@ -41,25 +62,44 @@ class DetectorOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.detector == "onnx" and not self.detector_model:
+            raise OptionError("option 'detector' is 'onnx': name the network's file in detector_model")
+        if self.detector != "onnx" and self.detector_model:
+            raise OptionError(
+                f"option 'detector_model' is {self.detector_model!r}, but 'detector' is {self.detector!r}: give onnx"
+            )
 
 
 def make_detector(options: DetectorOptions | None = None, device: str = "auto") -> Detector:
-    """The detector that the options name, on a device (auto, cpu, cuda, cuda:1, ...).
+    """The detector that the options name, on a device: auto, cpu, cuda, cuda:1, ...; with onnx also tensorrt.
 
-    Raises WeightsMissingError, WeightsCorruptError, InputError.
+    Raises WeightsMissingError, WeightsCorruptError, InputError; DependencyError without ONNX Runtime.
     """
+    options = options or DetectorOptions()
+    if options.detector == "onnx":
+        from pose3d_ros.detection.onnx_detector import onnx_detector
+
+        return onnx_detector(options, device)
+    if options.detector == "movenet-multipose":
+        from pose3d_ros.detection.one_stage import MultiPoseNetwork, OneStageDetector
+
+        return OneStageDetector(MultiPoseNetwork(device, options), options)
+    from pose3d_ros.detection.joint_finder import MoveNetJoints
     from pose3d_ros.detection.top_down import TopDownDetector
 
-    return TopDownDetector(device, options or DetectorOptions())
+    return TopDownDetector(device, options, MoveNetJoints(_joints_model(options), device, options))
 
 
 def weights_of(options: DetectorOptions) -> tuple[str, ...]:
     """Names of the models in the weights' table that a detector needs, for store.fetch."""
-    return (joints_model(options), "nanodet")
+    if options.detector == "movenet-multipose":
+        return ("movenet-multipose",)
+    if options.detector == "onnx":
+        return () if options.detector_kind == "one-stage" else ("nanodet",)
+    return (_joints_model(options), "nanodet")
 
 
-def joints_model(options: DetectorOptions) -> str:
-    """The model that finds the joints."""
+def _joints_model(options: DetectorOptions) -> str:
     return "movenet-thunder" if options.detector == "topdown" else options.detector
 
 

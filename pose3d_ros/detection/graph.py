@@ -1,6 +1,6 @@
 """Read a TensorFlow.js graph model (topology and fp16 weights, as data) and build it as a torch module.
 
-Only what MoveNet Thunder and NanoDet hold before their decoders is known: convolutions with their padding,
+Only what the MoveNets and NanoDet hold before their decoders is known: convolutions with their padding,
 bias and activation folded in, additions, concatenation, max pooling, bilinear resizing. TensorFlow's tensors are
 NHWC; here every tensor is (B, C, H, W) in channels_last memory, so the graphs' own transposes vanish.
 """
@@ -250,8 +250,12 @@ class _Builder:
 
     def build_resizebilinear(self, node: dict[str, Any], inputs: list[str]) -> int:
         assert node["attr"]["half_pixel_centers"]["b"]
-        size = int(self.constants[inputs[1]][0])
-        scale = size / self.sizes[self.value(inputs[0])]
+        old = self.sizes[self.value(inputs[0])]
+        if inputs[1] in self.constants:
+            size = int(self.constants[inputs[1]][0])
+        else:  # MultiPose multiplies the size that it finds by a constant
+            size = old * int(self.constants[self.nodes[inputs[1]]["input"][1]][0])
+        scale = size / old
         resize = partial(functional.interpolate, scale_factor=scale, mode="bilinear", align_corners=False)
         return self.step(resize, inputs[0], size=size)
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from pose3d_ros.detection.graph import GraphNetwork, read_graph
 
 SIZES = {"movenet-thunder": 256, "movenet-lightning": 192}  # px, side of a crop
+# How much larger keypoints' errors are than Thunder's from the same crop (docs/detectors.md).
+SPREAD = {"movenet-thunder": 1.0, "movenet-lightning": 1.0, "movenet-multipose": 1.0}
 CELL = 4  # px of the crop in one cell of the heads
 JOINTS = 17
 SCALE = 0.00784302  # the graph's own constant: 2 / 255 in fp16

@@ -15,18 +15,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose3d_ros.structures import Floats
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Floats, Skeleton
 
 NOSE, EYES, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = 0.93, 1.23, 1.27, 1.43, 1.62, 2.01, 1.92, 1.29, 1.35
 # s of COCO's joints in order, px of the 256 px crop.
 JOINT_SIGMA_PX = np.array([NOSE, *np.repeat([EYES, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES], 2)])
 DECAY = 3.9
+# Of joints that COCO has not (toes, neck, ...): the largest of those measured.
+OTHER_SIGMA_PX = WRISTS
 # Below this score there were too few keypoints to measure, and none worth using.
 LEAST_SCORE = 0.1
 
 
-def covariance(score: Floats, px_per_crop_px: Floats) -> Floats:
-    """Covariance (P, 17, 2, 2) px^2 of keypoints with score (P, 17) from crops of the scale (P,)."""
+def covariance(score: Floats, px_per_crop_px: Floats, skeleton: Skeleton = COCO_17) -> Floats:
+    """Covariance (P, J, 2, 2) px^2 of keypoints with score (P, J) from crops of the scale (P,)."""
     growth = np.exp(DECAY * (1.0 - np.clip(score, LEAST_SCORE, 1.0)))
-    sigma = px_per_crop_px[:, None] * JOINT_SIGMA_PX * growth
+    known = dict(zip(COCO_17.joint_names, JOINT_SIGMA_PX, strict=True))
+    joint_sigma_px = np.array([known.get(name, OTHER_SIGMA_PX) for name in skeleton.joint_names])
+    sigma = px_per_crop_px[:, None] * joint_sigma_px * growth
     return np.asarray(sigma[..., None, None] ** 2 * np.eye(2))

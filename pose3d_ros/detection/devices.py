@@ -1,0 +1,33 @@
+"""Where torch's networks run, and in which precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from pose3d_ros.errors import InputError
+
+
+def torch_device(name: str) -> torch.device:
+    """The device meant; raises InputError for one that torch does not have."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used: {error}: use auto, cpu or cuda") from error
+    return torch.device(name)
+
+
+def halves(precision: str, device: torch.device) -> bool:
+    """Whether networks run in half precision: when asked for, or (auto) where the hardware does it natively."""
+    return precision == "half" or (precision == "auto" and _halves_natively(device))
+
+
+def _halves_natively(device: torch.device) -> bool:
+    """Whether a device has instructions for half precision: any GPU, and CPUs of the AVX-512 BF16 kind."""
+    if device.type != "cpu":
+        return True
+    cpuinfo = Path("/proc/cpuinfo")  # torch has no public way to ask; elsewhere full precision is taken
+    return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()

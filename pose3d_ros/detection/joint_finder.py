@@ -1,0 +1,87 @@
+"""Joints of people whose boxes are known: what every such network gives, and MoveNet's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pose3d_ros.detection import movenet
+from pose3d_ros.detection.boxes import grown
+from pose3d_ros.detection.choice import DetectorOptions
+from pose3d_ros.detection.crops import cut, square, to_image
+from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Floats, Skeleton
+from pose3d_ros.weights import store
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundJoints:
+    """The joints of N people; grain is what detection/uncertainty.py scales its spreads with."""
+
+    xy: Floats  # (N, J, 2) px of each person's image
+    score: Floats  # (N, J) in [0, 1]
+    grain: Floats  # (N,) image px in one px of a crop of 256 px
+
+
+class JointFinder(Protocol):
+    """A network for the joints of one person in a box."""
+
+    @property
+    def name(self) -> str:
+        """What the detector's name ends with."""
+        ...
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton that it speaks."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
+        """One person in each of N boxes (N, 4) px of the N images, BGR."""
+        ...
+
+
+class MoveNetJoints:
+    """MoveNet Thunder or Lightning."""
+
+    skeleton: Skeleton = COCO_17
+
+    def __init__(self, name: str, device: str, options: DetectorOptions) -> None:
+        """name is one of movenet.SIZES. Raises WeightsMissingError, WeightsCorruptError, InputError."""
+        self.name, self._device, self._box_scale = name, torch_device(device), options.box_scale
+        network = movenet.MoveNet(store.path(name), movenet.SIZES[name]).eval().to(self._device)
+        if halves(options.precision, self._device):
+            network = network.in_bfloat16() if self._device.type == "cpu" else network.half()
+        self._network = network
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return str(self._device)
+
+    def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
+        """All people in one forward."""
+        size = self._network.size
+        crops = [square(box) for box in grown(boxes, self._box_scale)]
+        if not crops:
+            return FoundJoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
+        batch = np.stack([cut(image, crop, size) for image, crop in zip(images, crops, strict=True)])
+        rgb = np.ascontiguousarray(batch[..., ::-1])
+        with torch.inference_mode():
+            points = self._network(torch.from_numpy(rgb).to(self._device)).cpu().numpy().astype(np.float64)
+        xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
+        side = np.array([crop.side for crop in crops])
+        return FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])
