@@ -58,7 +58,7 @@ def test_the_order_of_25_points_is_told_by_the_bones(skeleton: Skeleton, tmp_pat
 def test_an_order_that_the_user_names_is_taken(tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {0: [flat(BODY_25)]})
     assert open_keypoints(folder, "body_25b").skeleton == BODY_25B
-    with pytest.raises(InputError, match="25 points, expected 25.*or 17.*coco_17"):
+    with pytest.raises(InputError, match=r"25 points, expected 25.*or 17.*coco_17"):
         open_keypoints(folder, "coco_17")
 
 
