@@ -1,4 +1,4 @@
-"""What stereo.launch.py and mono.launch.py share: the node's process, RViz beside it, Fast DDS's profiles.
+"""What stereo, mono and detector.launch.py share: the node's process, RViz beside it, Fast DDS's profiles.
 
 No launch file itself. They load it by its path: `ros2 launch` may run on a Python that has no pose3d_ros.
 """
@@ -28,23 +28,34 @@ OTHERS = (
     ("log_level", "info", "debug, info, warn, error or fatal"),
 )
 
+# Files in config/ that speak of no kind of cameras.
+NO_CAMERAS = ("demo", "mono", "rig_example", "stereo")
+
 # Fast DDS reads the second name too (its name before version 2).
 PROFILES_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
-def description(executable, name, example, own_parameters, own_arguments, parameters_from):
+def description(executable, name, example, own_parameters, own_arguments, parameters_from, without=()):
     """The launch description of one node.
 
     executable, name: of the node; example: the parameter file in config/ that is given unless another one is.
     own_parameters, own_arguments: (name, default, text) of this launch file's arguments, of which the first are
-    parameters under the same name; parameters_from(given) makes parameters of the others.
+    parameters under the same name; parameters_from(given) makes parameters of the others. without: names of the
+    common ones that this node has not.
     """
-    file = ("params_file", os.path.join(SHARE, "config", example), "YAML with the node's parameters")
-    arguments = (*own_arguments, file, *own_parameters, *PARAMETERS, *OTHERS)
-    same_name = [one for one, _, _ in (*own_parameters, *PARAMETERS)]
+    default_file = os.path.join(SHARE, "config", example)
+    files = (
+        ("config", "", f"cameras that are known: {', '.join(shipped())}; or a parameter file; params_file adds to it"),
+        ("params_file", default_file, "YAML with the node's parameters"),
+    )
+    common = [one for one in (*PARAMETERS, *OTHERS) if one[0] not in without]
+    arguments = (*own_arguments, *files, *own_parameters, *common)
+    names_of_parameters = {one for one, _, _ in PARAMETERS} - set(without)
+    same_name = [one for one, _, _ in own_parameters] + sorted(names_of_parameters)
 
     def start(context):
         given = {one: LaunchConfiguration(one).perform(context) for one, _, _ in arguments}
+        given["files"] = parameter_files(given["config"], given["params_file"], default_file)
         parameters = {one: given[one] for one in same_name if given[one]}
         if given["use_sim_time"]:
             parameters["use_sim_time"] = is_true("use_sim_time", given["use_sim_time"])
@@ -63,22 +74,47 @@ def description(executable, name, example, own_parameters, own_arguments, parame
     )
 
 
+def shipped():
+    """Names for config:=NAME: the files in config/ for cameras of a kind."""
+    found = []
+    for file in sorted(os.listdir(os.path.join(SHARE, "config"))):
+        name, ending = os.path.splitext(file)
+        if ending == ".yaml" and name not in NO_CAMERAS:
+            found.append(name)
+    return found
+
+
+def parameter_files(config, params_file, default_file):
+    """The files to give to the node; of two that say the same, the later one holds."""
+    if not config:
+        return [params_file]
+    file = os.path.join(SHARE, "config", f"{config}.yaml")
+    if not os.path.isfile(file):
+        file = os.path.expanduser(config)
+    if not os.path.isfile(file):
+        raise RuntimeError(f"config:={config!r}, expected one of {', '.join(shipped())}, or the path of a YAML file")
+    return [file] if params_file == default_file else [file, params_file]
+
+
 def processes(executable, name, example, given, parameters):
     """The node, and RViz where it is wanted."""
-    in_file = parameters_in(given["params_file"], example)
+    in_file = {}
+    for file in given["files"]:
+        in_file.update(parameters_in(file, example))
     node = Node(
         package="pose3d_ros",
         executable=executable,
         name=name,
         namespace=given["namespace"],
-        parameters=[given["params_file"], parameters] if parameters else [given["params_file"]],
+        parameters=[*given["files"], parameters] if parameters else given["files"],
         arguments=["--ros-args", "--log-level", given["log_level"]],
         respawn=is_true("respawn", given["respawn"]),
         respawn_delay=2.0,
         output="screen",
         emulate_tty=True,
     )
-    window = rviz(given["namespace"], {**in_file, **parameters}) if is_true("rviz", given["rviz"]) else []
+    wanted = is_true("rviz", given.get("rviz", "false"))
+    window = rviz(given["namespace"], {**in_file, **parameters}) if wanted else []
     return [node, *window]
 
 

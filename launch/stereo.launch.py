@@ -1,6 +1,8 @@
 """Absolute 3D human poses from two or more calibrated cameras.
 
 ros2 launch pose3d_ros stereo.launch.py
+ros2 launch pose3d_ros stereo.launch.py config:=realsense
+ros2 launch pose3d_ros stereo.launch.py input:=keypoints    # with detector.launch.py on the cameras' machines
 ros2 launch pose3d_ros stereo.launch.py cameras:='[front,back,side]' rviz:=true
 """
 
@@ -13,6 +15,7 @@ from ament_index_python.packages import get_package_share_directory
 POSE_NODE = runpy.run_path(os.path.join(get_package_share_directory("pose3d_ros"), "launch", "pose_node.py"))
 
 PARAMETERS = (
+    ("input", "", "images, or keypoints from detector nodes elsewhere; empty: as in the parameter file (images)"),
     ("placement", "", "where the cameras stand: auto, tf, projection or file; empty: as in the parameter file"),
     ("rig_file", "", "rig YAML with calibration and placement, for placement:=file or auto"),
 )

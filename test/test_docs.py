@@ -15,20 +15,24 @@ from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.options import describe, from_mapping
+from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.set_options import SetOptions
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 HEADINGS = {
     "Cameras and placement": NodeOptions,
+    "Frame sets of several cameras": SetOptions,
     "Inputs": InputOptions,
     "Outputs": OutputOptions,
     "Detection": DetectorOptions,
     "Estimation": MultiViewOptions,
     "Camera and frame": MonocularNodeOptions,
     "Lifting": MonocularOptions,
+    "Cameras of this machine": DetectorNodeOptions,
 }
 
 
@@ -48,8 +52,8 @@ def test_the_documentation_lists_every_parameter_as_it_is():
 
 
 NODES = {
-    "stereo.yaml": (NodeOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions),
-    "demo.yaml": (NodeOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions),
+    "stereo.yaml": (NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions),
+    "demo.yaml": (NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions),
     "mono.yaml": (MonocularNodeOptions, InputOptions, OutputOptions, DetectorOptions, MonocularOptions),
 }
 

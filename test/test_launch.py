@@ -54,7 +54,7 @@ class Launched:
         index = folder / "share" / "ament_index" / "resource_index" / "packages"
         index.mkdir(parents=True)
         (folder / "share" / "pose3d_ros").symlink_to(CHECKOUT)
-        programs = {"pose3d_ros": ("multiview_node", "monocular_node", "player"), "rviz2": ("rviz2",)}
+        programs = {"pose3d_ros": ("multiview_node", "monocular_node", "detector_node", "player"), "rviz2": ("rviz2",)}
         for package in ("pose3d_ros", *packages):
             (index / package).touch()
             (folder / "lib" / package).mkdir(parents=True)
@@ -95,7 +95,7 @@ def launched(tmp_path: Path) -> Launched:
     return Launched(tmp_path)
 
 
-@pytest.mark.parametrize("file", ["stereo.launch.py", "demo.launch.py"])
+@pytest.mark.parametrize("file", ["stereo.launch.py", "demo.launch.py", "detector.launch.py"])
 def test_every_argument_has_a_default_and_says_what_it_is(file: str, launched: Launched) -> None:
     code = (
         "import json, sys; from launch.launch_description_sources import PythonLaunchDescriptionSource as Source;"
@@ -109,7 +109,7 @@ def test_every_argument_has_a_default_and_says_what_it_is(file: str, launched: L
         cwd=launched.folder, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     arguments = json.loads(done.stdout.splitlines()[-1])
-    assert {"cameras", "device", "rviz"} <= set(arguments)
+    assert {"cameras", "device"} <= set(arguments)
     for name, (description, has_default) in arguments.items():
         assert has_default, name
         assert len(description) > 10, name
@@ -201,6 +201,38 @@ def test_one_cameras_arguments_stand_over_the_parameter_file(launched: Launched)
 def test_a_wrong_argument_for_one_camera_is_told(argument: str, words: str, launched: Launched) -> None:
     assert words in launched("mono.launch.py", argument)
     assert not launched.has_started("monocular_node")
+
+
+@pytest.mark.parametrize("name", ["realsense", "realsense_pair", "zed", "usb"])
+def test_cameras_of_a_kind_are_named_and_a_file_and_arguments_stand_over_them(name: str, launched: Launched) -> None:
+    shipped = yaml.safe_load((CHECKOUT / "config" / f"{name}.yaml").read_text())["/**"]["ros__parameters"]
+    launched("stereo.launch.py", f"config:={name}")
+    assert launched.started("multiview_node")["parameters"] == shipped
+    file = launched.folder / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    stamp_tolerance: 0.5\n    smoothing: kalman\n")
+    launched("stereo.launch.py", f"config:={name}", f"params_file:={file}", "placement:=file", "input:=keypoints")
+    over = {"stamp_tolerance": 0.5, "smoothing": "kalman", "placement": "file", "input": "keypoints"}
+    assert launched.started("multiview_node")["parameters"] == {**shipped, **over}
+
+
+def test_a_file_of_ones_own_is_a_config_too_and_a_wrong_name_lists_those_that_ship(launched: Launched) -> None:
+    file = launched.folder / "mine.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    cameras: [a, b]\n")
+    launched("stereo.launch.py", f"config:={file}")
+    assert launched.started("multiview_node")["files"] == [file.read_text()]
+    assert "expected one of realsense, realsense_pair, usb, zed" in launched("stereo.launch.py", "config:=kinect")
+
+
+def test_the_detector_of_one_machine_is_given_its_cameras(launched: Launched) -> None:
+    said = launched("detector.launch.py", "cameras:=[02]", "config:=usb", "namespace:=robot1", "device:=cpu")
+    node = launched.started("detector_node")
+    assert "process has finished cleanly" in said
+    assert list(node["parameters"]["cameras"]) == ["02"]
+    assert (node["parameters"]["image_topic"], node["parameters"]["device"]) == ("{camera}/image_raw", "cpu")
+    assert "__node:=detector" in node["arguments"]
+    assert "__ns:=/robot1" in node["arguments"]
+    assert Path(node["profiles"]).samefile(CHECKOUT / "config" / "fastdds.xml")
+    assert "must list one name or more" in launched("detector.launch.py", "cameras:=left")
 
 
 def test_rviz_looks_at_the_frame_of_the_poses_or_says_that_it_cannot_know_it(tmp_path: Path) -> None:

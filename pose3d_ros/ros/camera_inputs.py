@@ -1,4 +1,4 @@
-"""The subscriptions of one camera: its images, each with the camera_info that belongs to it."""
+"""The subscriptions of one camera: its images, or keypoints made of them, each with the camera_info of its stamp."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
 from pose3d_ros.ros.input_options import InputOptions
@@ -20,8 +21,14 @@ IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)
 INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
+# Keypoints are small, and a radio link may lose some of their packets: sent again they are still of use.
+KEYPOINTS_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.RELIABLE)
+
 # Images and infos that wait for their partner: a driver publishes the two one right after the other.
 PAIRING_QUEUE = 5
+# Keypoints come as much later than camera_info as detecting and the network take: at 60 Hz this covers a second.
+KEYPOINTS_PAIRING_QUEUE = 60
+LONGEST_DETECTION_S = 10.0
 
 # So many more images than pairs of one stamp show a driver that stamps them differently, or sends camera_info rarely.
 IMAGES_BEFORE_NEWEST = 3
@@ -31,17 +38,56 @@ MOST_UNPAIRED = 6
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One image as it came, not decoded yet."""
+    """One image, or its keypoints, as it came, not decoded yet."""
 
     topic: str
-    image: Any  # sensor_msgs/Image or CompressedImage
+    message: Any  # sensor_msgs/Image or CompressedImage, or Keypoints2DArray
     info: Any  # sensor_msgs/CameraInfo; None with placement by file where none has come
     stamp_ns: int
-    arrived_s: float  # monotonic
+    arrived_s: float  # monotonic; of the image, also where its keypoints came later
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a CameraInput takes of its camera beside camera_info."""
+
+    kind: type[Any]
+    topic: str  # not remapped yet
+    qos: QoSProfile
+    queue: int  # messages that may wait for the other one of their stamp
+    what: str  # one of it, in words
+    plural: str
+    hint: str  # what may be wrong where somebody publishes it and nothing comes
+    took_s: Callable[[Any], float] = lambda message: 0.0  # since the image arrived where the message was made
+
+
+def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
+    """The images of a camera, raw or compressed."""
+    # The name as it was given goes to the subscription, which remaps it: remapped twice, two topics that were
+    # exchanged would be exchanged back. For the compressed one the base is remapped, as image_transport does it.
+    topic = options.image_topic.replace("{camera}", name)
+    compressed = options.image_transport == "compressed"
+    if compressed:
+        topic = node.resolve_topic_name(topic) + "/compressed"
+    hint = "large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the publisher's environment"
+    return Stream(CompressedImage if compressed else Image, topic, IMAGE_QOS, PAIRING_QUEUE, "image", "images", hint)
+
+
+def keypoint_stream(name: str) -> Stream:
+    """What a detector node makes of a camera's images."""
+    hint = "it must be published reliable, and say so when its images do not come"
+    topic = f"{name}/keypoints_2d"
+    what = "keypoints message", "keypoints messages"
+    return Stream(Keypoints2DArray, topic, KEYPOINTS_QOS, KEYPOINTS_PAIRING_QUEUE, *what, hint, detection_s)
+
+
+def detection_s(message: Keypoints2DArray) -> float:
+    """How long detecting took by the message's own word; 0 where that is not known, or no time that it can have."""
+    return message.processing_latency if 0.0 <= message.processing_latency <= LONGEST_DETECTION_S else 0.0
 
 
 class CameraInput:
-    """Subscribes to one camera and hands every usable image on as a Frame.
+    """Subscribes to one camera and hands every usable image, or what stream takes in its place, on as a Frame.
 
     message_filters pairs image and camera_info by their exact stamp, so that a zoom camera's image never gets the
     camera_info of another moment. Where a driver stamps them differently, or sends a camera_info only now and then,
@@ -56,8 +102,10 @@ class CameraInput:
         *,
         info_needed: bool,
         take: Callable[[str, Frame], None],
+        stream: Stream | None = None,
     ) -> None:
         self.name = name
+        self.stream = stream or image_stream(node, name, options)
         self.pairing = "exact stamps"
         self.images = 0
         self.image_s = 0.0  # monotonic time of the last image
@@ -68,30 +116,22 @@ class CameraInput:
         self._unpaired = 0
         self._handed_on_ns = -1
         self._repeats = 0  # images in a row whose stamp was that of the image before
-        # The name as it was given goes to the subscription, which remaps it: remapped twice, two topics that were
-        # exchanged would be exchanged back. For the compressed one the base is remapped, as image_transport does it.
-        topic = options.image_topic.replace("{camera}", name)
-        compressed = options.image_transport == "compressed"
-        if compressed:
-            topic = node.resolve_topic_name(topic) + "/compressed"
-        kind = CompressedImage if compressed else Image
-        image = Subscriber(node, kind, topic, qos_profile=IMAGE_QOS)
+        image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
-        self.image_topic = image.sub.topic_name
+        self.topic = image.sub.topic_name
         self.info_topic = info.sub.topic_name
         self._info_name = options.camera_info_topic.replace("{camera}", name)
         self._latched: Any = None  # a second subscription, where camera_info was published once for all to come
         image.registerCallback(self._on_image)
         info.registerCallback(self._on_info)
-        self._pairs = TimeSynchronizer([image, info], PAIRING_QUEUE)
+        self._pairs = TimeSynchronizer([image, info], self.stream.queue)
         self._pairs.registerCallback(self._on_pair)
 
     def missing(self) -> list[str]:
         """What has not come yet, in words: 'no image on /left/image_raw'."""
         nothing = []
         if self.images == 0:
-            hint = "large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the publisher's environment"
-            nothing.append(f"no image on {self._described(self.image_topic, hint)}")
+            nothing.append(f"no {self.stream.what} on {self._described(self.topic, self.stream.hint)}")
         if self.info is None and self._info_needed:
             self._hear_latched()
             hint = "it must come with every image, or be latched"
@@ -99,7 +139,7 @@ class CameraInput:
         if self._repeats > IMAGES_BEFORE_NEWEST:
             stamp_s = self._handed_on_ns / 1e9
             nothing.append(
-                f"{self._repeats} images in a row on {self.image_topic} carry the stamp {stamp_s:.3f} s: "
+                f"{self._repeats} {self.stream.plural} in a row on {self.topic} carry the stamp {stamp_s:.3f} s: "
                 "only the first is used; let the driver stamp each with its capture time"
             )
         return nothing
@@ -151,7 +191,8 @@ class CameraInput:
         stamp_ns = stamp_to_ns(image.header.stamp)
         if stamp_ns != self._handed_on_ns:
             self._handed_on_ns = stamp_ns
-            self._take(self.name, Frame(self.image_topic, image, info, stamp_ns, time.monotonic()))
+            arrived_s = time.monotonic() - self.stream.took_s(image)
+            self._take(self.name, Frame(self.topic, image, info, stamp_ns, arrived_s))
 
 
 def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float) -> list[str]:
@@ -161,5 +202,5 @@ def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float) -> list
         absent = one.missing()
         words += absent
         if not absent and one.silent_s() > silent_after_s:
-            words.append(f"no image on {one.image_topic} for {one.silent_s():.1f} s")
+            words.append(f"no {one.stream.what} on {one.topic} for {one.silent_s():.1f} s")
     return words

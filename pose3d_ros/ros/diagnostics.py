@@ -67,11 +67,11 @@ class Result:
 class Record:
     """Counts what the node does; written by the executor's and the worker's thread.
 
-    waiting says what is waited for while images come and no frame set does.
+    waiting says what is waited for while images come and no frame set does; product is what the node gives.
     """
 
-    def __init__(self, waiting: str = STAMPS_DIFFER) -> None:
-        self._waiting = waiting
+    def __init__(self, waiting: str = STAMPS_DIFFER, product: str = "poses") -> None:
+        self._waiting, self._product = waiting, product
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
@@ -119,7 +119,8 @@ class Record:
         cause_s, cause = self._cause
         cause = cause if now_s - cause_s <= CAUSE_S else ""
         if not self._results or now_s - self._results[-1][0] > STALE_S:
-            since = f"no poses for {now_s - self._results[-1][0]:.1f} s" if self._results else "no poses yet"
+            ago = f"for {now_s - self._results[-1][0]:.1f} s" if self._results else "yet"
+            since = f"no {self._product} {ago}"
             why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between()]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         last = self._results[-1][1]

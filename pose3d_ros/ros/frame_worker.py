@@ -10,13 +10,12 @@ from typing import Any, Protocol, TypeVar
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.estimation.multiview import Estimate
-from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.ros.camera_inputs import Frame
-from pose3d_ros.ros.conversions import image_from_msg
 from pose3d_ros.ros.diagnostics import Result
 from pose3d_ros.ros.live_rig import LiveRig, Sighting
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 from pose3d_ros.ros.node_report import NodeReport
+from pose3d_ros.ros.readings import ImageReading, Reading
 from pose3d_ros.structures import FrameSet, Rig
 
 Answer = TypeVar("Answer")
@@ -46,9 +45,9 @@ class Estimator(Protocol):
 class FrameWorker:
     """Works on the newest set of undecoded frames handed over; remembers people and calibration between sets.
 
-    make gives the estimator for the first rig. A camera whose frame cannot be used is left out, and the report gets
-    the reason; a set with fewer than min_cameras left is lost (unless it had fewer from the start), as it is where the
-    estimator raises.
+    make gives the estimator for the first rig; reading says what frames hold, images by default. A camera whose frame
+    cannot be used is left out, and the report gets the reason; a set with fewer than min_cameras left is lost (unless
+    it had fewer from the start), as it is where the estimator raises.
     """
 
     def __init__(
@@ -60,8 +59,10 @@ class FrameWorker:
         stopped: threading.Event,
         *,
         min_cameras: int,
+        reading: Reading | None = None,
     ) -> None:
         self.live_rig = live_rig
+        self._reading = reading or ImageReading()
         self.calibration_hash = ""
         self._make = make
         self._publish = publish
@@ -99,7 +100,7 @@ class FrameWorker:
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""
         sightings = {
-            name: Sighting(frame.info, frame.image.header.frame_id, frame.stamp_ns)
+            name: Sighting(frame.info, frame.message.header.frame_id, frame.stamp_ns)
             for name, frame in frames.payloads.items()
         }
         rig = self.live_rig.update(sightings)
@@ -108,10 +109,10 @@ class FrameWorker:
             self._report.dropped_frame(problem)
         estimator = self._estimator_for(rig)
         placed = {name: one for name, one in frames.payloads.items() if name in rig.names and name not in problems}
-        images, decode_ms = timed(lambda: self._decode(placed, rig))
-        used = {name: placed[name] for name in images}
+        decoded, decode_ms = timed(lambda: self._decode(placed, rig))
+        used = {name: placed[name] for name in decoded}
         stamps_ns = {name: frame.stamp_ns for name, frame in used.items()}
-        estimate = estimator.estimate(FrameSet(images, stamps_ns))
+        estimate = self._reading.estimate(estimator, decoded, stamps_ns)
         if self._stopped.is_set():
             return None
         arrived_s = max(frame.arrived_s for frame in frames.payloads.values())
@@ -140,21 +141,19 @@ class FrameWorker:
         return self._estimator
 
     def _decode(self, frames: dict[str, Frame], rig: Rig) -> dict[str, Any]:
-        """uint8 BGR images by camera, less those that cannot be used; raises InputError for fewer than min_cameras."""
-        images, problems = {}, list(self.live_rig.problems.values())
+        """What frames hold by camera, less those that cannot be used; raises InputError for fewer than min_cameras."""
+        decoded, problems = {}, list(self.live_rig.problems.values())
         for name, frame in frames.items():
             try:
-                image = image_from_msg(frame.image)
-                check_image_size(rig.camera(name), image.shape)
-                images[name] = image
+                decoded[name] = self._reading.decode(frame, rig.camera(name))
             except Pose3DError as error:
                 problems.append(f"camera {name!r} on {frame.topic}: {error}")
                 self._report.dropped_frame(problems[-1])
         # Where the only camera left is to be used, its images come alone: one of several that failed is no such case.
-        if len(images) < min(self._min_cameras, len(frames) + len(self.live_rig.problems)):
+        if len(decoded) < min(self._min_cameras, len(frames) + len(self.live_rig.problems)):
             few = f"fewer than {self._min_cameras} cameras of this set can be used"
             raise InputError("; ".join(dict.fromkeys(problems)) or few)
-        return images
+        return decoded
 
 
 def timed(work: Callable[[], Answer]) -> tuple[Answer, float]:

@@ -1,4 +1,4 @@
-"""Parameters of the multi-view node alone: its cameras, where they stand, what makes a frame set."""
+"""Parameters of the multi-view node alone: its cameras, what they send, where they stand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from pose3d_ros.options import check, option
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """Which cameras there are, how they are placed, how their images are grouped.
+    """Which cameras there are, what comes of them, how they are placed.
 
     Raises OptionError for fewer than two cameras and for names that repeat.
     """
 
     cameras: tuple[str, ...] = option(("left", "right"), "names of the cameras, two or more", read_only=True)
+    input: str = option(
+        "images",
+        "images: people are detected here; keypoints: by detector nodes, on this or other machines, of which "
+        "<camera>/keypoints_2d is taken in the place of images",
+        choices=("images", "keypoints"),
+        read_only=True,
+    )
     placement: str = option(
         "auto",
         "where the cameras stand. tf: transform of each image's frame_id to fixed_frame at its stamp; projection: Tx "
@@ -32,13 +39,6 @@ class NodeOptions:
     )
     rig_file: str = option(
         "", "rig YAML with calibration and placement of every camera, for placement file or auto", read_only=True
-    )
-    # Half the period of a 50 Hz camera: an image can then fit one set only.
-    stamp_tolerance: float = option(
-        0.010, "capture stamps of one frame set differ by at most this", unit="s", low=0.0, high=1.0, read_only=True
-    )
-    set_wait: float = option(
-        0.050, "wait this long (ROS time) for a camera that is late", unit="s", low=0.0, high=5.0, read_only=True
     )
 
     def __post_init__(self) -> None:

@@ -27,7 +27,8 @@ LOG_EVERY_S = 5.0
 class NodeReport:
     """Keeps a Record and tells it; a node's threads report frames and faults to it.
 
-    missing says in words which inputs do not come, facts gives what does not change from set to set.
+    missing says in words which inputs do not come, facts gives what does not change from set to set, product is the
+    topic that the node is there for.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class NodeReport:
         missing: Callable[[], list[str]],
         facts: Callable[[], Mapping[str, str]],
         stopped: threading.Event,
+        product: str = "human_pose_3d",
     ) -> None:
         self.record = record
+        self._product = product
         self._node, self._missing, self._facts, self._stopped = node, missing, facts, stopped
         self._started_s = time.monotonic()
         self._logged: dict[str, float] = {}
@@ -87,7 +90,7 @@ class NodeReport:
         origins = {f"source/{package}": source for package, source in sources.items()}
         health = self.record.health(now_s, self._missing(), {**self._facts(), **origins})
         status = conversions.Status(
-            f"{self._node.get_fully_qualified_name().lstrip('/')}: human_pose_3d",
+            f"{self._node.get_fully_qualified_name().lstrip('/')}: {self._product}",
             health.level,
             health.message,
             health.values,

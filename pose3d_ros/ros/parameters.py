@@ -78,17 +78,19 @@ def current(node: Node, kind: type[Options]) -> Options:
     return from_mapping(kind, _values(node, kind))
 
 
-def refuse_unknown(node: Node, arguments: Sequence[str] | None = None) -> None:
+def refuse_unknown(node: Node, arguments: Sequence[str] | None = None, *, others: Sequence[type[Any]] = ()) -> None:
     """Raise OptionError for a parameter given to the node that nothing declared, with the nearest known name.
 
     Call it when everything is declared. use_sim_time and ROS's other own parameters pass. So does, with a warning,
     what a parameter file gives to every node: see given_to_all. arguments are the command line, by default sys.argv.
+    others are the options of a node that shares its parameter file with this one; they pass in silence.
     """
     known = set(node.list_parameters([], 0).names)
+    of_others = {one.name for kind in others for one in fields(kind)}
     unknown = [
         name
         for name in node._parameter_overrides
-        if name not in known and name not in OF_ROS and not name.startswith(PREFIX_OF_ROS)
+        if name not in known | of_others and name not in OF_ROS and not name.startswith(PREFIX_OF_ROS)
     ]
     for_others = given_to_all(sys.argv if arguments is None else arguments)
     refused = [name for name in unknown if name not in for_others]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
+from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.ros import conversions
@@ -23,13 +24,16 @@ DEPTH = 10
 class PosePublisher:
     """The publishers of human_pose_3d, human_pose_3d/markers, /tf and <camera>/keypoints_2d."""
 
-    def __init__(self, node: Node, cameras: Sequence[str], detector: str) -> None:
+    def __init__(
+        self, node: Node, cameras: Sequence[str], detector: Detector, keypoints_topic: str = "{camera}/keypoints_2d"
+    ) -> None:
         self._detector = detector
         self._poses = node.create_publisher(HumanPose3DArray, "human_pose_3d", DEPTH)
         self._markers = node.create_publisher(MarkerArray, "human_pose_3d/markers", DEPTH)
         self._transforms = TransformBroadcaster(node)
         self._keypoints = {
-            name: node.create_publisher(Keypoints2DArray, f"{name}/keypoints_2d", DEPTH) for name in cameras
+            name: node.create_publisher(Keypoints2DArray, keypoints_topic.replace("{camera}", name), DEPTH)
+            for name in cameras
         }
 
     def publish(
@@ -65,9 +69,9 @@ class PosePublisher:
                     keypoints,
                     estimate.ids[name],
                     camera_name=name,
-                    frame_id=frames[name].image.header.frame_id,
+                    frame_id=frames[name].message.header.frame_id,
                     size_wh=rig.camera(name).size_wh,
-                    detector=self._detector,
+                    detector=self._detector.name,
                     latency_s=latency_s,
                 )
             )

@@ -8,19 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known_person import PERIOD_NS, T0_NS, KnownDetector, ring, truth
 from rclpy.parameter import Parameter
 from rclpy.time import Time
-from synthetic_cameras import (
-    PERIOD_NS,
-    T0_NS,
-    KnownDetector,
-    environment_of_a_process,
-    error_mm,
-    monocular_graph,
-    own_context,
-    ring,
-    truth,
-)
+from synthetic_cameras import environment_of_a_process, error_mm, monocular_graph, own_context
 
 from pose3d_ros.errors import InputError, OptionError, WeightsError
 from pose3d_ros.msg import Joint3D
@@ -160,7 +151,7 @@ def test_one_camera_may_have_topics_without_its_name() -> None:
             context=context,
             parameter_overrides=[Parameter("image_topic", value="/usb_cam/image")],
         )
-        assert node._input.image_topic == "/usb_cam/image"
+        assert node._input.topic == "/usb_cam/image"
         node.close()
         node.destroy_node()
 

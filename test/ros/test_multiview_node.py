@@ -9,20 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known_person import PERIOD_NS, T0_NS, KnownDetector, ring, stereo_head, truth
 from rclpy.parameter import Parameter
 from rclpy.time import Time
-from synthetic_cameras import (
-    PERIOD_NS,
-    T0_NS,
-    KnownDetector,
-    environment_of_a_process,
-    error_mm,
-    graph,
-    own_context,
-    ring,
-    stereo_head,
-    truth,
-)
+from synthetic_cameras import environment_of_a_process, error_mm, graph, own_context
 
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
@@ -228,7 +218,7 @@ def test_two_exchanged_cameras_are_exchanged_by_remapping_and_the_topics_told_ar
         rules = [("left/image_raw", "right/image_raw"), ("right/image_raw", "left/image_raw")]
         arguments = [word for rule in rules for word in ("-r", ":=".join(rule))]
         node = MultiViewNode(KnownDetector(ring("left", "right")), context=context, cli_args=["--ros-args", *arguments])
-        assert {name: one.image_topic for name, one in node._inputs.items()} == {
+        assert {name: one.topic for name, one in node._inputs.items()} == {
             "left": "/right/image_raw", "right": "/left/image_raw"
         }  # fmt: skip
         subscribed = [one.topic_name for one in node.subscriptions if one.topic_name.endswith("image_raw")]
@@ -407,7 +397,8 @@ def test_as_a_program_it_names_the_command_that_fetches_its_weights(tmp_path: Pa
 def test_as_a_program_it_ends_cleanly_by_signals(tmp_path: Path) -> None:
     """A second SIGINT comes while the first is being obeyed: from the terminal's group and from launch."""
     code = (
-        "import sys; from synthetic_cameras import *; from pose3d_ros.ros.running import run_node\n"
+        "import sys; from known_person import KnownDetector, ring; from pose3d_ros.ros.running import run_node\n"
+        "from pose3d_ros.ros.multiview_node import MultiViewNode\n"
         "def make():\n"
         "    node = MultiViewNode(KnownDetector(ring('left', 'right')))\n"
         "    print('ready', flush=True)\n"

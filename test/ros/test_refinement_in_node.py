@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known_person import KnownDetector, ring
 from rclpy.parameter import Parameter
-from synthetic_cameras import KnownDetector, error_mm, graph, own_context, ring
+from synthetic_cameras import error_mm, graph, own_context
 from trained_for_tests import file_of, moving
 
 from pose3d_ros.errors import InputError, OptionError, WeightsError, WeightsMissingError

@@ -1,0 +1,199 @@
+"""The node "detector": images of one or more cameras in, <camera>/keypoints_2d out, for a multi-view node elsewhere.
+
+It needs no calibration. The executor's thread only takes messages and groups them; one worker thread works on the
+newest frame set. Keypoints carry their image's own stamp and frame.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+
+from pose3d_ros.detection.choice import DetectorOptions, make_detector
+from pose3d_ros.detection.detector import Detector
+from pose3d_ros.errors import InputError, Pose3DError
+from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.msg import Keypoints2DArray
+from pose3d_ros.ros import conversions
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs
+from pose3d_ros.ros.camera_topics import check_topics
+from pose3d_ros.ros.detector_options import DetectorNodeOptions
+from pose3d_ros.ros.diagnostics import Record, Result
+from pose3d_ros.ros.frame_worker import timed
+from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.mailbox import Mailbox, start_worker
+from pose3d_ros.ros.multiview_options import NodeOptions
+from pose3d_ros.ros.node_report import NodeReport, detector_facts
+from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.parameters import declare, hold, refuse_unknown, take_boolean_rectified
+from pose3d_ros.ros.running import run_node
+from pose3d_ros.ros.set_options import SetOptions
+from pose3d_ros.structures import FrameSet, Keypoints2D
+
+OPTIONS = (DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions)
+
+# How late the end of the wait for a late camera may be noticed when nothing arrives.
+POLL_S = 0.02
+# Reliable, keep last: a message is small, and the multi-view node should miss none of it.
+DEPTH = 10
+
+
+class DetectorNode(Node):
+    """2D keypoints of everybody in the images of one or more cameras.
+
+    detector replaces the default one, e.g. in tests. Raises OptionError for wrong or unknown parameters, WeightsError
+    when the detector's weights are missing or not those published. Call close() before destroy_node().
+    """
+
+    def __init__(self, detector: Detector | None = None, **node_arguments: Any) -> None:
+        super().__init__("detector", **node_arguments)
+        self._stopped = threading.Event()
+        self._declare()
+        cameras = self.options.cameras
+        check_topics(cameras, self.inputs, parameter="cameras")
+        self._detector = detector or make_detector(self._detector_options, self.inputs.device)
+        self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
+            cameras,
+            tolerance_s=self.sets.stamp_tolerance,
+            wait_s=self.sets.set_wait,
+            silent_s=self.inputs.silent_after,
+        )
+        self._keypoints = {
+            name: self.create_publisher(Keypoints2DArray, f"{name}/keypoints_2d", DEPTH) for name in cameras
+        }
+        self._inputs = [CameraInput(self, name, self.inputs, info_needed=False, take=self._take) for name in cameras]
+        record = Record("images come; the first of them are waited for", product="keypoints")
+        self._report = NodeReport(self, record, self._missing, self._facts, self._stopped, product="keypoints_2d")
+        self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
+        self._thread = start_worker(self._mailbox, self._work, self._report.failed, "detector worker")
+        if len(cameras) > 1:  # one camera alone never waits for another
+            self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        facts = detector_facts(self._detector, self.inputs.device)
+        self.get_logger().info(f"{facts['detector']} on {facts['device']}, waiting for {', '.join(self._topics())}")
+
+    def close(self) -> None:
+        """Stop working; what is under way is finished first."""
+        self._stopped.set()
+        self._mailbox.close()
+        self._thread.join(timeout=10.0)
+
+    def _declare(self) -> None:
+        take_boolean_rectified(self)
+        self.options = declare(self, DetectorNodeOptions)
+        self.sets = declare(self, SetOptions)
+        self.inputs = declare(self, InputOptions)
+        self._detector_options = declare(self, DetectorOptions)
+        # One parameter file, such as config/realsense.yaml, serves both ends.
+        refuse_unknown(self, others=(NodeOptions, OutputOptions, MultiViewOptions))
+        hold(self, DetectorOptions)  # under new options it would forget everybody
+
+    # -- executor's thread ---------------------------------------------------------------------------------
+
+    def _take(self, camera: str, frame: Frame) -> None:
+        """One image came."""
+        now_ns = time.monotonic_ns()  # waiting is for images that arrive, whatever ROS time does
+        self._hand_over(self._grouper.add(camera, frame, frame.stamp_ns, now_ns))
+
+    def _poll(self) -> None:
+        """Release a set whose wait is over though nothing arrives."""
+        self._hand_over(self._grouper.poll(time.monotonic_ns()))
+
+    def _hand_over(self, ready: PayloadSet[Frame] | None) -> None:
+        if ready is None:
+            return
+        self._report.record.count("received")
+        if self._mailbox.put(ready):
+            self._report.record.count("replaced")
+
+    def _topics(self) -> list[str]:
+        return [one.topic for one in self._inputs]
+
+    def _missing(self) -> list[str]:
+        """Which inputs do not come, in words."""
+        return missing_inputs(self._inputs, self.inputs.silent_after)
+
+    def _facts(self) -> dict[str, str]:
+        """What does not change from set to set."""
+        return {
+            "cameras": ", ".join(self.options.cameras),
+            **detector_facts(self._detector, self.inputs.device),
+            "images/not_grouped": str(self._grouper.dropped),
+        }
+
+    # -- worker's thread -----------------------------------------------------------------------------------
+
+    def _work(self, frames: PayloadSet[Frame]) -> None:
+        """One frame set, from images to keypoints, and what is told of it."""
+        record = self._report.record
+        record.begun(time.monotonic())
+        try:
+            images, decode_ms = timed(lambda: self._decode(frames))
+            stamps_ns = {name: frames.stamps_ns[name] for name in images}
+            found, detect_ms = timed(lambda: self._detector(FrameSet(images, stamps_ns)))
+            if self._stopped.is_set():
+                return
+            sizes = {name: (image.shape[1], image.shape[0]) for name, image in images.items()}
+            latency_s, publish_ms = timed(lambda: self._publish(found, frames.payloads, sizes))
+        finally:
+            record.ended()
+        record.processed(
+            time.monotonic(),
+            Result(
+                stage_ms={"decode": decode_ms, "detect": detect_ms, "publish": publish_ms},
+                latency_ms=1000 * latency_s,
+                spread_ms=(max(stamps_ns.values()) - min(stamps_ns.values())) / 1e6,
+                people=max((len(one) for one in found.values()), default=0),
+                single_view=0,
+                cameras=tuple(images),
+            ),
+        )
+
+    def _decode(self, frames: PayloadSet[Frame]) -> dict[str, Any]:
+        """uint8 BGR images by camera, less those that cannot be used; raises InputError where none can."""
+        images: dict[str, Any] = {}
+        problems = []
+        for name, frame in frames.payloads.items():
+            try:
+                images[name] = conversions.image_from_msg(frame.message)
+            except Pose3DError as error:
+                problems.append(f"camera {name!r} on {frame.topic}: {error}")
+                self._report.dropped_frame(problems[-1])
+        if not images:
+            raise InputError("; ".join(problems))
+        return images
+
+    def _publish(self, found: dict[str, Keypoints2D], frames: Any, sizes: dict[str, tuple[int, int]]) -> float:
+        """Send every camera's keypoints; returns the latency in s of the slowest."""
+        slowest_s = 0.0
+        for name, keypoints in found.items():
+            latency_s = time.monotonic() - frames[name].arrived_s
+            slowest_s = max(slowest_s, latency_s)
+            self._keypoints[name].publish(
+                conversions.keypoints_to_msg(
+                    keypoints,
+                    [""] * len(keypoints),
+                    camera_name=name,
+                    frame_id=frames[name].message.header.frame_id,
+                    size_wh=sizes[name],
+                    detector=self._detector.name,
+                    latency_s=latency_s,
+                )
+            )
+        return slowest_s
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; 0 after a clean end, 1 with the reason when it cannot start."""
+    return run_node(DetectorNode, OPTIONS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
