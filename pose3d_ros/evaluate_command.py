@@ -1,4 +1,4 @@
-"""pose3d evaluate: the papers' tables beside ours, on people and rigs that no network was trained on.
+"""pose3d evaluate: the papers' tables beside ours, on people and rigs that no network was trained on; real footage.
 
 Without --runs only the shipped networks are measured. Ablations and comparisons are networks of their own: with
 --runs DIR --train they are trained first, each by `pose3d train` into a folder of DIR, and found there later.
@@ -50,9 +50,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
         one.add_argument("--train-with", default="", metavar="'ARGS'", help="further arguments of `pose3d train`")
 
+    _add_footage(parts)
+
+
+def _add_footage(parts: Any) -> None:
+    text = "is the covariance of joints true on real footage? Cameras that are left out tell"
+    one = parts.add_parser("footage", help=text, description=text)
+    one.formatter_class = HelpFormatter
+    one.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders that `pose3d demo` wrote")
+    one.add_argument(
+        "--calibration-px", type=float, metavar="PX",
+        help="a constant to try, as the estimator's option; without it, what the other recordings ask for",
+    )  # fmt: skip
+    one.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
+    one.add_argument("--plots", type=Path, metavar="DIR", help="also draw left_out.png there")
+
 
 def run(args: argparse.Namespace) -> int:
     """Print one table after another; faults raise from pose3d_ros.errors."""
+    return _footage(args) if args.part == "footage" else _networks(args)
+
+
+def _footage(args: argparse.Namespace) -> int:
+    from pose3d_ros.errors import InputError
+    from pose3d_ros.evaluation.footage_tables import tables, trials
+    from pose3d_ros.evaluation.tables import as_json, printed
+
+    if args.calibration_px is not None and not 0 <= args.calibration_px < math.inf:
+        raise InputError(f"--calibration-px {args.calibration_px:g}: give 0 px or more")
+    made = trials(args.recordings, args.calibration_px)
+    found = list(tables(made))
+    for table in found:
+        print(printed(table), flush=True)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        content = {"part": args.part, "tables": [as_json(table) for table in found]}
+        args.json.write_text(json.dumps(content, indent=1) + "\n")
+    if args.plots:
+        _draw_coverage(made, args.plots / "left_out.png")
+    return 0
+
+
+def _draw_coverage(made: Any, path: Path) -> None:
+    from pose3d_ros.evaluation.footage_tables import curves, shares
+    from pose3d_ros.output.coverage_plot import write_coverage_plot
+
+    levels = [number / 100 for number in range(1, 100)]
+    by_part = {trial.name: shares(trial) for trial in made}
+    parts = [part for part in next(iter(by_part.values())) if all(part in one for one in by_part.values())]
+    dots = {name: ([one[part][0] for part in parts], [one[part][1] for part in parts]) for name, one in by_part.items()}
+    write_coverage_plot(levels, {trial.name: curves(trial, levels) for trial in made}, parts, dots, path)
+    print(f"plot: {path}")
+
+
+def _networks(args: argparse.Namespace) -> int:
     from pose3d_ros.data.motion import load_motion
     from pose3d_ros.errors import InputError
     from pose3d_ros.evaluation.tables import EvaluationRequest, Table, as_json, printed

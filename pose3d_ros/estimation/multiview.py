@@ -16,9 +16,17 @@ from numpy.typing import NDArray
 
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
+from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.observation import Grouped2D, gathered, place, with_camera_errors, without_unsure
+from pose3d_ros.estimation.observation import (
+    Grouped2D,
+    gathered,
+    moved_by_cameras,
+    place,
+    with_camera_errors,
+    without_unsure,
+)
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import Smoother
@@ -102,6 +110,7 @@ class MultiViewEstimator:
             )
         check_baseline(rig)
         self._rig = rig
+        self._disagreement = Disagreement()
         self._plan()
 
     @property
@@ -238,6 +247,10 @@ class MultiViewEstimator:
         if (self._refinement is None or plan.method == "none") and not options.calibration_px:
             return self._place(cameras, seen, max_std_m=options.max_std_m), {}, {}
         observed = self._place(cameras, seen, max_std_m=np.inf)
+        px = options.calibration_px
+        if px == MEASURED:
+            px = self._disagreement.update(observed, stamp_ns)
+        moved = moved_by_cameras(cameras, seen, observed, options.huber_delta) if px else None
         refused: Mapping[str, int] = {}
         refine_ms: dict[str, float] = {}
         if self._refinement is not None and plan.method != "none":
@@ -245,8 +258,8 @@ class MultiViewEstimator:
             refined = self._refinement(plan, cameras, seen, observed, stamp_ns)
             observed, refused = refined.observed, refined.refused
             refine_ms["refine"] = (time.perf_counter() - start) * 1e3
-        if options.calibration_px:
-            observed = with_camera_errors(observed, cameras, seen, options.calibration_px, options.huber_delta)
+        if moved is not None:
+            observed = with_camera_errors(observed, moved, px)
         return without_unsure(observed, options.max_std_m), refused, refine_ms
 
 

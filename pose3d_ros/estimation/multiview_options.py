@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.admission import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace
+from pose3d_ros.estimation.disagreement import MEASURED
 from pose3d_ros.estimation.fallback import CHOICES as FALLBACK_CHOICES
 from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.estimation.smoothing import METHODS
@@ -37,12 +38,12 @@ class MultiViewOptions:
         0.5, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
     )
     calibration_px: float = option(
-        0.0,
+        MEASURED,
         "standard deviation an axis by which calibration and synchronisation displace what a camera sees, besides the "
-        "keypoints' own errors: it widens the covariance of every joint and moves none. `pose3d evaluate footage` "
-        "measures it on a recording of three cameras or more; 0: exact cameras",
+        "keypoints' own errors: it widens the covariance of every joint and moves none. -1: measured from how far the "
+        "cameras disagree; 0: exact cameras",
         unit="px",
-        low=0.0,
+        low=MEASURED,
         high=200.0,
     )
     refine: str = option(
@@ -89,6 +90,8 @@ class MultiViewOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if MEASURED < self.calibration_px < 0:
+            raise InputError(f"calibration_px is {self.calibration_px:g}, expected -1 (measured) or 0 px and more")
         check_workspace(self.workspace_min, self.workspace_max)
         if self.gone_after_s < self.lost_after_s:
             raise InputError(

@@ -107,10 +107,12 @@ def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: 
 
 
 def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
-    """Leave out joints whose standard deviation along the worst axis exceeds max_std_m; seen ones are counted."""
-    whole = observed.covariance + observed.lasting
-    sound = present(whole).all(axis=-1)
-    widest = np.linalg.eigvalsh(np.where(np.asarray(sound)[..., None, None], whole, 0.0))[..., -1]
+    """Leave out joints whose standard deviation along the worst axis exceeds max_std_m; seen ones are counted.
+
+    What the cameras' errors add does not count: they move a person as a whole and leave the pose as it is.
+    """
+    sound = present(observed.covariance).all(axis=-1)
+    widest = np.linalg.eigvalsh(np.where(np.asarray(sound)[..., None, None], observed.covariance, 0.0))[..., -1]
     unsure = widest > max_std_m**2
     lost = int((unsure & (observed.n_views > 0)).sum())
     uncertain = observed.rejected.get("uncertain", 0) + lost
@@ -125,20 +127,22 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
     )
 
 
-def with_camera_errors(
-    observed: Observed3D, cameras: Sequence[Camera], seen: Grouped2D, calibration_px: float, delta: float
-) -> Observed3D:
+def moved_by_cameras(cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, delta: float) -> Floats:
+    """Covariance (G, J, 3, 3) m^2 of people just placed by cameras that are each off by 1 px; delta as in place."""
+    score = seen.score if seen.covariance is None else None
+    return camera_error_covariance(cameras, seen.xy, observed.xyz, score, seen.covariance, delta=delta)
+
+
+def with_camera_errors(observed: Observed3D, moved: Floats, calibration_px: float) -> Observed3D:
     """The people, as unsure as cameras leave them that are each off by calibration_px an axis besides the keypoints.
 
-    A joint that a network filled in is moved as the person's other joints are, on average.
+    moved is what moved_by_cameras gave. A joint that a network filled in is moved as the person's others are, on
+    average.
     """
-    score = seen.score if seen.covariance is None else None
-    moved = calibration_px**2 * camera_error_covariance(
-        cameras, seen.xy, observed.xyz, score, seen.covariance, delta=delta
-    )
-    known = present(moved).all(axis=-1)[..., None, None]
-    total = np.where(known, moved, 0.0).sum(axis=1, keepdims=True)
-    return replace(observed, lasting=np.where(known, moved, total / np.maximum(known.sum(axis=1, keepdims=True), 1)))
+    whole = calibration_px**2 * moved
+    known = present(whole).all(axis=-1)[..., None, None]
+    total = np.where(known, whole, 0.0).sum(axis=1, keepdims=True)
+    return replace(observed, lasting=np.where(known, whole, total / np.maximum(known.sum(axis=1, keepdims=True), 1)))
 
 
 def present(points: Floats) -> NDArray[np.bool_]:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pose3d_ros.data.recording import Recording
+from pose3d_ros.evaluation.bone_lengths import BoneLengths, measured
 from pose3d_ros.evaluation.identity import TruthPerson, score_identity, visible_frames
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floats, PersonState
 
 MISSING_JOINT_MM = 200.0  # what a joint that was not found counts in the agreement
 STAGES = ("decode", "detect", "associate", "triangulate", "refine", "publish")  # refine: where a network does
-LONG_LIVED = 0.5  # of the recording's poses: shorter lives say little about the spread of a bone's length
 
 Reference = tuple[Sequence[str], Floats]  # joint names (J) and xyz (T, J, 3) m in the world, one row a video frame
 
@@ -127,7 +127,7 @@ def reprojection_px(recording: Recording) -> Floats:
     place = {key: k for k, key in enumerate(seen.keys)}
     xyz = np.full((len(seen.keys), H36M_17.size, 3), np.nan)
     for pose in recording.poses:
-        good = _measured(pose) & (pose.n_views >= min(3, len(cameras)))
+        good = measured(pose) & (pose.n_views >= min(3, len(cameras)))
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
             if (pose.stamp_ns, pose.ids[row]) in place:
                 joints = np.where(good[row][:, None], pose.xyz[row], np.nan)
@@ -143,6 +143,7 @@ class Sightings2D:
     keys: tuple[tuple[int, str], ...]  # P
     xy: Floats  # (V, P, J, 2) px, NaN where a camera does not see the joint
     covariance: Floats | None  # (V, P, J, 2, 2) px^2
+    score: Floats  # (V, P, J), 0 there
 
 
 def sightings_2d(recording: Recording) -> Sightings2D:
@@ -157,36 +158,20 @@ def sightings_2d(recording: Recording) -> Sightings2D:
     ]
     place = {key: k for k, key in enumerate(dict.fromkeys(key for _, key, _, _ in found))}
     shape = (len(cameras), len(place), H36M_17.size)
-    xy, covariance = np.full((*shape, 2), np.nan), np.full((*shape, 2, 2), np.nan)
+    xy, covariance, score = np.full((*shape, 2), np.nan), np.full((*shape, 2, 2), np.nan), np.zeros(shape)
     for view, key, people, row in found:
-        xy[view, place[key]] = people.xy[row]
+        xy[view, place[key]], score[view, place[key]] = people.xy[row], people.score[row]
         if people.covariance is not None:
             covariance[view, place[key]] = people.covariance[row]
     known = bool(found) and all(people.covariance is not None for _, _, people, _ in found)
-    return Sightings2D(tuple(place), xy, covariance if known else None)
+    return Sightings2D(tuple(place), xy, covariance if known else None, score)
 
 
 def bone_length_cv(recording: Recording) -> float:
     """Median over the bones of long-lived people of std over mean of the bone's length; NaN without any."""
-    xyz: dict[str, list[Floats]] = {}
-    for pose in recording.poses:
-        for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
-            joints = np.where(_measured(pose)[row, :, None], pose.xyz[row], np.nan)
-            xyz.setdefault(pose.ids[row], []).append(joints)
-    parent, child = np.array(H36M_17.bones).T
-    spreads = [np.zeros(0)]
-    for track in xyz.values():
-        if len(track) >= max(2, LONG_LIVED * len(recording.poses)):
-            joints = np.stack(track)  # (T, J, 3) m
-            length = np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1)
-            length = length[:, np.isfinite(length).sum(axis=0) >= max(2, LONG_LIVED * len(track))]
-            spreads.append(np.nanstd(length, axis=0) / np.nanmean(length, axis=0))
-    return _median(np.concatenate(spreads))
-
-
-def _measured(pose: Pose3D) -> NDArray[np.bool_]:
-    """Joints (P, J) that cameras saw, however they were placed; not those that are predicted."""
-    return np.asarray((pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED))
+    bones = BoneLengths()
+    bones.add(recording.poses)
+    return bones.cv
 
 
 def _any_visible(state: ArrayLike) -> bool:

@@ -9,6 +9,7 @@ from synthetic_people import h36m_rig, seen, walker
 from pose3d_ros.estimation.observation import (
     gathered,
     joint_score,
+    moved_by_cameras,
     observe,
     place,
     weighed_by_score,
@@ -79,11 +80,12 @@ def grouped(noise_px: float = 2.0):
 def test_errors_of_cameras_widen_the_covariance_and_move_nothing() -> None:
     people = grouped()
     found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
-    wider = with_camera_errors(found, RIG.cameras, people, 8.0, 2.0)
+    errors = moved_by_cameras(RIG.cameras, people, found, 2.0)
+    wider = with_camera_errors(found, errors, 8.0)
     np.testing.assert_array_equal(wider.xyz, found.xyz)
     np.testing.assert_array_equal(wider.covariance, found.covariance)
     assert (np.linalg.eigvalsh(wider.lasting[np.isfinite(found.xyz).all(-1)]) > 0).all()
-    twice = with_camera_errors(found, RIG.cameras, people, 16.0, 2.0)
+    twice = with_camera_errors(found, errors, 16.0)
     np.testing.assert_allclose(twice.lasting, 4 * wider.lasting)
 
 
@@ -92,14 +94,13 @@ def test_a_filled_in_joint_is_moved_as_the_others_are() -> None:
     found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
     unseen = np.zeros(found.score.shape, dtype=bool)
     unseen[0, 3] = True
-    wider = with_camera_errors(found, RIG.cameras, people.without(unseen), 8.0, 2.0)
+    wider = with_camera_errors(found, moved_by_cameras(RIG.cameras, people.without(unseen), found, 2.0), 8.0)
     known = np.isfinite(found.xyz).all(-1)[0] & ~unseen[0]
     np.testing.assert_allclose(wider.lasting[0, 3], wider.lasting[0, known].mean(axis=0))
 
 
-def test_joints_too_unsure_with_the_errors_of_cameras_are_left_out() -> None:
+def test_errors_of_cameras_leave_no_joint_out() -> None:
     people = grouped()
     found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
-    wider = with_camera_errors(found, RIG.cameras, people, 8.0, 2.0)
-    std = np.sqrt(np.nanmedian(np.linalg.eigvalsh(wider.lasting[np.isfinite(found.xyz).all(-1)])[:, -1]))
-    assert np.isfinite(without_unsure(found, std).xyz).sum() > np.isfinite(without_unsure(wider, std).xyz).sum()
+    wider = with_camera_errors(found, moved_by_cameras(RIG.cameras, people, found, 2.0), 200.0)
+    np.testing.assert_array_equal(without_unsure(wider, 0.5).xyz, found.xyz)

@@ -1,0 +1,42 @@
+"""How far the cameras of a rig are off, measured from how far their views of people disagree.
+
+Whatever keypoints disagree by is put down to the cameras alone, so the estimate is careful: a keypoint's own errors
+count twice, in its covariance and here. That makes up for what no residual shows: two cameras are blind along their
+epipolar lines, several where their errors look like a displaced person. Of the ways tried on Pose2Sim's footage
+(docs/evaluation.md) it is the simplest, has no figure to fit, and is the one that covers both trials.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pose3d_ros.estimation.track import Observed3D
+
+# calibration_px that asks for this measurement.
+MEASURED = -1.0
+# Calibration lasts, synchronisation may drift; people walk through the room meanwhile. By choice.
+MEMORY_S = 60.0
+
+
+class Disagreement:
+    """A running mean, over everybody and MEMORY_S: the squared re-projection error per degree of freedom."""
+
+    def __init__(self) -> None:
+        self._squared_px, self._freedom, self._stamp_ns = 0.0, 0.0, 0
+
+    @property
+    def px(self) -> float:
+        """Standard deviation of a camera's error, px an axis; 0 while nobody was seen."""
+        return float(np.sqrt(self._squared_px / self._freedom)) if self._freedom > 0 else 0.0
+
+    def update(self, observed: Observed3D, stamp_ns: int) -> float:
+        """Take in the people triangulated at a stamp; returns px. A stamp before the last one forgets nothing."""
+        keep = float(np.exp(-max(stamp_ns - self._stamp_ns, 0) * 1e-9 / MEMORY_S))
+        self._stamp_ns = stamp_ns
+        known = np.isfinite(observed.reprojection_px) & (observed.n_views >= 2)
+        views = observed.n_views[known].astype(np.float64)
+        squared_px = views * observed.reprojection_px[known] ** 2
+        self._squared_px = keep * self._squared_px + float(squared_px.sum())
+        # V cameras say 2 V numbers of a joint that has 3.
+        self._freedom = keep * self._freedom + float((2.0 * views - 3.0).sum())
+        return self.px
