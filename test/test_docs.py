@@ -85,7 +85,8 @@ def test_the_page_on_one_camera_names_commands_and_options_that_exist():
         build_parser().parse_args(arguments.split())
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md", "docs/monocular.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md", "docs/monocular.md",
+         "docs/cameras.md", "docs/docker.md", "docs/several_machines.md"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)
