@@ -79,11 +79,15 @@ def _person(pose: Pose3D, row: int) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Floats) -> list[Any]:
-    """Numbers to six significant digits as in people.csv; None where not finite."""
-    if values.ndim > 1:
-        return [_numbers(row) for row in values]
-    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+def _numbers(values: Floats) -> Any:
+    """Numbers to six significant digits as in people.csv, in nested lists; None where not finite."""
+    known = np.asarray(np.isfinite(values))
+    size = np.abs(np.where(known & (values != 0), values, 1.0))
+    # Whole numbers over a power of ten come out with the digits that are meant; below 1e-10 that is 15 places.
+    scale = 10.0 ** np.clip(5 - np.floor(np.log10(size)), -300, 15)
+    rounded = (np.round(np.where(known, values, 0.0) * scale) / scale).astype(object)
+    rounded[~known] = None
+    return rounded.tolist()
 
 
 def _dump(value: Any) -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from people_poses import HEAD, pose_of
 
-from pose3d_ros.output.people_json import write_json
+from pose3d_ros.output.people_json import _dump, _numbers, write_json
 
 
 def strict(path: Path) -> dict:
@@ -42,3 +44,14 @@ def test_every_number_is_there_and_absent_ones_are_null(tmp_path: Path) -> None:
 def test_no_pose_is_an_empty_document(tmp_path: Path) -> None:
     write_json([], tmp_path / "people.json")
     assert strict(tmp_path / "people.json")["frames"] == []
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3))
+@settings(max_examples=50, deadline=None)
+def test_numbers_keep_six_digits_and_no_more(numbers: list[float]) -> None:
+    values = np.array([*numbers, np.inf, np.nan])
+    found = json.loads(_dump(_numbers(values)))
+    assert found[3:] == [None, None]
+    for number, value in zip(found, numbers, strict=False):
+        assert number == pytest.approx(value, rel=6e-6, abs=1e-15)
+        assert abs(value) < 1e-9 or len(f"{number!r}".split("e")[0].replace("-", "").replace(".", "").strip("0")) <= 6
