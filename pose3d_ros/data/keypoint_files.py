@@ -185,7 +185,7 @@ def _order(folder: Path, files: Mapping[int, Path], wanted: str) -> Skeleton:
             f"{'' if wanted == 'auto' else f'; --keypoint-order says {wanted}'}): write them with such a model"
         )
     lengths = {
-        one.name: np.nanmean([_bone_length(_points([person], one, path)[0], one) for path, person in some])
+        one.name: np.mean([_bone_length(_points([person], one, path)[0], one) for path, person in some])
         for one in known
     }
     best, *others = sorted(known, key=lambda one: lengths[one.name])
@@ -198,12 +198,11 @@ def _order(folder: Path, files: Mapping[int, Path], wanted: str) -> Skeleton:
 
 
 def _bone_length(points: Floats, skeleton: Skeleton) -> float:
-    """Mean length (px) of the bones of one person (J, 3) of which both ends are seen; NaN without any."""
+    """Mean length (px) of the bones of one person (J, 3) of which both ends are seen; 0 without any."""
     parent, child = np.array(skeleton.bones).T
     seen = (points[parent, 2] > 0) & (points[child, 2] > 0)
-    if not seen.any():
-        return float("nan")
-    return float(np.linalg.norm(points[parent, :2] - points[child, :2], axis=-1)[seen].mean())
+    length = np.linalg.norm(points[parent, :2] - points[child, :2], axis=-1)
+    return float(length[seen].sum() / max(seen.sum(), 1))
 
 
 def _openpose_people(path: Path) -> list[Any]:

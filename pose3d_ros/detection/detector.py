@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pose3d_ros.structures import FrameSet, Keypoints2D, Skeleton
 
@@ -26,4 +26,17 @@ class Detector(Protocol):
 
     def reset(self) -> None:
         """Forget what was seen before."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A Detector whose answer depends on earlier images: a run that stopped must be able to go on exactly."""
+
+    def memory(self) -> Any:
+        """What it remembers: this package's own small objects, arrays and plain values only."""
+        ...
+
+    def remember(self, memory: Any) -> None:
+        """Go on from another one's memory; the other was made with the same options."""
         ...

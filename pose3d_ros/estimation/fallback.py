@@ -71,6 +71,16 @@ class MonocularFallback:
             return f"ready with {self._lifter.name}"
         return f"off: {self._why_not or 'no network was loaded yet'}"
 
+    def memory(self) -> tuple[bool, int, dict[str, tuple[float, int]]]:
+        """Whether a network was loaded, and what was learnt of people: remember() goes on from there."""
+        return self._lifter is not None, self._sets, dict(self._log_ratio)
+
+    def remember(self, memory: tuple[bool, int, dict[str, tuple[float, int]]]) -> None:
+        """Go on from another one's memory; raises as load() does."""
+        loaded, self._sets, self._log_ratio = memory
+        if loaded:
+            self.load()
+
     def learn(
         self,
         cameras: Sequence[Camera],

@@ -9,11 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.detection.detector import Remembering
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
@@ -134,6 +135,33 @@ class MultiViewEstimator:
             self._refinement.reset()
         if self._detector is not None:
             self._detector.reset()
+
+    def memory(self) -> dict[str, Any]:
+        """What was learnt from the frame sets so far, the detector's own memory too; fit for memory.to_bytes.
+
+        It holds the estimator's own objects: make bytes of it before the next call.
+        """
+        memory: dict[str, Any] = {
+            "tracker": self._tracker,
+            "smoother": self._smoother,
+            "disagreement": self._disagreement,
+            "fallback": self._fallback.memory(),
+        }
+        if self._refinement is not None:
+            memory["refinement"] = self._refinement.memory()
+        if isinstance(self._detector, Remembering):
+            memory["detector"] = self._detector.memory()
+        return memory
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from another estimator's memory; its rig, options and detector must have been the same."""
+        self._tracker, self._smoother = memory["tracker"], memory["smoother"]
+        self._disagreement = memory["disagreement"]
+        self._fallback.remember(memory["fallback"])
+        if self._refinement is not None:
+            self._refinement.remember(memory["refinement"])
+        if isinstance(self._detector, Remembering):
+            self._detector.remember(memory["detector"])
 
     def __call__(self, frames: FrameSet) -> Pose3D:
         """Everybody's pose at the frames' newest stamp."""
@@ -281,6 +309,23 @@ def _placing(options: MultiViewOptions) -> partial[Observed3D]:
     return partial(place, min_views=options.min_views, delta=options.huber_delta)
 
 
+def _as_carried(keypoints: Keypoints2D) -> Keypoints2D:
+    """Rounded to float32, as Keypoints2DArray carries them: a detector on another machine then gives the same poses.
+
+    Of a coordinate below 2048 px that takes 6e-5 px, which a stereo head would turn into micrometres.
+    """
+
+    def rounded(numbers: Floats) -> Floats:
+        return numbers.astype(np.float32).astype(np.float64)
+
+    return replace(
+        keypoints,
+        xy=rounded(keypoints.xy),
+        score=rounded(keypoints.score),
+        covariance=None if keypoints.covariance is None else rounded(keypoints.covariance),
+    )
+
+
 def _usable(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
     """Indices of the 2D people with joints and score enough."""
     good = keypoints.score >= max(options.min_joint_score, 1e-6)
@@ -305,20 +350,3 @@ def _ids_of_people(
         if person >= 0:
             found[int(usable[person])] = name
     return tuple(found)
-def _as_carried(keypoints: Keypoints2D) -> Keypoints2D:
-    """Rounded to float32, as Keypoints2DArray carries them: a detector on another machine then gives the same poses.
-
-    Of a coordinate below 2048 px that takes 6e-5 px, which a stereo head would turn into micrometres.
-    """
-
-    def rounded(numbers: Floats) -> Floats:
-        return numbers.astype(np.float32).astype(np.float64)
-
-    return replace(
-        keypoints,
-        xy=rounded(keypoints.xy),
-        score=rounded(keypoints.score),
-        covariance=None if keypoints.covariance is None else rounded(keypoints.covariance),
-    )
-
-

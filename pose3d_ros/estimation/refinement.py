@@ -87,6 +87,14 @@ class Refinement:
         """Forget what was learnt of the detector's bias."""
         self._bias_gate = BiasGate()
 
+    def memory(self) -> BiasGate:
+        """What was learnt of the detector's bias: remember() goes on from there."""
+        return self._bias_gate
+
+    def remember(self, memory: BiasGate) -> None:
+        """Go on from another one's memory."""
+        self._bias_gate = memory
+
     @property
     def bias_gate(self) -> str:
         """How the gate before PoseRN stands, in words."""
