@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import torch
 
 from pose3d_ros.detection.boxes import grown
 from pose3d_ros.detection.choice import DetectorOptions
@@ -31,8 +32,9 @@ def onnx_detector(options: DetectorOptions, device: str) -> Detector:
     kind = _kind(model, options.detector_kind, skeleton)
     if kind == "one-stage":
         return OneStageDetector(OnnxPeople(model, skeleton, options), options)
-    # The boxes' network is torch's, which knows no TensorRT.
-    boxes_device = "auto" if device.startswith("tensorrt") else device
+    # The boxes' network is torch's, which knows no TensorRT and may lack the CUDA that ONNX Runtime has.
+    boxes_device = device if device == "cpu" or torch.cuda.is_available() else "auto"
+    boxes_device = boxes_device.replace("tensorrt", "cuda")
     return TopDownDetector(boxes_device, options, OnnxJoints(model, kind, skeleton, options))
 
 

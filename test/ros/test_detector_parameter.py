@@ -1,0 +1,23 @@
+"""The parameters detector and detector_model reach both nodes."""
+
+import pytest
+from rclpy.parameter import Parameter
+
+from pose3d_ros.errors import InputError, OptionError
+from pose3d_ros.ros.monocular_node import MonocularNode
+from pose3d_ros.ros.multiview_node import MultiViewNode
+
+
+@pytest.mark.parametrize("node", [MultiViewNode, MonocularNode])
+def test_a_node_makes_the_detector_that_its_parameters_name(context, node, tmp_path):
+    given = {"detector": "onnx", "detector_model": str(tmp_path / "no.onnx"), "device": "cpu"}
+    overrides = [Parameter(name, value=value) for name, value in given.items()]
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(InputError, match=r"no\.onnx: no such file"):
+        node(context=context, parameter_overrides=overrides)
+
+
+@pytest.mark.parametrize("node", [MultiViewNode, MonocularNode])
+def test_an_unknown_detector_ends_the_start(context, node):
+    with pytest.raises(OptionError, match="expected one of topdown"):
+        node(context=context, parameter_overrides=[Parameter("detector", value="openpose")])
