@@ -36,7 +36,7 @@ while not received and time.monotonic() < deadline:
 assert [message.skeleton for message in received[:1]] == ["h36m_17"], "the workspace's own message did not arrive"
 rclpy.shutdown()
 
-for script in ("multiview_node", "monocular_node", "player", "recorder"):
+for script in ("multiview_node", "monocular_node", "detector_node", "player", "recorder"):
     command = [str(prefix / "lib" / "pose3d_ros" / script), "--ros-args", "-p", "no_such_parameter:=1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     output = done.stdout + done.stderr

@@ -1,6 +1,6 @@
 """2D keypoints of the people before one or more cameras, for stereo.launch.py input:=keypoints on another machine.
 
-ros2 launch pose3d_ros detector.launch.py cameras:='[left]'
+ros2 launch pose3d_ros detector.launch.py cameras:='[left]' name:=detector_left
 ros2 launch pose3d_ros detector.launch.py config:=realsense
 """
 
@@ -15,6 +15,7 @@ POSE_NODE = runpy.run_path(os.path.join(get_package_share_directory("pose3d_ros"
 PARAMETERS = ()
 ARGUMENTS = (
     ("cameras", "", "this machine's cameras, e.g. '[left]'; empty: those of the parameter file ([left,right])"),
+    ("name", "detector", "name of the node: another one on each machine tells them apart"),
 )
 
 

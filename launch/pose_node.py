@@ -60,7 +60,7 @@ def description(executable, name, example, own_parameters, own_arguments, parame
         if given["use_sim_time"]:
             parameters["use_sim_time"] = is_true("use_sim_time", given["use_sim_time"])
         parameters.update(parameters_from(given))
-        return processes(executable, name, example, given, parameters)
+        return processes(executable, given.get("name", name), example, given, parameters)
 
     return LaunchDescription(
         [

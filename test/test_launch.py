@@ -224,12 +224,12 @@ def test_a_file_of_ones_own_is_a_config_too_and_a_wrong_name_lists_those_that_sh
 
 
 def test_the_detector_of_one_machine_is_given_its_cameras(launched: Launched) -> None:
-    said = launched("detector.launch.py", "cameras:=[02]", "config:=usb", "namespace:=robot1", "device:=cpu")
+    said = launched("detector.launch.py", "cameras:=[02]", "config:=usb", "namespace:=robot1", "name:=detector_02")
     node = launched.started("detector_node")
     assert "process has finished cleanly" in said
     assert list(node["parameters"]["cameras"]) == ["02"]
-    assert (node["parameters"]["image_topic"], node["parameters"]["device"]) == ("{camera}/image_raw", "cpu")
-    assert "__node:=detector" in node["arguments"]
+    assert node["parameters"]["image_topic"] == "{camera}/image_raw"
+    assert "__node:=detector_02" in node["arguments"]
     assert "__ns:=/robot1" in node["arguments"]
     assert Path(node["profiles"]).samefile(CHECKOUT / "config" / "fastdds.xml")
     assert "must list one name or more" in launched("detector.launch.py", "cameras:=left")

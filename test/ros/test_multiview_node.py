@@ -375,6 +375,27 @@ def test_wrong_parameters_are_refused_at_the_start(parameters: dict, error: type
         )
 
 
+def test_who_is_outside_the_workspace_is_left_out_of_every_topic_and_counted() -> None:
+    """The person walks along y between -0.5 and 0.5 m, at x = 0."""
+    box = {"workspace_min": [-1, -2, 0], "workspace_max": [1.0, 0.0, float("inf")]}
+    with graph(ring("left", "right"), fixed_frame="world", publish_keypoints=True, **box) as one:
+        one.cameras.publish_transforms()
+        one.poses_after(2)
+        one.play_until(lambda: one.controller.diagnosis.get("people_left_out") == "1", "somebody is left out")
+        one.poses_after(2)
+        known = [pose for pose in one.controller.poses if pose.people]
+        assert {person.id for pose in known for person in pose.people} == {"1"}
+        for pose in known:
+            assert pose.people[0].joints[0].position.y <= 0.0
+        seen_outside = [
+            msg
+            for msg in one.controller.keypoints
+            if msg.people and truth(conversions.stamp_to_ns(msg.header.stamp))[0, 1] > 0.05
+        ]
+        assert seen_outside
+        assert {msg.people[0].id for msg in seen_outside} == {""}
+
+
 def test_parameters_that_may_change_do_and_the_others_do_not() -> None:
     with graph(ring("left", "right"), publish_markers=False) as one:
         changed = one.node.set_parameters([Parameter("publish_markers", value=True)])[0]
