@@ -1,0 +1,91 @@
+"""An estimator that goes on from another one's memory does what that one would have done."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from synthetic_people import h36m_rig, walker
+
+from pose3d_ros.data.footage import sample
+from pose3d_ros.data.simulation import to_coco
+from pose3d_ros.data.video_frames import open_videos
+from pose3d_ros.detection.top_down import TopDownDetector
+from pose3d_ros.errors import FootageError
+from pose3d_ros.estimation import memory
+from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Keypoints2D, Pose3D, Rig
+
+RIG = Rig(h36m_rig("S9").cameras[:3])
+
+
+def moment(k: int) -> dict[str, Keypoints2D]:
+    """Somebody who walks, and is hidden now and then; noise of 2 px."""
+    random = np.random.default_rng(k)
+    xyz = to_coco(walker((-0.5, 0.2), (0.9, 0.3), k / 30))[None]
+    found = {}
+    for camera in RIG.cameras:
+        xy = project(camera, xyz) + random.normal(scale=2.0, size=(1, 17, 2))
+        score = np.full((1, 17), 0.8)
+        found[camera.name] = Keypoints2D(xy, score, COCO_17, round(k * 1e9 / 30)).select([] if k % 7 == 5 else [0])
+    return found
+
+
+def same(a: Pose3D, b: Pose3D) -> bool:
+    names = ("xyz", "velocity", "covariance", "score", "state", "age_s")
+    return a.ids == b.ids and all(np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True) for n in names)
+
+
+@pytest.mark.parametrize("smoothing", ["none", "one_euro", "kalman"])
+@pytest.mark.parametrize("stop", [1, 13])
+def test_going_on_is_as_if_nothing_had_stopped(smoothing: str, stop: int) -> None:
+    options = MultiViewOptions(refine="none", smoothing=smoothing)
+    straight, first = MultiViewEstimator(RIG, options=options), MultiViewEstimator(RIG, options=options)
+    poses = [straight.estimate_from_keypoints(moment(k)).pose for k in range(20)]
+    for k in range(stop):
+        first.estimate_from_keypoints(moment(k))
+    kept = memory.to_bytes(first.memory())
+    second = MultiViewEstimator(RIG, options=options)
+    second.remember(memory.from_bytes(kept))
+    assert poses[-1].ids == ("1",)
+    for k in range(stop, 20):
+        assert same(second.estimate_from_keypoints(moment(k)).pose, poses[k]), k
+    without = MultiViewEstimator(RIG, options=options)
+    assert not same(without.estimate_from_keypoints(moment(stop)).pose, poses[stop])
+
+
+@pytest.mark.usefixtures("footage", "weights")
+def test_the_detector_goes_on_with_the_boxes_it_followed() -> None:
+    footage = sample("single")
+    names = ("cam03", "cam04")
+    source = open_videos(footage.rig, {name: footage.videos[name] for name in names})
+    sets = [frames for frames, _ in zip(source.read(), range(4), strict=False)]
+    straight, first, second = TopDownDetector("cpu"), TopDownDetector("cpu"), TopDownDetector("cpu")
+    found = [straight(frames) for frames in sets]
+    for frames in sets[:2]:
+        first(frames)
+    second.remember(memory.from_bytes(memory.to_bytes(first.memory())))
+    for frames, expected in zip(sets[2:], found[2:], strict=True):
+        for name, people in second(frames).items():
+            assert len(people) > 0
+            assert np.array_equal(people.xy, expected[name].xy, equal_nan=True)
+
+
+class Harmful:
+    """What a pickle may do to whoever reads it."""
+
+    def __reduce__(self):
+        return os.mkdir, ("harmed",)
+
+
+@pytest.mark.parametrize("data", [pickle.dumps(Harmful()), b"", b"no pickle", pickle.dumps(memory.to_bytes)])
+def test_nothing_but_an_estimators_state_is_read(data: bytes, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FootageError, match=r"the estimator's state cannot be read .*--overwrite"):
+        memory.from_bytes(data)
+    assert not (tmp_path / "harmed").exists()
