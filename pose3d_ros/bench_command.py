@@ -17,6 +17,7 @@ from pose3d_ros.options import HelpFormatter
 # Benchmark -> (module with add_arguments(parser) and measure(args) -> tables, one line of help). A module imports what
 # is slow to load inside measure: `pose3d --help` loads every module.
 BENCHMARKS = {
+    "geometry": ("pose3d_ros.benchmarks.geometry", "triangulate: beside SVD, OpenCV and scipy"),
     "association": ("pose3d_ros.benchmarks.association", "match people across views: time over cameras and people"),
 }
 

@@ -5,8 +5,8 @@ calibration and of synchronisation are all about constant in pixels of a given c
 1/f rad: a limit in mrad means the same for a wide and a long lens, for a full image and its half-size
 copy. At a focal length of 1000 px, 1 mrad is 1 px.
 
-Axes: N all 2D people of all views, M pairs of them from different views, G groups, V views, J joints.
-NumPy, float64 throughout.
+Axes: N all 2D people of all views, M pairs of them from different views, G groups, V views, J joints. Vectors lie
+along the first axis, so that NumPy's inner loops run over people and joints. NumPy, float64 throughout.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.distortion import normalised_views, undistort_views
+from pose3d_ros.geometry.robust import solve
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 Ints = NDArray[np.intp]
@@ -34,6 +35,7 @@ MIN_SHARED_JOINTS = 4
 # Human3.6M-17 is 0.18-0.25 m; a toddler's is half of that, foreshortening lowers and noisy depth blurs it.
 # Two people matched wrongly meet at a wrong depth, and so at a wrong size.
 BONE_LENGTH_RANGE_M = (0.05, 0.6)
+PAIR_BLOCK = 512  # pairs at a time: 70 kB an array of joints, so that they stay in the processor's cache
 
 
 def associate(
@@ -87,7 +89,7 @@ def associate(
 
 
 class _Sight:
-    """Rays of all 2D people: origin (N, 3) m, direction (N, J, 3) unit, weight (N, J), view (N,)."""
+    """Rays of all 2D people: origin (3, N) m, direction (3, N, J) unit, weight (N, J), view (N,)."""
 
     def __init__(self, cameras: Sequence[Camera], keypoints: Sequence[Keypoints2D], view: Ints) -> None:
         self.view = view
@@ -98,11 +100,13 @@ class _Sight:
         side_by_side[view, place] = xy
         ideal, _ = undistort_views(cameras, normalised_views(cameras, side_by_side.reshape(len(cameras), -1, 2)))
         ideal = ideal.reshape(side_by_side.shape)[view, place]  # (N, J, 2)
-        seen = np.isfinite(ideal).all(axis=-1)
-        optical = np.concatenate([np.where(seen[..., None], ideal, 0.0), np.ones((*seen.shape, 1))], axis=-1)
-        world_from_optical = np.stack([camera.cam_from_world[:3, :3] for camera in cameras])[view]
-        self.origin: Floats = np.stack([camera.centre for camera in cameras])[view]
-        self.direction: Floats = (optical / _norm(optical)[..., None]) @ world_from_optical
+        seen = np.isfinite(ideal[..., 0]) & np.isfinite(ideal[..., 1])
+        x, y = np.where(seen, ideal[..., 0], 0.0), np.where(seen, ideal[..., 1], 0.0)
+        length = np.sqrt(x * x + y * y + 1.0)
+        optical = np.stack([x / length, y / length, 1.0 / length], axis=1)  # (N, 3, J)
+        world_from_optical = np.stack([camera.cam_from_world[:3, :3].T for camera in cameras])[view]
+        self.origin: Floats = np.stack([camera.centre for camera in cameras], axis=1)[:, view]
+        self.direction: Floats = np.ascontiguousarray((world_from_optical @ optical).swapaxes(0, 1))
         self.weight: Floats = np.where(seen, np.concatenate([k.score for k in keypoints]), 0.0)
 
 
@@ -110,33 +114,42 @@ def _pair_affinity(sight: _Sight, bones: NDArray[Any], limit: float) -> Floats:
     """Affinity (N, N) in [-1, 1] of all people of different views; 0 where nothing can be said."""
     count = len(sight.view)
     first, second = np.nonzero(sight.view[:, None] < sight.view[None, :])  # (M,)
-    r, s = sight.direction[first], sight.direction[second]  # (M, J, 3)
-    baseline = (sight.origin[second] - sight.origin[first])[:, None, :]  # (M, 1, 3)
-    length = np.linalg.norm(baseline, axis=-1)
+    bone_angle = _bone_angle(sight, bones)
+    table = np.zeros((count, count))
+    for start in range(0, len(first), PAIR_BLOCK):
+        one, other = first[start : start + PAIR_BLOCK], second[start : start + PAIR_BLOCK]
+        affinity, depth = _compared(sight, one, other, limit)
+        size = depth * bone_angle[one]
+        implausible = (size < BONE_LENGTH_RANGE_M[0]) | (size > BONE_LENGTH_RANGE_M[1])
+        table[one, other] = np.where(implausible, np.minimum(affinity, -1.0), affinity)
+    return np.asarray(table + table.T)
+
+
+def _compared(sight: _Sight, first: Ints, second: Ints, limit: float) -> tuple[Floats, Floats]:
+    """Affinity of pairs of people (M,), and the median distance m at which their rays meet, from the first."""
+    r, s = sight.direction[:, first], sight.direction[:, second]  # (3, M, J)
+    baseline = (sight.origin[:, second] - sight.origin[:, first])[..., None]  # (3, M, 1)
+    length = _norm(baseline)
     weight = np.sqrt(sight.weight[first] * sight.weight[second])  # (M, J)
     b_x_r, b_x_s = _cross(baseline, r), _cross(baseline, s)
     area_r, area_s = _norm(b_x_r), _norm(b_x_s)
     # Sine of the angle between one ray and the other's epipolar plane, the mean of both ways.
     with np.errstate(divide="ignore", invalid="ignore"):
-        volume = np.abs((b_x_r * s).sum(-1))
+        volume = np.abs(_dot(b_x_r, s))
         mismatch = 0.5 * (volume / area_r + volume / area_s)
         # Sine of the angle at which the rays converge in the plane; negative if they diverge.
-        parallax = (b_x_r * _cross(r, s)).sum(-1) / area_r
+        parallax = _dot(b_x_r, _cross(r, s)) / area_r
         depth = np.where(parallax > 0, area_s / np.abs(parallax), np.inf)  # (M, J) m along r
         # Diverging rays miss by what makes them parallel (a point at infinity); rays on opposite sides
         # of the baseline by what turns one of them into it.
         mismatch = np.hypot(mismatch, np.maximum(-parallax, 0.0))
-        opposite = (b_x_r * b_x_s).sum(-1) < 0
+        opposite = _dot(b_x_r, b_x_s) < 0
         mismatch = np.where(opposite, np.minimum(area_r, area_s) / length, mismatch)
     # A ray along the baseline, or a zero baseline, says nothing.
     blind = ~(np.minimum(area_r, area_s) > 1e-6 * np.maximum(length, 1e-6))
     weight = np.where(blind, 0.0, weight)
     affinity = _affinity(np.where(blind, 0.0, mismatch), weight, limit)
-    size = _median(np.where(weight > 0, depth, np.nan)) * _bone_angle(sight, bones)[first]
-    implausible = (size < BONE_LENGTH_RANGE_M[0]) | (size > BONE_LENGTH_RANGE_M[1])
-    table = np.zeros((count, count))
-    table[first, second] = np.where(implausible, np.minimum(affinity, -1.0), affinity)
-    return np.asarray(table + table.T)
+    return affinity, _median(np.where(weight > 0, depth, np.nan))
 
 
 def _affinity(mismatch_rad: Floats, weight: Floats, limit: float) -> Floats:
@@ -151,12 +164,11 @@ def _affinity(mismatch_rad: Floats, weight: Floats, limit: float) -> Floats:
 
 def _prediction_affinity(sight: _Sight, predicted: Floats, limit: float) -> Floats:
     """Affinity (N, T) of 2D people and predicted 3D people, from the angle at which each joint is seen."""
-    towards = predicted[None] - sight.origin[:, None, None, :]  # (N, T, J, 3)
-    known = np.asarray(np.isfinite(towards).all(-1))
-    towards = np.where(known[..., None], towards, 1.0)
-    direction = sight.direction[:, None]
-    along = (direction * towards).sum(-1)
-    angle = np.arctan2(_norm(_cross(direction, towards)), along)
+    towards = np.moveaxis(predicted, -1, 0)[:, None] - sight.origin[:, :, None, None]  # (3, N, T, J)
+    known = np.asarray(np.isfinite(towards).all(axis=0))
+    towards = np.where(known, towards, 1.0)
+    direction = sight.direction[:, :, None]
+    angle = np.arctan2(_norm(_cross(direction, towards)), _dot(direction, towards))
     weight = np.where(known, sight.weight[:, None, :], 0.0)
     return _affinity(angle, weight, limit)
 
@@ -213,18 +225,19 @@ def _reassign(affinity: Floats, mine: NDArray[np.bool_], label: Ints) -> Ints:
 def _members_that_do_not_meet(sight: _Sight, label: Ints, limit: float) -> list[tuple[int, Ints]]:
     """(worst member, the rest) of every group whose rays miss their common 3D points by more than the limit."""
     groups, group, size = np.unique(label, return_inverse=True, return_counts=True)
-    direction, weight = sight.direction, sight.weight
+    direction, weight, origin = sight.direction, sight.weight, sight.origin[..., None]  # (3, N, 1)
     # Closest point to weighted rays: sum w (I - d d') X = sum w (I - d d') c, all groups and joints at once.
-    across = weight[..., None, None] * (np.eye(3) - direction[..., :, None] * direction[..., None, :])
-    left = np.zeros((len(groups), *across.shape[1:]))
-    right = np.zeros((len(groups), *across.shape[1:-1]))
-    np.add.at(left, group, across)
-    np.add.at(right, group, np.einsum("njab,nb->nja", across, sight.origin))
-    point = np.linalg.solve(left + 1e-9 * np.eye(3), right[..., None])[..., 0]  # (G, J, 3)
-    towards = point[group] - sight.origin[:, None, :]
-    angle = np.arctan2(_norm(_cross(direction, towards)), (direction * towards).sum(-1))
-    shared = np.zeros((len(groups), weight.shape[1]))
-    np.add.at(shared, group, (weight > 0).astype(np.float64))
+    member = (group == np.arange(len(groups))[:, None]).astype(np.float64)  # (G, N)
+    along = weight * direction  # w d
+    left = -((along[:, None] * direction).reshape(9, *weight.shape))
+    left[[0, 4, 8]] += weight
+    right = weight * origin - along * _dot(direction, origin)
+    left, right = member @ left, member @ right  # (9, G, J), (3, G, J)
+    left[[0, 4, 8]] += 1e-9
+    point = solve(left.reshape(3, 3, *left.shape[1:]), right)  # (3, G, J)
+    towards = point[:, group] - origin
+    angle = np.arctan2(_norm(_cross(direction, towards)), _dot(direction, towards))
+    shared = member @ (weight > 0)
     used = np.where(shared[group] >= 2, weight, 0.0)
     total = np.maximum(used.sum(-1), 1e-12)
     mean = (used * np.minimum(angle, TRUNCATION * limit)).sum(-1) / total
@@ -249,9 +262,9 @@ def _as_table(label: Ints, view: Ints, person: Ints, views: int) -> Ints:
 
 def _bone_angle(sight: _Sight, bones: NDArray[Any]) -> Floats:
     """Median angle (N,) in rad under which a person's bones are seen; NaN if none is."""
-    ends = sight.direction[:, bones]  # (N, B, 2, 3)
-    both = (sight.weight[:, bones] > 0).all(-1)
-    return _median(np.where(both, _norm(ends[:, :, 0] - ends[:, :, 1]), np.nan))
+    start, end = bones.T
+    both = (sight.weight[:, start] > 0) & (sight.weight[:, end] > 0)
+    return _median(np.where(both, _norm(sight.direction[:, :, start] - sight.direction[:, :, end]), np.nan))
 
 
 def _median(values: Floats) -> Floats:
@@ -262,11 +275,13 @@ def _median(values: Floats) -> Floats:
 
 
 def _cross(a: Floats, b: Floats) -> Floats:
-    """Cross product on the last axis; np.cross costs several times more."""
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+    """Cross product on the first axis; np.cross costs several times more."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def _norm(a: Floats) -> Floats:
-    return np.asarray(np.sqrt((a * a).sum(-1)))
+    return np.asarray(np.sqrt(_dot(a, a)))

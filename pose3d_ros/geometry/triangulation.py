@@ -12,7 +12,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.geometry import robust
 from pose3d_ros.geometry.judgement import Rejection, Triangulation, joined
 from pose3d_ros.geometry.sightings import Sightings, sightings
-from pose3d_ros.geometry.solvers import load_compiled, solver_for
+from pose3d_ros.geometry.solvers import Solver, load_compiled, solver_for
 from pose3d_ros.structures import Camera, Floats
 
 # Standard deviation of a 2D detector's keypoint, px an axis, where none is given: 4.15 px reproduces the
@@ -42,6 +42,7 @@ def triangulate_linear(
     *,
     sigma_px: float = SIGMA_PX,
     max_std_m: float = MAX_STD_M,
+    solver: Solver | None = None,
 ) -> Triangulation:
     """Weighted linear triangulation: fast, closed, not robust.
 
@@ -49,10 +50,12 @@ def triangulate_linear(
     0-4 % above the Cramer-Rao bound on a Human3.6M rig. The covariance is the inverse Fisher information.
     """
     flat, shape = _flat(cameras, xy, weight, None, sigma_px)
-    return _solved(flat, shape, None, max_std_m)
+    return _solved(flat, shape, None, max_std_m, solver)
 
 
-def linear_points(cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | None = None) -> Floats:
+def linear_points(
+    cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | None = None, *, solver: Solver | None = None
+) -> Floats:
     """The positions of triangulate_linear alone, unjudged: (..., 3) m, world; many times faster for large batches.
 
     Arguments as in triangulate. NaN below two views and where the rays fix no point; what lies behind a camera or
@@ -60,7 +63,7 @@ def linear_points(cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | 
     """
     flat, shape = _flat(cameras, xy, weight, None, SIGMA_PX)
     count = flat.xy.shape[1]
-    solver = solver_for(count)
+    solver = solver or solver_for(count)
     if weight is None and not any(c.distortion.any() or c.distortion_model == "equidistant" for c in cameras):
         projections = np.array([camera.K @ camera.cam_from_world[:3] for camera in cameras])
         return solver.linear_px(projections, flat.xy).reshape(*shape, 3)
@@ -80,6 +83,7 @@ def triangulate(
     sigma_px: float = SIGMA_PX,
     delta: float = DELTA,
     max_std_m: float = MAX_STD_M,
+    solver: Solver | None = None,
 ) -> Triangulation:
     """Huber-robust triangulation: PoseRN (Sayo et al., ICIP 2021), Eq. 3, by Levenberg-Marquardt.
 
@@ -90,12 +94,13 @@ def triangulate(
 
     The returned covariance is the inverse Fisher information at the solution with each view scaled by its
     Huber weight min(1, delta / residual): on clean data 95 % ellipsoids cover 95 %, and a view that disagrees
-    adds little. Raises InputError for shapes that do not fit.
+    adds little. solver (geometry/solvers.py) insists on NumPy's or the compiled one; without it the compiled one is
+    taken where it is installed and worth it. Raises InputError for shapes that do not fit.
     """
     if not delta > 0:
         raise InputError(f"delta is {delta}, expected a positive number of standard deviations, e.g. {DELTA}")
     flat, shape = _flat(cameras, xy, weight, covariance, sigma_px)
-    return _solved(flat, shape, delta, max_std_m)
+    return _solved(flat, shape, delta, max_std_m, solver)
 
 
 def huber_objective(
@@ -161,9 +166,11 @@ def _shaped(what: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     return numbers
 
 
-def _solved(flat: _Flat, shape: tuple[int, ...], delta: float | None, max_std_m: float) -> Triangulation:
+def _solved(
+    flat: _Flat, shape: tuple[int, ...], delta: float | None, max_std_m: float, solver: Solver | None
+) -> Triangulation:
     """Solved and judged, linearly or with Huber's delta, a block at a time."""
-    solver = solver_for(flat.xy.shape[1])
+    solver = solver or solver_for(flat.xy.shape[1])
     parts = []
     for block in _blocks(flat.xy.shape[1]):
         views = flat.sightings(block)

@@ -24,8 +24,12 @@ def write_sweep_plot(
     y_label: str,
     points: bool = False,
     x_log: bool = False,
+    both_log: bool = False,
 ) -> None:
-    """Write a PNG of series: name -> x (N,), y (N,); dots instead of lines with points."""
+    """Write a PNG of series: name -> x (N,), y (N,); dots instead of lines with points.
+
+    x_log keeps zero, both_log is for positive x and y, whose powers are straight lines.
+    """
     figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -38,6 +42,10 @@ def write_sweep_plot(
     axes.set(xlabel=x_label, ylabel=y_label)
     if x_log:
         axes.set_xscale("symlog", linthresh=1e-3)
+    if both_log:
+        axes.loglog(base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.set_title(title, size=10)
     axes.legend(frameon=False, fontsize=8)
