@@ -39,7 +39,7 @@ SOURCES = (
     "README.md", "LICENSE",
 )  # fmt: skip
 USED = {"view", "export", "bag"}
-EXTRAS = {"demo": USED, "test": {*USED, "train", "onnx", "test"}, "run": USED, "install": USED}
+EXTRAS = {"demo": USED, "test": {*USED, "train", "onnx", "fast", "test"}, "run": USED, "install": USED}
 
 
 def main() -> int:
