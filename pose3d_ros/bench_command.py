@@ -18,6 +18,8 @@ from pose3d_ros.options import HelpFormatter
 # is slow to load inside measure: `pose3d --help` loads every module.
 BENCHMARKS = {
     "geometry": ("pose3d_ros.benchmarks.geometry", "triangulate: beside SVD, OpenCV and scipy"),
+    "ros": ("pose3d_ros.benchmarks.ros", "the node with a detector that costs nothing: latency, lost frame sets"),
+    "detector": ("pose3d_ros.benchmarks.detector", "2D detection: time over views, people, threads, precision, device"),
     "association": ("pose3d_ros.benchmarks.association", "match people across views: time over cameras and people"),
 }
 

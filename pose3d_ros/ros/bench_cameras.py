@@ -1,0 +1,115 @@
+"""Two cameras of 640x480 px at 30 Hz, and a subscriber that notes when poses come (`pose3d bench ros`)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from pose3d_ros.data.bench_scene import RATE_HZ, rig
+from pose3d_ros.msg import HumanPose3DArray
+from pose3d_ros.ros import conversions
+from pose3d_ros.ros.conversions.stamps import stamp_from_ns
+from pose3d_ros.ros.distribution import StaticTransformBroadcaster
+from pose3d_ros.ros.running import start_ros
+
+# Before the first set that counts: weights, caches, and TF, for which the node waits a little.
+WARM_UP_S = 5.0
+# For the answers to the last sets.
+LAST_S = 1.0
+PATIENCE_S = 120.0
+T0_NS = 1_700_000_000 * 10**9
+
+
+class BenchCameras(Node):
+    """Publishes both cameras of data/bench_scene.py and hears /human_pose_3d."""
+
+    def __init__(self) -> None:
+        super().__init__("bench_cameras")
+        self._rig = rig()
+        self.received: list[tuple[int, int, float]] = []  # stamp, monotonic ns, s inside the node
+        self.create_subscription(HumanPose3DArray, "human_pose_3d", self._hear, 100)
+        names = self._rig.names
+        self._images = [self.create_publisher(Image, f"{name}/image_raw", qos_profile_sensor_data) for name in names]
+        self._infos = [
+            self.create_publisher(CameraInfo, f"{name}/camera_info", qos_profile_sensor_data) for name in names
+        ]
+        self._static = StaticTransformBroadcaster(self)
+        self._static.sendTransform(
+            [
+                conversions.transform_to_msg(np.linalg.inv(one.cam_from_world), "world", f"{one.name}_optical", T0_NS)
+                for one in self._rig.cameras
+            ]
+        )
+        random = np.random.default_rng(0)
+        self._messages = [
+            (
+                conversions.image_to_msg(
+                    random.integers(0, 255, (one.size_wh[1], one.size_wh[0], 3), dtype=np.uint8), T0_NS,
+                    f"{one.name}_optical",
+                ),
+                conversions.camera_info_to_msg(one, T0_NS, f"{one.name}_optical"),
+            )
+            for one in self._rig.cameras
+        ]  # fmt: skip
+
+    def _hear(self, msg: HumanPose3DArray) -> None:
+        stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
+        if msg.people and len(msg.camera_names) == len(self._images):
+            self.received.append((stamp_ns, time.monotonic_ns(), msg.processing_latency))
+
+    def heard(self) -> bool:
+        """Whether everybody listens."""
+        topics = (*self._images, *self._infos)
+        return all(one.get_subscription_count() for one in topics) and self.count_publishers("human_pose_3d") > 0
+
+    def publish(self, number: int) -> tuple[int, int]:
+        """One set; returns its stamp and the monotonic time before its last image went out, ns."""
+        stamp_ns = T0_NS + round(number * 1e9 / RATE_HZ)
+        for (image, info), to_image, to_info in zip(self._messages, self._images, self._infos, strict=True):
+            image.header.stamp = info.header.stamp = stamp_from_ns(stamp_ns)
+            to_info.publish(info)
+            sent_ns = time.monotonic_ns()
+            to_image.publish(image)
+        return stamp_ns, sent_ns
+
+
+def main() -> int:
+    """Publish for some seconds: the first argument; the second is the file to write to."""
+    seconds, report = float(sys.argv.pop(1)), Path(sys.argv.pop(1))
+    start_ros(sys.argv)
+    node = BenchCameras()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin_until(due_s: float) -> None:
+        while (left := due_s - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=left)
+
+    give_up = time.monotonic() + PATIENCE_S
+    while not node.heard():
+        if time.monotonic() > give_up:
+            print(f"the node did not come within {PATIENCE_S:.0f} s", file=sys.stderr)
+            return 1
+        executor.spin_once(timeout_sec=0.1)
+    sent: list[tuple[int, int]] = []
+    begin, warm_up = time.monotonic(), round(WARM_UP_S * RATE_HZ)
+    for number in range(warm_up + round(seconds * RATE_HZ)):
+        spin_until(begin + number / RATE_HZ)
+        one = node.publish(number)
+        if number >= warm_up:
+            sent.append(one)
+    spin_until(time.monotonic() + LAST_S)
+    report.write_text(json.dumps({"sent": sent, "received": node.received}), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
