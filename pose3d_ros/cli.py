@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("pose3d_ros.demo", "run the whole ROS graph on real footage and measure it"),
     "mono": ("pose3d_ros.mono_command", "people from one camera: a still image, or a live camera"),
     "estimate": ("pose3d_ros.estimate_command", "people from your own recording: videos of two cameras or more"),
+    "calibrate": ("pose3d_ros.calibrate_command", "calibrate cameras with a chessboard or Charuco board"),
     "rig": ("pose3d_ros.rig_command", "draw, check and convert the calibration of your cameras"),
     "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
     "train": ("pose3d_ros.train_command", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),

@@ -87,5 +87,6 @@ def _camera(axes: Any, camera: Camera, shown: tuple[int, int], colour: str, leng
     axes.plot(*centre, "o", color=colour, markersize=5)
     tip = centre + camera.cam_from_world[2, list(shown)] * length * 1.15
     axes.annotate("", tip, centre, arrowprops={"arrowstyle": "->", "color": colour})
+    axes.update_datalim([tip])
     behind = centre - camera.cam_from_world[2, list(shown)] * length * 0.22
     axes.annotate(camera.name, behind, fontsize=10, color=colour, ha="center", va="center", weight="bold")

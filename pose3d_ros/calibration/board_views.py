@@ -1,0 +1,120 @@
+"""Boards found in the videos or pictures of one camera, by frame number."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pose3d_ros.calibration.boards import Board, Image, find_board, guess_board
+from pose3d_ros.data.footage import read_video
+from pose3d_ros.errors import CalibrationError, FootageError
+from pose3d_ros.structures import Floats
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm")
+GUESSED_ON = 3  # images that a board of another size is looked for in
+
+
+@dataclass(frozen=True, eq=False)
+class BoardViews:
+    """Where one camera sees the board: corner numbers (n,) and px (n, 2) by frame number."""
+
+    camera: str
+    size_wh: tuple[int, int]
+    looked_at: int  # images
+    corners: Mapping[int, tuple[NDArray[np.intp], Floats]]
+
+    def chosen(self, frames: list[int]) -> BoardViews:
+        """Only these frames."""
+        return BoardViews(self.camera, self.size_wh, self.looked_at, {frame: self.corners[frame] for frame in frames})
+
+
+def find_boards(board: Board, camera: str, source: str, every: int, progress: bool) -> BoardViews:
+    """Look for the board in a video, a folder of pictures or a glob of them.
+
+    Frame numbers are a video's, or the numbers in the pictures' names where those differ, so that cameras go together.
+    every: of a video, one image in so many. Raises FootageError for images that cannot be read or differ in size,
+    CalibrationError, with what is seen instead, if the board is found nowhere.
+    """
+    corners = {}
+    size: tuple[int, int] = (0, 0)
+    samples: list[Image] = []
+    looked_at = 0
+    images = tqdm(_images(camera, source, every), desc=f"boards of {camera}", unit="image", disable=not progress)
+    for frame, image in images:
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+        looked_at += 1
+        if looked_at > 1 and grey.shape[::-1] != size:
+            raise FootageError(
+                f"camera {camera!r}: image {frame} of {source} is {grey.shape[1]} x {grey.shape[0]} px, those before "
+                f"are {size[0]} x {size[1]} px: one calibration is of one size"
+            )
+        size = (grey.shape[1], grey.shape[0])
+        found = find_board(board, grey)
+        if found:
+            corners[frame] = found
+        elif len(samples) < GUESSED_ON:
+            samples.append(grey)
+        images.set_postfix(found=len(corners))
+    if not corners:
+        across, down = board.grid
+        seen = guess_board(board, samples) if samples else ""
+        raise CalibrationError(
+            f"camera {camera!r}: no board of {across} x {down} inner corners in {looked_at} images of {source}: "
+            f"{seen or 'is the board whole, sharp and flat in the pictures, and --board right?'}"
+        )
+    return BoardViews(camera, size, looked_at, corners)
+
+
+def pick_diverse(views: BoardViews, frames: list[int], most: int) -> list[int]:
+    """At most so many of the frames, as different as can be in where and how the board is seen; in order.
+
+    The first is the one nearest the middle of all; each next one is farthest from those taken.
+    """
+    if len(frames) <= most:
+        return sorted(frames)
+    features = np.array([_appearance(views.corners[frame][1], views.size_wh) for frame in frames])
+    taken = [int(np.argmin(np.linalg.norm(features - features.mean(axis=0), axis=1)))]
+    distance = np.linalg.norm(features - features[taken[0]], axis=1)
+    while len(taken) < most:
+        taken.append(int(np.argmax(distance)))
+        distance = np.minimum(distance, np.linalg.norm(features - features[taken[-1]], axis=1))
+    return sorted(frames[k] for k in taken)
+
+
+def _appearance(px: Floats, size_wh: tuple[int, int]) -> Floats:
+    """Place, size and foreshortening of a board, as shares of the image."""
+    unit = px / max(size_wh)
+    spread = np.cov(unit.T)
+    return np.array([*unit.mean(axis=0), 2 * np.sqrt(spread[0, 0]), 2 * np.sqrt(spread[1, 1]), 20 * spread[0, 1]])
+
+
+def _images(camera: str, source: str, every: int) -> Iterator[tuple[int, Image]]:
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() not in PICTURES:
+        yield from ((k, image) for k, image in enumerate(read_video(path)) if k % every == 0)
+        return
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.suffix.lower() in PICTURES]
+    else:
+        files = [Path(file) for file in glob.glob(source)]
+    if not files:
+        raise FootageError(
+            f"camera {camera!r}: no picture or video at {source}: give CAMERA=VIDEO, a folder or 'left*.png'"
+        )
+    numbers = [re.findall(r"\d+", file.stem) for file in sorted(files)]
+    last = [int(found[-1]) if found else -1 for found in numbers]
+    if len(set(last)) != len(last):
+        last = list(range(len(files)))
+    for number, file in zip(last, sorted(files), strict=True):
+        image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            raise FootageError(f"camera {camera!r}: picture {file} cannot be read: delete it or save it again")
+        yield number, np.asarray(image, dtype=np.uint8)

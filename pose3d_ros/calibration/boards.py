@@ -1,0 +1,129 @@
+"""Boards that cameras are calibrated with, found in images by OpenCV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.errors import InputError
+from pose3d_ros.structures import Floats
+
+Image = NDArray[np.uint8]
+FORM = "chessboard:COLUMNSxROWS:SQUARE (inner corners, m) or charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (squares, m)"
+# Fewer corners of a Charuco board do not fix its pose well.
+MIN_CORNERS = 8
+
+
+@dataclass(frozen=True)
+class Board:
+    """A chessboard of columns x rows inner corners, or a Charuco board of columns x rows squares."""
+
+    columns: int
+    rows: int
+    square_m: float
+    marker_m: float = 0.0
+    dictionary: str = ""  # of Charuco markers, such as DICT_4X4_50; empty: a chessboard
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Inner corners across and down."""
+        return (self.columns - 1, self.rows - 1) if self.dictionary else (self.columns, self.rows)
+
+    @property
+    def points(self) -> Floats:
+        """(N, 3) m: the inner corners in the board's plane, row by row."""
+        across, down = self.grid
+        x, y = np.meshgrid(np.arange(across), np.arange(down))
+        return np.stack([x.ravel(), y.ravel(), np.zeros(across * down)], axis=-1) * self.square_m
+
+    @property
+    def turns(self) -> bool:
+        """Whether the board looks the same upside down, so that two cameras may number its corners differently."""
+        return not self.dictionary and (self.columns + self.rows) % 2 == 0
+
+
+def parse_board(text: str) -> Board:
+    """The board of `chessboard:9x6:0.025` or `charuco:7x5:0.04:0.03:DICT_4X4_50`; raises InputError."""
+    kind, *parts = text.split(":")
+    try:
+        columns, rows = (int(number) for number in parts[0].split("x"))
+        lengths = [float(part) for part in parts[1 : 2 if kind == "chessboard" else 3]]
+        dictionary = parts[3] if kind == "charuco" else ""
+        if kind not in ("chessboard", "charuco") or len(parts) != (2 if kind == "chessboard" else 4):
+            raise ValueError(kind)
+    except (ValueError, IndexError) as error:
+        raise InputError(f"--board is {text!r}, expected {FORM}, such as chessboard:9x6:0.025") from error
+    if dictionary and not hasattr(cv2.aruco, dictionary):
+        known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
+        raise InputError(f"--board {text!r}: unknown dictionary {dictionary!r}: use one of {known}")
+    if min(columns, rows) < 3 or not 0 < lengths[0] < 2 or not 0 <= lengths[-1] <= lengths[0]:
+        raise InputError(
+            f"--board {text!r}: expected at least 3 x 3, squares of less than 2 m (25 mm is 0.025), and markers "
+            "smaller than squares"
+        )
+    return Board(columns, rows, lengths[0], lengths[1] if dictionary else 0.0, dictionary)
+
+
+def find_board(board: Board, grey: Image) -> tuple[NDArray[np.intp], Floats] | None:
+    """Numbers (n,) of the corners that are seen, indices into board.points, and where (n, 2) px; None if not found.
+
+    A chessboard is found whole or not at all. Its first square (between corners 0, 1 and the next row's) is taken
+    to be dark, so that cameras on either side of it number alike, unless board.turns.
+    """
+    if board.dictionary:
+        corners, numbers, _, _ = _charuco_detector(board).detectBoard(grey)
+        if numbers is None or len(numbers) < MIN_CORNERS:
+            return None
+        return numbers.ravel().astype(np.intp), corners.reshape(-1, 2).astype(np.float64)
+    found, corners = cv2.findChessboardCornersSB(grey, board.grid, flags=cv2.CALIB_CB_ACCURACY)
+    if not found:
+        return None
+    px = np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+    if not board.turns and not _first_square_is_dark(grey, px.reshape(board.rows, board.columns, 2)):
+        px = px[::-1].copy()
+    return np.arange(len(px)), px
+
+
+def guess_board(board: Board, images: list[Image]) -> str:
+    """What board the images show instead, in words; empty if nothing is recognised."""
+    if board.dictionary:
+        for name in ("DICT_4X4_50", "DICT_5X5_100", "DICT_6X6_250", "DICT_7X7_1000", "DICT_ARUCO_ORIGINAL"):
+            detector = cv2.aruco.ArucoDetector(_dictionary(name))
+            seen = max(len(detector.detectMarkers(grey)[0]) for grey in images)
+            if seen >= 4:
+                told = " (also of smaller and larger sets)" if name != "DICT_ARUCO_ORIGINAL" else ""
+                return f"{seen} markers of {name}{told} are seen: are the dictionary, columns and rows right?"
+        return ""
+    across, down = board.grid
+    others = [(across - 1, down - 1), (across + 1, down + 1), (across - 1, down), (across, down - 1)]
+    others += [(across + 1, down), (across, down + 1), (across - 2, down - 2), (across - 2, down), (across + 2, down)]
+    for size in others:
+        if min(size) >= 3 and any(cv2.findChessboardCornersSB(grey, size)[0] for grey in images):
+            return (
+                f"a board of {size[0]}x{size[1]} inner corners is seen: count where four squares meet, and give "
+                f"chessboard:{size[0]}x{size[1]}:{board.square_m:g}"
+            )
+    return ""
+
+
+def _charuco_detector(board: Board) -> Any:
+    size = (board.columns, board.rows)
+    charuco = cv2.aruco.CharucoBoard(size, board.square_m, board.marker_m, _dictionary(board.dictionary))
+    return cv2.aruco.CharucoDetector(charuco)
+
+
+def _dictionary(name: str) -> Any:
+    return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
+
+
+def _first_square_is_dark(grey: Image, px: Floats) -> bool:
+    """Whether the squares of the first one's colour are the darker ones; px (rows, columns, 2)."""
+    centres = (px[:-1, :-1] + px[1:, :-1] + px[:-1, 1:] + px[1:, 1:]) / 4
+    column, row = np.moveaxis(np.rint(centres).astype(int), -1, 0)
+    shade = grey[np.clip(row, 0, grey.shape[0] - 1), np.clip(column, 0, grey.shape[1] - 1)].astype(np.float64)
+    like_first = np.indices(shade.shape).sum(axis=0) % 2 == 0
+    return bool(shade[like_first].mean() < shade[~like_first].mean())
