@@ -163,6 +163,7 @@ def test_the_installed_wheel_is_a_prefix() -> None:
         "lib/libpose3d_ros__rosidl_typesupport_fastrtps_c.so",
         "lib/pose3d_ros/multiview_node",
         "lib/pose3d_ros/monocular_node",
+        "lib/pose3d_ros/detector_node",
         "share/ament_index/resource_index/packages/pose3d_ros",
         "share/pose3d_ros/package.xml",
         "share/pose3d_ros/config/fastdds.xml",

@@ -33,8 +33,11 @@ from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D
 
 RIG = ring("left", "right", "side")
 IN_WORLD = np.eye(4)
-# What the two forms are compared under; no network beside the one that they differ in.
-ALIKE = {"cameras": list(RIG.names), "fixed_frame": "world", "refine": "none", "monocular_fallback": "never"}
+# What the two forms are compared under. How far cameras disagree is learnt over longer than the past that they share.
+ALIKE = {
+    "cameras": list(RIG.names), "fixed_frame": "world", "refine": "none", "monocular_fallback": "never",
+    "calibration_px": 0.0,
+}  # fmt: skip
 # Processes load PyTorch, which takes its time where many do it at once.
 START_S = 240.0
 SETS = 10
