@@ -168,8 +168,10 @@ def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
     variance = np.trace(covariance, axis1=-2, axis2=-1) / 2  # (..., J) px^2
     known = (variance > 0) & np.isfinite(variance) & (score > 0)
     product = np.where(known, np.sqrt(np.where(known, variance, 1.0)) * score, np.nan)
-    someone = known.any(axis=-1, keepdims=True)
-    level = np.nanmedian(np.where(someone, product, 0.0), axis=-1, keepdims=True)
+    # np.nanmedian takes a seventh of a frame set's time; NaN sort last.
+    ordered, count = np.sort(product, axis=-1), known.sum(axis=-1, keepdims=True)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, product.shape[-1] - 1)
+    level = (np.take_along_axis(ordered, low, axis=-1) + np.take_along_axis(ordered, high, axis=-1)) / 2
     return np.asarray(covariance * (level / product)[..., None, None] ** 2)
 
 

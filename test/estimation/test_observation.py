@@ -104,3 +104,13 @@ def test_errors_of_cameras_leave_no_joint_out() -> None:
     found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
     wider = with_camera_errors(found, moved_by_cameras(RIG.cameras, people, found, 2.0), 200.0)
     np.testing.assert_array_equal(without_unsure(wider, 0.5).xyz, found.xyz)
+
+
+@pytest.mark.parametrize("known", range(6))
+def test_the_level_is_the_median_of_the_known_joints(known: int) -> None:
+    score = np.r_[np.random.default_rng(known).uniform(0.2, 1.0, known), np.zeros(5 - known)]
+    std = np.random.default_rng(known + 9).uniform(1.0, 9.0, 5)
+    weighed = weighed_by_score((std**2)[:, None, None] * np.eye(2), score)
+    level = np.sqrt(weighed[:known, 0, 0]) * score[:known]
+    np.testing.assert_allclose(level, np.full(known, np.median((std * score)[:known])) if known else level)
+    assert np.isnan(weighed[known:]).all()
