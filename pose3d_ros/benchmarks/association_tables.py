@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose3d_ros.benchmarks.timing import interleaved
 from pose3d_ros.data.simulated_rigs import look_at
@@ -18,6 +20,7 @@ from pose3d_ros.output.sweep_plot import write_sweep_plot
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
+Ints = NDArray[np.integer[Any]]
 # Cameras, people. (5, 4) is the target's.
 FULL = ((2, 4, 5, 8, 12, 16), (1, 2, 4, 10, 20))
 QUICK = ((2, 5), (1, 4))
@@ -71,7 +74,7 @@ def crowd(people: int, rng: np.random.Generator) -> Floats:
     return np.stack(bodies)
 
 
-def seen(cameras: tuple[Camera, ...], people: Floats, rng: np.random.Generator) -> tuple[list[Keypoints2D], Floats]:
+def seen(cameras: tuple[Camera, ...], people: Floats, rng: np.random.Generator) -> tuple[list[Keypoints2D], Ints]:
     """Every camera's keypoints in an order of its own, and who they are, (V, P)."""
     who = np.stack([rng.permutation(len(people)) for _ in cameras])
     keypoints = []
@@ -96,7 +99,7 @@ def measured(cameras: tuple[int, ...], people: tuple[int, ...], *, repeats: int,
     return Times({at: float(np.median(values)) for at, values in seconds.items()}, correct)
 
 
-def whole_groups(groups: Floats, who: Floats) -> int:
+def whole_groups(groups: Ints, who: Ints) -> int:
     """How many groups hold one person in every view."""
     whole = groups[(groups >= 0).all(axis=1)]
     names = np.take_along_axis(who.T, whole, axis=0)  # (G, V)

@@ -16,7 +16,7 @@ from pose3d_ros.benchmarks.timing import Name, interleaved
 from pose3d_ros.data.simulated_rigs import h36m_rig
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.geometry.solvers import PORTABLE, load_compiled
+from pose3d_ros.geometry.solvers import PORTABLE, Solver, load_compiled
 from pose3d_ros.geometry.triangulation import linear_points, triangulate, triangulate_linear
 from pose3d_ros.structures import Camera, Floats
 
@@ -95,12 +95,10 @@ def _linear_methods(views: int) -> dict[str, Callable[[Scene], Floats]]:
     solvers = {"NumPy": PORTABLE, "compiled": load_compiled()}
     for name, solver in solvers.items():
         if solver is not None:
-            methods[f"ours, {name}: linear_points"] = lambda s, one=solver: linear_points(s.cameras, s.px, solver=one)
+            methods[f"ours, {name}: linear_points"] = partial(_points, solver)
     for name, solver in solvers.items():
         if solver is not None:
-            methods[f"ours, {name}: triangulate_linear, with covariance"] = lambda s, one=solver: (
-                triangulate_linear(s.cameras, s.px, solver=one, max_std_m=np.inf).xyz
-            )
+            methods[f"ours, {name}: triangulate_linear, with covariance"] = partial(_judged, solver)
     return methods
 
 
@@ -112,9 +110,7 @@ def robust(views: int, frames: int, repeats: int, seed: int) -> Table:
     }
     for name, solver in {"NumPy": PORTABLE, "compiled": load_compiled()}.items():
         if solver is not None:
-            methods[f"ours, {name}: triangulate, with covariance"] = lambda s, one=solver: (
-                triangulate(s.cameras, s.px, sigma_px=SIGMA_PX, delta=DELTA, max_std_m=np.inf, solver=one).xyz
-            )
+            methods[f"ours, {name}: triangulate, with covariance"] = partial(_robust, solver)
     scenes = [scene(views, 1, seed + number, outliers=OUTLIERS) for number in range(frames)]
     timed = {(name, i): partial(run, one) for i, one in enumerate(scenes) for name, run in methods.items()}
     seconds = _medians(timed, repeats, f"live, {views} views")
@@ -138,6 +134,18 @@ def robust(views: int, frames: int, repeats: int, seed: int) -> Table:
         "ours make it themselves, and give covariance, reprojection error and judgement as well.",
         decimals=3,
     )
+
+
+def _points(solver: Solver, one: Scene) -> Floats:
+    return linear_points(one.cameras, one.px, solver=solver)
+
+
+def _judged(solver: Solver, one: Scene) -> Floats:
+    return triangulate_linear(one.cameras, one.px, max_std_m=np.inf, solver=solver).xyz
+
+
+def _robust(solver: Solver, one: Scene) -> Floats:
+    return triangulate(one.cameras, one.px, sigma_px=SIGMA_PX, delta=DELTA, max_std_m=np.inf, solver=solver).xyz
 
 
 def _scipy(one: Scene, *, analytic: bool) -> Floats:
