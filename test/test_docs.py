@@ -77,16 +77,18 @@ def test_the_readme_names_commands_and_options_that_exist():
         build_parser().parse_args(["demo", *arguments.split()])
 
 
-def test_the_page_on_one_camera_names_commands_and_options_that_exist():
-    text = (CHECKOUT / "docs" / "monocular.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "commands"), [("monocular.md", 3), ("detectors.md", 1), ("estimate.md", 4)])
+def test_a_page_names_commands_and_options_that_exist(page, commands):
+    text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
     lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
-    assert len(lines) >= 3
+    assert len(lines) >= commands
     for arguments in lines:
         build_parser().parse_args(arguments.split())
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md", "docs/monocular.md",
-         "docs/cameras.md", "docs/docker.md", "docs/several_machines.md"]  # fmt: skip
+         "docs/cameras.md", "docs/docker.md", "docs/several_machines.md", "docs/detectors.md",
+         "docs/estimate.md"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)

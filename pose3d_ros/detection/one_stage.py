@@ -11,7 +11,7 @@ import torch
 from pose3d_ros.detection import movenet, multipose
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
-from pose3d_ros.detection.crops import shrunk
+from pose3d_ros.detection.crops import EVEN, shrunk
 from pose3d_ros.detection.devices import halves, torch_device
 from pose3d_ros.detection.joint_finder import FoundJoints, Image
 from pose3d_ros.detection.people import distinct, people
@@ -90,7 +90,7 @@ class OneStageDetector:
 
 def grain(longer_side_px: Floats) -> Floats:
     """Image px in one px of the crop of 256 px that Thunder would see a person of that size in (FoundJoints.grain)."""
-    return np.asarray(longer_side_px * THUNDER_CROP / 256)
+    return np.asarray(np.maximum(longer_side_px * THUNDER_CROP, EVEN) / 256)
 
 
 class MultiPoseNetwork:

@@ -19,7 +19,8 @@ def people(found: FoundJoints, skeleton: Skeleton, size_hw: tuple[int, ...], sta
     if not len(found.xy):
         return Keypoints2D.empty(skeleton, stamp_ns)
     size_wh = np.array([size_hw[1], size_hw[0]])
-    inside = np.asarray(((found.xy >= -0.5) & (found.xy <= size_wh - 0.5)).all(axis=-1))  # False for NaN too
+    inside = ((found.xy >= -0.5) & (found.xy <= size_wh - 0.5)).all(axis=-1)  # False for NaN too
+    inside = np.asarray(inside & np.isfinite(found.score))
     xy = np.where(inside[..., None], found.xy, np.nan)
     score = np.where(inside, found.score, 0.0)
     boxes = np.array([joint_box(one, s) for one, s in zip(xy, score, strict=True)])

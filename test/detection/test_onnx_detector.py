@@ -125,7 +125,7 @@ def _options(file, **others):
 def _wrong(tmp_path, outputs, input_shape=(1, 3, 64, 48), kind=onnx.TensorProto.FLOAT):
     """A file that gives zeros of the shapes asked for."""
     graph = tiny.Graph()
-    first = graph("ReduceMin", "input", keepdims=0)
+    first = graph("ReduceMin", graph("Cast", "input", to=onnx.TensorProto.FLOAT), keepdims=0)
     for name, shape in outputs.items():
         graph("Mul", first, graph.constant(np.zeros(shape, np.float32)), output=name)
     return graph.save(tmp_path / "wrong.onnx", list(input_shape), {n: list(s) for n, s in outputs.items()}, kind)
@@ -154,6 +154,25 @@ def test_outputs_of_another_form_are_refused_with_what_was_expected(tmp_path, ou
 def test_an_input_that_is_no_image_of_fixed_size_is_refused(tmp_path, shape):
     with pytest.raises(InputError, match="expected one image input"):
         make_detector(_options(_wrong(tmp_path, {"h": (1, 17, 16, 12)}, shape)), "cpu")
+
+
+def test_half_precision_is_taken_and_other_types_are_refused(weights, tmp_path):
+    outputs = {"h": (1, 17, 16, 12)}
+    half = make_detector(_options(_wrong(tmp_path, outputs, kind=onnx.TensorProto.FLOAT16)), "cpu")
+    assert len(half(FrameSet({"cam": np.zeros((64, 48, 3), np.uint8)}, {"cam": 0}))["cam"]) == 0
+    with pytest.raises(InputError, match="float32 or float16"):
+        make_detector(_options(_wrong(tmp_path, outputs, kind=onnx.TensorProto.UINT8)), "cpu")
+
+
+def test_numbers_that_are_none_are_nobody_s_joints(files, monkeypatch):
+    detector = make_detector(_options(files["rtmo"]), "cpu")
+    boxes, points = np.array([[[10.0, 10.0, 10.0, 10.0, 0.9]]]), np.full((1, 1, 17, 3), 0.9)
+    points[..., :2] = 20.0
+    points[0, 0, 0] = np.nan
+    monkeypatch.setattr(OnnxModel, "__call__", lambda model, images, look: [boxes, points])
+    found = detector(FrameSet({"cam": np.zeros((256, 256, 3), np.uint8)}, {"cam": 0}))["cam"]
+    assert found.score[0].tolist() == [0.0] + [0.9] * 16
+    assert (np.linalg.eigvalsh(found.covariance[0, 1:]) > 0).all()  # though the box is empty
 
 
 def test_files_that_are_none_are_refused(tmp_path):

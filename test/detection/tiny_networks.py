@@ -45,7 +45,7 @@ class Graph:
             self.nodes,
             "tiny",
             [helper.make_tensor_value_info("input", kind, input_shape)],
-            [helper.make_tensor_value_info(name, kind, shape) for name, shape in outputs.items()],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
             self.constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
