@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.estimation.timeline import TIME_JUMP_NS, Timeline
 
 Payload = TypeVar("Payload")
 
-# A stamp this far behind is not a late image but a clock set back, or a loop.
-TIME_JUMP_NS = 1_000_000_000
 # Sets under way at a time; the oldest is given up beyond it. At 60 Hz this covers 0.13 s of camera skew.
 MAX_WAITING = 8
 
@@ -58,8 +57,9 @@ class FrameSetGrouper(Generic[Payload]):
     wait, or without a wait when the others are silent. Released sets have rising stamps: what is older than the last
     released set, or comes too late for it, is dropped, so that there is never a backlog. A camera that was silent for
     silent_s is not waited for until it speaks again. Time jumped when a stamp lies more than 1 s behind its camera's
-    newest, or a new camera or every living one more than 1 s behind the last released set: grouping starts afresh. A
-    camera whose clock is always behind is late every time, and does not disturb the others.
+    newest, or a new camera or every living one more than 1 s behind the last released set, or every living one went
+    back by less (timeline.py): grouping starts afresh. A camera whose clock is always behind is late every time, and
+    does not disturb the others.
     """
 
     def __init__(
@@ -82,14 +82,15 @@ class FrameSetGrouper(Generic[Payload]):
         self._heard_ns: dict[str, int] = {}
         self._first_now_ns: int | None = None
         self._now_ns = 0
-        self._newest_ns: dict[str, int] = {}
+        self._times: dict[str, Timeline] = {}
         self._released: PayloadSet[Payload] | None = None
         self._waiting: list[_Waiting[Payload]] = []
         self.dropped = 0  # payloads that were late, duplicates, or in sets given up
+        self.jumps = 0  # how often time went back
 
     def reset(self) -> None:
         """Forget what is waiting and every stamp; which cameras live is kept."""
-        self._newest_ns, self._released = {}, None
+        self._times, self._released = {}, None
         self.dropped += sum(len(one.payloads) for one in self._waiting)
         self._waiting = []
 
@@ -106,12 +107,15 @@ class FrameSetGrouper(Generic[Payload]):
         self._first_now_ns = now_ns if self._first_now_ns is None else min(self._first_now_ns, now_ns)
         self._heard_ns[camera] = now_ns
         released_ns = stamp_ns if self._released is None else self._released.stamp_ns
-        before_ns = self._newest_ns.get(camera, released_ns)
-        self._newest_ns[camera] = max(stamp_ns, self._newest_ns.get(camera, stamp_ns))
-        living_ns = max(self._newest_ns[name] for name in {camera, *self._living(now_ns)} & self._newest_ns.keys())
-        if stamp_ns < before_ns - TIME_JUMP_NS or living_ns < released_ns - TIME_JUMP_NS:
+        is_new = camera not in self._times
+        back_ns = self._times.setdefault(camera, Timeline()).add(stamp_ns)
+        behind_ns = released_ns - max(self._newest_ns(name) for name in {camera, *self._living(now_ns)})
+        late_ns = released_ns - stamp_ns if is_new else back_ns
+        if max(late_ns, behind_ns) > TIME_JUMP_NS or (back_ns and behind_ns > 0):
             self.reset()
-            self._newest_ns[camera] = stamp_ns
+            self.jumps += 1
+            self._times[camera] = Timeline()
+            self._times[camera].add(stamp_ns)
         if self._is_late(camera, stamp_ns):
             self.dropped += 1
         else:
@@ -121,6 +125,8 @@ class FrameSetGrouper(Generic[Payload]):
     def poll(self, now_ns: int) -> PayloadSet[Payload] | None:
         """The newest set that is ready by now, or None; call it at due_ns() when nothing arrives."""
         self._now_ns = now_ns
+        for one in self._waiting:
+            one.since_ns = min(one.since_ns, now_ns)  # as above, where the clock was set back
         living = self._living(now_ns)
         ready = [
             one
@@ -151,6 +157,11 @@ class FrameSetGrouper(Generic[Payload]):
         # At the start every camera gets its chance to come up.
         start = now_ns if self._first_now_ns is None else self._first_now_ns
         return {name for name in self._cameras if now_ns - self._heard_ns.get(name, start) < self._silent_ns}
+
+    def _newest_ns(self, camera: str) -> int:
+        """A camera's newest stamp since time jumped; before any other where there is none."""
+        newest_ns = self._times[camera].newest_ns if camera in self._times else None
+        return -(2**63) if newest_ns is None else newest_ns
 
     def _is_enough(self, one: _Waiting[Payload], now_ns: int) -> bool:
         """Whether a set has cameras enough, or the only one that has spoken lately."""

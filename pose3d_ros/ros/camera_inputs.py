@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from pose3d_ros.estimation.stamp_checks import UNUSABLE, StampChecks, StampFault, pixel_digest, rate_words
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
@@ -59,6 +60,7 @@ class Stream:
     plural: str
     hint: str  # what may be wrong where somebody publishes it and nothing comes
     took_s: Callable[[Any], float] = lambda message: 0.0  # since the image arrived where the message was made
+    digest: Callable[[Any], int | None] = lambda message: None  # tells a repeated one; None where nothing does
 
 
 def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
@@ -70,7 +72,18 @@ def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
     if compressed:
         topic = node.resolve_topic_name(topic) + "/compressed"
     hint = "large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the publisher's environment"
-    return Stream(CompressedImage if compressed else Image, topic, IMAGE_QOS, PAIRING_QUEUE, "image", "images", hint)
+    kind, what = (CompressedImage if compressed else Image), ("image", "images")
+    keeps = options.repeated_images == "keep"
+    digest = _no_digest if keeps else _digest_of_data
+    return Stream(kind, topic, IMAGE_QOS, PAIRING_QUEUE, *what, hint, digest=digest)
+
+
+def _digest_of_data(message: Image | CompressedImage) -> int | None:
+    return pixel_digest(message.data)
+
+
+def _no_digest(message: Any) -> int | None:
+    return None
 
 
 def keypoint_stream(name: str) -> Stream:
@@ -114,8 +127,8 @@ class CameraInput:
         self._info_needed = info_needed
         self._take = take
         self._unpaired = 0
-        self._handed_on_ns = -1
-        self._repeats = 0  # images in a row whose stamp was that of the image before
+        self.checks = StampChecks()
+        self._usable: dict[int, None] = {}  # stamps of images that may be handed on and have not been
         image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
         self.topic = image.sub.topic_name
@@ -136,12 +149,6 @@ class CameraInput:
             self._hear_latched()
             hint = "it must come with every image, or be latched"
             nothing.append(f"no camera_info on {self._described(self.info_topic, hint)}")
-        if self._repeats > IMAGES_BEFORE_NEWEST:
-            stamp_s = self._handed_on_ns / 1e9
-            nothing.append(
-                f"{self._repeats} {self.stream.plural} in a row on {self.topic} carry the stamp {stamp_s:.3f} s: "
-                "only the first is used; let the driver stamp each with its capture time"
-            )
         return nothing
 
     def silent_s(self) -> float:
@@ -173,13 +180,25 @@ class CameraInput:
         """Count the image; hand it on at once where pairing by stamp is of no use."""
         self.images += 1
         self.image_s = time.monotonic()
-        self._repeats = self._repeats + 1 if stamp_to_ns(image.header.stamp) == self._handed_on_ns else 0
+        self._check(image)
         self._unpaired = min(self._unpaired + 1, MOST_UNPAIRED)
         if not self._info_needed:
             self._hand_on(image, self.info)
         elif self._unpaired > IMAGES_BEFORE_NEWEST and self.info is not None:
             self.pairing = "newest camera_info: few have an image's stamp"
             self._hand_on(image, self.info)
+
+    def _check(self, image: Any) -> None:
+        """Judge its stamp and pixels; message_filters hands it to its pairing whatever comes out."""
+        stamp_ns = stamp_to_ns(image.header.stamp)
+        now_ns = self._node.get_clock().now().nanoseconds
+        fault = self.checks.check(stamp_ns, now_ns, self.image_s, self.stream.digest(image))
+        if fault not in UNUSABLE:
+            self._usable[stamp_ns] = None
+            while len(self._usable) > self.stream.queue + MOST_UNPAIRED:
+                del self._usable[next(iter(self._usable))]
+        elif fault is not StampFault.DUPLICATE:
+            self._usable.pop(stamp_ns, None)
 
     def _on_pair(self, image: Any, info: CameraInfo) -> None:
         self._unpaired = max(self._unpaired - 2, 0)
@@ -189,18 +208,24 @@ class CameraInput:
 
     def _hand_on(self, image: Any, info: CameraInfo | None) -> None:
         stamp_ns = stamp_to_ns(image.header.stamp)
-        if stamp_ns != self._handed_on_ns:
-            self._handed_on_ns = stamp_ns
+        if stamp_ns in self._usable:
+            del self._usable[stamp_ns]
             arrived_s = time.monotonic() - self.stream.took_s(image)
             self._take(self.name, Frame(self.topic, image, info, stamp_ns, arrived_s))
 
 
 def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float) -> list[str]:
     """What does not come or looks wrong, of all cameras, in words."""
-    words = []
+    words, inputs = [], list(inputs)
     for one in inputs:
         absent = one.missing()
         words += absent
         if not absent and one.silent_s() > silent_after_s:
             words.append(f"no {one.stream.what} on {one.topic} for {one.silent_s():.1f} s")
-    return words
+        words += one.checks.words(one.topic, one.stream.plural, time.monotonic())
+    return words + rate_words({one.name: one.checks.rate_hz for one in inputs})
+
+
+def stamp_facts(inputs: Iterable[CameraInput]) -> dict[str, str]:
+    """Rate, loss and faults of every camera's stamps, as key values."""
+    return {f"stamps/{one.name}": one.checks.facts() for one in inputs}

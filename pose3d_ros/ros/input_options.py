@@ -40,6 +40,13 @@ class InputOptions:
         high=60.0,
         read_only=True,
     )
+    repeated_images: str = option(
+        "drop",
+        "drop: an image with the same pixels as the one before under a new stamp is not used, so that a camera that "
+        "hangs gives no fresh poses; keep: it is, for a simulation without noise, where nothing may have moved",
+        choices=("drop", "keep"),
+        read_only=True,
+    )
     tf_wait: float = option(
         0.1, "wait this long for a transform of a moving camera to come", unit="s", low=0.0, high=5.0, read_only=True
     )

@@ -88,7 +88,7 @@ class NodeReport:
         """Say once a second how the node stands."""
         now_s = time.monotonic()
         origins = {f"source/{package}": source for package, source in sources.items()}
-        health = self.record.health(now_s, self._missing(), {**self._facts(), **origins})
+        health = self.record.health(now_s, [*self._no_clock(), *self._missing()], {**self._facts(), **origins})
         status = conversions.Status(
             f"{self._node.get_fully_qualified_name().lstrip('/')}: {self._product}",
             health.level,
@@ -99,6 +99,12 @@ class NodeReport:
         self._diagnostics.publish(conversions.diagnostics_to_msg([status], stamp_ns))
         if health.level is not Level.OK and now_s - self._started_s > LOG_EVERY_S / 2:
             self.warn_sometimes("health", health.message)
+
+    def _no_clock(self) -> list[str]:
+        """Says so where time is to come from /clock and none has come."""
+        if not self._node.get_parameter("use_sim_time").value or self._node.get_clock().now().nanoseconds:
+            return []
+        return ["use_sim_time is true, but no /clock has come: start what publishes it, e.g. ros2 bag play --clock"]
 
 
 def lenses(rig: Rig) -> tuple[str, ...]:

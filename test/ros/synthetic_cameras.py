@@ -129,6 +129,7 @@ class Cameras(Node):
             if camera.name in self.stopped:
                 continue
             pixels = np.full((SIZE_WH[1], SIZE_WH[0], 3), grey_of(n), np.uint8)
+            pixels[1 + self.sent % (SIZE_WH[1] - 1)] += 8  # as with any camera, no image is like the one before
             to_msg = conversions.image_to_compressed_msg if self.compressed else conversions.image_to_msg
             image = to_msg(pixels, stamp_ns, self.frame_id(camera.name))
             info = conversions.camera_info_to_msg(camera, stamp_ns, self.frame_id(camera.name))

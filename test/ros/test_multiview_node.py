@@ -206,7 +206,8 @@ def test_images_of_every_kind_of_encoding_give_the_true_pose(encoding: str) -> N
             pixel = {"rgb8": [grey] * 3, "bgra8": [grey] * 3 + [255], "mono16": [0, grey]}
             row = np.tile(np.array(pixel.get(encoding, [grey]), np.uint8), image.width)
             image.encoding, image.step = encoding, row.size + 16  # padded, as some drivers do
-            image.data = np.tile(np.r_[row, np.zeros(16, np.uint8)], image.height).tobytes()
+            padding = np.full(16, one.cameras.sent % 256, np.uint8)  # pixels alone would be those of the image before
+            image.data = np.tile(np.r_[row, padding], image.height).tobytes()
 
         one.cameras.alter = recode
         one.cameras.publish_transforms()

@@ -1,0 +1,190 @@
+"""What is wrong with the stamps and images of one camera, and the words that say so.
+
+No ROS and no clock in here: the caller says what time it is.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, deque
+from collections.abc import Mapping
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.estimation.timeline import Timeline
+
+# A stamp this far ahead of the node's clock is wrong: machines whose clocks are kept by NTP agree within
+# milliseconds, and a simulation's /clock lags its images by a tick.
+FUTURE_NS = 1_000_000_000
+# Stamps kept to tell a duplicate from a new one, and for rate and loss: 4 s at 30 Hz.
+KEPT = 120
+# What happened is told for so long after: a reader of /diagnostics at 1 Hz cannot miss it.
+TOLD_S = 3.0
+# Of what happens now and then on any network, so many within TOLD_S are told; of the rest one is enough.
+BEFORE_TOLD = 3
+# Stamps before rate and loss are judged, and the share that must be missing to be told: a best-effort reader on a
+# busy machine loses a few in a hundred.
+JUDGED_FROM, LOSS_TOLD = 60, 0.1
+# Of cameras whose rates differ by more, the slower one decides how many frame sets there are.
+RATES_DIFFER = 1.5
+# A longer gap is a camera that stopped, not images that were lost.
+STOPPED_NS = 2_000_000_000
+# Bytes of an image that its digest is made of: beside any sensor's noise two images never agree in all of them.
+SAMPLED = 4096
+
+
+class StampFault(Enum):
+    """What may be wrong with an image's stamp or pixels; the value is its name in /diagnostics."""
+
+    ZERO = "zero"
+    FUTURE = "future"
+    DUPLICATE = "duplicate"
+    REORDERED = "reordered"
+    REPEATED = "repeated"
+    BACK = "back"
+
+
+# An image with one of these is not used: a pose made of it would look fresh and not be.
+UNUSABLE = frozenset({StampFault.ZERO, StampFault.FUTURE, StampFault.DUPLICATE, StampFault.REPEATED})
+
+
+class StampChecks:
+    """Judges every image of one camera by its stamp and its pixels' digest, counts faults and names them.
+
+    Zero, future, duplicate and repeated images are not to be used (UNUSABLE). Where time goes back (timeline.py) or
+    one image overtook another, they are.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[StampFault] = Counter()
+        self._times = Timeline()
+        self._stamps: deque[int] = deque(maxlen=KEPT)
+        self._digest: int | None = None
+        self._told: dict[StampFault, deque[float]] = {fault: deque(maxlen=BEFORE_TOLD) for fault in StampFault}
+        self._by_s = 0.0  # how far ahead, or back, of the last such fault
+
+    def check(self, stamp_ns: int, now_ns: int, at_s: float, digest: int | None = None) -> StampFault | None:
+        """What is wrong with an image that came just now, None if nothing is.
+
+        now_ns is ROS time, 0 where none has come; at_s any clock that rises; digest of its pixels, None where they say
+        nothing.
+        """
+        fault = self._judge(stamp_ns, now_ns, digest)
+        if fault is not None:
+            self.counts[fault] += 1
+            self._told[fault].append(at_s)
+        return fault
+
+    def _judge(self, stamp_ns: int, now_ns: int, digest: int | None) -> StampFault | None:
+        if stamp_ns <= 0:
+            return StampFault.ZERO
+        if now_ns > 0 and stamp_ns - now_ns > FUTURE_NS:
+            self._by_s = (stamp_ns - now_ns) * 1e-9
+            return StampFault.FUTURE
+        newest_ns = self._times.newest_ns
+        back_ns = self._times.add(stamp_ns)
+        if back_ns or (self._stamps and stamp_ns - self._stamps[-1] > STOPPED_NS):
+            self._stamps.clear()
+        if stamp_ns in self._stamps:
+            return StampFault.DUPLICATE
+        self._stamps.append(stamp_ns)
+        repeated = digest is not None and digest == self._digest
+        self._digest = digest
+        if repeated:
+            return StampFault.REPEATED
+        if back_ns:
+            self._told[StampFault.REORDERED].clear()  # those were the jump's first
+            self._by_s = back_ns * 1e-9
+            return StampFault.BACK
+        return StampFault.REORDERED if newest_ns is not None and stamp_ns < newest_ns else None
+
+    @property
+    def rate_hz(self) -> float:
+        """Images a second by their stamps, of the last KEPT; 0 while there are too few."""
+        period_s = self._period_s()
+        return 1.0 / period_s if period_s else 0.0
+
+    @property
+    def lost(self) -> float:
+        """Share of images missing between those that came, told by gaps in their stamps."""
+        period_s = self._period_s()
+        if not period_s:
+            return 0.0
+        sent = round((max(self._stamps) - min(self._stamps)) * 1e-9 / period_s) + 1
+        return max(1.0 - len(self._stamps) / sent, 0.0)
+
+    def _period_s(self) -> float:
+        if len(self._stamps) < JUDGED_FROM:
+            return 0.0
+        return float(np.median(np.diff(np.sort(np.array(self._stamps, dtype=np.int64))))) * 1e-9
+
+    def words(self, topic: str, plural: str, at_s: float) -> list[str]:
+        """What is wrong now, each with its mend; plural is what comes on the topic: images."""
+        told = [_WORDS[fault].format(n=self.counts[fault], plural=plural, topic=topic, by_s=self._by_s)
+                for fault in StampFault if self._is_told(fault, at_s)]  # fmt: skip
+        if self.lost >= LOSS_TOLD:
+            told.append(
+                f"{self.lost:.0%} of the {plural} on {topic} are lost (gaps in their stamps): the network or this "
+                "machine does not keep up; see config/fastdds.xml, or send fewer or smaller ones"
+            )
+        return told
+
+    def _is_told(self, fault: StampFault, at_s: float) -> bool:
+        recent = [one for one in self._told[fault] if at_s - one <= TOLD_S]
+        return len(recent) >= (BEFORE_TOLD if fault in (StampFault.DUPLICATE, StampFault.REORDERED) else 1)
+
+    def facts(self) -> str:
+        """Rate, loss and counts in a line, for a key value."""
+        counted = ", ".join(f"{self.counts[fault]} {fault.value}" for fault in StampFault if self.counts[fault])
+        return f"{self.rate_hz:.1f} Hz, {self.lost:.0%} lost, {counted or 'no faults'}"
+
+
+_WORDS = {
+    StampFault.ZERO: (
+        "{n} {plural} on {topic} carry the stamp 0.000 s and are not used: let the driver stamp each with its capture "
+        "time"
+    ),
+    StampFault.FUTURE: (
+        "{n} {plural} on {topic} are stamped in the future, the last by {by_s:.1f} s, and not used: synchronise the "
+        "machines' clocks (chrony, PTP), or set use_sim_time where a bag or a simulation plays"
+    ),
+    StampFault.DUPLICATE: (
+        "{n} {plural} on {topic} carry a stamp that one before them has; only the first is used: let the driver stamp "
+        "each with its capture time, and let one node publish them"
+    ),
+    StampFault.REORDERED: (
+        "{n} {plural} on {topic} came after a newer one: one publisher, and a network that keeps the order, mend that"
+    ),
+    StampFault.REPEATED: (
+        "{n} {plural} on {topic} repeat the pixels of the one before under a new stamp and are not used: does the "
+        "camera hang? Restart its driver; for a simulation without noise set repeated_images to keep"
+    ),
+    StampFault.BACK: (
+        "time went back by {by_s:.1f} s on {topic} (a bag that began anew, or a clock that was set): everything that "
+        "depends on time began afresh"
+    ),
+}
+
+
+def rate_words(rates_hz: Mapping[str, float]) -> list[str]:
+    """Says so where cameras' rates differ; rates_hz by camera, 0 where it is not known."""
+    known = {name: rate for name, rate in rates_hz.items() if rate > 0}
+    if len(known) < 2 or max(known.values()) < RATES_DIFFER * min(known.values()):
+        return []
+    told = ", ".join(f"{name} {rate:.0f}" for name, rate in known.items())
+    return [f"cameras differ in images a second ({told}), and the slowest decides: set their drivers to one rate"]
+
+
+def pixel_digest(data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> int | None:
+    """A number that two images share if they have the same bytes; of up to SAMPLED of them, spread over all.
+
+    None for an image of one colour: a covered lens says nothing about the driver.
+    """
+    flat = np.frombuffer(data, dtype=np.uint8)
+    # An odd stride goes through all columns and channels, whatever the width.
+    sampled = flat[:: max(len(flat) // SAMPLED, 1) | 1]
+    if not len(sampled) or (sampled == sampled[0]).all():
+        return None
+    return zlib.crc32(sampled.tobytes(), len(flat))
