@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_arguments(how)
     how.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
     how.add_argument(
+        "--precision", choices=("auto", "full", "half"), default="auto", help="of the 2D models; auto: half if native"
+    )
+    how.add_argument(
         "--param", action="append", default=[], metavar="NAME:=VALUE",
         help="any option of the estimation (docs/ros_interface.md), for example smoothing:=one_euro; repeatable",
     )  # fmt: skip
@@ -118,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         "cameras": list(source.rig.names),
         "calibration": source.rig.calibration_hash,
         "options": dataclasses.asdict(options),
-        "detector": dataclasses.asdict(choice.from_arguments(args)) if given.has_images else None,
+        "detector": dataclasses.asdict(_detector_options(args)) if given.has_images else None,
     }
     output = args.output.expanduser().resolve()
     log = prepare(output, settings, len(source), resume=args.resume, overwrite=args.overwrite)
@@ -198,8 +201,12 @@ def prepare(
     return log
 
 
+def _detector_options(args: argparse.Namespace) -> choice.DetectorOptions:
+    return choice.from_arguments(args, precision=args.precision)
+
+
 def _detector(args: argparse.Namespace) -> Detector:
-    options = choice.from_arguments(args)
+    options = _detector_options(args)
     for name in choice.weights_of(options):
         store.fetch(name)
     return choice.make_detector(options, args.device)
