@@ -86,6 +86,21 @@ def from_mapping(kind: type[Options], values: Mapping[str, Any]) -> Options:
     return kind(**lists_as_tuples)
 
 
+def changed_fixed(before: Any, after: Any) -> tuple[str, ...]:
+    """Names of the options fixed at start (read_only) in which two instances of one dataclass differ."""
+    return tuple(
+        one.name
+        for one in fields(before)
+        if info_of(one).read_only and getattr(before, one.name) != getattr(after, one.name)
+    )
+
+
+def check_changes(before: Any, after: Any) -> None:
+    """Raise OptionError where two instances of one dataclass differ in an option that is fixed at start."""
+    if fixed := changed_fixed(before, after):
+        raise OptionError(f"option {fixed[0]!r} is fixed at start: make a new estimator for another value")
+
+
 def describe(kind: type[Any]) -> list[tuple[str, str, str, str]]:
     """(name, default, range and unit, description) of every option of a dataclass, for --help and the documentation."""
     rows = []

@@ -27,37 +27,55 @@ class DetectorOptions:
         "exact network for the joints; movenet-multipose: one small network finds up to six people and their joints; "
         "onnx: a network of your own, detector_model",
         choices=DETECTORS,
+        read_only=True,
     )
-    detector_model: str = option("", "with detector onnx: the file of a network for 2D poses (docs/detectors.md)")
+    detector_model: str = option(
+        "", "with detector onnx: the file of a network for 2D poses (docs/detectors.md)", read_only=True
+    )
     detector_kind: str = option(
         "auto",
         "what the file holds: simcc (RTMPose) or heatmap (HRNet, ViTPose), which need NanoDet to find people; or "
         "one-stage (RTMO, YOLO-pose); auto: told by its outputs",
         choices=("auto", "simcc", "heatmap", "one-stage"),
+        read_only=True,
     )
     detector_skeleton: str = option(
-        "coco_17", "joints that the file's network gives: coco_17, halpe_26, ..., or their names separated by commas"
+        "coco_17",
+        "joints that the file's network gives: coco_17, halpe_26, ..., or their names separated by commas",
+        read_only=True,
     )
     detector_input: str = option(
         "auto",
         "what the file's network takes: imagenet: RGB less ImageNet's mean, over its deviation; unit: RGB from 0 to 1; "
         "raw: BGR from 0 to 255; auto: imagenet for simcc and heatmap; for one-stage unit with one output, else raw",
         choices=("auto", "imagenet", "unit", "raw"),
+        read_only=True,
     )
     detector_spread: float = option(
-        1.0, "how much larger the errors of the file's keypoints are than those of MoveNet Thunder", low=0.1, high=10.0
+        1.0,
+        "how much larger the errors of the file's keypoints are than those of MoveNet Thunder",
+        low=0.1,
+        high=10.0,
+        read_only=True,
     )
     search_every: int = option(
-        8, "look for new people in every n-th image of a camera, and whenever somebody is lost", low=1, high=1000
+        8,
+        "look for new people in every n-th image of a camera, and whenever somebody is lost",
+        low=1,
+        high=1000,
+        read_only=True,
     )
-    box_score: float = option(0.15, "lowest score of a box around a person", low=0.0, high=1.0)
-    box_scale: float = option(1.1, "how much larger than the person the crop is", low=1.0, high=2.0)
-    person_score: float = option(0.5, "lowest mean score of a person's better half of joints", low=0.0, high=1.0)
-    max_people: int = option(10, "most people in one image", low=1, high=100)
+    box_score: float = option(0.15, "lowest score of a box around a person", low=0.0, high=1.0, read_only=True)
+    box_scale: float = option(1.1, "how much larger than the person the crop is", low=1.0, high=2.0, read_only=True)
+    person_score: float = option(
+        0.5, "lowest mean score of a person's better half of joints", low=0.0, high=1.0, read_only=True
+    )
+    max_people: int = option(10, "most people in one image", low=1, high=100, read_only=True)
     precision: str = option(
         "auto",
         "half: float16 on a GPU, bfloat16 on a CPU; auto: half where the hardware computes it natively",
         choices=("auto", "full", "half"),
+        read_only=True,
     )
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.options import check, option
+from pose3d_ros.options import check, check_changes, option
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import Camera, Floats, FrameSet, JointSource, Keypoints2D, Pose3D
 
@@ -117,17 +117,7 @@ class MonocularEstimator:
         self._options = options
         self._detector = detector
         self._lifter = lifter
-        self._tracker = Tracker(
-            H36M_17,
-            lost_after_s=options.lost_after_s,
-            gone_after_s=options.gone_after_s,
-            match_distance_m=options.match_distance_m,
-            duplicate_distance_m=options.duplicate_distance_m,
-            jump_distance_m=options.jump_distance_m,
-            birth_sets=options.birth_sets,
-            birth_joints=1,  # the lifter gives all joints or none
-            birth_score=options.birth_score,
-        )
+        self._tracker = _tracker(options)
         self._smoother = Smoother(options.smoothing)
         self.set_camera(camera, frame_id)
 
@@ -147,6 +137,18 @@ class MonocularEstimator:
         """Use another calibration or place from now on; people keep their ids. frame_id as in the constructor."""
         self._camera = camera if frame_id else camera.placed(np.eye(4))
         self._frame_id = frame_id or f"{camera.name}_optical"
+
+    def set_options(self, options: MonocularOptions) -> None:
+        """Work by other options from the next image on; people keep their ids.
+
+        Raises OptionError, and changes nothing, where one differs that is fixed at start.
+        """
+        check_changes(self._options, options)
+        tracker = _tracker(options)
+        tracker.take_over(self._tracker)
+        if options.smoothing != self._options.smoothing:
+            self._smoother = Smoother(options.smoothing)
+        self._tracker, self._options = tracker, options
 
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
@@ -208,6 +210,20 @@ class MonocularEstimator:
         )
         options = self._options
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
+
+
+def _tracker(options: MonocularOptions) -> Tracker:
+    return Tracker(
+        H36M_17,
+        lost_after_s=options.lost_after_s,
+        gone_after_s=options.gone_after_s,
+        match_distance_m=options.match_distance_m,
+        duplicate_distance_m=options.duplicate_distance_m,
+        jump_distance_m=options.jump_distance_m,
+        birth_sets=options.birth_sets,
+        birth_joints=1,  # the lifter gives all joints or none
+        birth_score=options.birth_score,
+    )
 
 
 def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:

@@ -35,6 +35,7 @@ from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_baseline, check_image_size
+from pose3d_ros.options import check_changes
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Pose3D, Rig
 
@@ -81,17 +82,7 @@ class MultiViewEstimator:
         self._options = options
         self._fallback = fallback or MonocularFallback(options.monocular_fallback, options.lifter)
         self._detector = detector
-        self._tracker = Tracker(
-            H36M_17,
-            lost_after_s=options.lost_after_s,
-            gone_after_s=options.gone_after_s,
-            match_distance_m=options.match_distance_m,
-            duplicate_distance_m=options.duplicate_distance_m,
-            jump_distance_m=options.jump_distance_m,
-            birth_sets=options.birth_sets,
-            birth_joints=options.birth_joints,
-            birth_score=options.birth_score,
-        )
+        self._tracker = _tracker(options)
         self._smoother = Smoother(options.smoothing)
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
@@ -113,6 +104,18 @@ class MultiViewEstimator:
         self._rig = rig
         self._disagreement = Disagreement()
         self._plan()
+
+    def set_options(self, options: MultiViewOptions) -> None:
+        """Work by other options from the next frame set on; people keep their ids.
+
+        Raises OptionError, and changes nothing, where one differs that is fixed at start.
+        """
+        check_changes(self._options, options)
+        tracker = _tracker(options)
+        tracker.take_over(self._tracker)
+        if options.smoothing != self._options.smoothing:
+            self._smoother = Smoother(options.smoothing)
+        self._tracker, self._options = tracker, options
 
     @property
     def refinement(self) -> RefinePlan:
@@ -142,9 +145,9 @@ class MultiViewEstimator:
         It holds the estimator's own objects: make bytes of it before the next call.
         """
         memory: dict[str, Any] = {
-            "tracker": self._tracker,
-            "smoother": self._smoother,
-            "disagreement": self._disagreement,
+            "tracker": self._tracker.memory(),
+            "smoother": self._smoother.memory(),
+            "disagreement": self._disagreement.memory(),
             "fallback": self._fallback.memory(),
         }
         if self._refinement is not None:
@@ -155,8 +158,9 @@ class MultiViewEstimator:
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Go on from another estimator's memory; its rig, options and detector must have been the same."""
-        self._tracker, self._smoother = memory["tracker"], memory["smoother"]
-        self._disagreement = memory["disagreement"]
+        self._tracker.remember(memory["tracker"])
+        self._smoother.remember(memory["smoother"])
+        self._disagreement.remember(memory["disagreement"])
         self._fallback.remember(memory["fallback"])
         if self._refinement is not None:
             self._refinement.remember(memory["refinement"])
@@ -303,6 +307,20 @@ def load_refinement(options: MultiViewOptions, detector: Detector | None = None)
     triangulate = partial(_placing(options), max_std_m=np.inf)
     device = device if device.startswith("cuda") else "cpu"
     return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
+
+
+def _tracker(options: MultiViewOptions) -> Tracker:
+    return Tracker(
+        H36M_17,
+        lost_after_s=options.lost_after_s,
+        gone_after_s=options.gone_after_s,
+        match_distance_m=options.match_distance_m,
+        duplicate_distance_m=options.duplicate_distance_m,
+        jump_distance_m=options.jump_distance_m,
+        birth_sets=options.birth_sets,
+        birth_joints=options.birth_joints,
+        birth_score=options.birth_score,
+    )
 
 
 def _placing(options: MultiViewOptions) -> partial[Observed3D]:

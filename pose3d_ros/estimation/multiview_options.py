@@ -22,7 +22,7 @@ class MultiViewOptions:
         0.2, "2D people whose joints have a lower mean score are not used", low=0.0, high=1.0
     )
     min_person_joints: int = option(5, "2D people with fewer usable joints are not used", low=1, high=17)
-    min_views: int = option(2, "cameras that must see a joint before it is placed", low=2, high=64)
+    min_views: int = option(2, "cameras that must see a joint before it is placed", low=2, high=64, read_only=True)
     association_limit_mrad: float = option(
         25.0,
         "mean angle by which two cameras' views of one person may miss each other; 1 mrad is 1 px at a focal "
@@ -32,7 +32,11 @@ class MultiViewOptions:
         high=200.0,
     )
     huber_delta: float = option(
-        2.0, "residual, in standard deviations, beyond which a 2D joint counts as an outlier", low=0.5, high=100.0
+        2.0,
+        "residual, in standard deviations, beyond which a 2D joint counts as an outlier",
+        low=0.5,
+        high=100.0,
+        read_only=True,
     )
     max_std_m: float = option(
         0.5, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
@@ -52,9 +56,14 @@ class MultiViewOptions:
         "cvugcn on rigs such as it was trained on, posern where it was proven with this detector; none: triangulation "
         "alone. /diagnostics tells what was taken and why",
         choices=CHOICES,
+        read_only=True,
     )
-    posern_weights: str = option("", "your own .safetensors file of `pose3d train posern`; empty: the shipped weights")
-    cvugcn_weights: str = option("", "your own .safetensors file of `pose3d train cvugcn`; empty: the shipped weights")
+    posern_weights: str = option(
+        "", "your own .safetensors file of `pose3d train posern`; empty: the shipped weights", read_only=True
+    )
+    cvugcn_weights: str = option(
+        "", "your own .safetensors file of `pose3d train cvugcn`; empty: the shipped weights", read_only=True
+    )
     match_distance_m: float = option(
         0.6, "mean joint distance within which a person is the one predicted", unit="m", low=0.05, high=5.0
     )
@@ -82,8 +91,11 @@ class MultiViewOptions:
         "when one camera only is left. auto: its people are lifted from that one view, under the ids that they have, "
         "where the weights of a lifting network are there; never: nobody has a pose then",
         choices=FALLBACK_CHOICES,
+        read_only=True,
     )
-    lifter: str = option("", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped")
+    lifter: str = option(
+        "", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped", read_only=True
+    )
     workspace_min: tuple[float, ...] = option((), MIN_TEXT, unit="m")
     workspace_max: tuple[float, ...] = option((), MAX_TEXT, unit="m")
     most_people: int = option(0, MOST_TEXT, low=0, high=1000)

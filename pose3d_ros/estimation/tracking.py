@@ -6,7 +6,7 @@ Axes: G people observed now, T tracks, J joints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +61,19 @@ class Tracker:
     def reset(self) -> None:
         """Forget everybody; ids go on from where they were."""
         self._tracks, self._stamp_ns = [], None
+
+    def take_over(self, other: Tracker) -> None:
+        """Go on with another tracker's people and ids, under limits of one's own."""
+        self._tracks, self._last_number, self._stamp_ns = other._tracks, other._last_number, other._stamp_ns
+
+    def memory(self) -> dict[str, Any]:
+        """Everybody known, and the last id and stamp: remember() goes on from there."""
+        return {"tracks": self._tracks, "last_number": self._last_number, "stamp_ns": self._stamp_ns}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from another one's memory, made under the same limits."""
+        self._tracks, self._last_number = memory["tracks"], memory["last_number"]
+        self._stamp_ns = memory["stamp_ns"]
 
     def predicted(self, stamp_ns: int) -> Floats:
         """Joints (T, J, 3) m expected at a stamp of people triangulated within lost_after_s; unknown ones are NaN."""
