@@ -18,6 +18,7 @@ COMMANDS = {
     "estimate": ("pose3d_ros.estimate_command", "people from your own recording: videos of two cameras or more"),
     "calibrate": ("pose3d_ros.calibrate_command", "calibrate cameras with a chessboard or Charuco board"),
     "rig": ("pose3d_ros.rig_command", "draw, check and convert the calibration of your cameras"),
+    "doctor": ("pose3d_ros.doctor_command", "look at a running system and say what is wrong, with the mend"),
     "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
     "train": ("pose3d_ros.train_command", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
     "evaluate": ("pose3d_ros.evaluate_command", "print the papers' tables beside ours, on held-out people and rigs"),

@@ -23,7 +23,7 @@ LAYERS = (
     {"evaluation", "output"},
     {"ros"},
     {"estimate_input", "estimate_results"},
-    {"demo", "rig_command", "calibrate_command", "estimate_command", "models_command", "mono_command", "train_command", "fit_noise_command"},
+    {"demo", "doctor_command", "rig_command", "calibrate_command", "estimate_command", "models_command", "mono_command", "train_command", "fit_noise_command"},
     {"benchmarks"},
     {"evaluate_command", "bench_command"},
     {"cli"},

@@ -69,6 +69,17 @@ def up_axis(rig: Rig) -> tuple[int, int]:
     return axis, 1 if up[axis] > 0 else -1
 
 
+def lonely_cameras(rig: Rig) -> list[str]:
+    """Names of the cameras of two or more that see nothing of what another one sees, up to 8 baselines away."""
+    if len(rig.cameras) < 2:
+        return []
+    return [
+        camera.name
+        for camera in rig.cameras
+        if not any(_share_view(camera, other) for other in rig.cameras if other is not camera)
+    ]
+
+
 def _check_camera(camera: Camera) -> list[Finding]:
     found = []
     fisheye = camera.distortion_model == "equidistant"
@@ -139,13 +150,7 @@ def _check_distances(rig: Rig) -> list[Finding]:
 
 def _check_common_view(rig: Rig) -> list[Finding]:
     """Cameras that share no view with any other; cameras whose every partner looks away."""
-    if len(rig.cameras) < 2:
-        return []
-    lonely = [
-        camera.name
-        for camera in rig.cameras
-        if not any(_share_view(camera, other) for other in rig.cameras if other is not camera)
-    ]
+    lonely = lonely_cameras(rig)
     if not lonely:
         return []
     many = "cameras look away from all others" if len(lonely) > 1 else "camera looks away from all others"

@@ -18,7 +18,7 @@ from pose3d_ros.errors import DependencyError
 PACKAGE = "pose3d_ros"
 PROFILES_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 # Fast DDS reads the second name too (its name before version 2).
-_PROFILES_VARIABLES = (PROFILES_VARIABLE, "FASTRTPS_DEFAULT_PROFILES_FILE")
+PROFILES_VARIABLES = (PROFILES_VARIABLE, "FASTRTPS_DEFAULT_PROFILES_FILE")
 _WHEELS_FOR = "x86_64 Linux, Python 3.10 to 3.13"
 
 
@@ -32,7 +32,7 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> None:
     # In front when nothing is sourced; behind a workspace that was built upon the wheels and lacks rclpy itself.
     if _has(Path(sys.prefix), "rclpy") and not any(_has(Path(prefix), "rclpy") for prefix in prefixes):
         environ["AMENT_PREFIX_PATH"] = os.pathsep.join([*prefixes, sys.prefix])
-    if not any(environ.get(name) for name in _PROFILES_VARIABLES):
+    if not any(environ.get(name) for name in PROFILES_VARIABLES):
         environ[PROFILES_VARIABLE] = str(share_directory() / "config" / "fastdds.xml")
     # torch's threads that wait for others sleep. They spin by default, and where other nodes share the cores that took
     # four times the CPU (944 against 237 ms a frame set for the detector, on 2 busy cores).

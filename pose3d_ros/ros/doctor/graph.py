@@ -1,0 +1,121 @@
+"""The ROS graph as facts: topics with their endpoints, and nodes' parameters; from a node that publishes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rcl_interfaces.srv import GetParameters
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy
+
+from pose3d_ros.ros.doctor.facts import KEYPOINTS, POSES, Endpoint, Topic
+from pose3d_ros.ros.doctor.machine import has_profiles
+
+IMAGE_KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+INFO = "sensor_msgs/msg/CameraInfo"
+CAMERA_KINDS = (*IMAGE_KINDS, INFO, POSES, KEYPOINTS)
+
+# Every node has them, and they say nothing about poses.
+EVERYBODYS = ("/rosout", "/parameter_events")
+# What DDS takes for "none" is about 2^63 ns or 2^31 s.
+NO_DEADLINE_S = 1e9
+
+
+class Onlooker(Node):
+    """A node that is on the graph and publishes nothing: no log, no parameter events, no services for parameters."""
+
+    def __init__(self, name: str, context: Context) -> None:
+        super().__init__(
+            name, context=context, enable_rosout=False, start_parameter_services=False, use_global_arguments=False
+        )
+
+    def create_publisher(self, *_: Any, **__: Any) -> Any:
+        """None: rclpy then leaves out its parameter events."""
+        return None
+
+    def others(self) -> list[str]:
+        """Names, with namespace, of all other nodes that are not hidden."""
+        found = self.get_node_names_and_namespaces()
+        return [full_name(name, space) for name, space in found if not name.startswith("_")]
+
+    def ask_parameters(self, node: str, names: Sequence[str]) -> Asked:
+        """Ask a node for its parameters."""
+        return Asked(self, node, names)
+
+
+class Asked:
+    """A question for parameters that is under way."""
+
+    def __init__(self, onlooker: Node, node: str, names: Sequence[str]) -> None:
+        self._names = names
+        self._client: Any = onlooker.create_client(GetParameters, f"{node}/get_parameters")
+        self._future: Any = None
+
+    def done(self) -> bool:
+        """Whether the answer is there; asks as soon as the node can be asked."""
+        if self._future is None and self._client.service_is_ready():
+            self._future = self._client.call_async(GetParameters.Request(names=list(self._names)))
+        return self._future is not None and self._future.done()
+
+    def answer(self) -> dict[str, object]:
+        """The parameters that the node has; none where it did not answer."""
+        if not self.done() or self._future.result() is None:
+            return {}
+        values = [parameter_value_to_python(one) for one in self._future.result().values]
+        as_lists = [list(value) if isinstance(value, (list, tuple)) else value for value in values]
+        return {name: value for name, value in zip(self._names, as_lists, strict=False) if value is not None}
+
+
+def topics_of(node: Node) -> dict[str, Topic]:
+    """Topics of this package's nodes, of cameras, and /clock, with who is on them but for hidden nodes."""
+    every = {}
+    own_gid = own_gid_of(node)
+    for name, _ in node.get_topic_names_and_types():
+        if name in EVERYBODYS:
+            continue
+        senders = [_endpoint(one, own_gid) for one in node.get_publishers_info_by_topic(name) if _counts(one)]
+        listeners = [_endpoint(one, ()) for one in node.get_subscriptions_info_by_topic(name) if _counts(one)]
+        every[name] = Topic(tuple(senders), tuple(listeners))
+    ours = {one.node for topic in every.values() for one in topic.publishers if one.kind in (POSES, KEYPOINTS)}
+    return {
+        name: topic
+        for name, topic in every.items()
+        if name == "/clock"
+        or any(one.node in ours or one.kind in CAMERA_KINDS for one in (*topic.publishers, *topic.subscriptions))
+    }
+
+
+def own_gid_of(node: Node) -> Sequence[int]:
+    """The GID of one of the node's own subscriptions."""
+    for subscription in node.subscriptions:
+        for one in node.get_subscriptions_info_by_topic(subscription.topic_name):
+            if one.node_name == node.get_name():
+                return one.endpoint_gid
+    return ()
+
+
+def full_name(name: str, namespace: str) -> str:
+    """/namespace/name."""
+    return f"{namespace.rstrip('/')}/{name}"
+
+
+def _counts(one: Any) -> bool:
+    return not one.node_name.startswith("_")
+
+
+def _endpoint(one: Any, own_gid: Sequence[int]) -> Endpoint:
+    qos, said = one.qos_profile, str(getattr(one, "topic_type_hash", "INVALID"))
+    deadline_s = qos.deadline.nanoseconds * 1e-9
+    return Endpoint(
+        node=full_name(one.node_name, one.node_namespace),
+        kind=one.topic_type,
+        kind_hash="" if said == "INVALID" else said,
+        reliable=qos.reliability == ReliabilityPolicy.RELIABLE,
+        latched=qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        deadline_s=deadline_s if 0 < deadline_s < NO_DEADLINE_S else float("inf"),
+        manual_liveliness=qos.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC,
+        profiles=has_profiles(one.endpoint_gid, own_gid) if one.topic_type in IMAGE_KINDS and own_gid else None,
+    )

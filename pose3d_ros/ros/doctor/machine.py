@@ -1,0 +1,66 @@
+"""What the doctor can see of its own machine: GPUs, broken packages, the environment of other processes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from pose3d_ros.errors import DependencyError
+from pose3d_ros.ros.environment import PROFILES_VARIABLES, require_ros
+
+GPUS = Path("/proc/driver/nvidia/gpus")
+PROCESSES = Path("/proc")
+
+
+def gpus(folder: Path = GPUS) -> tuple[str, ...]:
+    """The NVIDIA GPUs that the kernel's driver knows; nothing of CUDA or PyTorch is loaded for it."""
+    found = []
+    for one in sorted(folder.glob("*/information")):
+        lines = one.read_text(encoding="utf-8", errors="replace").splitlines()
+        found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    return tuple(found)
+
+
+def missing_ros() -> str:
+    """Why this Python has no working ROS, with the mend; empty where it has."""
+    try:
+        require_ros()
+        import rclpy  # noqa: F401
+    except DependencyError as error:
+        return str(error)
+    except ImportError as error:  # rclpy of another Python, or without its libraries
+        return f"rclpy is installed but cannot be loaded ({error}): source the ROS 2 installation that it belongs to"
+    return ""
+
+
+def broken_packages() -> tuple[str, ...]:
+    """The warnings about packages of the distribution that are there and do not work, the first time it is called."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        from pose3d_ros.ros import distribution  # noqa: F401
+    return tuple(str(one.message) for one in caught if "is installed but broken" in str(one.message))
+
+
+def has_profiles(gid: Sequence[int], own_gid: Sequence[int], folder: Path = PROCESSES) -> bool | None:
+    """Whether the process of an endpoint has a Fast DDS profile in its environment; None where it cannot be seen.
+
+    Fast DDS makes bytes 2 and 3 of a GID of the machine, 4 and 5 of the process id's low half (its
+    RTPSDomainImpl and GuidUtils; seen so with 3.2). Only a process of one's own user that has Fast DDS loaded counts.
+    """
+    if len(gid) < 6 or len(own_gid) < 6 or list(gid[:4]) != list(own_gid[:4]):
+        return None
+    low = gid[4] | gid[5] << 8
+    found = set()
+    for process in folder.iterdir():
+        if not process.name.isdecimal() or int(process.name) & 0xFFFF != low:
+            continue
+        try:
+            maps, environ = (process / "maps").read_bytes(), (process / "environ").read_bytes()
+        except OSError:  # it ended, or is somebody else's
+            continue
+        if b"libfastdds" in maps or b"libfastrtps" in maps:
+            names = {os.fsdecode(one.partition(b"=")[0]) for one in environ.split(b"\0") if one.partition(b"=")[2]}
+            found.add(bool(names & set(PROFILES_VARIABLES)))
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,160 @@
+"""Look at a running ROS graph for some seconds: who is there, what comes of cameras, TF and /diagnostics.
+
+It publishes nothing and sets nothing: it subscribes, and asks the nodes for their parameters.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+
+from pose3d_ros.ros.doctor.facts import KEYPOINTS, POSES, CameraSeen, Facts, Machine, NodeSeen, Topic
+from pose3d_ros.ros.doctor.graph import IMAGE_KINDS, INFO, Onlooker, topics_of
+from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, TransformEars
+
+# Discovery, and diagnostics that come once a second, on a busy machine.
+DISCOVERY_S = 2.0
+# A node that has not answered by then hangs or is another user's, whose parameters cannot be asked for.
+ANSWER_S = 3.0
+# Cameras that are listened to where no node says which ones matter: every image costs the system its bytes.
+MOST_CAMERAS = 8
+# The last part of the topics that drivers and image_proc give to images that people may be found in.
+IMAGE_NAMES = {"image_raw", "image", "image_color", "image_rect", "image_rect_color"}
+
+PARAMETERS = ("cameras", "camera", "input", "placement", "fixed_frame", "image_topic", "camera_info_topic",
+              "image_transport", "rectified", "stamp_tolerance", "tf_wait", "use_sim_time")  # fmt: skip
+
+
+def observe(
+    context: Context,
+    *,
+    seconds: float = 5.0,
+    namespace: str = "",
+    machine: Machine | None = None,
+    expect_person: bool = False,
+    progress: Callable[[float], None] = lambda done_s: None,
+) -> Facts:
+    """What is seen in so many seconds on the context's graph.
+
+    namespace leaves out the nodes elsewhere (and, where there is no node, cameras). progress is told now and then how
+    much time has passed of the discovery and the watching together.
+    """
+    node = Onlooker(f"_pose3d_doctor_{os.getpid()}", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    started_s = time.monotonic()
+
+    def spin(until_s: float, done: Callable[[], bool] = lambda: False) -> None:
+        while (left := until_s - time.monotonic()) > 0 and not done():
+            executor.spin_once(timeout_sec=min(left, 0.1))
+            progress(time.monotonic() - started_s)
+
+    try:
+        clock = ClockEars(node)
+        diagnostics, transforms = DiagnosticsEars(node), TransformEars(node, clock)
+        spin(started_s + DISCOVERY_S)
+        topics = topics_of(node)
+        names = {name: kind for name, kind in _ours(topics, diagnostics).items() if _within(name, namespace)}
+        parameters = {name: node.ask_parameters(name, PARAMETERS) for name in names}
+        spin(time.monotonic() + ANSWER_S, lambda: all(one.done() for one in parameters.values()))
+        found = {
+            name: _node(name, kind, parameters[name].answer(), diagnostics, topics) for name, kind in names.items()
+        }
+        listed = [camera for one in found.values() for camera in one.cameras]
+        loose = () if found else _cameras_of_nobody(topics, namespace)
+        ears = {one.image_topic or one.info_topic: CameraEars(node, one, topics, clock) for one in (*listed, *loose)}
+        diagnostics.begin()
+        watched_from_s = time.monotonic()
+        spin(watched_from_s + seconds)
+        watched_s = time.monotonic() - watched_from_s
+        topics = topics_of(node)  # who came meanwhile is heard of too
+        sim = clock.ticks > 0 and any(one.parameters.get("use_sim_time") for one in found.values())
+
+        def seen(cameras: tuple[CameraSeen, ...]) -> tuple[CameraSeen, ...]:
+            return tuple(ears[one.image_topic or one.info_topic].seen(one, sim) for one in cameras)
+
+        return Facts(
+            watched_s=watched_s,
+            namespace=namespace,
+            domain=str(context.get_domain_id()),
+            nodes=tuple(diagnostics.told(one, seen(one.cameras)) for one in found.values()),
+            other_nodes=tuple(sorted(set(node.others()) - set(found))),
+            cameras=seen(loose),
+            topics=topics,
+            edges=transforms.edges(sim),
+            clock_ticks=clock.ticks,
+            machine=machine or Machine(),
+            expect_person=expect_person,
+        )
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+
+
+def _within(name: str, namespace: str) -> bool:
+    return name.startswith(f"{namespace.rstrip('/')}/")
+
+
+def _ours(topics: dict[str, Topic], diagnostics: DiagnosticsEars) -> dict[str, str]:
+    """Names of the nodes of this package, with what they publish; of those that only say so in /diagnostics too."""
+    found = {f"/{name}": kind for name, kind in diagnostics.products().items()}
+    for topic in topics.values():
+        for one in topic.publishers:
+            if one.kind == POSES or (one.kind == KEYPOINTS and found.get(one.node) != POSES):
+                found[one.node] = one.kind
+    return dict(sorted(found.items()))
+
+
+def _node(
+    name: str, kind: str, parameters: dict[str, object], diagnostics: DiagnosticsEars, topics: dict[str, Topic]
+) -> NodeSeen:
+    """A node with the topics of its cameras, which nothing was heard of yet."""
+    one_camera = parameters.get("camera")
+    what = "detector" if kind == KEYPOINTS else "monocular" if one_camera else "multiview"
+    by_camera = diagnostics.camera_topics(name)
+    cameras = parameters.get("cameras") or ([one_camera] if one_camera else [])
+    for camera in cameras if isinstance(cameras, list) else ():
+        by_camera.setdefault(camera, _topics_by_parameters(name, camera, parameters))
+    reads = tuple(topic for topic, one in topics.items() if any(end.node == name for end in one.subscriptions))
+    return NodeSeen(
+        name=name,
+        kind=what,
+        parameters=parameters,
+        cameras=tuple(CameraSeen(camera, *pair) for camera, pair in by_camera.items()),
+        reads=reads,
+        writes=tuple(topic for topic, one in topics.items() if any(end.node == name for end in one.publishers)),
+    )
+
+
+def _topics_by_parameters(node: str, camera: str, parameters: dict[str, object]) -> tuple[str, str]:
+    """Image and camera_info topic of a camera before remapping; no image topic where keypoints are taken."""
+    space = node.rpartition("/")[0]
+
+    def full(parameter: str, default: str) -> str:
+        topic = str(parameters.get(parameter) or default).replace("{camera}", camera)
+        return topic if topic.startswith("/") else f"{space}/{topic}"
+
+    image = full("image_topic", "{camera}/image_raw")
+    if parameters.get("image_transport") == "compressed":
+        image += "/compressed"
+    if parameters.get("input") == "keypoints":
+        image = ""
+    return image, full("camera_info_topic", "{camera}/camera_info")
+
+
+def _cameras_of_nobody(topics: dict[str, Topic], namespace: str) -> tuple[CameraSeen, ...]:
+    """Cameras on the graph: images with a camera_info beside them."""
+    found = []
+    for name, topic in sorted(topics.items()):
+        above, _, last = name.rpartition("/")
+        kinds = {one.kind for one in topic.publishers}
+        beside = topics.get(f"{above}/camera_info", Topic())
+        if last in IMAGE_NAMES and kinds & set(IMAGE_KINDS) and _within(name, namespace):
+            infos = any(one.kind == INFO for one in beside.publishers)
+            if infos or last != "image":
+                found.append(CameraSeen(above.rpartition("/")[2] or last, name, f"{above}/camera_info"))
+    return tuple(found[:MOST_CAMERAS])
