@@ -63,28 +63,24 @@ def _facts(args: argparse.Namespace) -> Facts:
         return Facts(0.0, args.namespace, machine=Machine(gpus(), ros_missing=missing))
     machine = Machine(gpus(), broken_packages())
 
-    import rclpy
-    from rclpy.context import Context
     from tqdm import tqdm
 
-    from pose3d_ros.ros.doctor.observe import DISCOVERY_S, observe
+    from pose3d_ros.ros.doctor.observe import DISCOVERY_S, observe, users_graph
 
-    context = Context()
-    rclpy.init(args=[], context=context)
     whole_s = DISCOVERY_S + args.seconds
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
-    try:
-        with tqdm(total=whole_s, desc="watching", bar_format=form, disable=not sys.stderr.isatty(), leave=False) as bar:
-            return observe(
-                context,
-                seconds=args.seconds,
-                namespace=args.namespace,
-                machine=machine,
-                expect_person=args.expect_person,
-                progress=lambda done_s: bar.update(min(done_s, whole_s) - bar.n),
-            )
-    finally:
-        rclpy.try_shutdown(context=context)
+    with (
+        users_graph() as context,
+        tqdm(total=whole_s, desc="watching", bar_format=form, disable=not sys.stderr.isatty(), leave=False) as bar,
+    ):
+        return observe(
+            context,
+            seconds=args.seconds,
+            namespace=args.namespace,
+            machine=machine,
+            expect_person=args.expect_person,
+            progress=lambda done_s: bar.update(min(done_s, whole_s) - bar.n),
+        )
 
 
 def _namespace(text: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
@@ -27,6 +29,17 @@ IMAGE_NAMES = {"image_raw", "image", "image_color", "image_rect", "image_rect_co
 
 PARAMETERS = ("cameras", "camera", "input", "placement", "fixed_frame", "image_topic", "camera_info_topic",
               "image_transport", "rectified", "stamp_tolerance", "tf_wait", "use_sim_time")  # fmt: skip
+
+
+@contextmanager
+def users_graph() -> Iterator[Context]:
+    """The graph that this process's ROS settings lead to; Ctrl-C stays Python's."""
+    context = Context()
+    rclpy.init(args=[], context=context)
+    try:
+        yield context
+    finally:
+        rclpy.try_shutdown(context=context)
 
 
 def observe(
