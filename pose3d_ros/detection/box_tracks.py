@@ -35,6 +35,14 @@ class BoxTracks:
         self._shift = phase % every
         self._followed = np.zeros((0, 4))  # left, top, right, bottom px
 
+    def memory(self) -> tuple[int, int, Floats]:
+        """Images until the next search, its shift and the followed boxes: remember() goes on from there."""
+        return self._wait, self._shift, self._followed
+
+    def remember(self, memory: tuple[int, int, Floats]) -> None:
+        """Go on from another one's memory."""
+        self._wait, self._shift, self._followed = memory
+
     def expected(self, search: Callable[[], Floats]) -> tuple[Floats, int]:
         """Boxes (P, 4) px to look into, those followed first, and how many those are.
 

@@ -34,7 +34,7 @@ class Remembering(Protocol):
     """A Detector whose answer depends on earlier images: a run that stopped must be able to go on exactly."""
 
     def memory(self) -> Any:
-        """What it remembers: this package's own small objects, arrays and plain values only."""
+        """What it remembers: arrays and plain values only, as estimation/memory.py writes them."""
         ...
 
     def remember(self, memory: Any) -> None:

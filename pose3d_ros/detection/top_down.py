@@ -59,13 +59,15 @@ class TopDownDetector:
         """Forget everybody: the next call looks for people in every image."""
         self._tracks.clear()
 
-    def memory(self) -> dict[str, BoxTracks]:
-        """The boxes that each camera follows."""
-        return self._tracks
+    def memory(self) -> dict[str, tuple[int, int, Floats]]:
+        """What each camera follows, by camera in the order of their first images."""
+        return {camera: tracks.memory() for camera, tracks in self._tracks.items()}
 
-    def remember(self, memory: dict[str, BoxTracks]) -> None:
+    def remember(self, memory: dict[str, tuple[int, int, Floats]]) -> None:
         """Go on from another one's memory."""
-        self._tracks = memory
+        self.reset()
+        for camera, followed in memory.items():
+            self._tracks_of(camera).remember(followed)
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
         """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""

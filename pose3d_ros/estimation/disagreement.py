@@ -24,6 +24,14 @@ class Disagreement:
     def __init__(self) -> None:
         self._squared_px, self._freedom, self._stamp_ns = 0.0, 0.0, 0
 
+    def memory(self) -> tuple[float, float, int]:
+        """The sums and the last stamp: remember() goes on from there."""
+        return self._squared_px, self._freedom, self._stamp_ns
+
+    def remember(self, memory: tuple[float, float, int]) -> None:
+        """Go on from another one's memory."""
+        self._squared_px, self._freedom, self._stamp_ns = memory
+
     @property
     def px(self) -> float:
         """Standard deviation of a camera's error, px an axis; 0 while nobody was seen."""

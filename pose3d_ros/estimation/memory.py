@@ -1,43 +1,89 @@
 """What an estimator remembers between frame sets as bytes, so that a run that stopped goes on exactly where it was.
 
-It is a pickle of this package's own small objects and NumPy arrays. Nothing else is let in when it is read: a file that
-somebody else made cannot run code.
+The bytes are an .npz file without pickles: arrays, and one text of JSON that says where they belong. In the JSON, null,
+true, numbers, texts and lists stand for themselves; what else there is stands in an object of one entry that names its
+kind: {"array": k}, {"scalar": k} (a NumPy scalar), {"tuple": [...]}, {"dict": {...}}, or {"Track": {its fields}} for
+the dataclasses of OWN. Reading makes these, calls nothing else, and so runs no code that a file could bring.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
+import json
+from dataclasses import fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pose3d_ros.errors import FootageError
+from pose3d_ros.estimation.kalman import PointStates
+from pose3d_ros.estimation.posern_gate import BiasGate
+from pose3d_ros.estimation.smoothing import OneEuroState
+from pose3d_ros.estimation.track import Track
 
-_OWN = ("pose3d_ros.estimation.", "pose3d_ros.detection.", "pose3d_ros.structures")
-# What arrays and scalars are pickled as, by NumPy 1 and 2.
-_NUMPY = {
-    ("numpy", "ndarray"), ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"), ("numpy._core.numeric", "_frombuffer"),
-}  # fmt: skip
-
-
-def to_bytes(memory: Any) -> bytes:
-    """An estimator's memory()."""
-    return pickle.dumps(memory, protocol=4)
+# Every dataclass that a memory may hold.
+OWN: dict[str, Any] = {kind.__name__: kind for kind in (Track, PointStates, OneEuroState, BiasGate)}
+_TREE = "tree"
 
 
-def from_bytes(data: bytes) -> Any:
+def to_bytes(memory: dict[str, Any]) -> bytes:
+    """An estimator's memory(); raises TypeError for a value of a kind that no file holds."""
+    arrays: list[NDArray[Any]] = []
+    tree = json.dumps(_plain(memory, arrays))
+    file = io.BytesIO()
+    named: dict[str, Any] = {_TREE: np.array(tree)} | {f"a{k}": one for k, one in enumerate(arrays)}
+    np.savez(file, **named)
+    return file.getvalue()
+
+
+def from_bytes(data: bytes) -> dict[str, Any]:
     """What to_bytes took; raises FootageError for anything else."""
     try:
-        return _Unpickler(io.BytesIO(data)).load()
-    except Exception as error:  # a damaged pickle raises almost anything
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            memory = _made(json.loads(str(file[_TREE])), [file[f"a{k}"] for k in range(len(file.files) - 1)])
+        if not isinstance(memory, dict):
+            raise TypeError(f"it is a {type(memory).__name__}, expected a dict")
+        return memory
+    except Exception as error:  # a damaged archive raises almost anything
         raise FootageError(f"the estimator's state cannot be read ({error}): start afresh with --overwrite") from error
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        found = super().find_class(module, name) if module.startswith(_OWN) or (module, name) in _NUMPY else None
-        if found is None or (module.startswith(_OWN) and not (isinstance(found, type) and found.__module__ == module)):
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of an estimator's state")
-        return found
+def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """The value for JSON; its arrays are added to the list."""
+    if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:  # those would be pickled
+        arrays.append(np.asarray(value))
+        return {"array" if isinstance(value, np.ndarray) else "scalar": len(arrays) - 1}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) is list:
+        return [_plain(one, arrays) for one in value]
+    if type(value) is tuple:
+        return {"tuple": [_plain(one, arrays) for one in value]}
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {"dict": {key: _plain(one, arrays) for key, one in value.items()}}
+    name = type(value).__name__
+    if OWN.get(name) is type(value):
+        return {name: {one.name: _plain(getattr(value, one.name), arrays) for one in fields(value)}}
+    raise TypeError(f"an estimator's memory has a {name}: make it of plain values, or name its class in OWN")
+
+
+def _made(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """What _plain took."""
+    if isinstance(value, list):
+        return [_made(one, arrays) for one in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, inside),) = value.items()
+    if kind in ("array", "scalar"):
+        return arrays[inside] if kind == "array" else arrays[inside][()]
+    if kind == "tuple":
+        return tuple(_made(one, arrays) for one in inside)
+    made = {key: _made(one, arrays) for key, one in inside.items()}
+    if kind == "dict":
+        return made
+    if kind not in OWN:
+        raise ValueError(f"{kind} is no part of it")
+    if expected := made.keys() ^ {one.name for one in fields(OWN[kind])}:
+        raise ValueError(f"a {kind} lacks or has too much: {', '.join(sorted(expected))}")
+    return OWN[kind](**made)

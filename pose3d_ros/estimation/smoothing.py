@@ -7,7 +7,9 @@ NumPy, float64.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +29,9 @@ MEMORY_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class _OneEuroState:
+class OneEuroState:
+    """Where one person's filters stand."""
+
     xyz: Floats  # (J, 3) m, filtered
     speed: Floats  # (J, 3) m/s, filtered derivative
     stamp_ns: int
@@ -42,12 +46,20 @@ class Smoother:
 
     def __init__(self, method: str = "none") -> None:
         self._method = method
-        self._one_euro: dict[str, _OneEuroState] = {}
+        self._one_euro: dict[str, OneEuroState] = {}
         self._kalman: dict[str, tuple[kalman.PointStates, int]] = {}
 
     def reset(self) -> None:
         """Forget everybody."""
         self._one_euro, self._kalman = {}, {}
+
+    def memory(self) -> dict[str, Any]:
+        """Where everybody's filters stand: remember() goes on from there."""
+        return {"one_euro": self._one_euro, "kalman": self._kalman}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from the memory of another one of the same method."""
+        self._one_euro, self._kalman = memory["one_euro"], memory["kalman"]
 
     def __call__(self, pose: Pose3D) -> Pose3D:
         """The pose with smoothed xyz (P, J, 3) m."""
@@ -68,7 +80,7 @@ class Smoother:
         before = self._one_euro.get(person)
         dt_s = 0.0 if before is None else (stamp_ns - before.stamp_ns) * 1e-9
         if before is None or not 0 < dt_s <= MEMORY_S or kalman.jumped(before.xyz, xyz, dt_s, noise):
-            self._one_euro[person] = _OneEuroState(xyz, np.zeros_like(xyz), stamp_ns)
+            self._one_euro[person] = OneEuroState(xyz, np.zeros_like(xyz), stamp_ns)
             return xyz
         raw_speed = np.nan_to_num((xyz - before.xyz) / dt_s)
         speed = before.speed + _alpha(np.array(DERIVATIVE_CUTOFF_HZ), dt_s) * (raw_speed - before.speed)
@@ -76,7 +88,7 @@ class Smoother:
         cutoff = MIN_CUTOFF_HZ + BETA_PER_M * np.linalg.norm(speed, axis=-1, keepdims=True)
         known = np.isfinite(before.xyz)
         filtered = np.where(known, before.xyz + _alpha(cutoff, dt_s) * (xyz - before.xyz), xyz)
-        self._one_euro[person] = _OneEuroState(filtered, np.where(np.isfinite(filtered), speed, 0.0), stamp_ns)
+        self._one_euro[person] = OneEuroState(filtered, np.where(np.isfinite(filtered), speed, 0.0), stamp_ns)
         return filtered
 
     def _smooth_kalman(self, person: str, xyz: Floats, covariance: Floats, noise: Floats, stamp_ns: int) -> Floats:

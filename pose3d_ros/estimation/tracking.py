@@ -75,6 +75,15 @@ class Tracker:
         self._tracks, self._last_number = memory["tracks"], memory["last_number"]
         self._stamp_ns = memory["stamp_ns"]
 
+    def memory(self) -> dict[str, Any]:
+        """Everybody known, and the last id and stamp: remember() goes on from there."""
+        return {"tracks": self._tracks, "last_number": self._last_number, "stamp_ns": self._stamp_ns}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from another one's memory, made under the same limits."""
+        self._tracks, self._last_number = memory["tracks"], memory["last_number"]
+        self._stamp_ns = memory["stamp_ns"]
+
     def predicted(self, stamp_ns: int) -> Floats:
         """Joints (T, J, 3) m expected at a stamp of people triangulated within lost_after_s; unknown ones are NaN."""
         # Who was lifted from one view is expected at a wrong depth, where other cameras would not see them.

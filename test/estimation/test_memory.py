@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import io
+import json
 import pickle
 
 import numpy as np
@@ -15,6 +16,7 @@ from pose3d_ros.data.video_frames import open_videos
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation import memory
+from pose3d_ros.estimation.kalman import PointStates
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.geometry.projection import project
@@ -76,16 +78,53 @@ def test_the_detector_goes_on_with_the_boxes_it_followed() -> None:
             assert np.array_equal(people.xy, expected[name].xy, equal_nan=True)
 
 
-class Harmful:
-    """What a pickle may do to whoever reads it."""
+def file_of(tree: object, **arrays: np.ndarray) -> bytes:
+    """A state as to_bytes would write it."""
+    file = io.BytesIO()
+    np.savez(file, tree=np.array(json.dumps(tree)), **arrays)
+    return file.getvalue()
 
-    def __reduce__(self):
-        return os.mkdir, ("harmed",)
+
+def pickled_array() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, tree=np.array(json.dumps({"dict": {"a": {"array": 0}}})), a0=np.array([print], dtype=object))
+    return file.getvalue()
 
 
-@pytest.mark.parametrize("data", [pickle.dumps(Harmful()), b"", b"no pickle", pickle.dumps(memory.to_bytes)])
-def test_nothing_but_an_estimators_state_is_read(data: bytes, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no state",
+        pickle.dumps({"tracker": None}),
+        pickled_array(),
+        file_of([1, 2]),
+        file_of({"dict": {"a": {"array": 5}}}),
+        file_of({"dict": {"a": {"Rig": {}}}}),
+        file_of({"dict": {"a": {"PointStates": {"mean": 1.0}}}}),
+        file_of({"dict": {"a": {"PointStates": {"mean": 1.0, "covariance": 1.0, "more": 1.0}}}}),
+        file_of({"dict": {}, "tuple": []}),
+    ],
+)
+def test_nothing_but_an_estimators_state_is_read(data: bytes) -> None:
     with pytest.raises(FootageError, match=r"the estimator's state cannot be read .*--overwrite"):
         memory.from_bytes(data)
-    assert not (tmp_path / "harmed").exists()
+
+
+def test_a_memory_comes_back_as_it_was() -> None:
+    states = PointStates(np.array([[np.nan, 0.1]]), np.zeros((0, 6, 6)))
+    memories = {
+        "none": None, "nan": float("nan"), "pi": np.float64(np.pi), "third": 1 / 3, "stamp": 2**62, "yes": True,
+        "pair": (1, [states]), "dict": {"tuple": {"array": 0}}, "bytes": np.zeros((2, 3), np.uint8, order="F"),
+    }  # fmt: skip
+    back = memory.from_bytes(memory.to_bytes(memories))
+    assert list(back) == list(memories)
+    assert repr(back) == repr(memories)
+    assert back["pair"][1][0].covariance.shape == (0, 6, 6)
+    assert (back["bytes"].dtype, back["bytes"].flags.f_contiguous) == (np.uint8, True)
+
+
+@pytest.mark.parametrize("value", [b"bytes", {1: 2}, {"a": RIG}, np.array([None]), print])
+def test_what_no_file_holds_is_refused_when_it_is_written(value: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        memory.to_bytes({"a": value})
