@@ -3,6 +3,7 @@
 
   python3 scripts/bootstrap.py demo [...]     install, then `pose3d demo [...]`: the main job on real footage
   python3 scripts/bootstrap.py test [...]     install, then pytest [...] against the installed package
+  python3 scripts/bootstrap.py mutations      install, then show that each fault test fails without its guard
   python3 scripts/bootstrap.py run CMD [...]  install, then a command of the environment: run pose3d models list
   python3 scripts/bootstrap.py install        install only
 
@@ -39,7 +40,8 @@ SOURCES = (
     "README.md", "LICENSE",
 )  # fmt: skip
 USED = {"view", "export", "bag"}
-EXTRAS = {"demo": USED, "test": {*USED, "train", "onnx", "fast", "test"}, "run": USED, "install": USED}
+TESTED = {*USED, "train", "onnx", "fast", "test"}
+EXTRAS = {"demo": USED, "test": TESTED, "mutations": TESTED, "run": USED, "install": USED}
 
 
 def main() -> int:
@@ -357,6 +359,8 @@ def run(environment: Environment, command: str, rest: list[str]) -> int:
         if not rest or not Path(environment.program(rest[0])).exists():
             fail(f"run: expected a command of {environment.folder / 'bin'} such as `pose3d`, got {rest[:1]}")
         return wait([environment.program(rest[0]), *rest[1:]])
+    if command == "mutations":
+        return wait([environment.program("python"), str(CHECKOUT / "scripts" / "mutations.py"), *rest])
     # From test/, where no package folder hides the installed one, neither here nor in the processes that tests start.
     options = ["-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(CHECKOUT)]
     if any(argument.startswith("--cov") for argument in rest):

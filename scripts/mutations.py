@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Shows that each fault test fails when the guard it tests is taken out of the program.
+
+  python3 scripts/bootstrap.py mutations                  every entry of test/mutations/*.toml
+  python3 scripts/bootstrap.py mutations --only time      entries of files, sources or tests whose name holds a word
+
+An entry names a source file, text that occurs there once, what stands in its place without the guard, and tests:
+
+  [[mutation]]
+  file = "pose3d_ros/estimation/stamp_checks.py"
+  remove = "if stamp_ns <= 0:"
+  put = "if False:"
+  tests = ["test/faults/test_fault_time.py::test_fault_stamps_zero"]
+
+First all named tests run on an unchanged copy of the checkout and must pass. Then every entry is put into a copy of its
+own, and each of its tests must fail there. The exit code is 0 when all do, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+# The tests of an entry take seconds; a test that hangs without the guard tells nothing of the guard.
+LONGEST_S = 180
+# Of `pytest -rA`: "FAILED test/a.py::test_b[c] - AssertionError"; a test's cases count as one.
+OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR) (\S+?::[^\[\s]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One entry: `remove`, which occurs once in `file`, becomes `put`; then each of `tests` fails in some case."""
+
+    listed_in: str
+    file: str
+    remove: str
+    put: str
+    tests: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.listed_in}: {self.file}: {self.remove.strip().splitlines()[0]}"
+
+    def apply(self, tree: Path) -> None:
+        """Change the file of that copy."""
+        path = tree / self.file
+        path.write_text(path.read_text(encoding="utf-8").replace(self.remove, self.put), encoding="utf-8")
+        # Python takes a compiled file for current by its source's size and second.
+        for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            compiled.unlink()
+
+    def mistake(self) -> str | None:
+        """What is wrong with the entry itself."""
+        source = CHECKOUT / self.file
+        if not source.is_file():
+            return f"there is no {self.file}"
+        found = source.read_text(encoding="utf-8").count(self.remove)
+        if found != 1:
+            return f"`remove` occurs {found} times in {self.file}, expected once: give the text as it stands there now"
+        return None if self.tests and self.put != self.remove else "expected tests, and a `put` that differs"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="WORD", help="only entries whose files or tests hold this text")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="entries at a time (default: %(default)s)")
+    arguments = parser.parse_args()
+    mutations = [one for one in listed() if arguments.only in f"{one} {' '.join(one.tests)}"]
+    if not mutations:
+        print(f"no entry of test/mutations holds {arguments.only!r}", file=sys.stderr)
+        return 1
+    if mistakes := [f"{one}\n    {mistake}" for one in mutations if (mistake := one.mistake())]:
+        print("\n".join(mistakes), file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="mutations_") as folder:
+        clean = copy_of_the_checkout(Path(folder) / "clean")
+        tests = list(dict.fromkeys(test for one in mutations for test in one.tests))
+        print(f"{len(mutations)} mutations; their {len(tests)} tests without any:", flush=True)
+        code, said = pytest(clean, tests, timeout_s=LONGEST_S * len(mutations))
+        if code or set(tests) - (passed := outcomes(said, "PASSED")):
+            lacking = "" if code else f"\nnot run: {', '.join(sorted(set(tests) - passed))}"
+            print(f"{said}\nThe tests must pass on the unchanged program first.{lacking}", file=sys.stderr)
+            return 1
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            running = {pool.submit(survived, one, clean): one for one in mutations}
+            done = tqdm(as_completed(running), total=len(running), unit="mutation", disable=None)
+            survivors = {running[future]: why for future in done if (why := future.result())}
+    for one, why in survivors.items():
+        print(f"{one}\n    {why}", file=sys.stderr)
+    print(f"{len(mutations) - len(survivors)} of {len(mutations)} mutations make their tests fail")
+    return 1 if survivors else 0
+
+
+def listed() -> list[Mutation]:
+    """Every entry, in the order of the files' names."""
+    return [
+        Mutation(path.name, one["file"], one["remove"], one["put"], tuple(one["tests"]))
+        for path in sorted((CHECKOUT / "test" / "mutations").glob("*.toml"))
+        for one in tomllib.loads(path.read_text(encoding="utf-8")).get("mutation", [])
+    ]
+
+
+def copy_of_the_checkout(target: Path) -> Path:
+    """What git knows or would take, and the compiled messages of the package that is installed."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout.split("\0"):
+        if name and (CHECKOUT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, target / name)
+    messages = importlib.util.find_spec("pose3d_ros.msg")
+    if messages is not None and messages.origin:
+        installed = Path(messages.origin).parents[1]
+        shutil.copytree(installed / "msg", target / "pose3d_ros" / "msg")
+        for library in installed.glob("*.so"):
+            shutil.copy2(library, target / "pose3d_ros")
+    return target
+
+
+def survived(mutation: Mutation, clean: Path) -> str:
+    """Why the mutation was not noticed by each of its tests; empty where it was."""
+    with tempfile.TemporaryDirectory(prefix="mutation_", dir=clean.parent) as folder:
+        tree = Path(shutil.copytree(clean, Path(folder) / "tree"))
+        mutation.apply(tree)
+        code, said = pytest(tree, mutation.tests, timeout_s=LONGEST_S)
+    if code is None:
+        return f"its tests ran longer than {LONGEST_S} s: name tests that fail"
+    if code not in (0, 1):
+        return f"its tests could not be run (pytest's code {code}): {said.strip()[-800:]}"
+    unnoticed = sorted(set(mutation.tests) - outcomes(said, "FAILED") - outcomes(said, "ERROR"))
+    return f"without it these pass: {', '.join(unnoticed)}" if unnoticed else ""
+
+
+def pytest(tree: Path, tests: Iterable[str], *, timeout_s: float) -> tuple[int | None, str]:
+    """pytest's exit code, None where it took too long, and what it said; the package imported is that of the tree."""
+    environ = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    options = ["-q", "-rA", "--tb=short", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--rootdir", "."]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=timeout_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None, f"longer than {timeout_s:.0f} s"
+    return done.returncode, done.stdout
+
+
+def outcomes(said: str, outcome: str) -> set[str]:
+    """The tests, without their parameters, of which one at least ended so."""
+    return {test for found, test in OUTCOME.findall(said) if found == outcome}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
