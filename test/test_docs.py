@@ -4,6 +4,8 @@
 """
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -88,7 +90,7 @@ def test_a_page_names_commands_and_options_that_exist(page, commands):
 
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md", "docs/monocular.md",
          "docs/cameras.md", "docs/docker.md", "docs/several_machines.md", "docs/detectors.md",
-         "docs/estimate.md"]  # fmt: skip
+         "docs/estimate.md", "docs/reliability.md"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -96,6 +98,13 @@ def test_links_within_the_documentation_lead_somewhere(page):
     path = CHECKOUT / page
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_the_table_of_faults_is_what_the_fault_tests_say():
+    done = subprocess.run(
+        [sys.executable, str(CHECKOUT / "scripts" / "reliability.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 if __name__ == "__main__":
