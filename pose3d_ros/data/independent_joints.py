@@ -7,9 +7,10 @@ maps as the nodes do. Joints without a keypoint in COCO-17 err here as the keypo
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose3d_ros.data.noise import Noise
-from pose3d_ros.skeletons import COCO_17, H36M_17
+from pose3d_ros.skeletons import COCO_17, H36M_17, map_matrix
 from pose3d_ros.structures import Floats
 
 # What the detector is run on, one independent time after another: {keypoint of COCO-17: joint in its place}. Noses and
@@ -37,3 +38,14 @@ def detected(
         seen, sure = noise(shown, px_per_crop_px, dt_s, rng)
         xy[..., joints, :], score[..., joints] = seen[..., keypoints, :], sure[..., keypoints]
     return xy, score
+
+
+def hidden_joints(hide: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which joints (..., 17) of h36m_17 are hidden with keypoints (..., 17) of COCO-17: whose parts all are.
+
+    HeadTop goes with the nose.
+    """
+    parts = map_matrix(COCO_17, H36M_17) > 0
+    parts[H36M_17.index("HeadTop"), COCO_17.index("Nose")] = True
+    out: NDArray[np.bool_] = (hide[..., None, :] | ~parts).all(axis=-1)
+    return out

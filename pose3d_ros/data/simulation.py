@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.data.detector_bias import DetectorBias, learnable_bias
-from pose3d_ros.data.independent_joints import detected
+from pose3d_ros.data.independent_joints import detected, hidden_joints
 from pose3d_ros.data.noise import DETECTED, Noise, crop_scale
 from pose3d_ros.data.simulated_rigs import SimulatedRig, miscalibrated
 from pose3d_ros.errors import InputError
@@ -60,16 +60,16 @@ def simulate(
     noise works on COCO-17 keypoints, which bias has moved before; labels it has not. A joint outside the image, and
     one of hide (V, W, T, 17) COCO-17, is missed. With calibration_error the cameras are where true_cameras say, and
     the estimator is told otherwise. independent: every joint of h36m_17 has a keypoint of its own instead, as in the
-    papers. Raises InputError for another shape, and where independent joints are to be hidden or biased.
+    papers. Raises InputError for another shape, and where independent joints are to be biased.
     """
     if xyz.ndim != 4 or xyz.shape[2:] != (H36M_17.size, 3):
         raise InputError(f"simulate: motion has shape {xyz.shape}, expected (W, T, 17, 3): windows, frames, h36m_17")
     true_cameras = one.rig.cameras
     cameras = miscalibrated(true_cameras, rng) if calibration_error else true_cameras
     if independent:
-        if bias is not None or hide is not None:
-            raise InputError("simulate: independent joints are neither hidden nor biased: leave out hide and bias")
-        return _independent(xyz, one, cameras, noise, 1.0 / fps, annotation_px, rng)
+        if bias is not None:
+            raise InputError("simulate: independent joints have no bias: leave out one of both")
+        return _independent(xyz, one, cameras, noise, 1.0 / fps, annotation_px, hide, rng)
     coco = to_coco(xyz)
     true_coco = np.stack([project(camera, coco) for camera in true_cameras])  # (V, W, T, 17, 2)
     biased = true_coco if bias is None else _biased(coco, xyz, true_cameras, bias, rng)
@@ -106,6 +106,7 @@ def _independent(
     noise: Noise,
     dt_s: float,
     annotation_px: float,
+    hide: NDArray[np.bool_] | None,
     rng: np.random.Generator,
 ) -> SimulatedViews:
     """simulate with a keypoint for every joint of h36m_17; cameras are what the estimator is told."""
@@ -113,6 +114,8 @@ def _independent(
     true_px, coco_px = (np.stack([project(camera, given) for camera in true_cameras]) for given in (xyz, to_coco(xyz)))
     xy, score = detected(true_px, crop_scale(coco_px), noise, dt_s, rng)
     missed = _outside(true_px, true_cameras) | (score <= 0)
+    if hide is not None:
+        missed |= hidden_joints(hide)
     return SimulatedViews(
         cameras=cameras,
         true_cameras=true_cameras,

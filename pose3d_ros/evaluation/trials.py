@@ -136,7 +136,7 @@ class HeldOut:
     ) -> Trial:
         """People before a rig of a family; noise "a", "b" or one's own; hide (V, P, T, 17) COCO-17.
 
-        independent: a keypoint for every joint, as in the papers; not with hide or bias.
+        independent: a keypoint for every joint, as in the papers; not with bias.
         """
         kind = noise if isinstance(noise, str) else "own"
         rng = self.generator(one.name, kind)

@@ -59,7 +59,7 @@ class Draws:
             xyz = motion.xyz[motion.draw(share, 1, rng)]
             xyz = placed(augmented(xyz, rng) if training else xyz, one.floor, rng)
             # The paper's form has no way to tell a missing joint.
-            hide = training and self.recipe.get("form") not in ("paper", "pair") and not independent(self.recipe)
+            hide = training and self.recipe.get("form") not in ("paper", "pair")
             hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
             detector = self._bias(rng, training)
             noise = noise_of(self.recipe, family, one)

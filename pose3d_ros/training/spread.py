@@ -85,9 +85,9 @@ def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[Simul
         # How tall people are is most of what a lifter cannot see, and a few subjects do not show how adults differ:
         # stature varies by 2 % over the seven of our validation split, by 5 % over the six of the test split.
         xyz = placed(augmented(xyz, rng) if lifter else xyz, one.floor, rng)
-        hide = None if independent(recipe) else hidden(len(one.rig.cameras), share, 1, rng)
-        if hide is not None:  # The paper's forms have no way to tell a missing joint.
-            hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
+        hide = hidden(len(one.rig.cameras), share, 1, rng)
+        # The paper's forms have no way to tell a missing joint.
+        hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
         noise = noise_of(recipe, family, one)
         found.append(simulate(xyz, one, noise, rng, hide=hide, independent=independent(recipe)))
     return found

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from synthetic_people import walker
 
-from pose3d_ros.data.augmentation import hidden, placed
+from pose3d_ros.data.augmentation import placed
+from pose3d_ros.data.detector_bias import TRAIN_SEEDS, DetectorBias
 from pose3d_ros.data.detector_noise import training_noise
 from pose3d_ros.data.independent_joints import PASSES
 from pose3d_ros.data.noise import GaussianNoise
@@ -13,7 +14,7 @@ from pose3d_ros.data.simulation import simulate
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
-from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.skeletons import COCO_17, H36M_17
 
 
 def people(windows, seed=0):
@@ -61,6 +62,16 @@ def test_the_detectors_noise_gives_and_misses_any_joint():
         assert 0.3 < error < 10
 
 
-def test_hiding_and_bias_are_refused():
-    with pytest.raises(InputError, match="neither hidden nor biased"):
-        seen(4, hide=hidden(4, 4, 1, np.random.default_rng(0)))
+def test_hidden_keypoints_hide_the_joints_that_are_made_of_them():
+    hide = np.zeros((4, 6, 1, COCO_17.size), dtype=bool)
+    hide[:, 0, 0, [COCO_17.index(name) for name in ("LHip", "RHip", "Nose")]] = True
+    hide[:, 1, 0, COCO_17.index("LHip")] = True
+    missed = np.isnan(seen(6, hide=hide).xy_px[..., 0])[0, :, 0]
+    assert {H36M_17.joint_names[j] for j in np.flatnonzero(missed[0])} == {"Pelvis", "LHip", "RHip", "Nose", "HeadTop"}
+    assert {H36M_17.joint_names[j] for j in np.flatnonzero(missed[1])} == {"LHip"}
+    assert not missed[2:].any()
+
+
+def test_a_bias_is_refused():
+    with pytest.raises(InputError, match="have no bias"):
+        seen(4, bias=DetectorBias.draw(TRAIN_SEEDS[0]))
