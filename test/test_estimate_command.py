@@ -18,6 +18,7 @@ import pytest
 from synthetic_people import h36m_rig, walker
 
 from pose3d_ros.cli import main
+from pose3d_ros.data.bvh import read_bvh
 from pose3d_ros.data.footage_keypoints import keypoint_sample
 from pose3d_ros.data.recording_log import RecordingLog
 from pose3d_ros.data.rigs import save_rig
@@ -208,6 +209,26 @@ def test_start_stride_and_cameras_choose_what_is_estimated(recording: Path, tmp_
     assert summary["agreement_mm"]["mean"] == pytest.approx(200 / 15, abs=5)
     first = (tmp_path / "people.csv").read_text().splitlines()[1]
     assert int(first.split(",")[0]) == round(0.24e9)
+
+
+def test_formats_choose_the_files_and_all_hold_the_people_who_were_there(recording: Path, tmp_path: Path) -> None:
+    ezc3d = pytest.importorskip("ezc3d")
+    assert main(arguments(recording, tmp_path, "--end", "0.4", "--formats", "json", "c3d", "bvh")) == 0
+    files = {path.name for path in tmp_path.glob("people*")}
+    assert files == {"people.json", *(f"people.{n}.{kind}" for n in (1, 2) for kind in ("c3d", "bvh"))}
+    head = H36M_17.index("Nose")
+    last = json.loads((tmp_path / "people.json").read_text())["frames"][-1]
+    places = {one["id"]: np.array(one["position_m"][head]) for one in last["people"]}
+    points = {n: ezc3d.c3d(str(tmp_path / f"people.{n}.c3d"))["data"]["points"][:3, head, -1] for n in (1, 2)}
+    motions = {n: read_bvh(tmp_path / f"people.{n}.bvh") for n in (1, 2)}
+    order = (0, 1) if np.linalg.norm(places["1"] - body(0, 19)[head]) < 0.1 else (1, 0)
+    for person, n in zip(order, (1, 2), strict=True):
+        true = body(person, 19)[head]
+        np.testing.assert_allclose(places[str(n)], true, atol=0.002)
+        np.testing.assert_allclose(points[n] / 1000, true, atol=0.002)
+        assert motions[n].fps == pytest.approx(FPS)
+        pelvis = motions[n].position["Pelvis"][-1, [2, 0, 1]] / 100
+        np.testing.assert_allclose(pelvis, body(person, 19)[0], atol=0.02)
 
 
 def test_an_offset_puts_cameras_together_again(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
-from bag_writing import small_bag, small_rig
+from bag_writing import T0, BagWriter, small_bag, small_rig
+from synthetic_people import h36m_rig, walker
 
-from pose3d_ros.cli import build_parser
+from pose3d_ros.cli import build_parser, main
 from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.data.simulation import to_coco
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.estimate_input import Request, open_input
+from pose3d_ros.geometry.projection import project
 from pose3d_ros.output.people_json import FORMAT
+from pose3d_ros.skeletons import COCO_17, H36M_17, LIMB_JOINTS
+from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
 pytest.importorskip("rosbags")
+
+PATH = ((-0.5, 0.2), (0.9, 0.3))
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -29,6 +38,53 @@ def test_a_recording_is_a_source_of_frame_sets_and_of_pictures(storage: str, tmp
         assert given.pictures is given.source
         assert (len(given.source), given.source.name, given.source.rig.names) == (3, path.name, ("cam1", "cam2"))
         assert given.source.fps == pytest.approx(15.0)
+
+
+class Seeing:
+    """A detector that knows where somebody walks, by the images' stamps."""
+
+    name, skeleton = "seeing", COCO_17
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
+        found = {}
+        for camera in self._rig.cameras:
+            stamp_ns = frames.stamps_ns[camera.name]
+            xy = project(camera, to_coco(walker(*PATH, (stamp_ns - T0) * 1e-9))[None])
+            found[camera.name] = Keypoints2D(xy, np.full((1, 17), 0.9), COCO_17, stamp_ns)
+        return found
+
+    def reset(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_the_command_estimates_the_people_of_a_recording(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images, camera_info and /tf_static go in by one word of the command line; people and overlay come out."""
+    rig = Rig(tuple(camera.resized((250, 250)) for camera in h36m_rig("S9").cameras[:3]), "map")
+    with BagWriter(tmp_path / "take", storage) as bag:
+        places = {("map", camera.name): np.linalg.inv(camera.cam_from_world) for camera in rig.cameras}
+        bag.static(places, T0)
+        for k in range(6):
+            for camera in rig.cameras:
+                stamp_ns = T0 + round(k * 1e9 / 30)
+                bag.info(camera, camera.name, stamp_ns)
+                bag.image(f"/{camera.name}/image_raw", np.full((250, 250, 3), 40, np.uint8), stamp_ns, None, camera.name)
+    monkeypatch.setattr("pose3d_ros.estimate_command._detector", lambda args: Seeing(rig))
+    words = [str(tmp_path / "take"), "--fixed-frame", "map", "--output", str(tmp_path / "out"), "--refine", "none"]
+    assert main(["estimate", *words, "--formats", "json"]) == 0
+    frames = json.loads((tmp_path / "out" / "people.json").read_text())["frames"]
+    assert [len(frame["people"]) for frame in frames] == [1] * 6
+    for frame in frames:
+        true = walker(*PATH, (frame["stamp_ns"] - T0) * 1e-9)
+        for joint in LIMB_JOINTS:
+            place = frame["people"][0]["position_m"][H36M_17.index(joint)]
+            np.testing.assert_allclose(place, true[H36M_17.index(joint)], atol=0.002)
+    assert (tmp_path / "out" / "overlay.mp4").stat().st_size > 0
 
 
 def test_what_does_not_go_with_a_recording_is_refused_by_name(tmp_path: Path) -> None:
