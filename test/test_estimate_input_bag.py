@@ -66,6 +66,7 @@ def test_the_command_estimates_the_people_of_a_recording(
 ) -> None:
     """Images, camera_info and /tf_static go in by one word of the command line; people and overlay come out."""
     rig = Rig(tuple(camera.resized((250, 250)) for camera in h36m_rig("S9").cameras[:3]), "map")
+    grey = np.full((250, 250, 3), 40, np.uint8)
     with BagWriter(tmp_path / "take", storage) as bag:
         places = {("map", camera.name): np.linalg.inv(camera.cam_from_world) for camera in rig.cameras}
         bag.static(places, T0)
@@ -73,7 +74,7 @@ def test_the_command_estimates_the_people_of_a_recording(
             for camera in rig.cameras:
                 stamp_ns = T0 + round(k * 1e9 / 30)
                 bag.info(camera, camera.name, stamp_ns)
-                bag.image(f"/{camera.name}/image_raw", np.full((250, 250, 3), 40, np.uint8), stamp_ns, None, camera.name)
+                bag.image(f"/{camera.name}/image_raw", grey, stamp_ns, None, camera.name)
     monkeypatch.setattr("pose3d_ros.estimate_command._detector", lambda args: Seeing(rig))
     words = [str(tmp_path / "take"), "--fixed-frame", "map", "--output", str(tmp_path / "out"), "--refine", "none"]
     assert main(["estimate", *words, "--formats", "json"]) == 0
