@@ -7,20 +7,27 @@ from itertools import combinations
 
 import numpy as np
 
-from pose3d_ros.data.camera_info import camera_from_msgs
 from pose3d_ros.data.placement import baseline_in, frames_differ, missing_transform
-from pose3d_ros.errors import Pose3DError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.rig_checks import lonely_cameras
 from pose3d_ros.ros.diagnostics import UNSURE_JOINTS
-from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, Finding, NodeSeen
-from pose3d_ros.structures import Floats, Rig
+from pose3d_ros.ros.doctor.facts import Facts, Finding, NodeSeen
+from pose3d_ros.ros.doctor.placement import path, placed_by_tf, rig_by_tf
+from pose3d_ros.structures import Camera, Rig
+
+# Cosine between the image's up and the fixed frame's z: few cameras are tilted by more than 45 degrees, and one on its
+# side (portrait) has 0.
+UPRIGHT, LYING = 0.7, 0.5
+TURN_ROUND = (
+    "publish the pose of the camera's optical frame in its parent, not the parent's in the camera (cv2.solvePnP gives "
+    "the latter)"
+)
 
 
 def tf_missing(facts: Facts) -> Iterator[Finding]:
     """A camera's frame is not connected to the fixed one."""
     for node in facts.nodes:
-        for camera, fixed in _placed_by_tf(node):
+        for camera, fixed in placed_by_tf(node):
             frame = camera.image.frame_id if camera.image else ""
             if not frame:
                 yield Finding(
@@ -68,7 +75,7 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
     """Transforms of a moving camera come too long after its images."""
     for node in facts.nodes:
         wait = float(node.parameters.get("tf_wait", 0.1))
-        for camera, fixed in _placed_by_tf(node):
+        for camera, fixed in placed_by_tf(node):
             for edge in path(facts.edges, fixed, camera.image.frame_id if camera.image else "") or ():
                 if edge.static or not edge.late_s or not camera.late_s:
                     continue
@@ -89,8 +96,9 @@ def tf_inverted(facts: Facts) -> Iterator[Finding]:
     """Transforms given the wrong way round: the cameras then see nothing in common, or people behind them."""
     for node in facts.nodes:
         rig = rig_by_tf(facts, node)
-        if rig is not None and len(rig.cameras) > 1:
-            yield from _looking_away(rig)
+        # Where people are found all is well, however the cameras are held.
+        if rig is not None and not (node.level == 0 and node.most_people):
+            yield from _looking_away(rig) if lonely_cameras(rig) else _lying(rig)
         behind = _counted(node, "joints_rejected/cheirality")
         if node.level and not node.most_people and behind >= UNSURE_JOINTS and node.values.get("placement") == "tf":
             yield Finding(
@@ -102,20 +110,17 @@ def tf_inverted(facts: Facts) -> Iterator[Finding]:
 
 
 def _looking_away(rig: Rig) -> Iterator[Finding]:
+    """Some camera sees nothing that another one sees."""
     lonely = lonely_cameras(rig)
-    if not lonely:
-        return
-    turned = {camera.name: camera.placed(np.linalg.inv(camera.cam_from_world)) for camera in rig.cameras}
-    suspects = [[name] for name in lonely] + [list(rig.names)]
-    for names in suspects:
-        other = Rig(tuple(turned[one.name] if one.name in names else one for one in rig.cameras), rig.frame_id)
-        if not lonely_cameras(other):
+    for names in (*([name] for name in lonely), list(rig.names)):
+        turned = [turned_round(one) if one.name in names else one for one in rig.cameras]
+        sound = not _z_is_up(rig) or all(upright(one) > UPRIGHT for one in turned if one.name in names)
+        if sound and not lonely_cameras(Rig(tuple(turned), rig.frame_id)):
             yield Finding(
                 f"{rig.frame_id} -> {', '.join(names)}",
                 f"TF is inverted for {', '.join(names)}: as given, {', '.join(lonely)} see nothing that another camera "
                 "sees; turned round they would",
-                "publish the pose of the camera's optical frame in its parent, not the parent's in the camera "
-                "(cv2.solvePnP gives the latter)",
+                TURN_ROUND,
             )
             return
     yield Finding(
@@ -124,6 +129,35 @@ def _looking_away(rig: Rig) -> Iterator[Finding]:
         "is the frame_id the optical frame (x right, y down, z forward) and not the camera's body? Draw it: `pose3d "
         "rig plot`, or TF in RViz",
     )
+
+
+def _lying(rig: Rig) -> Iterator[Finding]:
+    """Cameras that lie on their side or head, and would be upright if turned round."""
+    if not _z_is_up(rig):
+        return
+    names = [one.name for one in rig.cameras if upright(one) < LYING and upright(turned_round(one)) > UPRIGHT]
+    if names:
+        yield Finding(
+            f"{rig.frame_id} -> {', '.join(names)}",
+            f"TF looks inverted for {', '.join(names)}: as given, the image lies on its side or head; turned round it "
+            "would be upright",
+            TURN_ROUND,
+        )
+
+
+def _z_is_up(rig: Rig) -> bool:
+    """Frames of robots and rooms have z up, those of cameras do not (REP-103)."""
+    return not rig.frame_id.endswith("_optical")
+
+
+def upright(camera: Camera) -> float:
+    """Cosine between the image's up and z of the fixed frame."""
+    return -float(camera.cam_from_world[1, 2])
+
+
+def turned_round(camera: Camera) -> Camera:
+    """The camera of the inverse transform."""
+    return camera.placed(np.linalg.inv(camera.cam_from_world))
 
 
 def zero_baseline(facts: Facts) -> Iterator[Finding]:
@@ -157,77 +191,6 @@ def _needs_projection(node: NodeSeen) -> bool:
     return asked == "projection" or (
         asked == "auto" and len(frames) > 1 and not frames_differ(frames) and node.values.get("placement") == "auto"
     )
-
-
-def _placed_by_tf(node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
-    """Cameras that the node places by TF and whose image came, with the fixed frame."""
-    placement = node.values.get("placement", "auto")
-    if node.kind == "detector" or placement not in ("tf", "auto"):
-        return
-    seen = [camera for camera in node.cameras if camera.image is not None]
-    frames = [camera.image.frame_id for camera in seen if camera.image]
-    baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in seen)
-    if placement == "auto" and (baseline or not frames_differ(frames)):
-        return  # a stereo driver's P serves
-    fixed = str(node.parameters.get("fixed_frame", "") or (frames[0] if frames else ""))
-    for camera in seen:
-        if fixed or node.kind == "multiview":
-            yield camera, fixed
-
-
-def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
-    """The cameras that TF and camera_info place and calibrate; None for fewer than two."""
-    cameras = []
-    for camera, fixed in _placed_by_tf(node):
-        places = path(facts.edges, fixed, camera.image.frame_id) if camera.image else None
-        if places is None or camera.info is None:
-            continue
-        try:
-            cam_from_fixed = np.linalg.inv(fixed_from(places, fixed))
-            one = camera_from_msgs(camera.name, camera.info, cam_from_fixed, node.rectified)
-        except (Pose3DError, np.linalg.LinAlgError):
-            continue
-        cameras.append((one, fixed))
-    return Rig(tuple(one for one, _ in cameras), cameras[0][1]) if len(cameras) > 1 else None
-
-
-def path(edges: tuple[Edge, ...], target: str, source: str) -> tuple[Edge, ...] | None:
-    """The transforms between two frames, from source to target; None where TF does not connect them."""
-    up, down = _ancestors(edges, source), _ancestors(edges, target)
-    above = {source, *(edge.parent for edge in up)}
-    common = next((name for name in [target, *(edge.parent for edge in down)] if name in above), None)
-    if common is None:
-        return None
-    return (*_until(up, source, common), *reversed(_until(down, target, common)))
-
-
-def _ancestors(edges: tuple[Edge, ...], frame: str) -> list[Edge]:
-    by_child = {edge.child: edge for edge in edges}
-    found: list[Edge] = []
-    while frame in by_child and by_child[frame] not in found:
-        found.append(by_child[frame])
-        frame = found[-1].parent
-    return found
-
-
-def _until(chain: list[Edge], start: str, end: str) -> list[Edge]:
-    found: list[Edge] = []
-    for edge in chain:
-        if (found[-1].parent if found else start) == end:
-            break
-        found.append(edge)
-    return found
-
-
-def fixed_from(chain: tuple[Edge, ...], target: str) -> Floats:
-    """target_from_source (4, 4) m along a path() that ends at target."""
-    target_from_source = np.eye(4)
-    for edge in reversed(chain):
-        if edge.parent == target:
-            target_from_source, target = target_from_source @ edge.parent_from_child, edge.child
-        else:
-            target_from_source, target = target_from_source @ np.linalg.inv(edge.parent_from_child), edge.parent
-    return target_from_source
 
 
 def _counted(node: NodeSeen, key: str) -> int:

@@ -1,0 +1,84 @@
+"""Where TF places the cameras of a node, as far as it was seen (NumPy, float64; ROS-free)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pose3d_ros.data.camera_info import camera_from_msgs
+from pose3d_ros.data.placement import baseline_in, frames_differ
+from pose3d_ros.errors import Pose3DError
+from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
+from pose3d_ros.structures import Floats, Rig
+
+
+def placed_by_tf(node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
+    """Cameras that the node places by TF and whose image came, with the fixed frame."""
+    placement = node.values.get("placement", "auto")
+    if node.kind == "detector" or placement not in ("tf", "auto"):
+        return
+    seen = [camera for camera in node.cameras if camera.image is not None]
+    frames = [camera.image.frame_id for camera in seen if camera.image]
+    baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in seen)
+    if (placement == "auto" and baseline) or not frames_differ(frames):
+        return  # a stereo driver's P serves; or frames_equal
+    fixed = str(node.parameters.get("fixed_frame", "") or (frames[0] if frames else ""))
+    for camera in seen:
+        if fixed or node.kind == "multiview":
+            yield camera, fixed
+
+
+def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
+    """The cameras that TF and camera_info place and calibrate; None for fewer than two."""
+    cameras = []
+    for camera, fixed in placed_by_tf(node):
+        places = path(facts.edges, fixed, camera.image.frame_id) if camera.image else None
+        if places is None or camera.info is None:
+            continue
+        try:
+            cam_from_fixed = np.linalg.inv(fixed_from(places, fixed))
+            one = camera_from_msgs(camera.name, camera.info, cam_from_fixed, node.rectified)
+        except (Pose3DError, np.linalg.LinAlgError):
+            continue
+        cameras.append((one, fixed))
+    return Rig(tuple(one for one, _ in cameras), cameras[0][1]) if len(cameras) > 1 else None
+
+
+def path(edges: tuple[Edge, ...], target: str, source: str) -> tuple[Edge, ...] | None:
+    """The transforms between two frames, from source to target; None where TF does not connect them."""
+    up, down = _ancestors(edges, source), _ancestors(edges, target)
+    above = {source, *(edge.parent for edge in up)}
+    common = next((name for name in [target, *(edge.parent for edge in down)] if name in above), None)
+    if common is None:
+        return None
+    return (*_until(up, source, common), *reversed(_until(down, target, common)))
+
+
+def _ancestors(edges: tuple[Edge, ...], frame: str) -> list[Edge]:
+    by_child = {edge.child: edge for edge in edges}
+    found: list[Edge] = []
+    while frame in by_child and by_child[frame] not in found:
+        found.append(by_child[frame])
+        frame = found[-1].parent
+    return found
+
+
+def _until(chain: list[Edge], start: str, end: str) -> list[Edge]:
+    found: list[Edge] = []
+    for edge in chain:
+        if (found[-1].parent if found else start) == end:
+            break
+        found.append(edge)
+    return found
+
+
+def fixed_from(chain: tuple[Edge, ...], target: str) -> Floats:
+    """target_from_source (4, 4) m along a path() that ends at target."""
+    target_from_source = np.eye(4)
+    for edge in reversed(chain):
+        if edge.parent == target:
+            target_from_source, target = target_from_source @ edge.parent_from_child, edge.child
+        else:
+            target_from_source, target = target_from_source @ np.linalg.inv(edge.parent_from_child), edge.parent
+    return target_from_source
