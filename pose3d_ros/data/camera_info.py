@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats
 
+# From a fisheye lens of 220 degrees (0.26 of its image circle, equidistant) to a telescope of a twentieth of a degree.
+FOCAL_SHARES = (0.05, 1000.0)
 MEND = "calibrate the camera (ros2 run camera_calibration cameracalibrator), or set the driver's camera_info_url"
 
 
@@ -34,8 +36,10 @@ def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified:
     """
     where = f"camera {name!r} ({topic or f'{name}/camera_info'})"
     K = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, 4 if rectified else 3)[:, :3]
-    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        letter = "P" if rectified else "K"
+    letter = "P" if rectified else "K"
+    if not np.isfinite(K).all():
+        raise CalibrationError(f"{where} is not calibrated: its {letter} is {K.tolist()}, expected finite px: {MEND}")
+    if K[0, 0] <= 0 or K[1, 1] <= 0:
         hint = ", or set rectified: false if its images are not rectified" if rectified else ""
         raise CalibrationError(
             f"{where} is not calibrated: its {letter} has fx={K[0, 0]:g}, fy={K[1, 1]:g} px, "
@@ -44,6 +48,12 @@ def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified:
     if info.width == 0 or info.height == 0:
         raise CalibrationError(
             f"{where} says its images are {info.width} x {info.height} px, expected the sensor's size: {MEND}"
+        )
+    shares = K[0, 0] / info.width, K[1, 1] / info.height
+    if not FOCAL_SHARES[0] <= min(shares) <= max(shares) <= FOCAL_SHARES[1]:
+        raise CalibrationError(
+            f"{where} has fx={K[0, 0]:g}, fy={K[1, 1]:g} px at {info.width} x {info.height} px, expected "
+            f"{FOCAL_SHARES[0]:g} to {FOCAL_SHARES[1]:g} times the size: {MEND}"
         )
     model, coefficients = ("plumb_bob", np.zeros(0)) if rectified else _distortion(where, info)
     camera = Camera(
@@ -104,6 +114,11 @@ def _cut_and_binned(where: str, camera: Camera, info: Any) -> Camera:
     across, down = max(1, info.binning_x), max(1, info.binning_y)
     if (across, down) == (1, 1):
         return camera
-    width, height = (camera.size_wh[0] // across, camera.size_wh[1] // down)
+    whole = camera.size_wh
+    width, height = whole[0] // across, whole[1] // down
+    if width == 0 or height == 0:
+        raise CalibrationError(
+            f"{where} has a binning of {across} x {down}: nothing is left of {whole[0]} x {whole[1]} px: {MEND}"
+        )
     # Cut what does not fill a binned pixel first, so that the scale is exactly the binning.
     return camera.cropped(0, 0, width * across, height * down).resized((width, height))

@@ -147,13 +147,14 @@ class LiveRig:
 
     def _place(self, name: str, one: Sighting) -> bool:
         """Place one camera; True if that changed the rig. A camera that cannot be placed is left out."""
+        camera, before = self._intrinsics[name], self._places.get(name)
         try:
             cam_from_fixed = self._cam_from_fixed(name, one)
-        except CalibrationError as error:
+            if before is not None and before[0] is camera and np.array_equal(before[1], cam_from_fixed):
+                return False
+            camera.placed(cam_from_fixed)  # where that is no rigid transform, this camera alone is left out
+        except Pose3DError as error:
             self._refuse(name, str(error))
-            return False
-        camera, before = self._intrinsics[name], self._places.get(name)
-        if before is not None and before[0] is camera and np.array_equal(before[1], cam_from_fixed):
             return False
         self._places[name] = camera, cam_from_fixed
         return True
