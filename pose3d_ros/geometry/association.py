@@ -129,8 +129,20 @@ def _compared(sight: _Sight, first: Ints, second: Ints, limit: float) -> tuple[F
     """Affinity of pairs of people (M,), and the median distance m at which their rays meet, from the first."""
     r, s = sight.direction[:, first], sight.direction[:, second]  # (3, M, J)
     baseline = (sight.origin[:, second] - sight.origin[:, first])[..., None]  # (3, M, 1)
-    length = _norm(baseline)
     weight = np.sqrt(sight.weight[first] * sight.weight[second])  # (M, J)
+    mismatch, depth, blind = ray_mismatch(r, s, baseline)
+    weight = np.where(blind, 0.0, weight)
+    affinity = _affinity(np.where(blind, 0.0, mismatch), weight, limit)
+    return affinity, _median(np.where(weight > 0, depth, np.nan))
+
+
+def ray_mismatch(r: Floats, s: Floats, baseline: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """How far rays r and s (3, ...), unit, miss each other; baseline (3, ...) m leads from r's origin to s's.
+
+    Returns the angle rad (its sine), the distance m along r at which they meet (inf where they diverge), and where a
+    ray lies along the baseline or there is none, so that nothing is said; (...) each.
+    """
+    length = _norm(baseline)
     b_x_r, b_x_s = _cross(baseline, r), _cross(baseline, s)
     area_r, area_s = _norm(b_x_r), _norm(b_x_s)
     # Sine of the angle between one ray and the other's epipolar plane, the mean of both ways.
@@ -139,17 +151,14 @@ def _compared(sight: _Sight, first: Ints, second: Ints, limit: float) -> tuple[F
         mismatch = 0.5 * (volume / area_r + volume / area_s)
         # Sine of the angle at which the rays converge in the plane; negative if they diverge.
         parallax = _dot(b_x_r, _cross(r, s)) / area_r
-        depth = np.where(parallax > 0, area_s / np.abs(parallax), np.inf)  # (M, J) m along r
+        depth = np.where(parallax > 0, area_s / np.abs(parallax), np.inf)  # m along r
         # Diverging rays miss by what makes them parallel (a point at infinity); rays on opposite sides
         # of the baseline by what turns one of them into it.
         mismatch = np.hypot(mismatch, np.maximum(-parallax, 0.0))
         opposite = _dot(b_x_r, b_x_s) < 0
         mismatch = np.where(opposite, np.minimum(area_r, area_s) / length, mismatch)
-    # A ray along the baseline, or a zero baseline, says nothing.
     blind = ~(np.minimum(area_r, area_s) > 1e-6 * np.maximum(length, 1e-6))
-    weight = np.where(blind, 0.0, weight)
-    affinity = _affinity(np.where(blind, 0.0, mismatch), weight, limit)
-    return affinity, _median(np.where(weight > 0, depth, np.nan))
+    return mismatch, depth, blind
 
 
 def _affinity(mismatch_rad: Floats, weight: Floats, limit: float) -> Floats:

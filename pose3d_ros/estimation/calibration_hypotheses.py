@@ -1,0 +1,193 @@
+"""Names a gross fault of calibration by trying it: which one makes everybody's rays meet?
+
+Cameras whose transform is inverted, or whose images are exchanged, fit nobody, so nothing is triangulated that could
+be looked at. The 2D people themselves tell: under every hypothesis each camera's rays are set up anew, and the angle is
+taken by which the people of every two cameras miss each other (association.ray_mismatch), each with whom it fits best.
+Tried are one camera's transform or all of them inverted, whole, beneath the optical frame (REP 103: TF inverts the
+camera's body) or against another camera's, and the images of two cameras exchanged, with and without their camera_info.
+
+NumPy, float64. Axes: S frame sets, P people, J joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import numpy as np
+
+from pose3d_ros.geometry.association import ray_mismatch
+from pose3d_ros.geometry.projection import undistort
+from pose3d_ros.structures import Camera, Floats
+
+# association's own limit, rad: less is one person, and twice that the most that one joint counts.
+LIMIT_RAD = 25e-3
+# A hypothesis holds where people miss by this at most and by half of what they miss as it is; others come into question
+# within the factor RIVAL of it. Pose2Sim's footage, whose calibration is rough, misses by 4 to 12 mrad as it should be,
+# and by 22 to 50 with one of these faults.
+HOLDS_RAD, BETTER, RIVAL = 0.6 * LIMIT_RAD, 2.0, 1.5
+# Joints that two views must share to be compared, as in association.
+SHARED_JOINTS = 4
+# The optical frame in the camera's body frame, REP 103: z forward, x right, y down against x forward, y left, z up.
+OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+
+RawSet = Mapping[str, Floats]  # camera -> (P, J, 2) px of all its people, NaN where a joint is not seen
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A fault that would explain what is seen."""
+
+    kind: str  # inverted, exchanged
+    cameras: tuple[str, ...]
+    text: str  # what is wrong, and the mend
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the hypotheses gave: the suspects that fit about equally well, the best first, and by how much."""
+
+    suspects: tuple[Suspect, ...]
+    as_is_rad: float
+    best_rad: float
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A camera under a hypothesis."""
+
+    cam_from_world: Floats  # (4, 4)
+    lens: int  # whose intrinsics
+    images: int  # whose images
+
+
+def named(cameras: Sequence[Camera], sets: Sequence[RawSet]) -> Finding:
+    """Try every hypothesis on a few frame sets; no suspects where none holds or all is well as it is."""
+    ideal = _Ideal(cameras, sets)
+    as_is = [_View(camera.cam_from_world, n, n) for n, camera in enumerate(cameras)]
+    known = {pair: _missed(ideal, as_is, *pair) for pair in combinations(range(len(cameras)), 2)}
+    before = _mean(known.values())
+    if not before > HOLDS_RAD:
+        return Finding((), before, before)
+    tried: list[tuple[float, Suspect]] = []
+    for suspect, views in _hypotheses(cameras, as_is):
+        pairs = [
+            known[a, b] if views[a] is as_is[a] and views[b] is as_is[b] else _missed(ideal, views, a, b)
+            for a, b in known
+        ]
+        tried.append((_mean(pairs), suspect))
+    # Some hypotheses are one and the same, say exchange and inversion of a pair: the first listed comes first.
+    tried = sorted((one for one in tried if np.isfinite(one[0])), key=lambda one: round(one[0], 6))
+    if not tried or tried[0][0] > min(HOLDS_RAD, before / BETTER):
+        return Finding((), before, tried[0][0] if tried else float("nan"))
+    best = tried[0][0]
+    # The same cameras by the same fault, but for a detail, are one thing to the user.
+    rivals: dict[tuple[str, tuple[str, ...]], Suspect] = {}
+    for missed, suspect in tried:
+        if missed <= RIVAL * best:
+            rivals.setdefault((suspect.kind, suspect.cameras), suspect)
+    return Finding(tuple(rivals.values()), before, best)
+
+
+def _hypotheses(cameras: Sequence[Camera], as_is: Sequence[_View]) -> list[tuple[Suspect, list[_View]]]:
+    names = [camera.name for camera in cameras]
+    placed = [camera.cam_from_world for camera in cameras]
+    found: list[tuple[Suspect, list[_View]]] = []
+    inversions = {
+        False: [np.linalg.inv(T) for T in placed],
+        True: [OPTICAL_FROM_BODY @ np.linalg.inv(T) @ OPTICAL_FROM_BODY for T in placed],
+    }
+    for beneath, inverse in inversions.items():
+        for n in range(len(cameras)):
+            found.append((_inverted(names, (n,), beneath), _with(as_is, {n: inverse[n]})))
+        found.append((_inverted(names, range(len(names)), beneath), _with(as_is, dict(enumerate(inverse)))))
+    for n, reference in permutations(range(len(cameras)), 2):
+        relative = placed[n] @ np.linalg.inv(placed[reference])
+        turned = np.linalg.inv(relative) @ placed[reference]
+        found.append((_inverted(names, (n,), False, names[reference]), _with(as_is, {n: turned})))
+    for a, b in combinations(range(len(cameras)), 2):
+        text = (
+            f"the images of cameras {names[a]!r} and {names[b]!r} are exchanged: exchange their topics, or the frames "
+            "of their transforms"
+        )
+        suspect = Suspect("exchanged", (names[a], names[b]), text)
+        for lens_of_a, lens_of_b in ((a, b), (b, a)):
+            views = list(as_is)
+            views[a], views[b] = _View(placed[a], lens_of_a, b), _View(placed[b], lens_of_b, a)
+            found.append((suspect, views))
+    return found
+
+
+def _inverted(names: Sequence[str], which: Sequence[int], beneath: bool, reference: str = "") -> Suspect:
+    cameras = tuple(names[n] for n in which)
+    who = ", ".join(repr(name) for name in cameras)
+    one = len(cameras) == 1
+    against = f" against camera {reference!r}" if reference else ""
+    of_what = "the camera's body" if beneath else "the camera"
+    text = (
+        f"the transform{'' if one else 's'} of camera{'' if one else 's'} {who}{against} {'is' if one else 'are'} "
+        f"inverted (world_from_cam where cam_from_world is meant, or the reverse): publish the place of {of_what} in "
+        "the fixed frame on TF; in a rig file give cam_from_world"
+    )
+    return Suspect("inverted", cameras, text)
+
+
+def _with(as_is: Sequence[_View], placed: Mapping[int, Floats]) -> list[_View]:
+    return [_View(placed[n], one.lens, one.images) if n in placed else one for n, one in enumerate(as_is)]
+
+
+class _Ideal:
+    """Ideal coordinates of everybody, by whose images and whose lens; made when asked for."""
+
+    def __init__(self, cameras: Sequence[Camera], sets: Sequence[RawSet]) -> None:
+        self._cameras = cameras
+        most = max((len(people) for one in sets for people in one.values()), default=0)
+        joints = next((people.shape[1] for one in sets for people in one.values()), 0)
+        self._px = np.full((len(cameras), len(sets), most, joints, 2), np.nan)
+        for s, one in enumerate(sets):
+            for n, camera in enumerate(cameras):
+                if camera.name in one:
+                    self._px[n, s, : len(one[camera.name])] = one[camera.name]
+        self._made: dict[tuple[int, int], Floats] = {}
+
+    def rays(self, view: _View) -> Floats:
+        """Directions (3, S, P, J) in the camera's frame, unit; NaN where nothing is seen."""
+        key = view.images, view.lens
+        if key not in self._made:
+            xy = undistort(self._cameras[view.lens], self._px[view.images])
+            ray = np.stack([xy[..., 0], xy[..., 1], np.ones(xy.shape[:-1])])
+            self._made[key] = ray / np.sqrt((ray**2).sum(axis=0))
+        return self._made[key]
+
+
+def _missed(ideal: _Ideal, views: Sequence[_View], a: int, b: int) -> float:
+    """Angle rad by which the people of two cameras miss each other; NaN where they share no frame set."""
+    (r, from_r), (s, from_s) = (_in_world(ideal, views[n]) for n in (a, b))
+    r, s = r[:, :, :, None], s[:, :, None]  # (3, S, P, 1, J), (3, S, 1, P, J)
+    r, s = np.broadcast_arrays(r, s)
+    baseline = (from_s - from_r).reshape(3, *[1] * (r.ndim - 1))
+    seen = np.isfinite(r[0]) & np.isfinite(s[0])
+    mismatch, _, blind = ray_mismatch(np.where(seen, r, 1.0), np.where(seen, s, 1.0), baseline)
+    counted = seen & ~blind
+    number = counted.sum(axis=-1)  # (S, P, P)
+    total = np.where(counted, np.minimum(mismatch, 2.0 * LIMIT_RAD), 0.0).sum(axis=-1)
+    mean = np.where(number >= SHARED_JOINTS, total / np.maximum(number, 1), np.inf)
+    # Each person of the view with fewer of them has somebody in the other.
+    rows, columns = mean.min(axis=2), mean.min(axis=1)
+    fewer = np.isfinite(rows).sum(axis=1) <= np.isfinite(columns).sum(axis=1)
+    each = [row if few else column for row, column, few in zip(rows, columns, fewer, strict=True)]
+    counted_people = [float(value) for one in each for value in one if np.isfinite(value)]
+    # The median: half of the people may be false detections, or seen by one camera only.
+    return float(np.median(counted_people)) if counted_people else float("nan")
+
+
+def _in_world(ideal: _Ideal, view: _View) -> tuple[Floats, Floats]:
+    """Rays (3, S, P, J) in the world, and the camera's centre (3,) m there."""
+    rotation, translation = view.cam_from_world[:3, :3], view.cam_from_world[:3, 3]
+    return np.tensordot(rotation.T, ideal.rays(view), axes=1), -rotation.T @ translation
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = [value for value in values if np.isfinite(value)]
+    return float(np.mean(numbers)) if numbers else float("nan")
