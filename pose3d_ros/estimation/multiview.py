@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pose3d_ros.detection.detector import Remembering
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
+from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -57,6 +58,7 @@ class Estimate:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
+    calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one camera was left
 
 
 class MultiViewEstimator:
@@ -86,6 +88,7 @@ class MultiViewEstimator:
         self._smoother = Smoother(options.smoothing)
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
+        self._health = CalibrationHealth(rig)
         self.set_rig(rig)
 
     @property
@@ -102,6 +105,7 @@ class MultiViewEstimator:
             )
         check_baseline(rig)
         self._rig = rig
+        self._health.set_rig(rig)
         self._disagreement = Disagreement()
         self._plan()
 
@@ -231,6 +235,7 @@ class MultiViewEstimator:
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         self._fallback.learn(cameras, people, shared, group_ids, observed)
         self._fallback.forget_all_but(pose.ids)
+        self._health.update(cameras, people, groups, stamp_ns, group_ids, observed.xyz)
         pose = self._smoother(pose)
         ids = {
             camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
@@ -251,6 +256,7 @@ class MultiViewEstimator:
             rejected=observed.rejected,
             refinement=self.refinement,
             refused=refused,
+            calibration=self._health.report,
         )
 
     def _estimate_alone(
