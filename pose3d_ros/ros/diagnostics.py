@@ -13,6 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from pose3d_ros.estimation.calibration_health import CalibrationReport
 from pose3d_ros.estimation.refine_plan import RefinePlan
 
 # Medians run over so many frame sets: some seconds on any machine.
@@ -62,6 +63,7 @@ class Result:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
     lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
     left_out: int = 0  # people known but not published: outside the workspace, or too many
+    calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
 
 
 class Record:
@@ -126,8 +128,10 @@ class Record:
         last = self._results[-1][1]
         alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
         warned = last.refinement.warning if last.refinement is not None else ""
-        if why := [why for why in (alone, *missing, warned, cause, _unsure(last)) if why]:
-            return Level.WARN, f"running, but {'; '.join(why)}"
+        calibration = last.calibration.fault if last.calibration is not None else ""
+        if why := [why for why in (calibration, alone, *missing, warned, cause, _unsure(last)) if why]:
+            wrong = last.calibration is not None and last.calibration.severe
+            return Level.ERROR if wrong else Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
 
@@ -173,6 +177,9 @@ class Record:
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values["lifted_from"] = last.lifted_from or "none"
+        if last.calibration is not None:
+            values["calibration"] = last.calibration.state
+            values.update({f"calibration/{name}": value for name, value in last.calibration.values.items()})
         values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
         if last.refinement is not None:
             values["refine"], values["refine/reason"] = last.refinement.method, last.refinement.reason

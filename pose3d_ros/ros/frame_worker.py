@@ -130,6 +130,7 @@ class FrameWorker:
             refused=estimate.refused,
             lifted_from=estimate.lifted_from,
             left_out=estimate.left_out,
+            calibration=estimate.calibration,
         )
 
     def _estimator_for(self, rig: Rig) -> Estimator:
