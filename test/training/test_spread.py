@@ -26,7 +26,7 @@ from pose3d_ros.training.spread import (
 )
 
 J = 17
-CHI2_AIM = 8.607  # within which 96.5 % of a normal distribution in space lie
+CHI2_AIM = 9.348  # within which 97.5 % of a normal distribution in space lie
 BASE = {"seed": 0, "noise": "detector", "sigma_px": None, "rigs": ["h36m", "head530"], "rig_count": 2, "width": 16,
         "without": []}  # fmt: skip
 CVUGCN = BASE | {"network": "cvugcn", "form": "rig", "views": 2, "pairs": ["P1", "P4"], "side_views": True}
