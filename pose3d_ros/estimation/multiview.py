@@ -18,6 +18,8 @@ from pose3d_ros.detection.detector import Remembering
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport
+from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets
+from pose3d_ros.estimation.common_time import CommonTime
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -58,6 +60,7 @@ class Estimate:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
+    clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one camera was left
 
 
@@ -89,6 +92,7 @@ class MultiViewEstimator:
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
         self._health = CalibrationHealth(rig)
+        self._clocks, self._common_time = ClockOffsets(), CommonTime()
         self.set_rig(rig)
 
     @property
@@ -138,6 +142,8 @@ class MultiViewEstimator:
         """Forget everybody; ids are not used again."""
         self._tracker.reset()
         self._smoother.reset()
+        self._clocks.reset()
+        self._common_time.reset()
         if self._refinement is not None:
             self._refinement.reset()
         if self._detector is not None:
@@ -214,7 +220,15 @@ class MultiViewEstimator:
 
     def _given_out(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
         options = self._options
-        estimate = self._estimate(detected, stamp_ns)
+        at_one_time = detected
+        if options.compensate_offsets:
+            at_one_time, stamp_ns = self._common_time(detected, self._clocks.estimate.known_s)
+        estimate = self._estimate(at_one_time, stamp_ns)
+        if options.compensate_offsets:  # what is shown belongs to the images
+            shown = {name: remap(detected[name], H36M_17) for name in estimate.keypoints}
+            estimate = replace(estimate, keypoints=shown)
+        clocks = self._clocks.update(self._rig.cameras, estimate.keypoints, estimate.ids)
+        estimate = replace(estimate, clocks=clocks)
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
 
     def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:

@@ -85,6 +85,11 @@ class MultiViewOptions:
     birth_score: float = option(0.4, "mean 3D joint score a new person must have", low=0.0, high=1.0)
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
     gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
+    compensate_offsets: bool = option(
+        False,
+        "bring the keypoints of all cameras to one time by interpolation, by their stamps and by how late these were "
+        "found to be (clock_offset_ms in /diagnostics); poses are then that much older",
+    )
     smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
     monocular_fallback: str = option(
         "auto",

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from pose3d_ros.estimation.calibration_health import CalibrationReport
+from pose3d_ros.estimation.clock_offsets import ClockEstimate
 from pose3d_ros.estimation.refine_plan import RefinePlan
 
 # Medians run over so many frame sets: some seconds on any machine.
@@ -63,6 +64,7 @@ class Result:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
     lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
     left_out: int = 0  # people known but not published: outside the workspace, or too many
+    clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
 
 
@@ -129,7 +131,8 @@ class Record:
         alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
         warned = last.refinement.warning if last.refinement is not None else ""
         calibration = last.calibration.fault if last.calibration is not None else ""
-        if why := [why for why in (calibration, alone, *missing, warned, cause, _unsure(last)) if why]:
+        told = (calibration, alone, *missing, warned, cause, _unsure(last), *last.clocks.words())
+        if why := [why for why in told if why]:
             wrong = last.calibration is not None and last.calibration.severe
             return Level.ERROR if wrong else Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
@@ -177,6 +180,8 @@ class Record:
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values["lifted_from"] = last.lifted_from or "none"
+        if len(last.cameras) > 1:
+            values.update(last.clocks.facts())
         if last.calibration is not None:
             values["calibration"] = last.calibration.state
             values.update({f"calibration/{name}": value for name, value in last.calibration.values.items()})

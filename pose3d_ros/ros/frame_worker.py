@@ -130,6 +130,7 @@ class FrameWorker:
             refused=estimate.refused,
             lifted_from=estimate.lifted_from,
             left_out=estimate.left_out,
+            clocks=estimate.clocks,
             calibration=estimate.calibration,
         )
 
