@@ -164,21 +164,26 @@ def test_a_process_that_fails_is_named_with_its_last_lines_and_the_others_end(tm
 
 @pytest.mark.usefixtures("footage", "weights")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, number):
+def test_an_interrupted_demo_kept_to_this_machine_and_leaves_no_process_behind(tmp_path, number):
     command = [sys.executable, "-m", "pose3d_ros.cli", "demo", "--loop", "100", "--output", str(tmp_path)]
+    abroad = {"ROS_DOMAIN_ID": "177", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_STATIC_PEERS": "192.0.2.1"}
     # A shell's background job ignores SIGINT, and so would its children: here they do not.
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": os.environ | abroad}
     with subprocess.Popen(command, preexec_fn=listen, **pipe) as process:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120  # a busy machine starts three nodes slowly
         children: list[psutil.Process] = []
         while len(children) < 3 and time.monotonic() < until:
             time.sleep(0.1)
             children = psutil.Process(process.pid).children(recursive=True)
         try:
             assert len(children) == 3
+            for environment in [child.environ() for child in children]:
+                assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+                assert environment["ROS_DOMAIN_ID"] != "177"
+                assert "ROS_STATIC_PEERS" not in environment
             os.kill(process.pid, number)
-            _, said = process.communicate(timeout=20)
+            _, said = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130

@@ -24,8 +24,16 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Longer than the recorder takes to settle and to write a long recording.
 STOP_S = 20.0
 
-# These would join a graph to peers or to a discovery server on other machines, whatever its domain and range.
-LEADING_ELSEWHERE = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")
+# These may join a graph to peers, servers or routers on other machines, whatever its domain and range.
+LEADING_ELSEWHERE = (
+    "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT", "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_ENVIRONMENT_FILE", "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE",
+    "ZENOH_SESSION_CONFIG_URI",
+)  # fmt: skip
+# A keystore is made for the user's own nodes: ours would have no enclave in it and would not start.
+SECURITY = ("ROS_SECURITY_ENABLE", "ROS_SECURITY_STRATEGY", "ROS_SECURITY_KEYSTORE", "ROS_SECURITY_ENCLAVE_OVERRIDE")
+# Distributions that know no ROS_AUTOMATIC_DISCOVERY_RANGE yet; later ones call this variable out of date.
+BEFORE_RANGES = ("foxy", "galactic", "humble")
 
 # What the recorder logs once the node's messages reach it.
 HEARS_THE_NODE = "hears the node"
@@ -35,8 +43,11 @@ DOMAINS = range(1, 102)
 
 def isolated_environment() -> dict[str, str]:
     """This process's environment, made ready for ROS nodes on a domain of their own that stays on this machine."""
-    environment = {name: value for name, value in os.environ.items() if name not in LEADING_ELSEWHERE}
+    left_out = (*LEADING_ELSEWHERE, *SECURITY, "ROS_LOCALHOST_ONLY")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     prepare(environment)
+    if environment.get("ROS_DISTRO") in BEFORE_RANGES:
+        environment["ROS_LOCALHOST_ONLY"] = "1"
     return environment | {
         "ROS_DOMAIN_ID": str(free_domain()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
