@@ -13,6 +13,9 @@ class OutputOptions:
 
     publish_markers: bool = option(True, "publish human_pose_3d/markers for RViz")
     publish_tf: bool = option(True, "publish human_<id> and human_<id>_<joint> on /tf")
+    rep155: bool = option(
+        False, "publish body_<id> and its links on /tf, and /humans/bodies/tracked, as REP-155 (ROS4HRI) names them"
+    )
     publish_keypoints: bool = option(False, "publish <camera>/keypoints_2d")
     marker_lifetime: float = option(
         0.5, "markers vanish after so long without a new pose", unit="s", low=0.05, high=60.0

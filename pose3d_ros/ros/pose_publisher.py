@@ -15,6 +15,7 @@ from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster
 from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.rep155 import BodyPublisher
 from pose3d_ros.structures import Rig
 
 # Reliable, keep last: /human_pose_3d is small, and a controller should miss none of it.
@@ -31,6 +32,7 @@ class PosePublisher:
         self._poses = node.create_publisher(HumanPose3DArray, "human_pose_3d", DEPTH)
         self._markers = node.create_publisher(MarkerArray, "human_pose_3d/markers", DEPTH)
         self._transforms = TransformBroadcaster(node)
+        self._bodies = BodyPublisher(node, self._transforms)
         self._keypoints = {
             name: node.create_publisher(Keypoints2DArray, keypoints_topic.replace("{camera}", name), DEPTH)
             for name in cameras
@@ -58,6 +60,8 @@ class PosePublisher:
             self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
         if options.publish_tf and (transforms := conversions.transforms_to_msgs(pose)):
             self._transforms.sendTransform(transforms)
+        if options.rep155:
+            self._bodies.publish(pose)
         if options.publish_keypoints:
             self._publish_keypoints(estimate, frames, rig, latency_s)
         return latency_s
