@@ -20,6 +20,7 @@ BENCHMARKS = {
     "geometry": ("pose3d_ros.benchmarks.geometry", "triangulate: beside SVD, OpenCV and scipy"),
     "ros": ("pose3d_ros.benchmarks.ros", "the node with a detector that costs nothing: latency, lost frame sets"),
     "detector": ("pose3d_ros.benchmarks.detector", "2D detection: time over views, people, threads, precision, device"),
+    "time": ("pose3d_ros.benchmarks.time", "clock offsets of cameras: errors, alarms, footage"),
     "association": ("pose3d_ros.benchmarks.association", "match people across views: time over cameras and people"),
 }
 
