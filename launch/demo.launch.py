@@ -43,6 +43,7 @@ def generate_launch_description():
             "use_sim_time": "true",
             "device": device,
             "rviz": rviz,
+            "respawn": "false",
         }.items(),
     )
     player = Node(

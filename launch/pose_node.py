@@ -23,10 +23,14 @@ PARAMETERS = (
 OTHERS = (
     ("namespace", "", "namespace of the node and of every topic"),
     ("use_sim_time", "", "true when a simulator or a bag publishes /clock; empty: as in the parameter file"),
-    ("respawn", "false", "true: start the node again two seconds after it has died"),
+    ("respawn", "true", "true: start the node again five seconds after it has ended, whatever it ended by"),
+    ("autostart", "", "false: the node waits for a lifecycle manager; empty: as in the parameter file (true)"),
     ("rviz", "false", "true: open RViz with the skeletons, in fixed_frame where that is known, else in 'world'"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
 )
+
+# Long enough to read why it ended, where the cause stays (weights that are missing, a parameter that is wrong).
+RESPAWN_S = 5.0
 
 # Files in config/ that speak of no kind of cameras.
 NO_CAMERAS = ("demo", "mono", "rig_example", "stereo")
@@ -59,6 +63,8 @@ def description(executable, name, example, own_parameters, own_arguments, parame
         parameters = {one: given[one] for one in same_name if given[one]}
         if given["use_sim_time"]:
             parameters["use_sim_time"] = is_true("use_sim_time", given["use_sim_time"])
+        if given["autostart"]:
+            parameters["autostart"] = is_true("autostart", given["autostart"])
         parameters.update(parameters_from(given))
         return processes(executable, given.get("name", name), example, given, parameters)
 
@@ -109,7 +115,7 @@ def processes(executable, name, example, given, parameters):
         parameters=[*given["files"], parameters] if parameters else given["files"],
         arguments=["--ros-args", "--log-level", given["log_level"]],
         respawn=is_true("respawn", given["respawn"]),
-        respawn_delay=2.0,
+        respawn_delay=RESPAWN_S,
         output="screen",
         emulate_tty=True,
     )

@@ -8,6 +8,7 @@ Pose3DError
 │   ├── WeightsMissingError   not fetched yet
 │   └── WeightsCorruptError   fetched, but not the file that was published
 ├── DownloadError             no network, or what came is not what was asked for
+├── OutOfMemoryError          no memory was left for the work, on the GPU or beside it
 ├── FootageError              a video or recording that cannot be read
 └── DependencyError           an optional part of the installation is missing
 
@@ -45,6 +46,10 @@ class WeightsCorruptError(WeightsError):
 
 class DownloadError(Pose3DError):
     """A file could not be fetched, or is not the one that was asked for."""
+
+
+class OutOfMemoryError(Pose3DError):
+    """No memory was left for the work."""
 
 
 class FootageError(Pose3DError):

@@ -19,6 +19,7 @@ from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.options import describe, from_mapping
 from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.output_options import OutputOptions
@@ -26,6 +27,7 @@ from pose3d_ros.ros.set_options import SetOptions
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 HEADINGS = {
+    "State": LifecycleOptions,
     "Cameras and placement": NodeOptions,
     "Frame sets of several cameras": SetOptions,
     "Inputs": InputOptions,

@@ -78,7 +78,7 @@ class FrameSetGrouper(Generic[Payload]):
         self._tolerance_ns, self._wait_ns = round(tolerance_s * 1e9), round(wait_s * 1e9)
         self._silent_ns, self._min_cameras = round(silent_s * 1e9), min_cameras
         # Who is silent is not waited for, so nobody is left alone later than that.
-        self._alone_ns = round(min(alone_s, silent_s) * 1e9) if math.isfinite(alone_s) else None
+        self.set_alone(alone_s)
         self._heard_ns: dict[str, int] = {}
         self._first_now_ns: int | None = None
         self._now_ns = 0
@@ -142,6 +142,10 @@ class FrameSetGrouper(Generic[Payload]):
         self.dropped += sum(len(one.payloads) for one in self._waiting if one is not newest and one not in later)
         self._waiting, self._released = later, done
         return done
+
+    def set_alone(self, alone_s: float) -> None:
+        """Use another alone_s from now on."""
+        self._alone_ns = round(min(alone_s * 1e9, self._silent_ns)) if math.isfinite(alone_s) else None
 
     def due_ns(self) -> int | None:
         """When poll will release a set though nothing more arrives; None if no set can be released."""

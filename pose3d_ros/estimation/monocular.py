@@ -16,6 +16,7 @@ from pose3d_ros.errors import InputError, WeightsMissingError
 from pose3d_ros.estimation.admission import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace, give_out
 from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
 from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import Tracker
@@ -119,6 +120,7 @@ class MonocularEstimator:
         self._lifter = lifter
         self._tracker = _tracker(options)
         self._smoother = Smoother(options.smoothing)
+        self._motions = Motions()
         self.set_camera(camera, frame_id)
 
     @property
@@ -145,7 +147,7 @@ class MonocularEstimator:
         """
         check_changes(self._options, options)
         tracker = _tracker(options)
-        tracker.take_over(self._tracker)
+        tracker.remember(self._tracker.memory())
         if options.smoothing != self._options.smoothing:
             self._smoother = Smoother(options.smoothing)
         self._tracker, self._options = tracker, options
@@ -207,6 +209,7 @@ class MonocularEstimator:
             stage_ms={"detect": 0.0, "lift": (time.perf_counter() - start) * 1e3},
             single_view=len(placed),
             rejected=lifted.refused,
+            motion=self._motions(self._tracker, keypoints.stamp_ns),
         )
         options = self._options
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)

@@ -31,6 +31,7 @@ from pose3d_ros.estimation.observation import (
     with_camera_errors,
     without_unsure,
 )
+from pose3d_ros.estimation.prediction import Motion, Motions
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import Smoother
@@ -60,6 +61,7 @@ class Estimate:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
+    motion: Motion | None = None  # of everybody known, to predict the pose with
     clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one camera was left
 
@@ -89,6 +91,7 @@ class MultiViewEstimator:
         self._detector = detector
         self._tracker = _tracker(options)
         self._smoother = Smoother(options.smoothing)
+        self._motions = Motions()
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
         self._health = CalibrationHealth(rig)
@@ -120,7 +123,7 @@ class MultiViewEstimator:
         """
         check_changes(self._options, options)
         tracker = _tracker(options)
-        tracker.take_over(self._tracker)
+        tracker.remember(self._tracker.memory())
         if options.smoothing != self._options.smoothing:
             self._smoother = Smoother(options.smoothing)
         self._tracker, self._options = tracker, options
@@ -270,6 +273,7 @@ class MultiViewEstimator:
             rejected=observed.rejected,
             refinement=self.refinement,
             refused=refused,
+            motion=self._motions(self._tracker, stamp_ns),
             calibration=self._health.report,
         )
 
@@ -289,6 +293,7 @@ class MultiViewEstimator:
             rejected=observed.rejected,
             refinement=RefinePlan("none", "one camera is left: its people are lifted"),
             lifted_from=camera.name,
+            motion=self._motions(self._tracker, stamp_ns),
         )
 
     def observe(

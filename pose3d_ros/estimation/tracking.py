@@ -62,25 +62,12 @@ class Tracker:
         """Forget everybody; ids go on from where they were."""
         self._tracks, self._stamp_ns = [], None
 
-    def take_over(self, other: Tracker) -> None:
-        """Go on with another tracker's people and ids, under limits of one's own."""
-        self._tracks, self._last_number, self._stamp_ns = other._tracks, other._last_number, other._stamp_ns
-
     def memory(self) -> dict[str, Any]:
         """Everybody known, and the last id and stamp: remember() goes on from there."""
         return {"tracks": self._tracks, "last_number": self._last_number, "stamp_ns": self._stamp_ns}
 
     def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from another one's memory, made under the same limits."""
-        self._tracks, self._last_number = memory["tracks"], memory["last_number"]
-        self._stamp_ns = memory["stamp_ns"]
-
-    def memory(self) -> dict[str, Any]:
-        """Everybody known, and the last id and stamp: remember() goes on from there."""
-        return {"tracks": self._tracks, "last_number": self._last_number, "stamp_ns": self._stamp_ns}
-
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from another one's memory, made under the same limits."""
+        """Go on from another one's memory; its limits may have been others."""
         self._tracks, self._last_number = memory["tracks"], memory["last_number"]
         self._stamp_ns = memory["stamp_ns"]
 
@@ -94,6 +81,14 @@ class Tracker:
         """Ids of everybody known, and their joints (T, J, 3) m expected at a stamp; unknown ones are NaN."""
         known = [track for track in self._tracks if track.number]
         return tuple(str(track.number) for track in known), self._places(known, stamp_ns)
+
+    def states(self) -> tuple[tuple[str, ...], kalman.PointStates, Floats]:
+        """Ids of everybody known, their joints' states (P, J) at the last stamp, and what Track.lasting says of them."""
+        known, size = [track for track in self._tracks if track.number], self._skeleton.size
+        mean = np.array([track.states.mean for track in known]).reshape(-1, size, 6)
+        covariance = np.array([track.states.covariance for track in known]).reshape(-1, size, 6, 6)
+        lasting = np.array([track.lasting for track in known]).reshape(-1, size, 3, 3)
+        return tuple(str(track.number) for track in known), kalman.PointStates(mean, covariance), lasting
 
     def _places(self, tracks: Sequence[Track], stamp_ns: int) -> Floats:
         dt_s = self._elapsed_s(stamp_ns)

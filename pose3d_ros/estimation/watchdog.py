@@ -86,7 +86,7 @@ class Watchdog:
 
         Whoever is not VISIBLE in it becomes LOST, or goes, as would be due before the next look().
         """
-        self._seen_s = min(self._arrived.get(pose.stamp_ns, now_s), now_s)
+        self._seen_s = min(self._arrival(pose.stamp_ns, now_s), now_s)
         soon_s = pose.age_s + now_s - self._seen_s + TICK_S
         hidden = pose.state != PersonState.VISIBLE
         lost = hidden & ((soon_s >= limits.lost_s) | (pose.state == PersonState.LOST))
@@ -94,6 +94,11 @@ class Watchdog:
         self._pose = _chosen(pose, np.flatnonzero(~(hidden & (soon_s >= limits.gone_s))))
         self._told = _standing(self._pose)
         return self._pose
+
+    def _arrival(self, stamp_ns: int, now_s: float) -> float:
+        """When the image of this stamp came, or of the nearest: a pose may lie between its images."""
+        nearest = min(self._arrived, key=lambda one: abs(one - stamp_ns), default=None)
+        return now_s if nearest is None else self._arrived[nearest]
 
     def look(self, now_s: float, limits: Limits) -> Pose3D | None:
         """What is to be published because time went by, or None; once all is old enough an empty pose, once.
@@ -110,6 +115,11 @@ class Watchdog:
         if soon_s >= limits.gone_s:
             self._pose = None
         return found
+
+    def end(self) -> Pose3D | None:
+        """An empty pose where the last one that went out was not: nothing will follow it."""
+        last, self._pose = self._pose, None
+        return None if last is None else _chosen(last, np.zeros(0, dtype=np.intp))
 
 
 def aged(pose: Pose3D, elapsed_s: float, limits: Limits) -> Pose3D:

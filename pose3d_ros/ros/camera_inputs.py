@@ -36,6 +36,9 @@ IMAGES_BEFORE_NEWEST = 3
 # The count of them ends here, so that few pairs are enough to go back to exact stamps.
 MOST_UNPAIRED = 6
 
+# Cameras that are all silent are told so much before stale_after, for what is due soon is said now (node_report.py).
+BEFORE_STALE_S = 0.15
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -131,6 +134,7 @@ class CameraInput:
         self._usable: dict[int, None] = {}  # stamps of images that may be handed on and have not been
         image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
+        self._subscriptions = [image.sub, info.sub]
         self.topic = image.sub.topic_name
         self.info_topic = info.sub.topic_name
         self._info_name = options.camera_info_topic.replace("{camera}", name)
@@ -139,6 +143,11 @@ class CameraInput:
         info.registerCallback(self._on_info)
         self._pairs = TimeSynchronizer([image, info], self.stream.queue)
         self._pairs.registerCallback(self._on_pair)
+
+    def close(self) -> None:
+        """Stop listening."""
+        for one in self._subscriptions:
+            self._node.destroy_subscription(one)
 
     def missing(self) -> list[str]:
         """What has not come yet, in words: 'no image on /left/image_raw'."""
@@ -164,6 +173,7 @@ class CameraInput:
         latched = any(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in publishers)
         if latched and self._latched is None:
             self._latched = self._node.create_subscription(CameraInfo, self._info_name, self._on_info, LATCHED_QOS)
+            self._subscriptions.append(self._latched)
 
     def _described(self, topic: str, hint: str) -> str:
         """The topic, with who publishes it and what then may be wrong."""
@@ -214,9 +224,16 @@ class CameraInput:
             self._take(self.name, Frame(self.topic, image, info, stamp_ns, arrived_s))
 
 
-def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float) -> list[str]:
-    """What does not come or looks wrong, of all cameras, in words."""
+def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_after_s: float) -> list[str]:
+    """What does not come or looks wrong, of all cameras, in words.
+
+    One that is silent is told after silent_after_s; where all are, that is why the node sees nothing, and they are told
+    in time for stale_after_s.
+    """
     words, inputs = [], list(inputs)
+    soon_s = stale_after_s - BEFORE_STALE_S
+    if min(one.silent_s() for one in inputs) > soon_s:
+        silent_after_s = min(silent_after_s, soon_s)
     for one in inputs:
         absent = one.missing()
         words += absent

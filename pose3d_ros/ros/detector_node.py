@@ -9,15 +9,17 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode
 
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.out_of_memory import MemoryShortage, free
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -29,16 +31,18 @@ from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.diagnostics import Record, Result
 from pose3d_ros.ros.frame_worker import timed
 from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.lifecycle import Lifecycle
+from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.parameters import declare, hold, refuse_unknown, take_boolean_rectified
+from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.set_options import SetOptions
 from pose3d_ros.structures import FrameSet, Keypoints2D
 
-OPTIONS = (DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions)
+OPTIONS = (LifecycleOptions, DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions)
 
 # How late the end of the wait for a late camera may be noticed when nothing arrives.
 POLL_S = 0.02
@@ -46,59 +50,109 @@ POLL_S = 0.02
 DEPTH = 10
 
 
-class DetectorNode(Node):
+class DetectorNode(LifecycleNode):
     """2D keypoints of everybody in the images of one or more cameras.
 
-    detector replaces the default one, e.g. in tests. Raises OptionError for wrong or unknown parameters, WeightsError
-    when the detector's weights are missing or not those published. Call close() before destroy_node().
+    detector replaces the default one, e.g. in tests. Raises OptionError for wrong or unknown parameters, with autostart
+    also WeightsError when the detector's weights are missing or not those published. Call close() before
+    destroy_node().
     """
 
     def __init__(self, detector: Detector | None = None, **node_arguments: Any) -> None:
         super().__init__("detector", **node_arguments)
-        self._stopped = threading.Event()
+        self._given = detector
+        self._inputs: list[CameraInput] = []
+        self._configured, self._running = ExitStack(), ExitStack()
+        self._lifecycle = Lifecycle(self, self._configure, self._activate, self._deactivate, self._cleanup)
         self._declare()
+        self._report = NodeReport(self, Record(), self._missing, self._facts, self._lifecycle, product="keypoints_2d")
+        if current(self, LifecycleOptions).autostart:
+            self._lifecycle.start()
+
+    def close(self) -> None:
+        """Stop working; what is under way is finished first."""
+        self._lifecycle.close()
+
+    # -- states --------------------------------------------------------------------------------------------
+
+    def _declare(self) -> None:
+        take_boolean_rectified(self)
+        for kind in (LifecycleOptions, DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions):
+            declare(self, kind, fixed=self._lifecycle.fixed)
+        # One parameter file, such as config/realsense.yaml, serves both ends.
+        refuse_unknown(self, others=(NodeOptions, OutputOptions, MultiViewOptions))
+
+    def _configure(self) -> None:
+        """Load what the parameters name: weights that cannot be had end it, not the first image."""
+        self.options, self.sets = current(self, DetectorNodeOptions), current(self, SetOptions)
+        self.inputs = current(self, InputOptions)
         cameras = self.options.cameras
         check_topics(cameras, self.inputs, parameter="cameras")
-        self._detector = detector or make_detector(self._detector_options, self.inputs.device)
+        self._detector = self._given or make_detector(current(self, DetectorOptions), self.inputs.device)
+        self._keypoints = {
+            name: self.create_publisher(Keypoints2DArray, f"{name}/keypoints_2d", DEPTH) for name in cameras
+        }
+        for one in self._keypoints.values():
+            self._configured.callback(self.destroy_publisher, one)
+
+    def _activate(self) -> None:
+        cameras = self.options.cameras
+        waiting = "images come; the first of them are waited for"
+        self._report.begin(Record(waiting, product="keypoints", stale_s=self.inputs.stale_after))
+        self._detector.reset()
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             cameras,
             tolerance_s=self.sets.stamp_tolerance,
             wait_s=self.sets.set_wait,
             silent_s=self.inputs.silent_after,
         )
-        self._keypoints = {
-            name: self.create_publisher(Keypoints2DArray, f"{name}/keypoints_2d", DEPTH) for name in cameras
-        }
         self._inputs = [CameraInput(self, name, self.inputs, info_needed=False, take=self._take) for name in cameras]
-        record = Record("images come; the first of them are waited for", product="keypoints")
-        self._report = NodeReport(self, record, self._missing, self._facts, self._stopped, product="keypoints_2d")
+        for one in self._inputs:
+            self._running.callback(one.close)
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
-        self._thread = start_worker(self._mailbox, self._work, self._report.failed, "detector worker")
+        self._running.callback(self._start_worker(self._mailbox))
         if len(cameras) > 1:  # one camera alone never waits for another
-            self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            timer = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            self._running.callback(self.destroy_timer, timer)
         facts = detector_facts(self._detector, self.inputs.device)
         self.get_logger().info(f"{facts['detector']} on {facts['device']}, waiting for {', '.join(self._topics())}")
 
-    def close(self) -> None:
-        """Stop working; what is under way is finished first."""
-        self._stopped.set()
-        self._mailbox.close()
-        self._thread.join(timeout=10.0)
+    def _start_worker(self, mailbox: Mailbox[PayloadSet[Frame]]) -> Callable[[], None]:
+        """A thread that works on what lies in the mailbox; returns what stops it."""
+        stopped, shortage = threading.Event(), MemoryShortage()
 
-    def _declare(self) -> None:
-        take_boolean_rectified(self)
-        self.options = declare(self, DetectorNodeOptions)
-        self.sets = declare(self, SetOptions)
-        self.inputs = declare(self, InputOptions)
-        self._detector_options = declare(self, DetectorOptions)
-        # One parameter file, such as config/realsense.yaml, serves both ends.
-        refuse_unknown(self, others=(NodeOptions, OutputOptions, MultiViewOptions))
-        hold(self, DetectorOptions)  # under new options it would forget everybody
+        def work(frames: PayloadSet[Frame]) -> None:
+            self._work(frames, stopped)
+            shortage.over()
+
+        def failed(error: Exception) -> None:
+            if not stopped.is_set():
+                self._report.failed(shortage.explained(error))
+
+        thread = start_worker(mailbox, work, failed, "detector worker")
+
+        def stop() -> None:
+            stopped.set()
+            mailbox.close()
+            thread.join(timeout=10.0)
+
+        return stop
+
+    def _deactivate(self) -> None:
+        self._running.close()
+        self._inputs = []
+
+    def _cleanup(self) -> None:
+        self._configured.close()
+        self._keypoints = {}
+        self.__dict__.pop("_detector", None)
+        free()
 
     # -- executor's thread ---------------------------------------------------------------------------------
 
     def _take(self, camera: str, frame: Frame) -> None:
         """One image came."""
+        self._report.record.heard(self._report.now_s())
         now_ns = time.monotonic_ns()  # waiting is for images that arrive, whatever ROS time does
         self._hand_over(self._grouper.add(camera, frame, frame.stamp_ns, now_ns))
 
@@ -118,10 +172,14 @@ class DetectorNode(Node):
 
     def _missing(self) -> list[str]:
         """Which inputs do not come, in words."""
-        return missing_inputs(self._inputs, self.inputs.silent_after)
+        if not self._inputs:
+            return []
+        return missing_inputs(self._inputs, self.inputs.silent_after, self.inputs.stale_after)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from set to set."""
+        if not self._inputs:
+            return {}
         return {
             "cameras": ", ".join(self.options.cameras),
             **detector_facts(self._detector, self.inputs.device),
@@ -132,22 +190,22 @@ class DetectorNode(Node):
 
     # -- worker's thread -----------------------------------------------------------------------------------
 
-    def _work(self, frames: PayloadSet[Frame]) -> None:
+    def _work(self, frames: PayloadSet[Frame], stopped: threading.Event) -> None:
         """One frame set, from images to keypoints, and what is told of it."""
         record = self._report.record
-        record.begun(time.monotonic())
+        record.begun(self._report.now_s())
         try:
             images, decode_ms = timed(lambda: self._decode(frames))
             stamps_ns = {name: frames.stamps_ns[name] for name in images}
             found, detect_ms = timed(lambda: self._detector(FrameSet(images, stamps_ns)))
-            if self._stopped.is_set():
+            if stopped.is_set():
                 return
             sizes = {name: (image.shape[1], image.shape[0]) for name, image in images.items()}
             latency_s, publish_ms = timed(lambda: self._publish(found, frames.payloads, sizes))
         finally:
             record.ended()
         record.processed(
-            time.monotonic(),
+            self._report.now_s(),
             Result(
                 stage_ms={"decode": decode_ms, "detect": detect_ms, "publish": publish_ms},
                 latency_ms=1000 * latency_s,

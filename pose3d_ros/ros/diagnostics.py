@@ -20,8 +20,10 @@ from pose3d_ros.estimation.refine_plan import RefinePlan
 # Medians run over so many frame sets: some seconds on any machine.
 WINDOW = 100
 
-# After so long without a pose a controller must not believe the last one.
-STALE_S = 1.0
+# After so long without an image or a pose a controller must not believe the last one.
+STALE_S = 0.5
+# A frame set that is in work for longer is told.
+BUSY_S = 1.0
 
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
@@ -64,18 +66,20 @@ class Result:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
     lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
     left_out: int = 0  # people known but not published: outside the workspace, or too many
-    clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
+    clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
 
 
 class Record:
     """Counts what the node does; written by the executor's and the worker's thread.
 
-    waiting says what is waited for while images come and no frame set does; product is what the node gives.
+    waiting says what is waited for while images come and no frame set does; product is what the node gives; stale_s is
+    how long there may be no image or no result before that is an error.
     """
 
-    def __init__(self, waiting: str = STAMPS_DIFFER, product: str = "poses") -> None:
-        self._waiting, self._product = waiting, product
+    def __init__(self, waiting: str = STAMPS_DIFFER, product: str = "poses", stale_s: float = STALE_S) -> None:
+        self._waiting, self._product, self._stale_s = waiting, product, stale_s
+        self._heard_s: float | None = None
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
@@ -93,6 +97,11 @@ class Record:
         """Why a frame or a frame set was dropped just now."""
         with self._lock:
             self._cause = (now_s, why)
+
+    def heard(self, now_s: float) -> None:
+        """An image came that can be used."""
+        with self._lock:
+            self._heard_s = now_s
 
     def begun(self, now_s: float) -> None:
         """The worker took a frame set."""
@@ -119,13 +128,19 @@ class Record:
             level, message = self._judge(now_s, missing)
             return Health(level, message, {**facts, "missing": "; ".join(missing) or "nothing", **self._values(now_s)})
 
+    def level(self, now_s: float, missing: Iterable[str]) -> Level:
+        """The level alone, which costs next to nothing."""
+        with self._lock:
+            return self._judge(now_s, list(missing))[0]
+
     def _judge(self, now_s: float, missing: list[str]) -> tuple[Level, str]:
         cause_s, cause = self._cause
         cause = cause if now_s - cause_s <= CAUSE_S else ""
-        if not self._results or now_s - self._results[-1][0] > STALE_S:
+        silent = self._heard_s is not None and now_s - self._heard_s > self._stale_s
+        if silent or not self._results or now_s - self._results[-1][0] > self._stale_s:
             ago = f"for {now_s - self._results[-1][0]:.1f} s" if self._results else "yet"
             since = f"no {self._product} {ago}"
-            why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between()]
+            why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between(silent)]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         last = self._results[-1][1]
         alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
@@ -138,15 +153,17 @@ class Record:
         people = "1 person" if last.people == 1 else f"{last.people} people"
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
 
-    def _in_between(self) -> str:
-        """Why there are no poses though images of every camera come."""
+    def _in_between(self, silent: bool) -> str:
+        """Why there are no poses though nothing is known to be wrong."""
+        if silent:
+            return "no image comes that can be used"
         if self._counts["received"]:
             return "images come and are being worked on"
         return self._waiting
 
     def _busy(self, now_s: float) -> str:
         """Says so when one frame set has been under way for too long."""
-        if self._busy_since_s is None or now_s - self._busy_since_s <= STALE_S:
+        if self._busy_since_s is None or now_s - self._busy_since_s <= BUSY_S:
             return ""
         return (
             f"one frame set has been in work for {now_s - self._busy_since_s:.1f} s: this machine is busy or too slow "
@@ -180,11 +197,11 @@ class Record:
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values["lifted_from"] = last.lifted_from or "none"
-        if len(last.cameras) > 1:
-            values.update(last.clocks.facts())
         if last.calibration is not None:
             values["calibration"] = last.calibration.state
             values.update({f"calibration/{name}": value for name, value in last.calibration.values.items()})
+        if len(last.cameras) > 1:
+            values.update(last.clocks.facts())
         values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
         if last.refinement is not None:
             values["refine"], values["refine/reason"] = last.refinement.method, last.refinement.reason

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.estimation.multiview import Estimate
@@ -37,6 +38,10 @@ class Estimator(Protocol):
         """Use other cameras or a new calibration from now on; people keep their ids."""
         ...
 
+    def set_options(self, options: Any) -> None:
+        """Work by these options from now on; people keep their ids."""
+        ...
+
     def estimate(self, frames: FrameSet) -> Estimate:
         """Everybody's pose, in the rig's frame."""
         ...
@@ -45,7 +50,8 @@ class Estimator(Protocol):
 class FrameWorker:
     """Works on the newest set of undecoded frames handed over; remembers people and calibration between sets.
 
-    make gives the estimator for the first rig; reading says what frames hold, images by default. A camera whose frame
+    make gives the estimator for the first rig; settings its options, which may be others from set to set; reading says
+    what frames hold, images by default. stopped is set by close(). A camera whose frame
     cannot be used is left out, and the report gets the reason; a set with fewer than min_cameras left is lost (unless
     it had fewer from the start), as it is where the estimator raises.
     """
@@ -59,6 +65,7 @@ class FrameWorker:
         stopped: threading.Event,
         *,
         min_cameras: int,
+        settings: Callable[[], Any],
         reading: Reading | None = None,
     ) -> None:
         self.live_rig = live_rig
@@ -70,8 +77,10 @@ class FrameWorker:
         self._stopped = stopped
         self._min_cameras = min_cameras
         self._estimator: Estimator | None = None
+        self._settings, self._applied = settings, None
+        self._shortage = MemoryShortage()
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
-        self._thread = start_worker(self._mailbox, self._work, report.failed, "frame worker")
+        self._thread = start_worker(self._mailbox, self._work, self._failed, "frame worker")
 
     def hand_over(self, frames: PayloadSet[Frame]) -> None:
         """Lay a set down for the thread, in the place of one that it has not taken yet."""
@@ -80,20 +89,25 @@ class FrameWorker:
             self._report.record.count("replaced")
 
     def close(self) -> None:
-        """Stop working; what is under way is finished first."""
+        """Stop working; what is under way is finished first, and not published."""
+        self._stopped.set()
         self._mailbox.close()
         self._thread.join(timeout=10.0)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._stopped.is_set():
+            self._report.failed(self._shortage.explained(error))
 
     def _work(self, frames: PayloadSet[Frame]) -> None:
         """One frame set, and what is told of it."""
         record = self._report.record
-        record.begun(time.monotonic())
+        record.begun(self._report.now_s())
         try:
             result = self._process(frames)
         finally:
             record.ended()
         if result is not None:
-            record.processed(time.monotonic(), result)
+            record.processed(self._report.now_s(), result)
             if (rig := self.live_rig.rig) is not None:
                 self._report.say_that_it_runs(rig)
 
@@ -117,6 +131,7 @@ class FrameWorker:
             return None
         arrived_s = max(frame.arrived_s for frame in frames.payloads.values())
         latency_s, publish_ms = timed(lambda: self._publish(estimate, used, rig, arrived_s))
+        self._shortage.over()
         self.calibration_hash = rig.calibration_hash
         return Result(
             stage_ms={"decode": decode_ms, **estimate.stage_ms, "publish": publish_ms},
@@ -130,16 +145,19 @@ class FrameWorker:
             refused=estimate.refused,
             lifted_from=estimate.lifted_from,
             left_out=estimate.left_out,
-            clocks=estimate.clocks,
             calibration=estimate.calibration,
+            clocks=estimate.clocks,
         )
 
     def _estimator_for(self, rig: Rig) -> Estimator:
-        """The estimator with this rig; people are kept when the calibration changes."""
+        """The estimator with this rig and the options of now; people are kept when either changes."""
         if self._estimator is None:
             self._estimator = self._make(rig)
         elif self._estimator.rig is not rig:
             self._estimator.set_rig(rig)
+        if (settings := self._settings()) is not self._applied:
+            self._estimator.set_options(settings)
+            self._applied = settings
         return self._estimator
 
     def _decode(self, frames: dict[str, Frame], rig: Rig) -> dict[str, Any]:

@@ -40,6 +40,14 @@ class InputOptions:
         high=60.0,
         read_only=True,
     )
+    stale_after: float = option(
+        0.5,
+        "/diagnostics says ERROR after so long without an image, or without a result",
+        unit="s",
+        low=0.1,
+        high=60.0,
+        read_only=True,
+    )
     repeated_images: str = option(
         "drop",
         "drop: an image with the same pixels as the one before under a new stamp is not used, so that a camera that "

@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode
 
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
 from pose3d_ros.estimation.multiview import Estimate
@@ -25,90 +27,142 @@ from pose3d_ros.ros.diagnostics import Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.lifecycle import Lifecycle
+from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.live_rig import LiveRig
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.parameters import declare, hold, refuse_unknown, take_boolean_rectified
+from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.tf_look_up import tf_look_up
+from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import FrameSet, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.weights.trained import Loaded
 
-OPTIONS = (MonocularNodeOptions, InputOptions, OutputOptions, DetectorOptions, MonocularOptions)
+OPTIONS = (LifecycleOptions, MonocularNodeOptions, InputOptions, OutputOptions, DetectorOptions, MonocularOptions)
 
 
-class MonocularNode(Node):
+class MonocularNode(LifecycleNode):
     """Absolute 3D human poses from one camera.
 
-    detector and lifter replace the default ones, e.g. in tests. Raises OptionError for wrong or unknown parameters,
-    WeightsError when the weights of either are missing or not those published. Call close() before destroy_node().
+    detector and lifter replace the default ones, e.g. in tests. Raises OptionError for wrong or unknown parameters;
+    with autostart also WeightsError when the weights of either are missing or not those published. Call close() before
+    destroy_node().
     """
 
     def __init__(self, detector: Detector | None = None, lifter: Loaded | None = None, **node_arguments: Any) -> None:
         super().__init__("monocular", **node_arguments)
-        self._stopped = threading.Event()
+        self._given = detector, lifter
+        self._input: CameraInput | None = None
+        self._estimator: MonocularEstimator | None = None
+        self._buffer = Buffer(node=self)
+        self._configured, self._running = ExitStack(), ExitStack()
+        self._lifecycle = Lifecycle(self, self._configure, self._activate, self._deactivate, self._cleanup)
         self._declare()
+        self._report = NodeReport(self, Record(), self._missing, self._facts, self._lifecycle)
+        if current(self, LifecycleOptions).autostart:
+            self._lifecycle.start()
+
+    def close(self) -> None:
+        """Stop working; what is under way is finished first."""
+        self._lifecycle.close()
+
+    # -- states --------------------------------------------------------------------------------------------
+
+    def _declare(self) -> None:
+        take_boolean_rectified(self)
+        fixed = self._lifecycle.fixed
+        for kind in (LifecycleOptions, MonocularNodeOptions, InputOptions, DetectorOptions):
+            declare(self, kind, fixed=fixed)
+        self.outputs = declare(self, OutputOptions, self._change_outputs, fixed)
+        self._estimator_options = declare(self, MonocularOptions, self._change_estimation, fixed)
+        refuse_unknown(self)
+
+    def _configure(self) -> None:
+        """Load what the parameters name: weights that cannot be had end it, not the first image."""
+        self.options, self.inputs = current(self, MonocularNodeOptions), current(self, InputOptions)
         camera = self.options.camera
         check_topics((camera,), self.inputs, parameter="camera")
-        self._detector = detector or make_detector(self._detector_options, self.inputs.device)
+        detector, lifter = self._given
+        self._detector = detector or make_detector(current(self, DetectorOptions), self.inputs.device)
         self._lifter = lifter or load_lifter(self._estimator_options.lifter)
+        self._publisher = PosePublisher(self, (camera,), self._detector)
+        self._configured.callback(self._publisher.close)
+
+    def _activate(self) -> None:
+        camera, stopped = self.options.camera, threading.Event()
         # A set of one: late and repeated images are sorted out as in the multi-view node.
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper((camera,))
-        self._publisher = PosePublisher(self, (camera,), self._detector)
         self._input = CameraInput(self, camera, self.inputs, info_needed=True, take=self._take)
-        buffer = Buffer(node=self)
+        self._running.callback(self._input.close)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
-        self._listener = TransformListener(buffer, self) if self.options.fixed_frame else None
+        if self.options.fixed_frame:
+            self._running.callback(self._buffer.clear)
+            self._running.callback(TransformListener(self._buffer, self).unregister)
         self._live_rig = LiveRig(
             (camera,),
-            tf_look_up(buffer, self.inputs.tf_wait, self._stopped),
+            tf_look_up(self._buffer, self.inputs.tf_wait, stopped),
             placement="tf",
             rectified=self.inputs.images_rectified((self._input.topic,)),
             fixed_frame=self.options.fixed_frame,
             min_cameras=1,
         )
-        record = Record(waiting=f"images come on {self._input.topic}; waiting for the camera_info of one of them")
-        self._report = NodeReport(self, record, self._missing, self._facts, self._stopped)
+        waiting = f"images come on {self._input.topic}; waiting for the camera_info of one of them"
+        self._report.begin(Record(waiting, stale_s=self.inputs.stale_after))
+        self._watch = Watch(self, self._publisher, lambda: self.outputs, lambda: self._estimator_options, self._report)
+        self._running.callback(self._watch.close)
         self._worker = FrameWorker(
-            self._live_rig, self._make_estimator, self._publish, self._report, self._stopped, min_cameras=1
+            self._live_rig,
+            self._make_estimator,
+            self._watch.publish,
+            self._report,
+            stopped,
+            min_cameras=1,
+            settings=lambda: self._estimator_options,
         )
+        self._running.callback(self._worker.close)
         self.get_logger().info(f"waiting for {self._input.topic}, {self._input.info_topic}")
 
-    def close(self) -> None:
-        """Stop working; what is under way is finished first."""
-        self._stopped.set()
-        self._worker.close()
+    def _deactivate(self) -> None:
+        self._running.close()
+        self._input = None
 
-    def _declare(self) -> None:
-        take_boolean_rectified(self)
-        self.options = declare(self, MonocularNodeOptions)
-        self.inputs = declare(self, InputOptions)
-        self.outputs = declare(self, OutputOptions, self._change)
-        self._detector_options = declare(self, DetectorOptions)
-        self._estimator_options = declare(self, MonocularOptions)
-        refuse_unknown(self)
-        # Detector and tracker would forget everybody under new options, so they hold from start to end.
-        hold(self, DetectorOptions, MonocularOptions)
+    def _cleanup(self) -> None:
+        self._configured.close()
+        for name in ("_detector", "_lifter", "_publisher", "_worker", "_watch"):
+            self.__dict__.pop(name, None)
+        self._estimator = None
+        free()
 
-    def _change(self, outputs: OutputOptions) -> None:
+    def _change_outputs(self, outputs: OutputOptions) -> None:
         self.outputs = outputs
+
+    def _change_estimation(self, estimation: MonocularOptions) -> None:
+        self._estimator_options = estimation  # the worker takes them over between two images
+
+    # -- executor's thread ---------------------------------------------------------------------------------
 
     def _take(self, camera: str, frame: Frame) -> None:
         """One image came."""
+        self._watch.heard(frame.stamp_ns)
         ready = self._grouper.add(camera, frame, frame.stamp_ns, self.get_clock().now().nanoseconds)
         if ready is not None:
             self._worker.hand_over(ready)
 
     def _missing(self) -> list[str]:
         """Which inputs do not come or look wrong, in words."""
-        return missing_inputs((self._input,), self.inputs.silent_after)
+        if self._input is None:
+            return []
+        return missing_inputs((self._input,), self.inputs.silent_after, self.inputs.stale_after)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from image to image."""
+        if self._input is None:
+            return {}
         rig, options = self._live_rig.rig, self.options
         return {
             "placement": self._live_rig.placement if options.fixed_frame else "none",
@@ -124,12 +178,12 @@ class MonocularNode(Node):
         }
 
     def _make_estimator(self, rig: Rig) -> OneCameraRig:
-        return OneCameraRig(
-            MonocularEstimator(rig.cameras[0], self._detector, self._lifter, self._estimator_options), rig
-        )
-
-    def _publish(self, estimate: Estimate, frames: dict[str, Frame], rig: Rig, arrived_s: float) -> float:
-        return self._publisher.publish(estimate, frames, rig, arrived_s, self.outputs)
+        """The estimator in this place; one that was active before has forgotten everybody, and gives no id again."""
+        if self._estimator is not None:
+            self._estimator.reset()
+        else:
+            self._estimator = MonocularEstimator(rig.cameras[0], self._detector, self._lifter, self._estimator_options)
+        return OneCameraRig(self._estimator, rig)
 
 
 class OneCameraRig:
@@ -148,6 +202,10 @@ class OneCameraRig:
         """Use another calibration or place from now on; people keep their ids."""
         self._rig = rig
         self._estimator.set_camera(rig.cameras[0], rig.frame_id)
+
+    def set_options(self, options: MonocularOptions) -> None:
+        """Work by these options from now on; people keep their ids."""
+        self._estimator.set_options(options)
 
     def estimate(self, frames: FrameSet) -> Estimate:
         """Everybody's pose, in the rig's frame."""

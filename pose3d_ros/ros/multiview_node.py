@@ -12,17 +12,19 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode
 
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, load_refinement
+from pose3d_ros.estimation.multiview import MultiViewEstimator, load_refinement
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, image_stream, keypoint_stream, missing_inputs, stamp_facts
 from pose3d_ros.ros.camera_topics import check_topics
@@ -30,19 +32,22 @@ from pose3d_ros.ros.diagnostics import STAMPS_DIFFER, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.lifecycle import Lifecycle
+from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.live_rig import LiveRig
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.parameters import declare, hold, refuse_unknown, take_boolean_rectified
+from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.readings import DetectorsElsewhere, ImageReading, KeypointReading, Reading
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.set_options import SetOptions
 from pose3d_ros.ros.tf_look_up import tf_look_up
+from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import Rig
 
-OPTIONS = (NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
+OPTIONS = (LifecycleOptions, NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
 
 # A fraction of the wait for late cameras: how late its end may be noticed when nothing arrives.
 POLL_S = 0.02
@@ -58,91 +63,129 @@ KEYPOINTS_DIFFER = (
 )
 
 
-class MultiViewNode(Node):
+class MultiViewNode(LifecycleNode):
     """Absolute 3D human poses from N >= 2 cameras.
 
     When one camera only is left, its people are lifted from that one view (monocular_fallback).
 
-    detector and fallback replace the default ones, e.g. in tests. Raises OptionError for wrong or unknown parameters,
-    CalibrationError for a rig file that cannot be used, WeightsError when the default detector's weights, or those that
-    refine asks for by name, are missing or not those published. Call close() before destroy_node().
+    detector and fallback replace the default ones, e.g. in tests. Raises OptionError for wrong or unknown parameters;
+    with autostart also CalibrationError for a rig file that cannot be used, WeightsError when the default detector's
+    weights, or those that refine asks for by name, are missing or not those published. Call close() before
+    destroy_node().
     """
 
     def __init__(
         self, detector: Detector | None = None, fallback: MonocularFallback | None = None, **node_arguments: Any
     ) -> None:
         super().__init__("multiview", **node_arguments)
-        self._stopped = threading.Event()
+        self._given = detector, fallback
+        self._inputs: dict[str, CameraInput] = {}
+        self._estimator: MultiViewEstimator | None = None
+        self._buffer = Buffer(node=self)
+        self._configured, self._running = ExitStack(), ExitStack()
+        self._lifecycle = Lifecycle(self, self._configure, self._activate, self._deactivate, self._cleanup)
         self._declare()
-        options = self.options
+        self._report = NodeReport(self, Record(), self._missing, self._facts, self._lifecycle)
+        if current(self, LifecycleOptions).autostart:
+            self._lifecycle.start()
+
+    def close(self) -> None:
+        """Stop working; what is under way is finished first."""
+        self._lifecycle.close()
+
+    # -- states --------------------------------------------------------------------------------------------
+
+    def _declare(self) -> None:
+        take_boolean_rectified(self)
+        fixed = self._lifecycle.fixed
+        for kind in (LifecycleOptions, NodeOptions, SetOptions, InputOptions, DetectorOptions):
+            declare(self, kind, fixed=fixed)
+        self.outputs = declare(self, OutputOptions, self._change_outputs, fixed)
+        self._estimator_options = declare(self, MultiViewOptions, self._change_estimation, fixed)
+        refuse_unknown(self)
+
+    def _configure(self) -> None:
+        """Load what the parameters name: weights that cannot be had end it, not the first frame set."""
+        self.options, self.sets = current(self, NodeOptions), current(self, SetOptions)
+        self.inputs = current(self, InputOptions)
+        options, estimation = self.options, self._estimator_options
         check_topics(options.cameras, self.inputs, parameter="cameras")
-        self._detector, reading = self._make_reading(detector)
-        # Loaded now: weights that cannot be had end the start, not the first frame set.
-        self._refinement = load_refinement(self._estimator_options, self._detector)
-        estimation = self._estimator_options
-        self._fallback = fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
-        # Loaded now: in the middle of the work it would hold up the poses.
-        alone_s = ALONE_SHARE * estimation.gone_after_s if self._fallback.load() else math.inf
+        given_detector, given_fallback = self._given
+        self._detector, self._reading = self._make_reading(given_detector)
+        self._refinement = load_refinement(estimation, self._detector)
+        self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
+        # In the middle of the work it would hold up the poses.
+        self._fallback.load()
+        self._publisher = PosePublisher(self, options.cameras, self._detector, self._keypoints_out)
+        self._configured.callback(self._publisher.close)
+
+    def _activate(self) -> None:
+        stopped = threading.Event()
+        self._report.begin(Record(self._waiting_for, stale_s=self.inputs.stale_after))
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
-            options.cameras,
+            self.options.cameras,
             tolerance_s=self.sets.stamp_tolerance,
             wait_s=self.sets.set_wait,
             silent_s=self.inputs.silent_after,
             min_cameras=2,
-            alone_s=alone_s,
+            alone_s=self._alone_s(),
         )
         self._arrived_s = 0.0
-        self._publisher = PosePublisher(self, options.cameras, self._detector, self._keypoints_out)
-        self._make_inputs()
-        self._report = NodeReport(self, Record(self._waiting_for), self._missing, self._facts, self._stopped)
+        self._make_inputs(stopped)
+        self._watch = Watch(self, self._publisher, lambda: self.outputs, lambda: self._estimator_options, self._report)
+        self._running.callback(self._watch.close)
         self._worker = FrameWorker(
             self._live_rig,
             self._make_estimator,
-            self._publish,
+            self._watch.publish,
             self._report,
-            self._stopped,
+            stopped,
             min_cameras=2,
-            reading=reading,
+            settings=lambda: self._estimator_options,
+            reading=self._reading,
         )
+        self._running.callback(self._worker.close)
         self._waiting = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._running.callback(self.destroy_timer, self._waiting)
         self._waiting.cancel()
         topics = [topic for one in self._inputs.values() for topic in (one.topic, one.info_topic)]
         self.get_logger().info(f"waiting for {', '.join(topics)}")
 
-    def close(self) -> None:
-        """Stop working; what is under way is finished first."""
-        self._stopped.set()
-        self._worker.close()
+    def _deactivate(self) -> None:
+        self._running.close()
+        self._inputs = {}
 
-    # -- start ---------------------------------------------------------------------------------------------
+    def _cleanup(self) -> None:
+        self._configured.close()
+        for name in ("_detector", "_reading", "_refinement", "_fallback", "_publisher", "_worker", "_watch"):
+            self.__dict__.pop(name, None)
+        self._estimator = None
+        free()
 
-    def _declare(self) -> None:
-        take_boolean_rectified(self)
-        self.options = declare(self, NodeOptions)
-        self.sets = declare(self, SetOptions)
-        self.inputs = declare(self, InputOptions)
-        self.outputs = declare(self, OutputOptions, self._change)
-        self._detector_options = declare(self, DetectorOptions)
-        self._estimator_options = declare(self, MultiViewOptions)
-        refuse_unknown(self)
-        # Detector and tracker would forget everybody under new options, so they hold from start to end.
-        hold(self, DetectorOptions, MultiViewOptions)
-
-    def _change(self, outputs: OutputOptions) -> None:
+    def _change_outputs(self, outputs: OutputOptions) -> None:
         self.outputs = outputs
+
+    def _change_estimation(self, estimation: MultiViewOptions) -> None:
+        self._estimator_options = estimation  # the worker takes them over between two frame sets
+        if self._inputs:
+            self._grouper.set_alone(self._alone_s())
+
+    def _alone_s(self) -> float:
+        """When one camera is alone; never without a network that lifts."""
+        return ALONE_SHARE * self._estimator_options.gone_after_s if self._fallback.load() else math.inf
 
     def _make_reading(self, detector: Detector | None) -> tuple[Detector, Reading]:
         """Who detects, and what the frames then hold."""
         self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d", STAMPS_DIFFER
         if self.options.input == "images":
-            return detector or make_detector(self._detector_options, self.inputs.device), ImageReading()
+            return detector or make_detector(current(self, DetectorOptions), self.inputs.device), ImageReading()
         # Not on the topic that they come on.
         self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d/with_ids", KEYPOINTS_DIFFER
         device = self.inputs.device
         elsewhere = DetectorsElsewhere(device if device.startswith("cuda") else "cpu")
         return elsewhere, KeypointReading(elsewhere)
 
-    def _make_inputs(self) -> None:
+    def _make_inputs(self, stopped: threading.Event) -> None:
         options, inputs = self.options, self.inputs
         by_file = options.placement == "file" or (options.placement == "auto" and bool(options.rig_file))
         images = {name: image_stream(self, name, inputs) for name in options.cameras}
@@ -151,12 +194,15 @@ class MultiViewNode(Node):
             name: CameraInput(self, name, inputs, info_needed=not by_file, take=self._take, stream=stream)
             for name, stream in streams.items()
         }
-        buffer = Buffer(node=self)
+        for one in self._inputs.values():
+            self._running.callback(one.close)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
-        self._listener = TransformListener(buffer, self) if not by_file or options.fixed_frame else None
+        if not by_file or options.fixed_frame:
+            self._running.callback(self._buffer.clear)
+            self._running.callback(TransformListener(self._buffer, self).unregister)
         self._live_rig = LiveRig(
             options.cameras,
-            tf_look_up(buffer, inputs.tf_wait, self._stopped),
+            tf_look_up(self._buffer, inputs.tf_wait, stopped),
             placement=options.placement,
             rectified=inputs.images_rectified(self.resolve_topic_name(one.topic) for one in images.values()),
             fixed_frame=options.fixed_frame,
@@ -165,14 +211,21 @@ class MultiViewNode(Node):
         )
 
     def _make_estimator(self, rig: Rig) -> MultiViewEstimator:
-        return MultiViewEstimator(
+        """The estimator for this rig; one that was active before has forgotten everybody, and gives no id again."""
+        if self._estimator is not None:
+            self._estimator.reset()
+            self._estimator.set_rig(rig)
+            return self._estimator
+        self._estimator = MultiViewEstimator(
             rig, self._detector, self._estimator_options, self._fallback, refinement=self._refinement
         )
+        return self._estimator
 
     # -- executor's thread ---------------------------------------------------------------------------------
 
     def _take(self, camera: str, frame: Frame) -> None:
         """One image came."""
+        self._watch.heard(frame.stamp_ns)
         self._arrived_s = time.monotonic()
         now_ns = self.get_clock().now().nanoseconds
         if self.get_parameter("use_sim_time").value:
@@ -200,10 +253,18 @@ class MultiViewNode(Node):
 
     def _missing(self) -> list[str]:
         """Which inputs do not come or look wrong, in words."""
-        return [*self._live_rig.warnings, *missing_inputs(self._inputs.values(), self.inputs.silent_after)]
+        if not self._inputs:
+            return []
+        inputs = self.inputs
+        return [
+            *self._live_rig.warnings,
+            *missing_inputs(self._inputs.values(), inputs.silent_after, inputs.stale_after),
+        ]
 
     def _facts(self) -> dict[str, str]:
         """What does not change from set to set."""
+        if not self._inputs:
+            return {}
         rig = self._live_rig.rig
         return {
             "placement": self._live_rig.placement,
@@ -218,11 +279,6 @@ class MultiViewNode(Node):
             **stamp_facts(self._inputs.values()),
             **{f"camera_info/{name}": one.pairing for name, one in self._inputs.items()},
         }
-
-    # -- worker's thread -----------------------------------------------------------------------------------
-
-    def _publish(self, estimate: Estimate, frames: dict[str, Frame], rig: Rig, arrived_s: float) -> float:
-        return self._publisher.publish(estimate, frames, rig, arrived_s, self.outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

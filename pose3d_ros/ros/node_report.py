@@ -1,8 +1,7 @@
-"""What a node says of itself: /diagnostics once a second, warnings in the log, and once what it runs with."""
+"""What a node says of itself: /diagnostics, warnings in the log, and once what it runs with."""
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,17 +14,24 @@ from rclpy.node import Node
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.errors import Pose3DError
+from pose3d_ros.estimation.watchdog import NodeTime
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.diagnostics import Level, Record
+from pose3d_ros.ros.diagnostics import Health, Level, Record
 from pose3d_ros.ros.distribution import sources
+from pose3d_ros.ros.lifecycle import Lifecycle
 from pose3d_ros.structures import Rig
 
 DIAGNOSTICS_S = 1.0
+# How late a change of level may be noticed; what is due before the next look is said in this one.
+CHECK_S = 0.1
 LOG_EVERY_S = 5.0
 
 
 class NodeReport:
-    """Keeps a Record and tells it; a node's threads report frames and faults to it.
+    """Keeps a Record and tells it once a second, and at once when its level changes.
+
+    A node's threads report frames and faults to it. The record's time is the node's: ROS time that never goes back, and
+    real time where ROS time stands still.
 
     missing says in words which inputs do not come, facts gives what does not change from set to set, product is the
     topic that the node is there for.
@@ -37,31 +43,40 @@ class NodeReport:
         record: Record,
         missing: Callable[[], list[str]],
         facts: Callable[[], Mapping[str, str]],
-        stopped: threading.Event,
+        lifecycle: Lifecycle,
         product: str = "human_pose_3d",
     ) -> None:
         self.record = record
         self._product = product
-        self._node, self._missing, self._facts, self._stopped = node, missing, facts, stopped
+        self._node, self._missing, self._facts, self._lifecycle = node, missing, facts, lifecycle
         self._started_s = time.monotonic()
         self._logged: dict[str, float] = {}
+        self._time = NodeTime()
+        self._told_s, self._told_level = -DIAGNOSTICS_S, Level.OK
         self._told_running: tuple[str, ...] = ()
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        node.create_timer(DIAGNOSTICS_S, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(CHECK_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def begin(self, record: Record) -> None:
+        """Keep another record from now on; what has not come yet is not complained of at once."""
+        self.record, self._started_s = record, time.monotonic()
+        self._told_running = ()
+
+    def now_s(self) -> float:
+        """The node's time; any thread may ask."""
+        return self._time(self._node.get_clock().now().nanoseconds, time.monotonic())
 
     def dropped_frame(self, why: str) -> None:
         """One camera's image is not used; the others' may be."""
         self.record.count("frames_dropped")
-        self.record.cause(time.monotonic(), why)
+        self.record.cause(self.now_s(), why)
         self.warn_sometimes("frame", why)
 
     def failed(self, error: Exception) -> None:
         """A frame set was lost to an exception: a user's mistake in its own words, anything else with its type."""
-        if self._stopped.is_set():
-            return
         why = str(error) if isinstance(error, Pose3DError) else f"{type(error).__name__}: {error} ({_place_of(error)})"
         self.record.count("dropped")
-        self.record.cause(time.monotonic(), why)
+        self.record.cause(self.now_s(), why)
         self.warn_sometimes("set", why)
 
     def warn_sometimes(self, kind: str, message: str) -> None:
@@ -84,11 +99,30 @@ class NodeReport:
             f"{facts['device']}, calibration {facts['calibration_hash']}; {origins}"
         )
 
+    def _check(self) -> None:
+        """Diagnose where the last diagnosis is a second old, or no longer holds."""
+        due = time.monotonic() - self._told_s > DIAGNOSTICS_S - CHECK_S / 2
+        if due or self._level() is not self._told_level:
+            self._diagnose()
+
+    def _level(self) -> Level:
+        if self._lifecycle.standing():
+            return self._standing().level
+        soon_s = self.now_s() + CHECK_S
+        level = self.record.level(soon_s, ())
+        # An error is one whatever is missing, which it takes the graph to know.
+        return level if level is Level.ERROR else self.record.level(soon_s, self._inputs_missing())
+
+    def _inputs_missing(self) -> list[str]:
+        return [*self._no_clock(), *self._missing()]
+
     def _diagnose(self) -> None:
-        """Say once a second how the node stands."""
-        now_s = time.monotonic()
+        """Say how the node stands."""
         origins = {f"source/{package}": source for package, source in sources.items()}
-        health = self.record.health(now_s, [*self._no_clock(), *self._missing()], {**self._facts(), **origins})
+        health = self._standing()
+        if not health.message:
+            health = self.record.health(self.now_s() + CHECK_S, self._inputs_missing(), {**self._facts(), **origins})
+        self._told_s, self._told_level = time.monotonic(), health.level
         status = conversions.Status(
             f"{self._node.get_fully_qualified_name().lstrip('/')}: {self._product}",
             health.level,
@@ -97,8 +131,17 @@ class NodeReport:
         )
         stamp_ns = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(conversions.diagnostics_to_msg([status], stamp_ns))
-        if health.level is not Level.OK and now_s - self._started_s > LOG_EVERY_S / 2:
+        if health.level is not Level.OK and self._told_s - self._started_s > LOG_EVERY_S / 2:
             self.warn_sometimes("health", health.message)
+
+    def _standing(self) -> Health:
+        """Why the node does not work though its process runs; without words where it does."""
+        words = self._lifecycle.standing()
+        return (
+            Health(Level.ERROR if self._lifecycle.failed else Level.WARN, words, {})
+            if words
+            else Health(Level.OK, "", {})
+        )
 
     def _no_clock(self) -> list[str]:
         """Says so where time is to come from /clock and none has come."""

@@ -20,6 +20,12 @@ class OutputOptions:
     marker_lifetime: float = option(
         0.5, "markers vanish after so long without a new pose", unit="s", low=0.05, high=60.0
     )
+    occluded_after: float = option(
+        0.2,
+        "people are no longer VISIBLE so long after the image that showed them came, though no new one has been worked "
+        "on; raise it for cameras or machines of fewer than ten frame sets a second",
+        unit="s", low=0.05, high=60.0,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import sys
 import weakref
@@ -18,7 +17,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from pose3d_ros.errors import InputError, OptionError
-from pose3d_ros.options import from_mapping, info_of
+from pose3d_ros.options import changed_fixed, from_mapping, info_of
 
 Options = TypeVar("Options")
 Type = Parameter.Type
@@ -35,17 +34,27 @@ PREFIX_OF_ROS = "qos_overrides."
 # The section of a parameter file that speaks to every node.
 EVERY_NODE = "/**"
 
+# Told in the descriptor of what is fixed. ROS's own read_only is not set: it refuses a change without saying why.
+FIXED = "fixed while the node runs"
+RESTART = "it is read when the node starts: restart the node with the new value"
+
 _fitting: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
-def declare(node: Node, kind: type[Options], on_change: Callable[[Options], None] | None = None) -> Options:
+def declare(
+    node: Node,
+    kind: type[Options],
+    on_change: Callable[[Options], None] | None = None,
+    fixed: Callable[[], str] = lambda: RESTART,
+) -> Options:
     """Declare one parameter for every field of the dataclass kind; return its instance with the user's values.
 
     Values come from the command line, YAML and parameter_overrides. They are checked as kind checks them
     and raise OptionError. A whole number does for a fraction (`1` for `1.0`), an empty list for a list of
     any type. A change at run time is checked the same way, all parameters of a request together, and
-    refused with the same message; on_change gets the new instance. Several dataclasses may be declared on
-    one node; call refuse_unknown(node) after the last.
+    refused with the same message; on_change gets the new instance. What is read_only may change only while
+    fixed gives no words; they say how to change it. Several dataclasses may be declared on one node; call
+    refuse_unknown(node) after the last.
     """
     types = parameter_types(kind)
     given = {name: over.value for name, over in node._parameter_overrides.items() if name in types}
@@ -53,17 +62,8 @@ def declare(node: Node, kind: type[Options], on_change: Callable[[Options], None
     for one in fields(kind):  # type: ignore[arg-type]
         _declare_one(node, one, types[one.name], getattr(options, one.name))
     _fit_changes(node)
-    _check_changes(node, kind, types, on_change)
+    _check_changes(node, kind, types, on_change, fixed)
     return options
-
-
-def hold(node: Node, *kinds: type[Any]) -> None:
-    """Make the declared parameters of these dataclasses read-only from now on."""
-    for one in (one for kind in kinds for one in fields(kind)):
-        described = copy.copy(node.describe_parameter(one.name))
-        if not described.read_only:
-            described.read_only = True
-            node.set_descriptor(one.name, described)
 
 
 def take_boolean_rectified(node: Node) -> None:
@@ -154,18 +154,20 @@ def fitted(name: str, value: Any, kind: Type) -> Any:
 def descriptor(one: Field[Any], kind: Type) -> ParameterDescriptor:
     """What `ros2 param describe` tells of a field."""
     info = info_of(one)
-    msg = ParameterDescriptor(name=one.name, type=kind.value, read_only=info.read_only)
+    msg = ParameterDescriptor(name=one.name, type=kind.value)
     msg.description = f"{info.description} [{info.unit}]" if info.unit else info.description
+    constraints = [FIXED] if info.read_only else []
     low, high = info.low, info.high
     if low is not None and high is not None and kind == Type.DOUBLE:
         msg.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
     elif low is not None and high is not None and kind == Type.INTEGER:
         msg.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
     elif info.choices:
-        msg.additional_constraints = f"one of {', '.join(info.choices)}"
+        constraints.append(f"one of {', '.join(info.choices)}")
     elif low is not None or high is not None:
         # ROS's ranges have two ends; an open one would make sliders of no use.
-        msg.additional_constraints = f"at least {low:g}" if low is not None else f"at most {high:g}"
+        constraints.append(f"at least {low:g}" if low is not None else f"at most {high:g}")
+    msg.additional_constraints = "; ".join(constraints)
     return msg
 
 
@@ -174,11 +176,9 @@ def _declare_one(node: Node, one: Field[Any], kind: Type, value: Any) -> None:
     described = descriptor(one, kind)
     if value == ():
         # rclpy takes an empty list for bytes; declared by type and set, it keeps its own.
-        described.read_only = False
         node.declare_parameter(one.name, kind, described, ignore_override=True)
         result = node.set_parameters_atomically([Parameter(one.name, kind, [])])
         assert result.successful, result.reason
-        node.set_descriptor(one.name, descriptor(one, kind))
     else:
         plain = list(value) if isinstance(value, tuple) else float(value) if kind == Type.DOUBLE else value
         node.declare_parameter(one.name, plain, described, ignore_override=True)
@@ -205,7 +205,13 @@ def _fit_changes(node: Node) -> None:
     node.add_pre_set_parameters_callback(fit)
 
 
-def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Callable[[Options], None] | None) -> None:
+def _check_changes(
+    node: Node,
+    kind: type[Options],
+    types: Types,
+    on_change: Callable[[Options], None] | None,
+    fixed: Callable[[], str],
+) -> None:
     """Let the dataclass accept or refuse changes at run time."""
 
     def check(parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
@@ -213,9 +219,12 @@ def _check_changes(node: Node, kind: type[Options], types: Types, on_change: Cal
             changes = {
                 one.name: fitted(one.name, one.value, types[one.name]) for one in parameters if one.name in types
             }
-            from_mapping(kind, {**_values(node, kind), **changes})
+            after = from_mapping(kind, {**_values(node, kind), **changes})
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        held = changed_fixed(current(node, kind), after) if changes else ()
+        if held and (mend := fixed()):
+            return SetParametersResult(successful=False, reason=f"parameter {held[0]!r} cannot change now: {mend}")
         return SetParametersResult(successful=True)
 
     def tell(parameters: Sequence[Parameter[Any]]) -> None:

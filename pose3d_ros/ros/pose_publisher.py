@@ -16,7 +16,7 @@ from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.rep155 import BodyPublisher
-from pose3d_ros.structures import Rig
+from pose3d_ros.structures import Pose3D, Rig
 
 # Reliable, keep last: /human_pose_3d is small, and a controller should miss none of it.
 DEPTH = 10
@@ -28,7 +28,7 @@ class PosePublisher:
     def __init__(
         self, node: Node, cameras: Sequence[str], detector: Detector, keypoints_topic: str = "{camera}/keypoints_2d"
     ) -> None:
-        self._detector = detector
+        self._node, self._detector = node, detector
         self._poses = node.create_publisher(HumanPose3DArray, "human_pose_3d", DEPTH)
         self._markers = node.create_publisher(MarkerArray, "human_pose_3d/markers", DEPTH)
         self._transforms = TransformBroadcaster(node)
@@ -38,15 +38,26 @@ class PosePublisher:
             for name in cameras
         }
 
+    def close(self) -> None:
+        """Take the publishers off the graph."""
+        self._bodies.close()
+        for one in (self._poses, self._markers, self._transforms.pub_tf, *self._keypoints.values()):
+            self._node.destroy_publisher(one)
+
     def publish(
-        self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float, options: OutputOptions
+        self,
+        estimate: Estimate,
+        pose: Pose3D,
+        frames: Mapping[str, Frame],
+        rig: Rig,
+        arrived_s: float,
+        options: OutputOptions,
     ) -> float:
         """Send what the options ask for.
 
-        frames are those used, by camera; arrived_s is when the set's last image came (monotonic). Returns the
-        latency in s that the pose message tells.
+        pose is the estimate's as it is to go out, frames are those used, by camera; arrived_s is when the set's last
+        image came (monotonic). Returns the latency in s that the pose message tells.
         """
-        pose = estimate.pose
         latency_s = time.monotonic() - arrived_s
         self._poses.publish(
             conversions.pose_to_msg(
@@ -65,6 +76,18 @@ class PosePublisher:
         if options.publish_keypoints:
             self._publish_keypoints(estimate, frames, rig, latency_s)
         return latency_s
+
+    def publish_aged(self, pose: Pose3D, calibration_hash: str, options: OutputOptions) -> None:
+        """Send what time made of an earlier pose, as a message of no camera.
+
+        Nothing that follows TF is to be steered by it, and markers fade by their lifetime; once nobody is left they
+        are deleted, however long that is.
+        """
+        self._poses.publish(conversions.pose_to_msg(pose, camera_stamps_ns={}, calibration_hash=calibration_hash))
+        if options.publish_markers and not len(pose):
+            self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
+        if options.rep155:
+            self._bodies.publish_list(pose)
 
     def _publish_keypoints(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, latency_s: float) -> None:
         for name, keypoints in estimate.keypoints.items():

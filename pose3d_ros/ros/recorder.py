@@ -117,7 +117,8 @@ class Recorder(Node):
         return self._diagnosed_ns > self.poses[-1][0]
 
     def _take_pose(self, msg: HumanPose3DArray) -> None:
-        self.poses.append((time.monotonic_ns(), msg))
+        if msg.camera_names:  # else it is an earlier pose that has aged
+            self.poses.append((time.monotonic_ns(), msg))
 
     def _count_markers(self, serialised: bytes) -> None:
         self.markers_received += 1

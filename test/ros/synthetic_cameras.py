@@ -145,7 +145,8 @@ class Controller(Node):
 
     def __init__(self, context: Context, cameras: tuple[str, ...]) -> None:
         super().__init__("controller", context=context)
-        self.poses: list[HumanPose3DArray] = []
+        self.poses: list[HumanPose3DArray] = []  # made of images
+        self.aged: list[HumanPose3DArray] = []  # what time made of an earlier one
         self.markers: list[MarkerArray] = []
         self.keypoints: list[Keypoints2DArray] = []
         self.diagnosis: Mapping[str, str] = {}
@@ -153,11 +154,14 @@ class Controller(Node):
         self.message = ""
         self.buffer = Buffer()
         self.listener = TransformListener(self.buffer, self)
-        self.create_subscription(HumanPose3DArray, "/human_pose_3d", self.poses.append, 10)
+        self.create_subscription(HumanPose3DArray, "/human_pose_3d", self._hear, 10)
         self.create_subscription(MarkerArray, "/human_pose_3d/markers", self.markers.append, 10)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         for name in cameras:
             self.create_subscription(Keypoints2DArray, f"/{name}/keypoints_2d", self.keypoints.append, 10)
+
+    def _hear(self, message: HumanPose3DArray) -> None:
+        (self.poses if message.camera_names else self.aged).append(message)
 
     def _diagnosed(self, msg: DiagnosticArray) -> None:
         status = msg.status[0]

@@ -48,7 +48,7 @@ def test_stages_are_medians_not_means() -> None:
 def test_a_missing_camera_is_a_warning_while_poses_come() -> None:
     record = Record()
     record.processed(0.0, _result())
-    health = record.health(0.5, ["no image on /side/image_raw"], {})
+    health = record.health(0.4, ["no image on /side/image_raw"], {})
     assert health.level is Level.WARN
     assert health.message == "running, but no image on /side/image_raw"
 
@@ -56,7 +56,7 @@ def test_a_missing_camera_is_a_warning_while_poses_come() -> None:
 def test_lifting_from_the_only_camera_left_is_a_warning_that_names_it() -> None:
     record = Record()
     record.processed(0.0, Result(**{**vars(_result()), "lifted_from": "left"}))
-    health = record.health(0.5, ["no image on /right/image_raw for 2.0 s"], {})
+    health = record.health(0.4, ["no image on /right/image_raw for 2.0 s"], {})
     assert health.level is Level.WARN
     assert health.message == (
         "running, but people are lifted from camera 'left' alone; no image on /right/image_raw for 2.0 s"
@@ -69,7 +69,7 @@ def test_lifting_from_the_only_camera_left_is_a_warning_that_names_it() -> None:
 def test_people_of_whom_no_joint_is_certain_enough_are_a_warning_that_names_the_parameter() -> None:
     record, unsure = Record(), {"rejected": {"uncertain": 17}}
     record.processed(0.0, Result(**{**vars(_result(people=0)), **unsure}))
-    health = record.health(0.5, [], {})
+    health = record.health(0.4, [], {})
     assert health.level is Level.WARN
     assert "none has a pose: 17 joints are less certain than max_std_m: raise it" in health.message
     for one in (Result(**{**vars(_result(people=1)), **unsure}), _result(people=0)):
@@ -85,7 +85,7 @@ def test_a_dropped_frames_cause_is_told_and_then_forgotten() -> None:
     record = Record()
     record.cause(0.0, "camera 'left': corrupt JPEG")
     record.processed(0.1, _result())
-    assert record.health(0.5, [], {}).message == "running, but camera 'left': corrupt JPEG"
+    assert record.health(0.4, [], {}).message == "running, but camera 'left': corrupt JPEG"
     for n in range(10):
         record.processed(1.0 + n, _result())
     assert record.health(10.1, [], {}).level is Level.OK
@@ -153,3 +153,33 @@ def test_a_refinement_that_auto_would_not_take_is_a_warning() -> None:
     health = record.health(0.1, ["no image on /side/image_raw"], {})
     assert health.level is Level.WARN
     assert health.message == f"running, but no image on /side/image_raw; {warning}"
+
+
+def test_fault_no_image_comes_any_more() -> None:
+    """Fault: all cameras stop while the last pose is still young.
+    Sees: ERROR within 0.5 s, "no poses for ...: no image on ...".
+    Recovers: by itself with the next image and pose.
+    """
+    record = Record(stale_s=0.5)
+    record.heard(0.0)
+    record.processed(0.2, _result())
+    assert record.health(0.5, [], {}).level is Level.OK
+    health = record.health(0.51, ["no image on /left/image_raw for 0.5 s"], {})
+    assert (health.level, health.message) == (Level.ERROR, "no poses for 0.3 s: no image on /left/image_raw for 0.5 s")
+    assert record.level(0.51, []) is Level.ERROR
+    assert "no image comes that can be used" in record.health(0.51, [], {}).message
+    record.heard(0.6)
+    assert record.level(0.6, []) is Level.OK
+
+
+def test_fault_poses_stop_though_images_come() -> None:
+    """Fault: images come, and no frame set gives a pose any more.
+    Sees: ERROR after 0.5 s, with the cause.
+    Recovers: by itself with the next pose.
+    """
+    record = Record(stale_s=0.5)
+    record.processed(0.0, _result())
+    record.heard(0.6)
+    record.cause(0.6, "zero K")
+    health = record.health(0.6, [], {})
+    assert (health.level, health.message) == (Level.ERROR, "no poses for 0.6 s: zero K")

@@ -217,7 +217,7 @@ def test_a_refused_change_leaves_everything_as_it_was(node_with):
 @pytest.mark.parametrize(
     ("parameter", "reason"),
     [
-        (Parameter("cameras", value=["a"]), "read-only"),
+        (Parameter("cameras", value=["a"]), "'cameras' cannot change now: it is read when the node starts: restart"),
         (Parameter("rate_hz", value=500.0), "out of range"),
         (Parameter("placement", value="TF"), "expected one of auto, tf, file"),
         (Parameter("views", value=1), "expected 2 to inf"),
@@ -262,4 +262,20 @@ def test_what_another_node_sees_are_descriptions_units_ranges_and_choices(node_w
     assert (rate.floating_point_range[0].from_value, rate.floating_point_range[0].to_value) == (0.1, 240.0)
     assert (views.integer_range, views.additional_constraints) == ([], "at least 2")
     assert placement.additional_constraints == "one of auto, tf, file"
-    assert (cameras.type, cameras.read_only) == (ParameterType.PARAMETER_STRING_ARRAY, True)
+    assert (cameras.type, cameras.additional_constraints) == (
+        ParameterType.PARAMETER_STRING_ARRAY,
+        "fixed while the node runs",
+    )
+
+
+def test_what_is_fixed_changes_only_while_it_may_and_setting_it_to_what_it_is_is_no_change(node_with):
+    node, mend = node_with(), ["clean it up first"]
+    declare(node, CameraOptions, fixed=lambda: mend[0])
+    both = [Parameter("cameras", value=["a", "b"]), Parameter("views", value=3)]
+    result = node.set_parameters_atomically(both)
+    assert (result.successful, result.reason) == (False, "parameter 'cameras' cannot change now: clean it up first")
+    assert current(node, CameraOptions) == CameraOptions()
+    assert node.set_parameters_atomically([Parameter("cameras", Parameter.Type.STRING_ARRAY, []), both[1]]).successful
+    mend[0] = ""
+    assert node.set_parameters_atomically(both).successful
+    assert current(node, CameraOptions) == CameraOptions(cameras=("a", "b"), views=3)

@@ -1,0 +1,128 @@
+"""The states of a managed node: what it does at each transition, and what becomes of one that fails.
+
+https://design.ros2.org/articles/node_lifecycle.html
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, ManagedEntity, TransitionCallbackReturn
+
+from pose3d_ros.errors import Pose3DError
+
+SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
+Work = Callable[[], None]
+
+
+class Lifecycle(ManagedEntity):
+    """Does a node's work at each transition.
+
+    configure loads what activate needs to run, deactivate and cleanup undo the two; they are called also after a
+    failure half-way, so they must bear what is not there. A transition that fails is logged and leaves the node
+    unconfigured; the process stays, and may be configured again.
+    """
+
+    def __init__(self, node: LifecycleNode, configure: Work, activate: Work, deactivate: Work, cleanup: Work) -> None:
+        self._node = node
+        self._configure, self._activate, self._deactivate, self._cleanup = configure, activate, deactivate, cleanup
+        self._configured = self._active = False
+        self._ended = False
+        self._failure: Exception | None = None
+        node.add_managed_entity(self)
+
+    def start(self) -> None:
+        """Configure and activate the node; raises what hindered it."""
+        if self._node.trigger_configure() is SUCCESS:
+            self._node.trigger_activate()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Shut the node down, whatever its state."""
+        if not self._ended and self._node.context.ok():
+            # Whoever manages the node hears of it; without ROS, or in the middle of a transition, nobody can.
+            with suppress(Exception):
+                self._node.trigger_shutdown()
+        self._release()
+
+    def standing(self) -> str:
+        """Why the node does not work, in words; empty where it does."""
+        name = self._node.get_fully_qualified_name()
+        if self._active:
+            return ""
+        if self._ended:
+            return "shut down: it looks at no image any more; start it again"
+        if self._configured:
+            return f"inactive: it looks at no image until `ros2 lifecycle set {name} activate`"
+        if self._failure is not None:
+            return f"not configured: {self._failure}; mend that, then `ros2 lifecycle set {name} configure`"
+        return f"not configured: it looks at no image until `ros2 lifecycle set {name} configure`, and activate"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last transition failed."""
+        return self._failure is not None
+
+    def fixed(self) -> str:
+        """How to change what is read when the node is configured; empty where it may be changed now."""
+        if not self._configured:
+            return ""
+        name = self._node.get_fully_qualified_name()
+        return (
+            f"it is read when the node is configured: restart the node with the new value, or `ros2 lifecycle set "
+            f"{name}` {'deactivate, ' if self._active else ''}cleanup, set it, then configure and activate"
+        )
+
+    def on_configure(self, state: Any) -> TransitionCallbackReturn:
+        """Load what is needed to run."""
+        self._configured = True
+        return self._attempt("configure", self._configure)
+
+    def on_activate(self, state: Any) -> TransitionCallbackReturn:
+        """Begin to work."""
+        self._active = True
+        return self._attempt("activate", self._activate)
+
+    def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
+        """Stop working; what is under way is not published any more."""
+        self._active = False
+        return self._attempt("deactivate", self._deactivate)
+
+    def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
+        """Free everything that was loaded."""
+        self._configured = False
+        return self._attempt("clean up", self._cleanup)
+
+    def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
+        """Stop and free everything, for good."""
+        self._ended = True
+        return self._attempt("shut down", self._release)
+
+    def on_error(self, state: Any) -> TransitionCallbackReturn:
+        """After a failure: back to unconfigured, with nothing kept of what was half done."""
+        self._release()
+        return SUCCESS
+
+    def _release(self) -> None:
+        was_active, was_configured = self._active, self._configured
+        self._active = self._configured = False
+        for work in [self._deactivate] * was_active + [self._cleanup] * was_configured:
+            try:
+                work()
+            except Exception:
+                self._node.get_logger().error(f"while ending: {traceback.format_exc()}")
+
+    def _attempt(self, what: str, work: Work) -> TransitionCallbackReturn:
+        try:
+            work()
+        except Exception as error:
+            self._failure = error
+            why = str(error) if isinstance(error, Pose3DError) else traceback.format_exc()
+            self._node.get_logger().error(f"cannot {what}: {why}")
+            return ERROR
+        self._failure = None
+        return SUCCESS

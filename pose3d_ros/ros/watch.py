@@ -1,0 +1,74 @@
+"""Keeps what went out from looking fresh once nothing new comes: a node's timer around estimation/watchdog.py."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+
+from pose3d_ros.estimation.monocular import MonocularOptions
+from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.watchdog import TICK_S, Limits, Watchdog
+from pose3d_ros.ros.camera_inputs import Frame
+from pose3d_ros.ros.node_report import NodeReport
+from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.pose_publisher import PosePublisher
+from pose3d_ros.structures import Rig
+
+
+class Watch:
+    """Publishes estimates, and between and after them what time makes of the last one.
+
+    heard() and the timer belong to the executor's thread, publish() to the worker's.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        publisher: PosePublisher,
+        outputs: Callable[[], OutputOptions],
+        estimation: Callable[[], MultiViewOptions | MonocularOptions],
+        report: NodeReport,
+    ) -> None:
+        self._node = node
+        self._publisher, self._outputs, self._estimation, self._report = publisher, outputs, estimation, report
+        self._watchdog = Watchdog()
+        # What is old must never go out after what is new.
+        self._lock = threading.Lock()
+        self._calibration_hash = ""
+        # Real time, so that people age where ROS time stands still.
+        self._timer = node.create_timer(TICK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def close(self) -> None:
+        """Say as the last thing that nobody is seen any more; call it when nothing is published any more."""
+        self._node.destroy_timer(self._timer)
+        if (pose := self._watchdog.end()) is not None:
+            self._publisher.publish_aged(pose, self._calibration_hash, self._outputs())
+
+    def heard(self, stamp_ns: int) -> None:
+        """An image that can be used came."""
+        now_s = self._report.now_s()
+        self._report.record.heard(now_s)
+        with self._lock:
+            self._watchdog.heard(stamp_ns, now_s)
+
+    def publish(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float) -> float:
+        """Send a new estimate; as PosePublisher.publish."""
+        with self._lock:
+            pose = self._watchdog.saw(estimate.pose, self._report.now_s(), self._limits())
+            self._calibration_hash = rig.calibration_hash
+            return self._publisher.publish(estimate, pose, frames, rig, arrived_s, self._outputs())
+
+    def _look(self) -> None:
+        with self._lock:
+            pose = self._watchdog.look(self._report.now_s(), self._limits())
+            if pose is not None:
+                self._publisher.publish_aged(pose, self._calibration_hash, self._outputs())
+
+    def _limits(self) -> Limits:
+        options = self._estimation()
+        return Limits(self._outputs().occluded_after, options.lost_after_s, options.gone_after_s)
