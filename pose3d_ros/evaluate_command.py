@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--train-with", default="", metavar="'ARGS'", help="further arguments of `pose3d train`")
 
     _add_footage(parts)
+    _add_prediction(parts)
 
 
 def _add_footage(parts: Any) -> None:
@@ -66,9 +67,36 @@ def _add_footage(parts: Any) -> None:
     one.add_argument("--plots", type=Path, metavar="DIR", help="also draw left_out.png there")
 
 
+def _add_prediction(parts: Any) -> None:
+    text = "how much nearer predicted poses are than the last pose held, on real footage"
+    one = parts.add_parser("prediction", help=text, description=text)
+    one.formatter_class = HelpFormatter
+    one.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders that `pose3d demo` wrote")
+    one.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
+    one.add_argument("--plots", type=Path, metavar="DIR", help="also draw the gain over the horizon there (PNG)")
+
+
 def run(args: argparse.Namespace) -> int:
     """Print one table after another; faults raise from pose3d_ros.errors."""
+    if args.part == "prediction":
+        return _prediction(args)
     return _footage(args) if args.part == "footage" else _networks(args)
+
+
+def _prediction(args: argparse.Namespace) -> int:
+    from pose3d_ros.evaluation.prediction import tables
+    from pose3d_ros.evaluation.tables import as_json, printed
+
+    found = []
+    for table in tables(args.recordings):
+        print(printed(table), flush=True)
+        found.append(as_json(table))
+        if args.plots:
+            _draw(table, args.plots)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps({"part": args.part, "tables": found}, indent=1) + "\n")
+    return 0
 
 
 def _footage(args: argparse.Namespace) -> int:

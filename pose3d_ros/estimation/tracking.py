@@ -83,7 +83,7 @@ class Tracker:
         return tuple(str(track.number) for track in known), self._places(known, stamp_ns)
 
     def states(self) -> tuple[tuple[str, ...], kalman.PointStates, Floats]:
-        """Ids of everybody known, their joints' states (P, J) at the last stamp, and what Track.lasting says of them."""
+        """Ids of everybody known, their joints' states (P, J) at the last stamp, and their Track.lasting."""
         known, size = [track for track in self._tracks if track.number], self._skeleton.size
         mean = np.array([track.states.mean for track in known]).reshape(-1, size, 6)
         covariance = np.array([track.states.covariance for track in known]).reshape(-1, size, 6, 6)

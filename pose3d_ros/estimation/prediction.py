@@ -1,0 +1,106 @@
+"""Where people will be a moment later: the pose carried to its own stamp (NumPy, float64).
+
+The tracker's filter says where joints are and how they move. Carried on as it is, that overshoots: a hand that swings
+turns back, a person who stands only seems to move. So a joint's velocity is parted in two. That of the trunk lasts for
+seconds, the limb's own against it for a fraction of one; and both count the less the slower the trunk was of late,
+whoever does not walk being as likely to go back as on. The constants were chosen on the sample footage of three people,
+where two stand; docs/staleness.md has the figures on both clips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pose3d_ros.estimation import kalman
+from pose3d_ros.estimation.track import SCORE_HALF_LIFE_S
+from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+
+TRUNK = tuple(H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine", "Thorax", "LShoulder", "RShoulder"))
+# How fast the two parts of a velocity die away.
+TRUNK_TIME_CONSTANT_S = 2.0
+LIMB_TIME_CONSTANT_S = 0.2
+# The trunk's pace is its mean velocity over about so long; at this pace velocity counts half.
+PACE_S = 0.6
+HALF_PACE = 0.1
+# The tracker's covariance grows by this share of what its filter says: its velocities are worse than these.
+GROWTH = 0.85
+# After a gap of this length somebody's pace is learnt anew.
+MEMORY_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How people move at the stamp of a pose."""
+
+    ids: tuple[str, ...]
+    states: kalman.PointStates  # (P, J): of the tracker's filter
+    lasting: Floats  # (P, J, 3, 3) m^2 by which the cameras' errors may have moved each joint; in no state
+    pace: Floats  # (P, 3) m/s
+
+
+class Motions:
+    """Takes the motion of everybody known out of a tracker, and remembers their pace."""
+
+    def __init__(self) -> None:
+        self._paces: dict[str, tuple[Floats, int]] = {}
+
+    def __call__(self, tracker: Tracker, stamp_ns: int) -> Motion:
+        """The motion at the stamp of the tracker's last update, which this is."""
+        ids, states, lasting = tracker.states()
+        paces = {person: self._pace(person, states.velocity[p], stamp_ns) for p, person in enumerate(ids)}
+        self._paces = {person: (pace, stamp_ns) for person, pace in paces.items()}
+        return Motion(ids, states, lasting, np.stack([paces[one] for one in ids]) if ids else np.zeros((0, 3)))
+
+    def _pace(self, person: str, velocity: Floats, stamp_ns: int) -> Floats:
+        now = trunk_velocity(velocity)
+        before, before_ns = self._paces.get(person, (now, stamp_ns))
+        dt_s = (stamp_ns - before_ns) * 1e-9
+        if not 0 <= dt_s <= MEMORY_S:
+            return now
+        return np.asarray(before + (1.0 - np.exp(-dt_s / PACE_S)) * (now - before))
+
+
+def trunk_velocity(velocity: Floats) -> Floats:
+    """Mean velocity (..., 3) m/s of the trunk's joints, of (..., J, 3); zero where none is known."""
+    trunk = velocity[..., TRUNK, :]
+    known = np.isfinite(trunk)
+    return np.asarray(np.where(known, trunk, 0.0).sum(-2) / np.maximum(known.sum(-2), 1))
+
+
+def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_lasting: bool = True) -> Pose3D:
+    """The pose horizon_s after its stamp, with that stamp; LOST people are not in it.
+
+    motion is that of the pose's stamp and of everybody in the pose at least. Joints are PREDICTED, states those of the
+    pose, ages counted on. Without with_lasting the covariance is that against a later pose of the same cameras.
+    """
+    people = np.flatnonzero(pose.state != PersonState.LOST)
+    rows = [motion.ids.index(pose.ids[p]) for p in people]
+    states = kalman.PointStates(motion.states.mean[rows], motion.states.covariance[rows])
+    trunk = trunk_velocity(states.velocity)[:, None]
+    pace = np.linalg.norm(motion.pace[rows], axis=-1)[:, None, None]
+    gain = pace**2 / (pace**2 + HALF_PACE**2)
+    left = [np.exp(-horizon_s / constant) for constant in (TRUNK_TIME_CONSTANT_S, LIMB_TIME_CONSTANT_S)]
+    travel = (TRUNK_TIME_CONSTANT_S * (1 - left[0]), LIMB_TIME_CONSTANT_S * (1 - left[1]))
+    limb = states.velocity - trunk
+    present = np.asarray((pose.source[people] != JointSource.ABSENT) & np.isfinite(states.mean).all(-1))
+    shown = present[..., None]
+    now, later = states.position_covariance, kalman.predict(states, horizon_s).position_covariance
+    covariance = now + GROWTH * (later - now) + with_lasting * motion.lasting[rows]
+    return replace(
+        pose,
+        xyz=np.where(shown, states.position + gain * (travel[0] * trunk + travel[1] * limb), np.nan),
+        velocity=np.where(shown, gain * (left[0] * trunk + left[1] * limb), np.nan),
+        covariance=np.where(shown[..., None], covariance, np.nan),
+        score=np.where(present, pose.score[people] * 0.5 ** (horizon_s / SCORE_HALF_LIFE_S), 0.0),
+        n_views=np.zeros_like(pose.n_views[people]),
+        reprojection_px=np.full_like(pose.reprojection_px[people], np.nan),
+        source=np.where(present, JointSource.PREDICTED, JointSource.ABSENT),
+        ids=tuple(pose.ids[p] for p in people),
+        state=pose.state[people],
+        age_s=pose.age_s[people] + horizon_s,
+        stamp_ns=pose.stamp_ns + round(horizon_s * 1e9),
+    )
