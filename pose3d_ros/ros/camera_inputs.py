@@ -243,6 +243,9 @@ def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_a
     return words + rate_words({one.name: one.checks.rate_hz for one in inputs})
 
 
-def stamp_facts(inputs: Iterable[CameraInput]) -> dict[str, str]:
-    """Rate, loss and faults of every camera's stamps, as key values."""
-    return {f"stamps/{one.name}": one.checks.facts() for one in inputs}
+def camera_facts(inputs: Iterable[CameraInput]) -> dict[str, str]:
+    """Topics of every camera as they are after remapping, and rate, loss and faults of its stamps, as key values."""
+    inputs = list(inputs)
+    return {f"topics/{one.name}": f"{one.topic} {one.info_topic}" for one in inputs} | {
+        f"stamps/{one.name}": one.checks.facts() for one in inputs
+    }

@@ -25,7 +25,7 @@ from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs, stamp_facts
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs, camera_facts
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.diagnostics import Record, Result
@@ -185,7 +185,7 @@ class DetectorNode(LifecycleNode):
             **detector_facts(self._detector, self.inputs.device),
             "images/not_grouped": str(self._grouper.dropped),
             "time_jumps": str(self._grouper.jumps),
-            **stamp_facts(self._inputs),
+            **camera_facts(self._inputs),
         }
 
     # -- worker's thread -----------------------------------------------------------------------------------
