@@ -47,26 +47,27 @@ class Onlooker(Node):
 
 
 class Asked:
-    """A question for parameters that is under way."""
+    """A question for parameters that is under way; one by one, as one that is not declared ends the answer."""
 
     def __init__(self, onlooker: Node, node: str, names: Sequence[str]) -> None:
         self._names = names
         self._client: Any = onlooker.create_client(GetParameters, f"{node}/get_parameters")
-        self._future: Any = None
+        self._answers: dict[str, Any] = {}
 
     def done(self) -> bool:
-        """Whether the answer is there; asks as soon as the node can be asked."""
-        if self._future is None and self._client.service_is_ready():
-            self._future = self._client.call_async(GetParameters.Request(names=list(self._names)))
-        return self._future is not None and self._future.done()
+        """Whether all answers are there; asks as soon as the node can be asked."""
+        if not self._answers and self._client.service_is_ready():
+            self._answers = {name: self._client.call_async(GetParameters.Request(names=[name])) for name in self._names}
+        return bool(self._answers) and all(one.done() for one in self._answers.values())
 
     def answer(self) -> dict[str, object]:
-        """The parameters that the node has; none where it did not answer."""
-        if not self.done() or self._future.result() is None:
-            return {}
-        values = [parameter_value_to_python(one) for one in self._future.result().values]
-        as_lists = [list(value) if isinstance(value, (list, tuple)) else value for value in values]
-        return {name: value for name, value in zip(self._names, as_lists, strict=False) if value is not None}
+        """The parameters that the node has and told."""
+        found: dict[str, object] = {}
+        for name, future in self._answers.items():
+            if future.done() and future.result() is not None and future.result().values:
+                value = parameter_value_to_python(future.result().values[0])
+                found[name] = list(value) if isinstance(value, (list, tuple)) else value
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def topics_of(node: Node) -> dict[str, Topic]:

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import rclpy
 from rclpy.context import Context
@@ -18,10 +19,11 @@ from pose3d_ros.ros.doctor.facts import KEYPOINTS, POSES, CameraSeen, Facts, Mac
 from pose3d_ros.ros.doctor.graph import IMAGE_KINDS, INFO, Onlooker, topics_of
 from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, TransformEars
 
-# Discovery, and diagnostics that come once a second, on a busy machine.
+# Discovery, and diagnostics that come once a second; on a busy machine, or with many nodes, until nobody new comes.
 DISCOVERY_S = 2.0
+STEADY_S, LONGEST_DISCOVERY_S = 1.0, 10.0
 # A node that has not answered by then hangs or is another user's, whose parameters cannot be asked for.
-ANSWER_S = 3.0
+ANSWER_S = 5.0
 # Cameras that are listened to where no node says which ones matter: every image costs the system its bytes.
 MOST_CAMERAS = 8
 # The last part of the topics that drivers and image_proc give to images that people may be found in.
@@ -70,6 +72,7 @@ def observe(
         clock = ClockEars(node)
         diagnostics, transforms = DiagnosticsEars(node), TransformEars(node, clock)
         spin(started_s + DISCOVERY_S)
+        spin(started_s + LONGEST_DISCOVERY_S, Settled(node))
         topics = topics_of(node)
         names = {name: kind for name, kind in _ours(topics, diagnostics).items() if _within(name, namespace)}
         parameters = {name: node.ask_parameters(name, PARAMETERS) for name in names}
@@ -85,6 +88,7 @@ def observe(
         spin(watched_from_s + seconds)
         watched_s = time.monotonic() - watched_from_s
         topics = topics_of(node)  # who came meanwhile is heard of too
+        found = {name: replace(one, parameters=parameters[name].answer()) for name, one in found.items()}
         sim = clock.ticks > 0 and any(one.parameters.get("use_sim_time") for one in found.values())
 
         def seen(cameras: tuple[CameraSeen, ...]) -> tuple[CameraSeen, ...]:
@@ -106,6 +110,23 @@ def observe(
     finally:
         executor.shutdown()
         node.destroy_node()
+
+
+class Settled:
+    """Tells when nobody has come to the graph for STEADY_S."""
+
+    def __init__(self, node: Onlooker) -> None:
+        self._node = node
+        self._known: list[object] = []
+        self._since_s = 0.0
+
+    def __call__(self) -> bool:
+        now_s = time.monotonic()
+        topics = self._node.get_topic_names_and_types()
+        counts = [(name, self._node.count_publishers(name), self._node.count_subscribers(name)) for name, _ in topics]
+        if counts != self._known:
+            self._known, self._since_s = list(counts), now_s
+        return now_s - self._since_s > STEADY_S
 
 
 def _within(name: str, namespace: str) -> bool:
