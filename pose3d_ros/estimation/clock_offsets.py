@@ -130,7 +130,7 @@ def local_lines(at_s: Floats, stamps_s: Floats, xy: Floats, width_s: float) -> t
     """
     away = stamps_s[None] - at_s[:, None]  # (T, S)
     kernel = np.maximum(1.0 - (away / width_s) ** 2, 0.0)
-    seen = np.isfinite(xy).all(-1).astype(np.float64)  # (S, J)
+    seen: Floats = np.asarray(np.isfinite(xy).all(-1), dtype=np.float64)  # (S, J)
     values = np.where(seen[..., None] > 0, xy, 0.0).reshape(len(stamps_s), -1)  # (S, 2J)
     sums: list[Floats] = [kernel * away**n @ seen for n in range(3)]
     s0, s1, s2 = sums  # (T, J)
@@ -139,7 +139,7 @@ def local_lines(at_s: Floats, stamps_s: Floats, xy: Floats, width_s: float) -> t
     # Three samples at least, on both sides of the time, or the line has no hold.
     count = (kernel > 0).astype(np.float64) @ seen
     fixed = (count >= 3) & (np.abs(s1) < 0.5 * width_s * s0) & (spread > 1e-12)
-    safe = np.where(fixed, spread, np.nan)[..., None]
+    safe: Floats = np.asarray(np.where(fixed, spread, np.nan))[..., None]
     place: Floats = (s2[..., None] * y0 - s1[..., None] * y1) / safe
     speed: Floats = (s0[..., None] * y1 - s1[..., None] * y0) / safe
     return place, speed

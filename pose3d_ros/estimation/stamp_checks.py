@@ -26,7 +26,7 @@ TOLD_S = 3.0
 BEFORE_TOLD = 3
 # Stamps before rate and loss are judged, and the share that must be missing to be told: a best-effort reader on a
 # busy machine loses a few in a hundred.
-JUDGED_FROM, LOSS_TOLD = 60, 0.1
+JUDGED_FROM, LOSS_TOLD = 100, 0.1
 # Of cameras whose rates differ by more, the slower one decides how many frame sets there are.
 RATES_DIFFER = 1.5
 # A longer gap is a camera that stopped, not images that were lost.
@@ -118,7 +118,9 @@ class StampChecks:
     def _period_s(self) -> float:
         if len(self._stamps) < JUDGED_FROM:
             return 0.0
-        return float(np.median(np.diff(np.sort(np.array(self._stamps, dtype=np.int64))))) * 1e-9
+        between_ns = np.diff(np.sort(np.array(self._stamps, dtype=np.int64)))
+        # Not the median: where half of the images are lost, that is two periods.
+        return float(np.percentile(between_ns, 20)) * 1e-9
 
     def words(self, topic: str, plural: str, at_s: float) -> list[str]:
         """What is wrong now, each with its mend; plural is what comes on the topic: images."""

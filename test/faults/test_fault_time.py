@@ -184,7 +184,7 @@ def test_fault_30_vs_15_fps() -> None:
     Recovers: when the drivers have one rate.
     """
     left, right, frames = Camera(), Camera(), []
-    for n in range(150):
+    for n in range(240):
         now = T0 + n * PERIOD
         left.sees(now)
         frames.append(("a", now, now))
@@ -192,7 +192,7 @@ def test_fault_30_vs_15_fps() -> None:
             right.sees(now)
             frames.append(("b", now, now))
     sets = grouped(frames)
-    assert [done.stamp_ns for done in sets] == [T0 + n * PERIOD for n in range(0, 150, 2)]
+    assert [done.stamp_ns for done in sets] == [T0 + n * PERIOD for n in range(0, 240, 2)]
     rates = {"left": left.checks.rate_hz, "right": right.checks.rate_hz}
     assert rate_words(rates) == [
         "cameras differ in images a second (left 30, right 15), and the slowest decides: set their drivers to one rate"
