@@ -94,7 +94,7 @@ class MultiViewEstimator:
         self._motions = Motions()
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
-        self._health = CalibrationHealth(rig)
+        self.calibration_health = CalibrationHealth(rig)
         self._clocks, self._common_time = ClockOffsets(), CommonTime()
         self.set_rig(rig)
 
@@ -112,7 +112,7 @@ class MultiViewEstimator:
             )
         check_baseline(rig)
         self._rig = rig
-        self._health.set_rig(rig)
+        self.calibration_health.set_rig(rig)
         self._disagreement = Disagreement()
         self._plan()
 
@@ -252,7 +252,7 @@ class MultiViewEstimator:
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         self._fallback.learn(cameras, people, shared, group_ids, observed)
         self._fallback.forget_all_but(pose.ids)
-        self._health.update(cameras, people, groups, stamp_ns, group_ids, observed.xyz)
+        self.calibration_health.update(cameras, people, groups, stamp_ns, group_ids, observed.xyz)
         pose = self._smoother(pose)
         ids = {
             camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
@@ -274,7 +274,7 @@ class MultiViewEstimator:
             refinement=self.refinement,
             refused=refused,
             motion=self._motions(self._tracker, stamp_ns),
-            calibration=self._health.report,
+            calibration=self.calibration_health.report,
         )
 
     def _estimate_alone(
