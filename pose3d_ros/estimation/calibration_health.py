@@ -73,7 +73,7 @@ class CalibrationHealth:
     def reset(self) -> None:
         """Begin anew, baseline and all."""
         self._seconds: deque[Second] = deque(maxlen=BASELINE)
-        self._baseline: Baseline | None = None
+        self.baseline: Baseline | None = None  # None until enough people were seen
         self._bones = BoneSteadiness()
         self._samples: list[tuple[Floats, Floats]] = []
         self._raw: deque[tuple[dict[str, Floats], frozenset[str]]] = deque(maxlen=RAW_SETS)
@@ -93,6 +93,10 @@ class CalibrationHealth:
         before, self._rig = self._rig, rig
         if not same_calibration(before, rig):
             self.reset()
+
+    def window(self) -> list[Second]:
+        """The last seconds with people, WINDOW at most: what a verdict rests on."""
+        return list(self._seconds)[-WINDOW:]
 
     @property
     def report(self) -> CalibrationReport:
@@ -151,13 +155,13 @@ class CalibrationHealth:
         if len(self._raw) < RAW_SETS or stamp_ns - self._tried_ns < self._try_s * 1e9:
             return
         self._tried_ns = stamp_ns
-        if not self._suspicious():
+        # After a baseline whoever can still be compared is judged by the second: cameras do not turn inverted at work.
+        compared = stamp_ns - self._closed_ns < NOBODY_FITS_S * 1e9
+        if (compared and self.baseline is not None) or not self._suspicious():
             self._gross, self._nobody_fits, self._try_s, self._shown = None, False, TRY_S, None
             return
         found = named(self._rig.cameras, [seen for seen, _ in self._raw])
         self._gross = found if found.suspects else None
-        # Cameras that still see the same people well enough to be compared are judged by the second.
-        compared = stamp_ns - self._closed_ns < NOBODY_FITS_S * 1e9
         self._nobody_fits = not (found.suspects or compared or any(fitting for _, fitting in self._raw))
         self._try_s = min(2.0 * self._try_s, MOST_TRY_S if self._gross is None else 5.0)
         self._shown = None
@@ -188,10 +192,10 @@ class CalibrationHealth:
         if self._gross is not None:
             return
         self._seconds.append(second)
-        if self._baseline is None:
+        if self.baseline is None:
             self._learn()
         elif len(self._seconds) >= WINDOW:
-            self._judge(self._baseline)
+            self._judge(self.baseline)
 
     def _learn(self) -> None:
         if len(self._seconds) < BASELINE:
@@ -201,11 +205,11 @@ class CalibrationHealth:
             self._unfit = Baseline.unknown(self._rig).accuse(mean_of(seconds))
             return
         self._unfit = None
-        self._baseline = Baseline.of(self._rig, seconds, WINDOW)
+        self.baseline = Baseline.of(self._rig, seconds, WINDOW)
         self._seconds.clear()
 
     def _judge(self, baseline: Baseline) -> None:
-        window = list(self._seconds)[-WINDOW:]
+        window = self.window()
         accused = baseline.accuse(mean_of(window), self._accused is not None)
         if accused is None and len(self._rig.cameras) == 2:
             accused = baseline.resized([one.steadiness.size for one in window[-CONFIRM:]], RESIZED)
@@ -243,15 +247,15 @@ class CalibrationHealth:
                 "exchanged images explain it: calibrate, and let the cameras look at the same people"
             )
             return CalibrationReport("nobody fits", fault, True, (), values)
-        if self._baseline is None:
+        if self.baseline is None:
             return CalibrationReport(f"learning: {len(self._seconds)} of {BASELINE} s with people", values=values)
         return CalibrationReport("as at the start", values=values)
 
     def _values(self) -> dict[str, str]:
         if self._last is None:
             return {}
-        start = self._baseline.summary if self._baseline is not None else {}
-        window = list(self._seconds)[-WINDOW:] or [self._last]
+        start = self.baseline.summary if self.baseline is not None else {}
+        window = self.window() or [self._last]
         values = {}
         for name, value in mean_of(window).summary(self._rig.names).items():
             values[name] = f"{value:.3g}" + (f" (at the start {start[name]:.3g})" if name in start else "")

@@ -16,7 +16,7 @@ CALIBRATED, MOVED = (np.deg2rad(0.5), 0.02), (np.deg2rad(5.0), 0.2)
 INDEPENDENT = 10
 # What a motion explains (mean squared px) must exceed that of any window of the baseline by this factor, 2 in px, and
 # this share of what the baseline leaves; a fault once told ends below EASE of it.
-ABOVE_FLOOR, SHARE_OF_REST, EASE = 4.0, 0.2, 0.5
+ABOVE_FLOOR, SHARE_OF_REST, EASE = 4.0, 0.1, 0.5
 # Motions that leave hardly more unexplained than the best, by this factor, come into question as well.
 RIVAL = 1.15
 # No smaller motion is told, deg: it is a millimetre in the person's place for each 1.5 m of distance.
@@ -87,9 +87,7 @@ class Baseline:
     def accuse(self, now: Second, already: bool = False) -> Accusation | None:
         """The cameras whose motion explains what they miss by now; already: a fault is being told."""
         left, explained, px = self._tried(now)
-        least = np.maximum(ABOVE_FLOOR * self.floor, SHARE_OF_REST * self.squared_px)
-        least = np.maximum(least, (np.deg2rad(LEAST_DEG) * self.focal_px) ** 2) * (EASE if already else 1.0)
-        share = explained / least
+        share = explained / (self._least() * (EASE if already else 1.0))
         best = int(np.argmax(explained))
         if share[best] <= 1.0:
             return None
@@ -102,6 +100,14 @@ class Baseline:
         order = rivals[np.argsort(-explained[rivals])]
         cameras = tuple(self.names[n] for n in order)
         return Accusation(cameras, float(px[best]), self._degrees(float(px[best]), best), pair=False)
+
+    def above(self, now: Second) -> Floats:
+        """What each camera's motion explains beside what is told as a fault, (V,)."""
+        return np.asarray(self._tried(now)[1] / self._least())
+
+    def _least(self) -> Floats:
+        least = np.maximum(ABOVE_FLOOR * self.floor, SHARE_OF_REST * self.squared_px)
+        return np.asarray(np.maximum(least, (np.deg2rad(LEAST_DEG) * self.focal_px) ** 2))
 
     def resized(self, sizes: Sequence[float], limit: float) -> Accusation | None:
         """A pair before which everybody has come to another size, each second."""
