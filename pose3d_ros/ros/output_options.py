@@ -26,6 +26,12 @@ class OutputOptions:
         "on; raise it for cameras or machines of fewer than ten frame sets a second",
         unit="s", low=0.05, high=60.0,
     )  # fmt: skip
+    prediction_horizon: float = option(
+        0.0,
+        "publish human_pose_3d/predicted too: where people will be so long after the images' stamp, with the stamp of "
+        "then; 0: do not",
+        unit="s", low=0.0, high=1.0,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check(self)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import Frame
@@ -23,13 +25,14 @@ DEPTH = 10
 
 
 class PosePublisher:
-    """The publishers of human_pose_3d, human_pose_3d/markers, /tf and <camera>/keypoints_2d."""
+    """The publishers of human_pose_3d, its markers and predicted, /tf and <camera>/keypoints_2d."""
 
     def __init__(
         self, node: Node, cameras: Sequence[str], detector: Detector, keypoints_topic: str = "{camera}/keypoints_2d"
     ) -> None:
         self._node, self._detector = node, detector
         self._poses = node.create_publisher(HumanPose3DArray, "human_pose_3d", DEPTH)
+        self._predicted = node.create_publisher(HumanPose3DArray, "human_pose_3d/predicted", DEPTH)
         self._markers = node.create_publisher(MarkerArray, "human_pose_3d/markers", DEPTH)
         self._transforms = TransformBroadcaster(node)
         self._bodies = BodyPublisher(node, self._transforms)
@@ -41,7 +44,7 @@ class PosePublisher:
     def close(self) -> None:
         """Take the publishers off the graph."""
         self._bodies.close()
-        for one in (self._poses, self._markers, self._transforms.pub_tf, *self._keypoints.values()):
+        for one in (self._poses, self._predicted, self._markers, self._transforms.pub_tf, *self._keypoints.values()):
             self._node.destroy_publisher(one)
 
     def publish(
@@ -59,14 +62,15 @@ class PosePublisher:
         image came (monotonic). Returns the latency in s that the pose message tells.
         """
         latency_s = time.monotonic() - arrived_s
-        self._poses.publish(
-            conversions.pose_to_msg(
-                pose,
-                camera_stamps_ns={name: frame.stamp_ns for name, frame in frames.items()},
-                processing_latency_s=latency_s,
-                calibration_hash=rig.calibration_hash,
-            )
-        )
+        source: dict[str, Any] = {
+            "camera_stamps_ns": {name: frame.stamp_ns for name, frame in frames.items()},
+            "processing_latency_s": latency_s,
+            "calibration_hash": rig.calibration_hash,
+        }
+        self._poses.publish(conversions.pose_to_msg(pose, **source))
+        if options.prediction_horizon and estimate.motion is not None:
+            ahead = predicted(pose, estimate.motion, options.prediction_horizon)
+            self._predicted.publish(conversions.pose_to_msg(ahead, **source))
         if options.publish_markers:
             self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
         if options.publish_tf and (transforms := conversions.transforms_to_msgs(pose)):
@@ -81,9 +85,12 @@ class PosePublisher:
         """Send what time made of an earlier pose, as a message of no camera.
 
         Nothing that follows TF is to be steered by it, and markers fade by their lifetime; once nobody is left they
-        are deleted, however long that is.
+        are deleted, however long that is. Nothing is predicted from it, but that nobody is left is said there too.
         """
-        self._poses.publish(conversions.pose_to_msg(pose, camera_stamps_ns={}, calibration_hash=calibration_hash))
+        message = conversions.pose_to_msg(pose, camera_stamps_ns={}, calibration_hash=calibration_hash)
+        self._poses.publish(message)
+        if options.prediction_horizon and not len(pose):
+            self._predicted.publish(message)
         if options.publish_markers and not len(pose):
             self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
         if options.rep155:
