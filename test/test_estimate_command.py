@@ -162,10 +162,14 @@ def test_a_run_that_was_killed_goes_on_to_the_same_result(whole: Path, recording
     assert lasting(tmp_path) == lasting(whole)
 
 
-def test_a_full_disk_loses_nothing(
+def test_fault_disk_full_in_estimate(
     whole: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The limit on the size of a file stands for the disk's end: both make write() fail."""
+    """Fault: the disk is full while `pose3d estimate` works, or while it writes its results.
+    Sees: "the disk of ... is full ...: the ... frame sets so far are kept. Free some space ... --resume"; exit code 1.
+    Recovers: with --resume, which gives the files that a run without the fault gives.
+    """
+    # The limit on the size of a file stands for the disk's end: both make write() fail.
     given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     part = max(path.stat().st_size for path in (whole / PARTS).glob("*.npz"))

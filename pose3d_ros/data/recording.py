@@ -61,7 +61,7 @@ class Recording:
         return self.frame_index(stamp_ns) % self.frames_per_loop
 
     def save(self, path: Path | str) -> None:
-        """Write one .npz: numbers as arrays, the rest as JSON in it."""
+        """Write one .npz, whole or not at all: numbers as arrays, the rest as JSON in it."""
         arrays, people_of_pose = _stack_poses(self.poses)
         meta: dict[str, Any] = {
             "rig": rig_to_mapping(self.rig),
@@ -83,8 +83,13 @@ class Recording:
             meta["keypoints"][camera] = entries
             arrays |= {f"keypoints/{camera}/{name}": array for name, array in more.items()}
         text = json.dumps(meta).encode()
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, meta=np.frombuffer(text, dtype=np.uint8), **arrays)
+        partial = Path(f"{path}.writing")
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, meta=np.frombuffer(text, dtype=np.uint8), **arrays)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     @staticmethod
     def load(path: Path | str) -> Recording:

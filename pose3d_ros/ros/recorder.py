@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.data.playback import Playback, open_footage
 from pose3d_ros.data.recording import Recording
+from pose3d_ros.data.recording_log import FULL
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.options import check, option
@@ -154,6 +156,23 @@ def record(recorder: Recorder, executor: Executor, stop: threading.Event) -> Non
         executor.spin_once(timeout_sec=0.1)
 
 
+def keep(recording: Recording, output: Path) -> int:
+    """Write it to output: 0; where that disk is full, to the folder for temporary files, and say so: 1.
+
+    Raises OSError where there is no room either.
+    """
+    try:
+        recording.save(output)
+        return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        elsewhere = Path(tempfile.mkdtemp(prefix="pose3d_")) / output.name
+        recording.save(elsewhere)
+        print(f"recorder: cannot write {output}: {error.strerror}: the recording is in {elsewhere}", file=sys.stderr)
+        return 1
+
+
 def main(argv: list[str] | None = None) -> int:
     """Record until told to stop; 0 when the recording is written, 1 with the reason otherwise."""
     arguments = list(sys.argv if argv is None else argv)
@@ -169,8 +188,8 @@ def main(argv: list[str] | None = None) -> int:
         executor = SingleThreadedExecutor()
         executor.add_node(recorder)
         record(recorder, executor, stop)
-        recorder.recording(Playback.load(Path(recorder.options.report))).save(recorder.output)
-        return 0
+        recording = recorder.recording(Playback.load(Path(recorder.options.report)))
+        return keep(recording, recorder.output)
     except Pose3DError as error:
         print(f"recorder: {error}", file=sys.stderr)
         return 1

@@ -1,11 +1,14 @@
 """The recorder over real DDS: everything that was published is in the recording, once."""
 
+import errno
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from graph_for_tests import CAMERAS, FRAMES, FakeMultiview, grey_of, own_context, spinning, write_footage
+from graph_for_tests import CAMERAS, FRAMES, FakeMultiview, a_pose, grey_of, own_context, spinning, write_footage
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
@@ -13,7 +16,7 @@ from pose3d_ros.data.playback import Playback
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros.player import Player
-from pose3d_ros.ros.recorder import Recorder, record
+from pose3d_ros.ros.recorder import Recorder, keep, record
 
 
 @pytest.fixture
@@ -86,3 +89,43 @@ def test_poses_that_never_came_are_told(folder, capfd):
         recorder.recording(Playback(1, 60.0, 2, 2, {1: 5, 2: 6}, unanswered_ns=(2,)))
         recorder.destroy_node()
     assert "1 poses reached the player but not this recorder" in capfd.readouterr().err
+
+
+class FullDisk:
+    """Makes writes below a folder end as on a full disk, after some bytes."""
+
+    def __init__(self, monkeypatch, *folders):
+        def savez(file, **arrays):
+            if any(Path(file.name).is_relative_to(folder) for folder in folders):
+                file.write(b"PK")
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return whole(file, **arrays)
+
+        whole = np.savez_compressed
+        monkeypatch.setattr(np, "savez_compressed", savez)
+
+
+def test_fault_disk_full_in_the_recorder(folder, tmp_path, monkeypatch, capsys):
+    """Fault: the disk is full when the recorder writes what it heard.
+    Sees: "recorder: cannot write ...: No space left on device: the recording is in /tmp/..."; exit code 1.
+    Recovers: nothing is lost: the recording is whole there, and an earlier file of that name is as it was.
+    """
+    elsewhere = tmp_path / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    rig = write_footage(tmp_path)
+    recording = Recording(rig, (a_pose(1, 3.0),), np.array([2]), {1: 1}, {}, 0, 30.0, 1, 1)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    output = disk / "recording.npz"
+    output.write_bytes(b"an earlier one")
+    FullDisk(monkeypatch, disk)
+    assert keep(recording, output) == 1
+    (saved,) = elsewhere.rglob("recording.npz")
+    assert f"No space left on device: the recording is in {saved}" in capsys.readouterr().err
+    assert Recording.load(saved).poses[0].xyz[0, 0, 0] == 3.0
+    assert output.read_bytes() == b"an earlier one"
+    assert list(disk.iterdir()) == [output]
+    FullDisk(monkeypatch, disk, elsewhere)
+    with pytest.raises(OSError, match="No space left"):
+        keep(recording, output)
