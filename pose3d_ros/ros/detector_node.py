@@ -25,7 +25,7 @@ from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs, camera_facts
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.diagnostics import Record, Result

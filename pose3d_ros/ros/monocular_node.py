@@ -21,7 +21,7 @@ from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
 from pose3d_ros.estimation.multiview import Estimate
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, missing_inputs, camera_facts
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener

@@ -26,7 +26,7 @@ from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import MultiViewEstimator, load_refinement
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, image_stream, keypoint_stream, missing_inputs, camera_facts
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, image_stream, keypoint_stream, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import STAMPS_DIFFER, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
