@@ -135,7 +135,7 @@ def _plot(found: Sequence[Estimate]) -> Plot:
     swept: Mapping[float, dict[str, Errors]] = {horizon_s: errors(found, horizon_s) for horizon_s in SWEPT_S}
     people = list(swept[SWEPT_S[0]])
     series = {
-        person: (
+        person if person == EVERYBODY else f"person {person}": (
             1e3 * np.array([h for h in SWEPT_S if person in swept[h]]),
             100 * np.array([swept[h][person].better for h in SWEPT_S if person in swept[h]]),
         )
