@@ -81,7 +81,7 @@ def test_the_readme_names_commands_and_options_that_exist():
         build_parser().parse_args(["demo", *arguments.split()])
 
 
-@pytest.mark.parametrize(("page", "commands"), [("monocular.md", 3), ("detectors.md", 1), ("estimate.md", 4)])
+@pytest.mark.parametrize(("page", "commands"), [("monocular.md", 3), ("detectors.md", 1), ("estimate.md", 4), ("staleness.md", 3)])
 def test_a_page_names_commands_and_options_that_exist(page, commands):
     text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
     lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
@@ -92,7 +92,7 @@ def test_a_page_names_commands_and_options_that_exist(page, commands):
 
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/ros_interface.md", "docs/calibration.md", "docs/monocular.md",
          "docs/cameras.md", "docs/docker.md", "docs/several_machines.md", "docs/detectors.md",
-         "docs/estimate.md", "docs/reliability.md"]  # fmt: skip
+         "docs/estimate.md", "docs/reliability.md", "docs/staleness.md"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)
