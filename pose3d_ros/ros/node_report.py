@@ -127,7 +127,7 @@ class NodeReport:
             f"{self._node.get_fully_qualified_name().lstrip('/')}: {self._product}",
             health.level,
             health.message,
-            health.values,
+            {"use_sim_time": str(self._node.get_parameter("use_sim_time").value).lower(), **health.values},
         )
         stamp_ns = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(conversions.diagnostics_to_msg([status], stamp_ns))
