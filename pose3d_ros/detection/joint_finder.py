@@ -15,6 +15,7 @@ from pose3d_ros.detection.boxes import grown
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import cut, square, to_image
 from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, Skeleton
 from pose3d_ros.weights import store
@@ -82,6 +83,7 @@ class MoveNetJoints:
         rgb = np.ascontiguousarray(batch[..., ::-1])
         with torch.inference_mode():
             points = self._network(torch.from_numpy(rgb).to(self._device)).cpu().numpy().astype(np.float64)
+        check_numbers(points, self.name)
         xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
         side = np.array([crop.side for crop in crops])
         return FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])

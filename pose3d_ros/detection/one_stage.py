@@ -13,6 +13,7 @@ from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import EVEN, shrunk
 from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.detection.joint_finder import FoundJoints, Image
 from pose3d_ros.detection.people import distinct, people
 from pose3d_ros.skeletons import COCO_17
@@ -121,5 +122,8 @@ class MultiPoseNetwork:
         """Up to six people."""
         rgb = np.ascontiguousarray(canvas[..., ::-1])
         with torch.inference_mode():
-            points, boxes = self._network(torch.from_numpy(rgb).to(self._device))
-        return FoundPeople(boxes.cpu().numpy().astype(np.float64), points.cpu().numpy().astype(np.float64))
+            found = self._network(torch.from_numpy(rgb).to(self._device))
+        points, boxes = (one.cpu().numpy().astype(np.float64) for one in found)
+        for one in (points, boxes):
+            check_numbers(one, "movenet-multipose")
+        return FoundPeople(boxes, points)

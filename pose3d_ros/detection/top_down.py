@@ -13,6 +13,7 @@ from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import shrunk
 from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.detection.joint_finder import FoundJoints, Image, JointFinder, MoveNetJoints
 from pose3d_ros.detection.people import distinct, people
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
@@ -108,8 +109,10 @@ class TopDownDetector:
         canvas[0, : small_wh[1], : small_wh[0]] = shrunk(image, small_wh)
         with torch.inference_mode():
             cells = self._boxes(torch.from_numpy(canvas).to(self._device))[0]
-            cells = cells[cells[:, 4] >= self.options.box_score].cpu().numpy().astype(np.float64)
-        boxes, score = cells[:, :4], cells[:, 4]
+            # NaN is kept, or nobody would be found without a word.
+            kept_cells = cells[~(cells[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
+        check_numbers(kept_cells, "NanoDet")
+        boxes, score = kept_cells[:, :4], kept_cells[:, 4]
         best = np.argsort(-score)[:200]  # NanoDet's own limit
         boxes, score = boxes[best], score[best]
         kept = suppress(iou(boxes, boxes), score, SAME_BOX_IOU)

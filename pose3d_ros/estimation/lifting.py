@@ -41,7 +41,8 @@ class Refusal(IntEnum):
     NONE = 0
     FEW_JOINTS = 1
     NO_TRUNK = 2  # neither both hips nor both shoulders
-    DEPTH = 3  # the depth found is not finite, or no depth at which people are seen
+    DEPTH = 3  # the depth found is no depth at which people are seen
+    NOT_FINITE = 4  # the network gave no numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,8 @@ def lift(
         plausible: NDArray[np.bool_] = np.asarray(
             (reach > MIN_DEPTH_M) & (reach <= MAX_DEPTH_M) & np.isfinite(xyz).all(axis=(1, 2))
         )
-        refusal = np.where((refusal == Refusal.NONE) & ~plausible, Refusal.DEPTH, refusal)
+        wrong = np.where(np.isfinite(xyz).all(axis=(1, 2)), Refusal.DEPTH, Refusal.NOT_FINITE)
+        refusal = np.where((refusal == Refusal.NONE) & ~plausible, wrong, refusal)
         for array in (xyz, canonical, height):
             array[~plausible] = np.nan
         for known in (False, True):

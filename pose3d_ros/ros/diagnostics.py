@@ -25,6 +25,11 @@ STALE_S = 0.5
 # A frame set that is in work for longer is told.
 BUSY_S = 1.0
 
+# Rates are those of so many last seconds.
+RATE_S = 10.0
+# Told where so many frame sets are passed over for each that is worked on.
+SLOW_SHARE = 0.2
+
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
 
@@ -85,6 +90,7 @@ class Record:
         self._rejected: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._results: deque[tuple[float, Result]] = deque(maxlen=WINDOW)
+        self._replaced: deque[tuple[float, int]] = deque(maxlen=WINDOW)  # how many had been, at each result
         self._cause: tuple[float, str] = (-float("inf"), "")
         self._busy_since_s: float | None = None
 
@@ -120,6 +126,7 @@ class Record:
             self._rejected.update(result.rejected)
             self._refused.update(result.refused)
             self._results.append((now_s, result))
+            self._replaced.append((now_s, self._counts["replaced"]))
 
     def health(self, now_s: float, missing: Iterable[str], facts: Mapping[str, str]) -> Health:
         """The status at now_s; missing says in words which inputs do not come, facts are key values to pass on."""
@@ -146,12 +153,25 @@ class Record:
         alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
         warned = last.refinement.warning if last.refinement is not None else ""
         calibration = last.calibration.fault if last.calibration is not None else ""
-        told = (calibration, alone, *missing, warned, cause, _unsure(last), *last.clocks.words())
+        # Slower than the cameras is no fault while the newest images make poses that are fresh.
+        late = self._slow(now_s) if self._latency_ms() > 1000 * self._stale_s else ""
+        told = (
+            calibration,
+            alone,
+            *missing,
+            warned,
+            cause,
+            late,
+            _unsure(last),
+            _no_numbers(last),
+            *last.clocks.words(),
+        )
         if why := [why for why in told if why]:
             wrong = last.calibration is not None and last.calibration.severe
             return Level.ERROR if wrong else Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
-        return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}"
+        slow = f"; {words}" if (words := self._slow(now_s)) else ""
+        return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}{slow}"
 
     def _in_between(self, silent: bool) -> str:
         """Why there are no poses though nothing is known to be wrong."""
@@ -170,9 +190,25 @@ class Record:
             "for these images"
         )
 
+    def _slow(self, now_s: float) -> str:
+        """Says so where frame sets come faster than they are worked on."""
+        recent = [count for at_s, count in self._replaced if now_s - at_s <= RATE_S]
+        if len(recent) < 2:
+            return ""
+        skipped, taken = recent[-1] - recent[0], len(recent) - 1
+        if skipped < SLOW_SHARE * taken:
+            return ""
+        return (
+            f"this machine is slower than the cameras: it takes the newest {taken} of {taken + skipped} frame sets, "
+            f"whose poses are {self._latency_ms():.0f} ms old: take a faster detector, a GPU, or fewer images"
+        )
+
+    def _latency_ms(self) -> float:
+        return float(np.median([result.latency_ms for _, result in self._results]))
+
     def _rate_hz(self, now_s: float) -> float:
         """Frame sets a second over the results kept; 0 where none is fresh."""
-        times = [at_s for at_s, _ in self._results if now_s - at_s <= 10.0]
+        times = [at_s for at_s, _ in self._results if now_s - at_s <= RATE_S]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
     def _values(self, now_s: float) -> dict[str, str]:
@@ -220,6 +256,16 @@ def _unsure(last: Result) -> str:
         f"people are seen, but none has a pose: {unsure} joints are less certain than max_std_m: raise it, or set the "
         "cameras further apart"
     )
+
+
+def _no_numbers(last: Result) -> str:
+    """Says so where a network that lifts or refines gave NaN: what it was asked for is then left as it was, or out."""
+    lifted, refined = (counts.get("not_finite", 0) for counts in (last.rejected, last.refused))
+    if lifted:
+        return f"the network that lifts gave no numbers (NaN) for {lifted} people: they have no pose; see lifter"
+    if refined:
+        return f"a network that refines gave no numbers (NaN) for {refined} joints: they stay as they were; see refine"
+    return ""
 
 
 def _median(numbers: Iterable[float]) -> str:

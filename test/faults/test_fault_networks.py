@@ -1,0 +1,220 @@
+"""Networks that fail in the middle of the work: no numbers, no memory, weights that are missing, no time."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from oracle_lifter import Oracle, OracleLoaded
+from synthetic_people import h36m_rig, seen, walker
+
+from pose3d_ros.detection.choice import DetectorOptions, make_detector, weights_of
+from pose3d_ros.detection.out_of_memory import OFTEN, MemoryShortage
+from pose3d_ros.detection.top_down import TopDownDetector
+from pose3d_ros.errors import InputError, OutOfMemoryError, WeightsCorruptError, WeightsMissingError
+from pose3d_ros.estimation.monocular import MonocularEstimator
+from pose3d_ros.estimation.observation import gathered, place
+from pose3d_ros.estimation.refinement import debiased, refined
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.ros.diagnostics import Level, Record, Result
+from pose3d_ros.ros.mailbox import Mailbox, start_worker
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Camera, FrameSet, Keypoints2D
+from pose3d_ros.weights import store
+
+CAMERAS = h36m_rig().cameras
+IMAGES = FrameSet({"cam": np.zeros((96, 128, 3), np.uint8)}, {"cam": 1})
+RESULT = Result({"detect": 80.0}, latency_ms=100.0, spread_ms=0.0, people=1, single_view=0, cameras=("left", "right"))
+
+
+def told(result: Result) -> tuple[Level, str]:
+    record = Record()
+    record.processed(0.0, result)
+    health = record.health(0.1, [], {})
+    return health.level, health.message
+
+
+def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: a network of the detector gives NaN, as after an overflow in half precision.
+    Sees: the frame set is dropped, the network named, never an empty message that says nobody is there.
+    Recovers: by itself with the next frame set that gives numbers; else precision:=full.
+    """
+    detector = TopDownDetector("cpu", DetectorOptions(precision="full"))
+    whole = detector._boxes
+    monkeypatch.setattr(detector, "_boxes", lambda batch: whole(batch) * torch.nan)
+    with pytest.raises(InputError, match=r"NanoDet gave .* numbers that are none"):
+        detector(IMAGES)
+    monkeypatch.setattr(detector, "_boxes", whole)
+    assert len(detector(IMAGES)["cam"]) == 0  # black images
+    joints = detector._joints
+    network = joints._network  # type: ignore[attr-defined]
+    box = np.array([[10.0, 10, 60, 90]])
+    assert np.isfinite(joints([IMAGES.images["cam"]], box).xy).all()
+    for weight in network.parameters():
+        weight.data.fill_(torch.nan)
+    with pytest.raises(InputError, match=r"movenet-thunder gave .* set precision:=full"):
+        joints([IMAGES.images["cam"]], box)
+
+
+def test_fault_network_output_nan_in_a_refiner() -> None:
+    """Fault: a network that refines poses gives NaN.
+    Sees: every joint stays as it was triangulated; WARN "a network that refines gave no numbers".
+    Recovers: by itself; or refine:=none.
+    """
+    people = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])
+    rng = np.random.default_rng(0)
+    triangulate = partial(place, min_views=2, delta=2.0, max_std_m=np.inf)
+    found = gathered([seen(one, people, rng, noise_px=3.0) for one in CAMERAS], np.array([[0] * 4, [1] * 4]))
+    observed = triangulate(CAMERAS, found)
+
+    class NoNumbers:
+        def serves(self, views: int) -> bool:
+            return True
+
+        def __call__(self, cameras, seen, observed):  # type: ignore[no-untyped-def]
+            return np.full_like(observed.xyz, np.nan), np.full_like(observed.covariance, np.nan)
+
+    after, refusal = refined(NoNumbers(), CAMERAS, found, observed, None)
+    np.testing.assert_array_equal(after.xyz, observed.xyz)
+    np.testing.assert_array_equal(after.covariance, observed.covariance)
+    assert (refusal > 0).sum() == 2 * 16  # all joints that the network was taught
+    seen_, after, _ = debiased(lambda cameras, xyz, xy: xy * np.nan, triangulate, CAMERAS, found, observed)
+    np.testing.assert_array_equal(seen_.xy, found.xy)
+    np.testing.assert_array_equal(after.xyz, observed.xyz)
+
+    level, words = told(replace(RESULT, refused={"not_finite": 32}))
+    assert (level, "refines gave no numbers (NaN) for 32 joints" in words) == (Level.WARN, True)
+
+
+def test_fault_network_output_nan_in_the_lifter() -> None:
+    """Fault: the network that lifts people from one view gives NaN.
+    Sees: nobody gets a pose of it; WARN "the network that lifts gave no numbers".
+    Recovers: by itself with the next image that gives numbers, under the same id.
+    """
+    camera = Camera("front", (1280, 720), np.array([[1000.0, 0, 640], [0, 1000, 360], [0, 0, 1]]))
+    axes = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    person = (walker((4.0, 0.0), (0.0, 0.0), 0.0)[None] - (0.0, 0.0, 1.2)) @ axes.T
+    net = Oracle(person)
+    estimator = MonocularEstimator(camera, lifter=OracleLoaded(net))
+    poses = []
+    for n in range(6):
+        net.depth_error = np.nan if n in (3, 4) else 1.0
+        keypoints = Keypoints2D(project(camera, person), np.full((1, 17), 0.8), H36M_17, 5_000_000_000 + n * 33_000_000)
+        poses.append(estimator.estimate_from_keypoints(keypoints))
+    assert poses[3].rejected == {"not_finite": 1}
+    assert all(np.isfinite(one.pose.xyz).all() for one in poses[2:])  # predicted meanwhile
+    assert [int(one.pose.state[0]) for one in poses[2:]] == [0, 1, 1, 0]
+    assert {one.pose.ids for one in poses[2:]} == {("1",)}
+    level, words = told(replace(RESULT, people=0, rejected=poses[3].rejected))
+    assert (level, "lifts gave no numbers (NaN) for 1 people" in words) == (Level.WARN, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        InputError("detector_model x.onnx: ONNX Runtime failed: Failed to allocate memory for requested buffer"),
+    ],
+    ids=["python", "torch on the CPU", "torch on a GPU", "ONNX Runtime"],
+)
+def test_fault_out_of_memory_in_the_detector(error: Exception) -> None:
+    """Fault: memory runs out in the detector, on the GPU or beside it.
+    Sees: the frame set is dropped; ERROR or WARN "out of memory (...)", which after three in a row names the options
+    that need less.
+    Recovers: by itself with the next frame set that fits; what the failed one held is given back.
+    """
+    shortage = MemoryShortage()
+    gc.freeze()  # whatever other tests have loaded need not be searched for what is free
+
+    def fail() -> None:
+        held = np.zeros(1000)
+        held[0] = 1.0
+        raise error
+
+    words, held_still = [], []
+    for _ in range(OFTEN):
+        try:
+            fail()
+        except Exception as caught:
+            explained = shortage.explained(caught)
+            assert isinstance(explained, OutOfMemoryError)
+            held_still.append(caught.__traceback__)
+            words.append(str(explained))
+    assert held_still == [None] * OFTEN  # the frames of fail, and what they hold, are let go
+    assert all(one.startswith("out of memory (") and "dropped" in one for one in words)
+    assert "precision:=half" not in words[-2]
+    assert "3 times in a row: set precision:=half, a smaller max_people" in words[-1]
+    shortage.over()
+    assert "in a row" not in str(shortage.explained(MemoryError()))
+    other = ValueError("something else")
+    assert shortage.explained(other) is other
+    gc.unfreeze()
+
+
+def test_fault_weights_missing_or_tampered_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the detector's weights are not there when the node is configured, or not the published ones.
+    Sees: the node does not start (exit code 1), or stays unconfigured where it is managed, with ERROR and the mend.
+    Recovers: `pose3d models fetch`, then configure, or by the launch file's respawn.
+    """
+    monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
+    with pytest.raises(WeightsMissingError, match="run `pose3d models fetch`"):
+        make_detector(DetectorOptions(), "cpu")
+    for name in weights_of(DetectorOptions()):
+        folder = tmp_path / "weights" / name
+        folder.mkdir(parents=True)
+        for one in store.model(name).files:
+            (folder / one.name).write_bytes(b"{}")
+    with pytest.raises(WeightsCorruptError, match="run `pose3d models fetch`"):
+        make_detector(DetectorOptions(), "cpu")
+
+
+def test_fault_inference_slower_than_the_cameras() -> None:
+    """Fault: images come faster than the networks work.
+    Sees: the newest frame set is always the next one, so that poses are at most two turns old; /diagnostics says "this
+    machine is slower than the cameras" with the share and the age, and WARN where that age exceeds stale_after.
+    Recovers: by itself when the machine keeps up again.
+    """
+    mailbox: Mailbox[int] = Mailbox()
+    busy, free_again, done = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> None:
+        busy.set()
+        free_again.wait(10)
+        done.append(number)
+
+    thread = start_worker(mailbox, work, lambda error: None, "slow")
+    mailbox.put(1)
+    assert busy.wait(10)
+    replaced = sum(mailbox.put(number) for number in range(2, 30))
+    assert replaced == 27
+    free_again.set()
+    while len(done) < 2:
+        time.sleep(0.01)
+    mailbox.close()
+    thread.join(10)
+    assert done == [1, 29]
+
+    def running(latency_ms: float, skipped: int) -> tuple[Level, str]:
+        record = Record()
+        for n in range(20):
+            for _ in range(skipped):
+                record.count("replaced")
+            record.processed(0.1 * n, replace(RESULT, latency_ms=latency_ms))
+        health = record.health(2.0, [], {})
+        return health.level, health.message
+
+    words = "this machine is slower than the cameras: it takes the newest 19 of 57 frame sets, whose poses are"
+    assert running(100.0, 2)[0] is Level.OK
+    assert f"{words} 100 ms old" in running(100.0, 2)[1]
+    assert running(800.0, 2)[0] is Level.WARN
+    assert f"{words} 800 ms old" in running(800.0, 2)[1]
+    assert "slower" not in running(100.0, 0)[1]
