@@ -13,13 +13,10 @@ from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.camera_inputs import Frame
-from pose3d_ros.ros.conversions import image_from_msg, keypoints_from_msg
+from pose3d_ros.ros.conversions import image_from_msg, image_size, keypoints_from_msg
 from pose3d_ros.skeletons import COCO_17, H36M_17, remap
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Skeleton
 
-# As many as a detector may give of one image (DetectorOptions.max_people at its highest): association of more would
-# hold up every pose.
-MOST_PEOPLE = 100
 # A detector may place a hidden joint outside the image; this many image sizes away none is meant.
 FURTHEST_SIZES = 2.0
 # The message has names, not texts: what is longer is cut before it is told.
@@ -43,6 +40,9 @@ class ImageReading:
 
     def decode(self, frame: Frame, camera: Camera) -> Any:
         """The image, uint8 BGR (H, W, 3); raises InputError or CalibrationError."""
+        announced = image_size(frame.message)
+        if announced is not None and announced[0] * announced[1] > camera.size_wh[0] * camera.size_wh[1]:
+            check_image_size(camera, announced[::-1])  # a few kilobytes may announce gigabytes: not decoded to be refused
         image = image_from_msg(frame.message)
         check_image_size(camera, image.shape)
         return image
@@ -103,7 +103,7 @@ class DetectorsElsewhere:
 def checked(message: Keypoints2DArray, camera: Camera) -> Keypoints2D:
     """The keypoints of a message that speaks of this camera.
 
-    Raises InputError for another camera's, for an unknown skeleton, lengths that do not fit, more than MOST_PEOPLE,
+    Raises InputError for another camera's, for an unknown skeleton, lengths that do not fit, too many people,
     scores outside [0, 1], joints far outside the image, or covariances that are none; CalibrationError for an image of
     another size than the calibrated one.
     """
@@ -113,8 +113,6 @@ def checked(message: Keypoints2DArray, camera: Camera) -> Keypoints2D:
             "exchanged?"
         )
     check_image_size(camera, (message.height, message.width))
-    if len(message.people) > MOST_PEOPLE:
-        raise InputError(f"{len(message.people)} people in one image, expected at most {MOST_PEOPLE}")
     keypoints, _ = keypoints_from_msg(message)
     remap(Keypoints2D.empty(keypoints.skeleton), H36M_17)  # raises where nothing can be derived from it
     size = np.array(camera.size_wh)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 
-from pose3d_ros.errors import DependencyError
+from pose3d_ros.errors import DependencyError, InputError
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.options import check, option
 from pose3d_ros.output.palette import person_colour
@@ -22,6 +23,9 @@ from pose3d_ros.ros.distribution import Buffer, TransformException, TransformLis
 from pose3d_ros.ros.parameters import declare, refuse_unknown
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.structures import Floats, Pose3D
+
+# More than any rig has: each is a subscription, and messages name them.
+MOST_CAMERAS = 64
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,28 @@ class Viewer(Node):
         self._server.stop()
 
     def _take_pose(self, msg: HumanPose3DArray) -> None:
+        try:
+            pose = conversions.pose_from_msg(msg)
+            self._watch(msg.camera_names)
+        except (InputError, InvalidTopicNameException) as error:
+            self.get_logger().warning(f"a message is left out: {error}", throttle_duration_sec=5.0)
+            return
         self._fixed_frame = msg.header.frame_id
-        for name in msg.camera_names:
-            if name not in self._watched:
-                self._watched[name] = self.create_subscription(
-                    CameraInfo,
-                    f"{name}/camera_info",
-                    lambda info, name=name: self._take_camera(name, info),
-                    qos_profile_sensor_data,
-                )
-        pose = conversions.pose_from_msg(msg)
         for gone in set(self._drawn) - set(pose.ids):
             for handle in self._drawn.pop(gone):
                 handle.remove()
         for index, person in enumerate(pose.ids):
             self._draw(person, pose, index)
+
+    def _watch(self, cameras: Sequence[str]) -> None:
+        """Listen for the camera_info of cameras that are new, up to MOST_CAMERAS in all."""
+        for name in [name for name in cameras if name not in self._watched][: MOST_CAMERAS - len(self._watched)]:
+            self._watched[name] = self.create_subscription(
+                CameraInfo,
+                f"{name}/camera_info",
+                lambda info, name=name: self._take_camera(name, info),
+                qos_profile_sensor_data,
+            )
 
     def _draw(self, person: str, pose: Pose3D, index: int) -> None:
         points, bones = drawing(pose, index)

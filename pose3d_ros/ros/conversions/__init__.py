@@ -10,7 +10,7 @@ from pose3d_ros.ros.conversions.cameras import (
     stereo_baseline_from_projection,
 )
 from pose3d_ros.ros.conversions.diagnostics import Status, diagnostics_to_msg
-from pose3d_ros.ros.conversions.images import image_from_msg, image_to_compressed_msg, image_to_msg
+from pose3d_ros.ros.conversions.images import image_from_msg, image_size, image_to_compressed_msg, image_to_msg
 from pose3d_ros.ros.conversions.keypoints import keypoints_from_msg, keypoints_to_msg
 from pose3d_ros.ros.conversions.markers import markers_to_msg
 from pose3d_ros.ros.conversions.poses import pose_from_msg, pose_to_msg
@@ -35,6 +35,7 @@ __all__ = [
     "frame_name",
     "header",
     "image_from_msg",
+    "image_size",
     "image_to_compressed_msg",
     "image_to_msg",
     "keypoints_from_msg",

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from pose3d_ros.data.image_messages import Bytes, bgr_from_compressed, bgr_from_raw
+from pose3d_ros.data.image_messages import Bytes, announced_size, bgr_from_compressed, bgr_from_raw
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros import distribution
 from pose3d_ros.ros.conversions.stamps import header
@@ -23,6 +23,13 @@ def image_from_msg(msg: Image | CompressedImage) -> Bytes:
     Raises InputError for an unknown encoding, an empty or cut message, a corrupt JPEG.
     """
     return bgr_from_compressed(msg) if isinstance(msg, CompressedImage) else bgr_from_raw(msg, _bridged)
+
+
+def image_size(msg: Image | CompressedImage) -> tuple[int, int] | None:
+    """Width and height in px that a message announces, read before it is decoded; None where it announces none."""
+    if isinstance(msg, CompressedImage):
+        return announced_size(np.frombuffer(msg.data, dtype=np.uint8))
+    return msg.width, msg.height
 
 
 def image_to_msg(image: Bytes, stamp_ns: int, frame_id: str) -> Image:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from pose3d_ros.errors import InputError
 from pose3d_ros.msg import Keypoints2D as Keypoints2DMsg
 from pose3d_ros.msg import Keypoints2DArray
-from pose3d_ros.ros.conversions.poses import known_skeleton
+from pose3d_ros.ros.conversions.poses import MOST_PEOPLE, known_skeleton, shortened
 from pose3d_ros.ros.conversions.stamps import header, stamp_to_ns
 from pose3d_ros.structures import Floats, Keypoints2D
 
@@ -45,12 +45,14 @@ def keypoints_to_msg(
 def keypoints_from_msg(msg: Keypoints2DArray) -> tuple[Keypoints2D, tuple[str, ...]]:
     """Keypoints and their people's ids; raises InputError for arrays whose lengths do not fit the skeleton."""
     skeleton = known_skeleton(msg.skeleton, msg.joint_names)
+    if len(msg.people) > MOST_PEOPLE:
+        raise InputError(f"{len(msg.people)} people in one image, expected at most {MOST_PEOPLE}")
     people, size = len(msg.people), skeleton.size
     for n, person in enumerate(msg.people):
         lengths = (len(person.xy), len(person.scores), len(person.covariance))
         if lengths[:2] != (2 * size, size) or lengths[2] not in (0, 4 * size):
             raise InputError(
-                f"person {n} in {msg.camera_name!r} has {lengths} numbers in xy, scores, covariance, "
+                f"person {n} in {shortened(msg.camera_name)!r} has {lengths} numbers in xy, scores, covariance, "
                 f"expected {2 * size}, {size}, {4 * size} or 0"
             )
     known = all(len(person.covariance) for person in msg.people)

@@ -14,6 +14,11 @@ from pose3d_ros.skeletons import SKELETONS
 from pose3d_ros.structures import JointSource, Pose3D, Skeleton
 
 NS_PER_S = 1e9
+# As many as a detector may give of one image (DetectorOptions.max_people at its highest): association of more would
+# hold up every pose.
+MOST_PEOPLE = 100
+# The message has names, not texts: what is longer is cut before it is told.
+LONGEST_NAME = 80
 
 
 def pose_to_msg(
@@ -40,9 +45,11 @@ def pose_from_msg(msg: HumanPose3DArray) -> Pose3D:
     """The Pose3D of a message; raises InputError for a skeleton or a number of joints that does not fit."""
     skeleton = known_skeleton(msg.skeleton, msg.joint_names)
     people, size = len(msg.people), skeleton.size
+    if people > MOST_PEOPLE:
+        raise InputError(f"{people} people in one message, expected at most {MOST_PEOPLE}")
     for person in msg.people:
         if len(person.joints) != size:
-            raise InputError(f"person {person.id!r} has {len(person.joints)} joints, expected {size} of {msg.skeleton}")
+            raise InputError(f"person {shortened(person.id)!r} has {len(person.joints)} joints, expected {size}")
     joints = [joint for person in msg.people for joint in person.joints]
     numbers = np.array(
         [
@@ -73,14 +80,20 @@ def pose_from_msg(msg: HumanPose3DArray) -> Pose3D:
 def known_skeleton(name: str, joint_names: list[str]) -> Skeleton:
     """The skeleton a message speaks of; raises InputError if pose3d_ros has it otherwise or not at all."""
     if name not in SKELETONS:
-        raise InputError(f"message speaks of skeleton {name!r}, expected one of {', '.join(SKELETONS)}")
+        raise InputError(f"message speaks of skeleton {shortened(name)!r}, expected one of {', '.join(SKELETONS)}")
     skeleton = SKELETONS[name]
     if tuple(joint_names) != skeleton.joint_names:
         raise InputError(
-            f"message gives {name!r} the joints {', '.join(joint_names)}, expected {', '.join(skeleton.joint_names)}: "
+            f"message gives {name!r} {len(joint_names)} joints: {shortened(', '.join(joint_names[: skeleton.size]))}, "
+            f"expected {', '.join(skeleton.joint_names)}: "
             "bring sender and receiver to the same version of pose3d_ros"
         )
     return skeleton
+
+
+def shortened(name: str) -> str:
+    """A name out of a message, cut where it is none."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
 def _person(pose: Pose3D, p: int) -> HumanPose3D:
