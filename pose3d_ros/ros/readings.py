@@ -40,9 +40,10 @@ class ImageReading:
 
     def decode(self, frame: Frame, camera: Camera) -> Any:
         """The image, uint8 BGR (H, W, 3); raises InputError or CalibrationError."""
+        # A few kilobytes may announce gigabytes: what is too large is not decoded to be refused.
         announced = image_size(frame.message)
         if announced is not None and announced[0] * announced[1] > camera.size_wh[0] * camera.size_wh[1]:
-            check_image_size(camera, announced[::-1])  # a few kilobytes may announce gigabytes: not decoded to be refused
+            check_image_size(camera, announced[::-1])
         image = image_from_msg(frame.message)
         check_image_size(camera, image.shape)
         return image
