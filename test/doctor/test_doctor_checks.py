@@ -81,6 +81,12 @@ def test_an_empty_room_is_told_and_no_fault() -> None:
     assert not healthy(judge(node(most_people=0, values=values(people="0", people_left_out="1"))))
 
 
+def test_a_hiccup_of_the_node_is_told_and_no_fault() -> None:
+    hiccup = node(level=2, message="no poses for 0.6 s", bad_share=0.2)
+    assert "(in 20% of what it said, else it is well): no poses for 0.6 s" in says(hiccup)
+    assert healthy(judge(hiccup))
+
+
 def test_a_topic_that_nobody_publishes_is_told_with_the_near_ones() -> None:
     facts, _ = SEEDED["topic_unpublished"]
     assert "/rear/image_raw" in judge(facts)[0][1].mend
@@ -119,6 +125,8 @@ def test_a_moving_camera_with_timely_transforms_is_healthy() -> None:
 
 def test_a_clock_that_the_node_does_not_use_is_told() -> None:
     assert "/rosbag2_player publishes /clock, and this node's use_sim_time is false" in says(on_topic("/clock", CLOCK))
+    busy = node(parameters={"fixed_frame": "world"}, values=values(use_sim_time="false"))
+    assert "this node's use_sim_time is false" in says(on_topic("/clock", CLOCK, busy))
     paused = on_topic("/clock", CLOCK, node(parameters=parameters(use_sim_time=True)))
     assert "sent nothing: is it paused?" in says(paused)
     assert judge(replace(paused, clock_ticks=50)) == []
@@ -171,7 +179,7 @@ def test_stamps_in_the_future_are_told() -> None:
 @given(offset_ms=st.integers(-16, 16), seed=st.integers(0, 99))
 def test_the_nearest_stamps_tell_the_offset(offset_ms: int, seed: int) -> None:
     jitter = np.random.default_rng(seed).integers(-100_000, 100_000, len(STAMPS_NS))
-    shifted = tuple(int(stamp) for stamp in STAMPS_NS + offset_ms * 1_000_000 + jitter)
+    shifted = tuple(int(stamp) for stamp in np.array(STAMPS_NS) + offset_ms * 1_000_000 + jitter)
     assert abs(np.median(nearest_s(STAMPS_NS, shifted)) - offset_ms * 1e-3) < 2e-4
 
 

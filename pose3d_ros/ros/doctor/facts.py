@@ -66,14 +66,24 @@ class NodeSeen:
     name: str  # with its namespace
     kind: str  # multiview, monocular, detector
     parameters: Mapping[str, Any] = field(default_factory=dict)  # empty where it did not answer
-    level: int | None = None  # of its last diagnostics: 0, 1 WARN, 2 ERROR; None where none came
-    message: str = ""
+    level: int | None = (
+        None  # of its last diagnostics, or the last that was not OK: 0, 1 WARN, 2 ERROR; None: none came
+    )
+    message: str = ""  # with that level
+    bad_share: float = 1.0  # of its diagnostics that were not OK
     values: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, str] = field(default_factory=dict)  # the values of its first diagnostics
     most_people: int | None = None  # at once; None where it did not say
     cameras: tuple[CameraSeen, ...] = ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+
+    @property
+    def sim_time(self) -> bool | None:
+        """use_sim_time, by its parameter or its diagnostics (a busy node answers no question); None: not known."""
+        if isinstance(asked := self.parameters.get("use_sim_time"), bool):
+            return asked
+        return {"true": True, "false": False}.get(self.values.get("use_sim_time", ""))
 
     @property
     def rectified(self) -> bool:

@@ -53,6 +53,8 @@ class DiagnosticsEars:
         self._last: dict[str, dict[str, DiagnosticStatus]] = defaultdict(dict)
         self._before: dict[str, dict[str, str]] = {}
         self._most_people: dict[str, int] = {}
+        self._levels: dict[str, list[int]] = defaultdict(list)
+        self._bad: dict[str, DiagnosticStatus] = {}  # the last that was not OK
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QOS)
 
     def begin(self) -> None:
@@ -60,6 +62,8 @@ class DiagnosticsEars:
         self._before = {name: _values(found) for name, found in self._last.items()}
         self._last.clear()
         self._most_people.clear()
+        self._levels.clear()
+        self._bad.clear()
 
     def products(self) -> dict[str, str]:
         """Nodes that said what they give, with its type."""
@@ -83,13 +87,13 @@ class DiagnosticsEars:
         found = self._last.get(name, {})
         if not found:
             return replace(node, cameras=cameras)
-        level = max(_level(one) for one in found.values())
-        words = [one.message for one in found.values() if _level(one) == level]
+        levels, bad = self._levels[name], self._bad.get(name)
         return replace(
             node,
             cameras=cameras,
-            level=level,
-            message="; ".join(words),
+            level=0 if bad is None else _level(bad),
+            message=next(iter(found.values())).message if bad is None else bad.message,
+            bad_share=sum(level > 0 for level in levels) / len(levels),
             values=_values(found),
             before=self._before.get(name, {}),
             most_people=self._most_people.get(name),
@@ -99,6 +103,9 @@ class DiagnosticsEars:
         for status in message.status:
             name = status.name.partition(": ")[0]
             self._last[name][status.name] = status
+            self._levels[name].append(_level(status))
+            if _level(status) > 0:
+                self._bad[name] = status
             for pair in status.values:
                 if pair.key == "people" and pair.value.isdecimal():
                     self._most_people[name] = max(self._most_people.get(name, 0), int(pair.value))

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from pose3d_ros.ros.doctor.facts import Facts, Finding
 
+# A node that is not well in less than half of what it says had a hiccup: told, but nothing to mend.
+OFTEN = 0.5
+
 
 def sim_time(facts: Facts) -> Iterator[Finding]:
     """The node's time and the system's are not of one clock."""
     senders = facts.topic("/clock").publishers
     for node in facts.nodes:
-        if "use_sim_time" not in node.parameters:
-            continue
-        if node.parameters["use_sim_time"] and not facts.clock_ticks:
+        if node.sim_time and not facts.clock_ticks:
             who = (
                 f"{senders[0].node} publishes it and sent nothing: is it paused?" if senders else "nobody publishes it"
             )
@@ -22,7 +23,7 @@ def sim_time(facts: Facts) -> Iterator[Finding]:
                 f"use_sim_time is true, and no /clock came ({who}): its time stands still",
                 "start what publishes /clock (ros2 bag play --clock), or set use_sim_time: false",
             )
-        elif not node.parameters["use_sim_time"] and senders:
+        elif node.sim_time is False and senders:
             yield Finding(
                 node.name,
                 f"{senders[0].node} publishes /clock, and this node's use_sim_time is false: it takes the bag's or the "
@@ -89,8 +90,11 @@ def node_says(facts: Facts) -> Iterator[Finding]:
         if node.level:
             last = node.values.get("last_cause", "none")
             more = f" (last cause: {last})" if last != "none" and last not in node.message else ""
+            often = node.bad_share >= OFTEN
+            share = "" if often else f" (in {node.bad_share:.0%} of what it said, else it is well)"
             yield Finding(
                 node.name,
-                f"its own diagnostics: {node.message}{more}",
+                f"its own diagnostics{share}: {node.message}{more}",
                 "as it says; the meaning of every key: docs/ros_interface.md",
+                fault=often,
             )

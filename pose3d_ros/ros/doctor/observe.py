@@ -89,7 +89,7 @@ def observe(
         watched_s = time.monotonic() - watched_from_s
         topics = topics_of(node)  # who came meanwhile is heard of too
         found = {name: replace(one, parameters=parameters[name].answer()) for name, one in found.items()}
-        sim = clock.ticks > 0 and any(one.parameters.get("use_sim_time") for one in found.values())
+        sim = clock.ticks > 0 and any(one.sim_time for one in found.values())
 
         def seen(cameras: tuple[CameraSeen, ...]) -> tuple[CameraSeen, ...]:
             return tuple(ears[one.image_topic or one.info_topic].seen(one, sim) for one in cameras)

@@ -12,6 +12,9 @@ from pose3d_ros.errors import Pose3DError
 from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
 from pose3d_ros.structures import Floats, Rig
 
+# What a node says of its fixed frame before the first frame set.
+NOT_KNOWN = "not known yet"
+
 
 def placed_by_tf(node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
     """Cameras that the node places by TF and whose image came, with the fixed frame."""
@@ -19,11 +22,14 @@ def placed_by_tf(node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
     if node.kind == "detector" or placement not in ("tf", "auto"):
         return
     seen = [camera for camera in node.cameras if camera.image is not None]
+    if not seen:
+        return
     frames = [camera.image.frame_id for camera in seen if camera.image]
     baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in seen)
     if (placement == "auto" and baseline) or not frames_differ(frames):
         return  # a stereo driver's P serves; or frames_equal
-    fixed = str(node.parameters.get("fixed_frame", "") or (frames[0] if frames else ""))
+    told = node.values.get("fixed_frame", NOT_KNOWN)
+    fixed = str(node.parameters.get("fixed_frame", "") or (told if told != NOT_KNOWN else "") or frames[0])
     for camera in seen:
         if fixed or node.kind == "multiview":
             yield camera, fixed
