@@ -86,3 +86,23 @@ def test_fault_all_cameras_stop_for_good(started: Callable[[], AbstractContextMa
         one.play_until(lambda: bool(node.people) and len(frames) > before, "people again")
         since_ns = [conversions.stamp_to_ns(m.header.stamp) - 100_000_000 - T0_NS for m in ahead if m.people]
         assert all(one_ns >= 0 and one_ns % PERIOD_NS == 0 for one_ns in since_ns)
+
+
+def test_fault_no_calibration() -> None:
+    """Fault: images come, but no camera_info.
+    Sees: ERROR "no poses yet: no camera_info on /left/camera_info ..."; nothing on human_pose_3d.
+    Recovers: by itself when camera_info comes.
+    """
+    with graph(PAIR, fixed_frame="world") as one:
+        controller = one.controller
+        one.cameras.without_info = set(PAIR.names)
+        one.cameras.publish_transforms()
+        one.play_until(lambda: one.cameras.sent > 10, "ten frame sets")
+        one.diagnosis_says("no camera_info on /left/camera_info")
+        assert controller.level == ord(DiagnosticStatus.ERROR)
+        assert controller.message.startswith("no poses yet")
+        assert not controller.poses
+        assert not controller.aged
+        assert not controller.markers
+        one.cameras.without_info.clear()
+        one.poses_after(1)
