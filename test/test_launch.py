@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -42,6 +43,12 @@ name = Path(sys.argv[0]).name
 files = [Path(after).read_text() for one, after in zip(sys.argv, sys.argv[1:]) if one == "--params-file"]
 told = {{"arguments": sys.argv[1:], "files": files, "profiles": os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE")}}
 (here / f"{{name}}.json").write_text(json.dumps(told))
+starts = here / f"{{name}}.starts"
+first = not starts.exists()
+with starts.open("a") as file:
+    file.write("started\\n")
+if first and (here / f"{{name}}.dies").exists():
+    os.kill(os.getpid(), 9)
 time.sleep(float((here / f"{{name}}.lives").read_text()))
 """
 
@@ -68,14 +75,25 @@ class Launched:
         (self.folder / f"{name}.lives").write_text(str(seconds))
 
     def __call__(self, file: str, *arguments: str, **environment: str) -> str:
-        """Launch until everything has ended; returns what launch said."""
+        """Launch until everything has ended, which with respawn it never has; returns what launch said."""
+        if file != "demo.launch.py" and not any(one.startswith("respawn:=") for one in arguments):
+            arguments = (*arguments, "respawn:=false")
+        said, _ = self.running(file, *arguments, **environment).communicate(timeout=60)
+        return str(said)
+
+    def running(self, file: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Launch, and let it run."""
         inherited = {name: value for name, value in os.environ.items() if "_DEFAULT_PROFILES_FILE" not in name}
-        done = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(CHECKOUT / "launch" / file), *arguments],
             env={**inherited, "AMENT_PREFIX_PATH": str(self.folder), "ROS_LOG_DIR": str(self.folder), **environment},
-            cwd=self.folder, capture_output=True, text=True, timeout=60, check=False,
+            cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        return done.stdout + done.stderr
+
+    def starts(self, name: str) -> int:
+        """How often a program was started."""
+        file = self.folder / f"{name}.starts"
+        return len(file.read_text().splitlines()) if file.exists() else 0
 
     def started(self, name: str) -> dict[str, Any]:
         """How a program was started, its parameter files put together as ROS does it: the last one holds."""
@@ -233,6 +251,33 @@ def test_the_detector_of_one_machine_is_given_its_cameras(launched: Launched) ->
     assert "__ns:=/robot1" in node["arguments"]
     assert Path(node["profiles"]).samefile(CHECKOUT / "config" / "fastdds.xml")
     assert "must list one name or more" in launched("detector.launch.py", "cameras:=left")
+
+
+def test_fault_node_that_dies(launched: Launched) -> None:
+    """Fault: the node's process is killed, or ends by an error.
+    Sees: no poses, no /diagnostics of the node; launch says that the process has died.
+    Recovers: the launch file starts it again after five seconds (respawn, the default).
+    """
+    launched.lives("multiview_node", 60.0)
+    (launched.folder / "multiview_node.dies").touch()
+    launch = launched.running("stereo.launch.py")
+    try:
+        give_up = time.monotonic() + 60.0
+        while launched.starts("multiview_node") < 2:
+            assert time.monotonic() < give_up, "the node was not started again"
+            time.sleep(0.1)
+    finally:
+        launch.send_signal(signal.SIGINT)
+        said, _ = launch.communicate(timeout=60)
+    assert "process has died" in said
+    assert launched.starts("multiview_node") == 2  # SIGINT ends it for good
+
+
+def test_a_managed_node_waits_where_the_argument_says_so(launched: Launched) -> None:
+    launched("stereo.launch.py")
+    assert "autostart" not in launched.started("multiview_node")["parameters"]
+    launched("stereo.launch.py", "autostart:=false")
+    assert launched.started("multiview_node")["parameters"]["autostart"] is False
 
 
 def test_rviz_looks_at_the_frame_of_the_poses_or_says_that_it_cannot_know_it(tmp_path: Path) -> None:
