@@ -90,3 +90,15 @@ def test_no_node_opens_a_file_but_those_whose_paths_a_user_gives() -> None:
         if any(opens(call) for call in calls):
             found.add(path.name)
     assert found <= set(OPENING)
+
+
+def test_every_graph_of_our_own_is_cut_off() -> None:
+    """`pose3d demo`, bench and whoever else starts nodes gives them isolated_environment()."""
+    found = []
+    for path in SOURCES:
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        for call in calls:
+            if ast.unparse(call.func) == "ChildProcesses":
+                assert [ast.unparse(one) for one in call.args] == ["isolated_environment()"], path
+                found.append(path.name)
+    assert {"demo.py", "ros.py"} <= set(found)
