@@ -36,10 +36,10 @@ IN_TIME_S = 10.0
 SIMULATED = (("h36m", 0, 4), ("h36m", 1, 3), ("h36m", 0, 2), ("room3", 2, 0), ("head1060", 0, 0))
 
 
-def measured(recording: Path | None, minutes: float, *, quick: bool = False) -> list[Table]:
-    """One row a scene and fault."""
+def measured(recording: Path | None, minutes: float, *, each: bool = False, quick: bool = False) -> list[Table]:
+    """One row a scene and fault; each: every camera moves in turn, not only the second."""
     scenes = _scenes(recording, quick)
-    return [_silence(scenes, minutes if recording else 1.0), _faults(scenes, quick)]
+    return [_silence(scenes, minutes if recording else 1.0), _faults(scenes, each, quick)]
 
 
 def _scenes(recording: Path | None, quick: bool) -> dict[str, Scene]:
@@ -92,7 +92,7 @@ class _Clock:
         health.update = timed  # type: ignore[method-assign]
 
 
-def _faults(scenes: dict[str, Scene], quick: bool) -> Table:
+def _faults(scenes: dict[str, Scene], each: bool, quick: bool) -> Table:
     rows: list[list[Cell]] = []
     for name, scene in scenes.items():
         count = len(scene.rig.cameras)
@@ -101,7 +101,7 @@ def _faults(scenes: dict[str, Scene], quick: bool) -> Table:
         lasting.append(Fault("all transforms inverted", inverted=tuple(range(count))))
         for fault in tqdm([*(MOTIONS[:2] if quick else MOTIONS), *lasting], desc=name, leave=False):
             moves = fault in MOTIONS
-            which = range(count) if moves and not quick else (1,)
+            which = range(count) if moves and each else (1,)
             outcomes = [trial(scene, fault, camera) for camera in which]
             times = [one.after_s for one in outcomes]
             told = sum(t <= IN_TIME_S for t in times)
@@ -114,7 +114,7 @@ def _faults(scenes: dict[str, Scene], quick: bool) -> Table:
             rows.append([name, fault.name, len(times), told, right, either, max(known) if known else None])
     columns = ("scene", "fault", "trials", "told in 10 s", "named right", "with a second name", "slowest, s")
     note = (
-        f"Moved from second {MOVED_AT_S:g} on, for {LASTS_S:g} s, each camera in turn. Right: the camera is named (or "
+        f"Moved from second {MOVED_AT_S:g} on, for {LASTS_S:g} s. Right: the camera is named (or "
         "among those named), of two cameras the pair; the exchange or the inversion with its cameras."
     )
     return Table("faults", "faults told", columns, rows, note=note, decimals=1)

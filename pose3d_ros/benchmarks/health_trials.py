@@ -1,4 +1,4 @@
-"""Cameras that are moved, exchanged or inverted before real or simulated people, and what the calibration's health says.
+"""Cameras moved, exchanged or inverted before real or simulated people, and what the calibration's health says.
 
 A recording's people are replayed over and over. A camera is moved by moving what it sees: along every ray to the depth
 of the person, and back into the moved camera. NumPy, float64.
@@ -26,8 +26,8 @@ from pose3d_ros.geometry.projection import project, rays
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 
-# The runtime looks at 5 frame sets a second whatever comes.
-RATE_HZ = 10.0
+# What the runtime looks at of whatever comes; the simulated walks are made at this rate too.
+RATE_HZ = 5.0
 # The baseline takes 10 s of people and a bit; then the camera moves.
 MOVED_AT_S, LASTS_S = 14.0, 12.0
 # How somebody walks: m/s, and the legs' and arms' swing in m.
@@ -132,6 +132,10 @@ class Walked:
         self._xyz = walk(one, frames)
         self._views = {(-1, HEALTHY): self._simulated(one.rig)}
         self.rig = replace(one.rig, cameras=self._views[-1, HEALTHY].cameras)
+
+    def truth(self, number: int) -> Floats:
+        """Where the joints (17, 3) m are in a frame set."""
+        return self._xyz[number]
 
     def _simulated(self, rig: Rig) -> SimulatedViews:
         # The same random numbers whatever has moved.

@@ -31,11 +31,11 @@ SAMPLE_HZ = 5.0
 # Seconds with people that make the baseline, and that a verdict rests on. A camera's motion is to be told within 10 s.
 BASELINE, WINDOW = 10, 4
 # Verdicts in a row that raise a fault, or end it.
-CONFIRM = 2
+CONFIRM = 3
 # A second is closed with so many joints that two cameras see, and given up where it has not got them after so long.
 LEAST_JOINTS, GIVE_UP_S = 25, 3.0
 # Frame sets, one each RAW_S, on which gross faults are tried, and how often that is done (s): it takes tens of ms.
-RAW_SETS, RAW_S, TRY_S, MOST_TRY_S = 6, 0.4, 1.0, 60.0
+RAW_SETS, RAW_S, TRY_S, TOLD_TRY_S, MOST_TRY_S = 6, 0.4, 1.0, 2.0, 60.0
 # A camera whose people fit nobody in so many of these sets is suspected.
 LONELY = 0.75
 # Without anybody who can be compared for so long, nobody fits.
@@ -163,7 +163,7 @@ class CalibrationHealth:
         found = named(self._rig.cameras, [seen for seen, _ in self._raw])
         self._gross = found if found.suspects else None
         self._nobody_fits = not (found.suspects or compared or any(fitting for _, fitting in self._raw))
-        self._try_s = min(2.0 * self._try_s, MOST_TRY_S if self._gross is None else 5.0)
+        self._try_s = min(2.0 * self._try_s, MOST_TRY_S if self._gross is None else TOLD_TRY_S)
         self._shown = None
 
     def _suspicious(self) -> bool:
@@ -212,7 +212,7 @@ class CalibrationHealth:
         window = self.window()
         accused = baseline.accuse(mean_of(window), self._accused is not None)
         if accused is None and len(self._rig.cameras) == 2:
-            accused = baseline.resized([one.steadiness.size for one in window[-CONFIRM:]], RESIZED)
+            accused = baseline.resized(window[-1].steadiness.size, RESIZED)
         if (accused is None) == (self._accused is None):
             self._in_a_row = 0
             self._accused = accused

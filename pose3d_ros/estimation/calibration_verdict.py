@@ -15,8 +15,9 @@ CALIBRATED, MOVED = (np.deg2rad(0.5), 0.02), (np.deg2rad(5.0), 0.2)
 # Joints of one second err alike: this many count as independent.
 INDEPENDENT = 10
 # What a motion explains (mean squared px) must exceed that of any window of the baseline by this factor, 2 in px, and
-# this share of what the baseline leaves; a fault once told ends below EASE of it.
-ABOVE_FLOOR, SHARE_OF_REST, EASE = 4.0, 0.1, 0.5
+# this share of what the baseline leaves; a fault once told ends below EASE of it. Healthy simulated rigs come to 0.02
+# to 0.08 of it within a minute, a stereo head to 0.16 (one number a joint is little); 3 cm sideways to 0.16 and more.
+ABOVE_FLOOR, SHARE_OF_REST, SHARE_OF_PAIR, EASE = 4.0, 0.1, 0.3, 0.5
 # Motions that leave hardly more unexplained than the best, by this factor, come into question as well.
 RIVAL = 1.15
 # No smaller motion is told, deg: it is a millimetre in the person's place for each 1.5 m of distance.
@@ -106,15 +107,15 @@ class Baseline:
         return np.asarray(self._tried(now)[1] / self._least())
 
     def _least(self) -> Floats:
-        least = np.maximum(ABOVE_FLOOR * self.floor, SHARE_OF_REST * self.squared_px)
+        share = SHARE_OF_PAIR if len(self.names) == 2 else SHARE_OF_REST
+        least = np.maximum(ABOVE_FLOOR * self.floor, share * self.squared_px)
         return np.asarray(np.maximum(least, (np.deg2rad(LEAST_DEG) * self.focal_px) ** 2))
 
-    def resized(self, sizes: Sequence[float], limit: float) -> Accusation | None:
-        """A pair before which everybody has come to another size, each second."""
-        known = np.array(sizes)
-        if not (np.abs(np.log(np.where(known > 0, known, 1.0))) > np.log1p(limit)).all():
+    def resized(self, size: float, limit: float) -> Accusation | None:
+        """A pair before which everybody has come to another size of their own, by more than limit."""
+        if not abs(np.log(size)) > np.log1p(limit):
             return None
-        return Accusation(self.names, float("nan"), float("inf"), pair=True, resized=float(np.median(known)))
+        return Accusation(self.names, float("nan"), float("inf"), pair=True, resized=size)
 
     def _degrees(self, px: float, camera: int) -> float:
         return float(np.rad2deg(px / self.focal_px[camera]))

@@ -123,7 +123,11 @@ def _left_out(px: Floats, to_point: Floats, use: Floats) -> Floats:
     """Residuals (V, N) px of each camera against the point that the others fix: r_c (1 - leverage)^-1."""
     J = to_point * use[..., None, None]  # (N, V, 2, 3)
     total = np.einsum("nvai,nvaj->nij", J, J, optimize=True)
-    leverage = J @ (_inverse(total)[:, None] @ J.swapaxes(-1, -2))  # (N, V, 2, 2)
+    inverse = _inverse(total)
+    # The points are of an algebraic fit; a step of Gauss and Newton makes the residuals those of least squares.
+    step = (inverse @ np.einsum("nvai,nva->ni", J, px)[..., None])[..., 0]
+    px = px - np.einsum("nvai,ni->nva", J, step)
+    leverage = J @ (inverse[:, None] @ J.swapaxes(-1, -2))  # (N, V, 2, 2)
     enough = (use.sum(axis=-1) >= 3)[:, None] & (use > 0)
     left = np.where(enough[..., None, None], np.eye(2) - leverage, np.eye(2))
     determinant = left[..., 0, 0] * left[..., 1, 1] - left[..., 0, 1] * left[..., 1, 0]
