@@ -153,7 +153,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     ),
     "node_not_running": (
         Facts(other_nodes=("/left_camera", "/right_camera")),
-        "no node of pose3d_ros is there; 2 other nodes are: /left_camera",
+        "no node of pose3d_ros is there; other nodes (2): /left_camera",
     ),
     "node_silent": (
         node(level=None, message="", values={"placement": "tf"}, most_people=None),

@@ -209,7 +209,7 @@ def test_large_images_that_dds_drops_are_named_with_the_driver_that_lacks_the_pr
         driver.wait()
     told = " ".join(capsys.readouterr().out.split())
     assert code == 1
-    assert "[node_not_running] no node of pose3d_ros is there; 1 other nodes are: /big_camera" in told
+    assert "[node_not_running] no node of pose3d_ros is there; other nodes (1): /big_camera" in told
     assert "/big/image_raw [large_images_dropped] /big_camera publishes it," in told
     assert "its process runs without FASTDDS_DEFAULT_PROFILES_FILE Mend: in the driver's terminal" in told
     assert '"name": "large_images_dropped"' in (tmp_path / "doctor.json").read_text()

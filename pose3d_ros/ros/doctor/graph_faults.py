@@ -22,7 +22,7 @@ def node_not_running(facts: Facts) -> Iterator[Finding]:
     if facts.nodes or facts.machine.ros_missing:
         return
     where = f"the graph of ROS domain {facts.domain}" + (f" under {facts.namespace}" if facts.namespace else "")
-    others = f"{len(facts.other_nodes)} other nodes are: {', '.join(facts.other_nodes[:5])}"
+    others = f"other nodes ({len(facts.other_nodes)}): {', '.join(facts.other_nodes[:5])}"
     yield Finding(
         where,
         f"no node of pose3d_ros is there; {others if facts.other_nodes else 'nobody else is either'}",

@@ -47,7 +47,7 @@ def has_profiles(gid: Sequence[int], own_gid: Sequence[int], folder: Path = PROC
     """Whether the process of an endpoint has a Fast DDS profile in its environment; None where it cannot be seen.
 
     Fast DDS makes bytes 2 and 3 of a GID of the machine, 4 and 5 of the process id's low half (its
-    RTPSDomainImpl and GuidUtils; seen so with 3.2). Only a process of one's own user that has Fast DDS loaded counts.
+    RTPSDomainImpl and GuidUtils; seen so with 3.2.2). Only a process of one's own user that has Fast DDS loaded counts.
     """
     if len(gid) < 6 or len(own_gid) < 6 or list(gid[:4]) != list(own_gid[:4]):
         return None

@@ -79,7 +79,7 @@ def no_person(facts: Facts) -> Iterator[Finding]:
             + (f"; joints were seen and refused: {told}" if told else "")
             + away,
             "if somebody stands there: is the person whole in two images, lit, within the workspace limits? Do the "
-            "camera names belong to the right topics (pose3d rig check, RViz)?",
+            "camera names belong to the right topics (the overlay in RViz)?",
             fault=facts.expect_person or bool(left_out),
         )
 

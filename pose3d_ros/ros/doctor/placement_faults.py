@@ -126,8 +126,7 @@ def _looking_away(rig: Rig) -> Iterator[Finding]:
     yield Finding(
         f"{rig.frame_id} -> {', '.join(lonely)}",
         f"by TF {', '.join(lonely)} see nothing that another camera sees",
-        "is the frame_id the optical frame (x right, y down, z forward) and not the camera's body? Draw it: `pose3d "
-        "rig plot`, or TF in RViz",
+        "is the frame_id the optical frame (x right, y down, z forward) and not the camera's body? Look at TF in RViz",
     )
 
 
