@@ -135,7 +135,7 @@ class Walked:
 
     def truth(self, number: int) -> Floats:
         """Where the joints (17, 3) m are in a frame set."""
-        return self._xyz[number]
+        return np.asarray(self._xyz[number])
 
     def _simulated(self, rig: Rig) -> SimulatedViews:
         # The same random numbers whatever has moved.
