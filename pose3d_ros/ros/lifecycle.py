@@ -32,6 +32,7 @@ class Lifecycle(ManagedEntity):
         self._configured = self._active = False
         self._ended = False
         self._failure: Exception | None = None
+        self._why = ""
         node.add_managed_entity(self)
 
     def start(self) -> None:
@@ -59,7 +60,7 @@ class Lifecycle(ManagedEntity):
         if self._configured:
             return f"inactive: it looks at no image until `ros2 lifecycle set {name} activate`"
         if self._failure is not None:
-            return f"not configured: {self._failure}; mend that, then `ros2 lifecycle set {name} configure`"
+            return f"not configured: {self._why}; mend that, then `ros2 lifecycle set {name} configure`"
         return f"not configured: it looks at no image until `ros2 lifecycle set {name} configure`, and activate"
 
     @property
@@ -121,8 +122,10 @@ class Lifecycle(ManagedEntity):
             work()
         except Exception as error:
             self._failure = error
-            why = str(error) if isinstance(error, Pose3DError) else traceback.format_exc()
-            self._node.get_logger().error(f"cannot {what}: {why}")
+            ours = isinstance(error, Pose3DError)
+            self._why = str(error) if ours else f"{type(error).__name__}: {error}"
+            self._node.get_logger().error(f"cannot {what}: {self._why if ours else traceback.format_exc()}")
+            error.__traceback__ = None  # its frames hold what was half loaded
             return ERROR
         self._failure = None
         return SUCCESS

@@ -202,6 +202,7 @@ def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
             node.close()
             node.destroy_node()
     rss, *counts = np.array(after).T
-    assert all(len(set(count[20:].tolist())) == 1 for count in counts), counts
+    # A thread that has ended is still listed for a moment, so single counts may be one too high.
+    assert all(np.median(count[-40:]) == np.median(count[20:60]) for count in counts), counts
     grown = np.polyfit(np.arange(80), rss[20:], 1)[0] * 80
     assert grown < 2e6, f"{grown / 1e6:.1f} MB in 80 cycles"  # one frame set that is kept is as much
