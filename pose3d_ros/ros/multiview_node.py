@@ -26,6 +26,7 @@ from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import MultiViewEstimator, load_refinement
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.geometry.solvers import load_compiled
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, image_stream, keypoint_stream, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import STAMPS_DIFFER, Record
@@ -113,6 +114,7 @@ class MultiViewNode(LifecycleNode):
         given_detector, given_fallback = self._given
         self._detector, self._reading = self._make_reading(given_detector)
         self._refinement = load_refinement(estimation, self._detector)
+        load_compiled()  # triangulation, where numba is installed: a frame set then takes a millisecond less
         self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
         # In the middle of the work it would hold up the poses.
         self._fallback.load()
