@@ -81,7 +81,9 @@ def test_the_readme_names_commands_and_options_that_exist():
         build_parser().parse_args(["demo", *arguments.split()])
 
 
-@pytest.mark.parametrize(("page", "commands"), [("monocular.md", 3), ("detectors.md", 1), ("estimate.md", 4), ("staleness.md", 3)])
+@pytest.mark.parametrize(
+    ("page", "commands"), [("monocular.md", 3), ("detectors.md", 1), ("estimate.md", 4), ("staleness.md", 3)]
+)
 def test_a_page_names_commands_and_options_that_exist(page, commands):
     text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
     lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)

@@ -38,7 +38,7 @@ def _camera(name: str, centre: tuple[float, float, float]) -> Camera:
     cam_from_world[:3, :3] = np.stack([right, np.cross(forward, right), forward])
     cam_from_world[:3, 3] = -cam_from_world[:3, :3] @ centre
     middle = [(SIZE_WH[0] - 1) / 2, (SIZE_WH[1] - 1) / 2]
-    K = [[FOCAL_PX, 0, middle[0]], [0, FOCAL_PX, middle[1]], [0, 0, 1]]
+    K = np.array([[FOCAL_PX, 0.0, middle[0]], [0.0, FOCAL_PX, middle[1]], [0.0, 0.0, 1.0]])
     return Camera(name, SIZE_WH, K, cam_from_world=cam_from_world)
 
 

@@ -47,5 +47,4 @@ def hidden_joints(hide: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     parts = map_matrix(COCO_17, H36M_17) > 0
     parts[H36M_17.index("HeadTop"), COCO_17.index("Nose")] = True
-    out: NDArray[np.bool_] = (hide[..., None, :] | ~parts).all(axis=-1)
-    return out
+    return np.asarray((hide[..., None, :] | ~parts).all(axis=-1))

@@ -133,8 +133,7 @@ def _independent(
 def _outside(true_px: Floats, cameras: tuple[Camera, ...]) -> NDArray[np.bool_]:
     """Which keypoints (V, W, T, J, 2) px lie outside their camera's image or behind it (NaN)."""
     border = np.array([camera.size_wh for camera in cameras], dtype=np.float64)[:, None, None, None] - 0.5
-    inside: NDArray[np.bool_] = ((true_px >= -0.5) & (true_px <= border)).all(axis=-1)
-    return ~inside
+    return np.asarray(~((true_px >= -0.5) & (true_px <= border)).all(axis=-1))
 
 
 def _biased(

@@ -62,7 +62,7 @@ class Estimate:
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
     motion: Motion | None = None  # of everybody known, to predict the pose with
-    clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
+    clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one camera was left
 
 

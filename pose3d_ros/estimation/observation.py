@@ -140,7 +140,7 @@ def with_camera_errors(observed: Observed3D, moved: Floats, calibration_px: floa
     average.
     """
     whole = calibration_px**2 * moved
-    known = present(whole).all(axis=-1)[..., None, None]
+    known = np.asarray(present(whole).all(axis=-1))[..., None, None]
     total = np.where(known, whole, 0.0).sum(axis=1, keepdims=True)
     return replace(observed, lasting=np.where(known, whole, total / np.maximum(known.sum(axis=1, keepdims=True), 1)))
 

@@ -72,7 +72,7 @@ class Result:
     lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
     left_out: int = 0  # people known but not published: outside the workspace, or too many
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
-    clocks: ClockEstimate = ClockEstimate()  # how late each camera's stamps are
+    clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
 
 
 class Record:
