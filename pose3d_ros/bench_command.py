@@ -23,6 +23,7 @@ BENCHMARKS = {
     "time": ("pose3d_ros.benchmarks.time", "clock offsets of cameras: errors, alarms, footage"),
     "health": ("pose3d_ros.benchmarks.health", "cameras that are moved, exchanged, inverted: what is told, false alarms"),
     "association": ("pose3d_ros.benchmarks.association", "match people across views: time over cameras and people"),
+    "soak": ("pose3d_ros.benchmarks.soak", "an hour of frame sets in compressed time: memory, threads, descriptors"),
 }
 
 

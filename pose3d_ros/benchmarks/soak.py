@@ -1,0 +1,181 @@
+"""Hours of frame sets in compressed time: what the program holds must not grow.
+
+Two people walk before two cameras at 10 Hz; one of them comes and goes every minute, cameras miss people, and one
+camera fails for ten seconds every ten minutes. Keypoints stand for images, and stamps are injected, so an hour takes
+minutes. Each set goes through the estimator as the node has it (association, triangulation, refinement, tracking,
+smoothing, clock and calibration checks), through the node's own record, and, where ROS is there, into every message
+that it would publish, serialised. Counted once a minute of that time: resident memory, threads, open descriptors. The
+target: less than 2 MB/h after the first tenth, and no more or fewer threads and descriptors from then on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from pose3d_ros.estimation.multiview import Estimate
+    from pose3d_ros.evaluation.tables import Table
+    from pose3d_ros.structures import Floats, Keypoints2D, Rig
+
+RATE_HZ, SETS_A_SAMPLE = 10, 600
+T0_NS = 1_700_000_000 * 10**9
+# The part of a run in which caches fill and networks load; each of what the scene repeats happens in it.
+WARM_UP_SHARE = 0.1
+TARGET_MB_AN_HOUR = 2.0
+# One page of memory that is taken late makes a steep line of a short run.
+LEAST_H = 0.25
+# The second person is there for 35 s of every minute; the right camera fails for 10 s of every 10 minutes.
+COMES_S, GOES_S, ROUND_S = 5.0, 40.0, 60.0
+FAILS_AT_S, FAILS_FOR_S, FAILS_EVERY_S = 50.0, 10.0, 600.0
+MISSED_SHARE = 0.03
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How long, and where to draw it."""
+    parser.add_argument("--hours", type=float, default=1.0, help="of frame sets at 10 Hz: 36,000 an hour")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw memory, threads and descriptors (PNG)")
+
+
+def measure(args: argparse.Namespace) -> list[Table]:
+    """One row."""
+    from pose3d_ros.evaluation.tables import Table
+
+    hours, every = (args.hours, SETS_A_SAMPLE) if not args.quick else (0.003, 10)
+    samples, people, cpu_ms, said = soak(round(hours * 3600 * RATE_HZ), every)
+    at_h, rss_mb, threads, descriptors = samples.T
+    first = int(np.flatnonzero(at_h >= WARM_UP_SHARE * at_h[-1])[0])
+    slope, target = judged(samples[first:])
+    if args.plot:
+        from pose3d_ros.output.soak_plot import write_soak_plot
+
+        title = f"{round(at_h[-1] * 3600 * RATE_HZ)} frame sets, {people} people: {slope:+.2f} MB/h after warm-up"
+        write_soak_plot(at_h, rss_mb, threads, descriptors, WARM_UP_SHARE * at_h[-1], title, args.plot)
+    columns = (
+        "hours", "frame sets", "people", "MB after warm-up", "MB at the end", "MB/h", "threads", "threads at the end",
+        "descriptors", "descriptors at the end", "CPU ms a set", "target",
+    )  # fmt: skip
+    row = (
+        float(at_h[-1]), round(at_h[-1] * 3600 * RATE_HZ), people, float(rss_mb[first]), float(rss_mb[-1]), slope,
+        int(threads[first]), int(threads[-1]), int(descriptors[first]), int(descriptors[-1]), cpu_ms,
+        target,
+    )  # fmt: skip
+    note = f"MB/h: slope of a line through the samples after warm-up (the first tenth). People: ids given. {said}"
+    return [Table("soak", "what the program holds over time", columns, [row], note, decimals=2)]
+
+
+def judged(samples: Floats) -> tuple[float, str]:
+    """MB/h, and how the target stands, of samples (N, 4) after warm-up: hours, MB, threads, descriptors."""
+    at_h, rss_mb, threads, descriptors = samples.T
+    slope = float(np.polyfit(at_h, rss_mb, 1)[0])
+    if at_h[-1] < LEAST_H:
+        return slope, f"not judged below {LEAST_H:g} h"
+    level = all(len(set(counted)) == 1 for counted in (threads, descriptors))
+    return slope, "held" if slope < TARGET_MB_AN_HOUR and level else "missed"
+
+
+def soak(sets: int, every: int) -> tuple[Floats, int, float, str]:
+    """Run so many sets; (hours, MB, threads, descriptors) (N, 4) every so many, ids given, CPU ms a set, what ran."""
+    from pose3d_ros.data.bench_scene import rig
+    from pose3d_ros.estimation.multiview import MultiViewEstimator
+    from pose3d_ros.estimation.multiview_options import MultiViewOptions
+
+    publish, said = publisher()
+    cameras = rig()
+    estimator = MultiViewEstimator(cameras, options=MultiViewOptions())
+    samples, ids, begun_s = [], set[str](), time.process_time()
+    for number, keypoints in enumerate(
+        tqdm(scene(cameras, sets), total=sets, desc="soak", unit=" sets", mininterval=2), start=1
+    ):
+        estimate = estimator.estimate_from_keypoints(keypoints)
+        ids.update(estimate.pose.ids)
+        publish(cameras, estimate, {name: one.stamp_ns for name, one in keypoints.items()})
+        if number % every == 0:
+            samples.append((number / RATE_HZ / 3600, *held()))
+    cpu_ms = 1e3 * (time.process_time() - begun_s) / sets
+    return np.array(samples, dtype=np.float64), len(ids), cpu_ms, said
+
+
+def held() -> tuple[float, int, int]:
+    """Resident memory in MB, threads and open descriptors of this process (Linux's /proc)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    rss_mb = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return rss_mb, len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+
+def scene(cameras: Rig, sets: int) -> Iterator[dict[str, Keypoints2D]]:
+    """Keypoints by camera of every set; a camera that fails is left out."""
+    from pose3d_ros.data.bench_scene import NOISE_PX, PERSON, SCORE
+    from pose3d_ros.geometry.projection import project
+    from pose3d_ros.skeletons import H36M_17
+    from pose3d_ros.structures import Keypoints2D
+
+    random = np.random.default_rng(0)
+    covariance = np.tile(NOISE_PX**2 * np.eye(2), (2, H36M_17.size, 1, 1))
+    for number in range(sets):
+        t_s, stamp_ns = number / RATE_HZ, T0_NS + number * 10**9 // RATE_HZ
+        walks = np.array([[0.4 * np.sin(t_s / 3.7), 0.9 * np.sin(t_s / 2.6), 0], [-1.2, 0.9 * np.cos(t_s / 2.2), 0]])
+        xyz = PERSON + walks[:, None]
+        there = np.array([True, COMES_S <= t_s % ROUND_S < GOES_S])
+        found = {}
+        for camera in cameras.cameras:
+            if camera is cameras.cameras[-1] and 0 <= t_s % FAILS_EVERY_S - FAILS_AT_S < FAILS_FOR_S:
+                continue
+            seen = there & (random.random(2) > MISSED_SHARE)
+            xy = project(camera, xyz[seen]) + random.normal(0, NOISE_PX, (int(seen.sum()), H36M_17.size, 2))
+            score = np.full(xy.shape[:2], SCORE)
+            found[camera.name] = Keypoints2D(xy, score, H36M_17, stamp_ns, covariance=covariance[: len(xy)])
+        yield found
+
+
+def publisher() -> tuple[Any, str]:
+    """A function (rig, estimate, stamps by camera) that makes and serialises the node's messages, and what it does."""
+    from pose3d_ros.errors import DependencyError
+    from pose3d_ros.ros.environment import require_ros
+
+    try:
+        require_ros()
+    except DependencyError:
+        return lambda cameras, estimate, stamps_ns: None, "No ROS here: no messages were made."
+    from rclpy.serialization import serialize_message
+    from tf2_msgs.msg import TFMessage
+
+    from pose3d_ros.ros import conversions
+    from pose3d_ros.ros.diagnostics import Record, Result
+
+    record = Record()
+
+    def publish(cameras: Rig, estimate: Estimate, stamps_ns: Mapping[str, int]) -> None:
+        pose, now_s = estimate.pose, time.monotonic()
+        record.count("received")
+        result = Result(
+            estimate.stage_ms, 1.0, 0.0, len(pose), estimate.single_view, tuple(stamps_ns), estimate.rejected,
+            estimate.refinement, estimate.refused, estimate.lifted_from, estimate.left_out,
+        )  # fmt: skip
+        record.processed(now_s, result)
+        health = record.health(now_s, [], {})
+        status = conversions.Status("multiview", health.level, health.message, health.values)
+        messages = [
+            conversions.pose_to_msg(pose, camera_stamps_ns=stamps_ns, calibration_hash=cameras.calibration_hash),
+            conversions.markers_to_msg(pose, 0.5),
+            TFMessage(transforms=conversions.transforms_to_msgs(pose)),
+            conversions.diagnostics_to_msg([status], pose.stamp_ns),
+        ]
+        for name, keypoints in estimate.keypoints.items():
+            size_wh = cameras.camera(name).size_wh
+            messages.append(
+                conversions.keypoints_to_msg(
+                    keypoints, estimate.ids[name], camera_name=name, frame_id=name, size_wh=size_wh, detector="soak"
+                )
+            )
+        for message in messages:
+            serialize_message(message)
+
+    return publish, "Every message that the node publishes was made and serialised."

@@ -1,0 +1,65 @@
+"""The soak notices what grows, and its scene has what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pose3d_ros import cli
+from pose3d_ros.benchmarks.soak import held, judged, scene
+from pose3d_ros.data.bench_scene import rig
+
+
+def samples(mb_an_hour: float = 0.0, threads: int = 0, descriptors: int = 0, hours: float = 1.0) -> np.ndarray:
+    """(60, 4) of a run that leaks so much; threads and descriptors grow by so many towards its end."""
+    at_h = np.linspace(0.1, hours, 60)
+    noise = np.random.default_rng(0).normal(0, 0.2, 60)
+    late = at_h > 0.9 * hours
+    return np.stack([at_h, 400 + mb_an_hour * at_h + noise, 4 + threads * late, 6 + descriptors * late], axis=1)
+
+
+def test_a_steady_run_holds_the_target() -> None:
+    slope, target = judged(samples())
+    assert abs(slope) < 0.3
+    assert target == "held"
+
+
+@pytest.mark.parametrize("leak", [{"mb_an_hour": 3.0}, {"threads": 1}, {"descriptors": 1}, {"descriptors": -1}])
+def test_a_leak_is_noticed(leak: dict[str, float]) -> None:
+    assert judged(samples(**leak))[1] == "missed"  # type: ignore[arg-type]
+
+
+def test_a_run_that_is_too_short_is_not_judged() -> None:
+    assert judged(samples(hours=0.2))[1] == "not judged below 0.25 h"
+
+
+def test_what_is_held_is_counted() -> None:
+    before_mb, _, before = held()
+    with Path("/proc/self/statm").open():
+        block = np.ones(4_000_000)
+        after_mb, _, after = held()
+    assert after == before + 1
+    assert after_mb - before_mb == pytest.approx(block.nbytes / 1e6, abs=8)
+
+
+def test_people_come_and_go_and_a_camera_fails() -> None:
+    sets = list(scene(rig(), 700))
+    people = [max(len(one.xy) for one in found.values()) for found in sets]
+    assert max(people[:50]) == 1
+    assert max(people[60:400]) == 2
+    assert max(people[410:600]) == 1
+    assert {tuple(found) for found in sets[500:600]} == {("left",)}
+    assert {tuple(found) for found in sets[:500]} == {("left", "right")}
+
+
+def test_it_runs_and_draws(tmp_path: Path) -> None:
+    plot, file = tmp_path / "soak.png", tmp_path / "soak.json"
+    assert cli.main(["bench", "soak", "--quick", "--plot", str(plot), "--json", str(file)]) == 0
+    (row,) = json.loads(file.read_text())["tables"]["soak"]["rows"]
+    assert row["frame sets"] > 100
+    assert row["people"] >= 1
+    assert row["threads"] >= 1
+    assert plot.stat().st_size > 5_000
