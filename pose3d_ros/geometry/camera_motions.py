@@ -140,21 +140,19 @@ def _left_out(px: Floats, to_point: Floats, use: Floats) -> Floats:
 
 def _epipolar(rotation: Floats, translation: Floats, xy: Floats, to_px: Floats, seen: Floats) -> Floats:
     """Distance (V, V, N) px of what camera a sees from the epipolar line of camera b's ray: [a, b]."""
-    count = len(rotation)
-    out = np.full((count, count, xy.shape[-1]), np.nan)
+    turned = rotation[:, None] @ rotation.swapaxes(1, 2)[None]  # (V, V, 3, 3), a from b
+    baseline = translation[:, None] - (turned @ translation[None, :, :, None])[..., 0]
+    x, y, z = np.moveaxis(baseline, -1, 0)
+    o = np.zeros_like(x)
+    essential = np.stack([o, -z, y, z, o, -x, -y, x, o], axis=-1).reshape(*x.shape, 3, 3) @ turned
     ray = np.concatenate([xy, np.ones_like(xy[:, :1])], axis=1)  # (V, 3, N)
+    line = essential @ ray[None]  # (V, V, 3, N)
+    length = np.sqrt(line[:, :, 0] ** 2 + line[:, :, 1] ** 2)
     focal = np.sqrt(np.abs(to_px[:, 0, 0] * to_px[:, 1, 1] - to_px[:, 0, 1] * to_px[:, 1, 0]))  # (V, N) px
-    for a in range(count):
-        for b in range(count):
-            if a != b:
-                turned = rotation[a] @ rotation[b].T
-                baseline = translation[a] - turned @ translation[b]
-                line = np.cross(baseline, (turned @ ray[b]).T).T  # (3, N)
-                length = np.hypot(line[0], line[1])
-                sound = (seen[a] > 0) & (seen[b] > 0) & (length > 1e-12)
-                miss = np.abs((line * ray[a]).sum(axis=0)) / np.where(sound, length, 1.0)
-                out[a, b] = np.where(sound, miss * focal[a], np.nan)
-    return out
+    both = (seen[:, None] * seen[None] > 0) & (length > 1e-12)
+    both[range(len(xy)), range(len(xy))] = False
+    miss = np.abs((line * ray[:, None]).sum(axis=2)) / np.where(both, length, 1.0)
+    return np.asarray(np.where(both, miss * focal[:, None], np.nan))
 
 
 def _cross(p: Floats) -> Floats:
