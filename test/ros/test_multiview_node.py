@@ -128,43 +128,6 @@ def joint_sources(poses: list[HumanPose3DArray]) -> set[int]:
     return {joint.source for pose in poses for person in pose.people for joint in person.joints}
 
 
-def spoil_size(image, info):
-    info.width, info.height = 320, 240
-
-
-def spoil_encoding(image, info):
-    image.encoding = "yuv999"
-
-
-def spoil_K(image, info):  # noqa: N802
-    info.k = np.zeros(9)
-
-
-def spoil_data(image, info):
-    image.data = image.data[:100]
-
-
-def test_a_bad_frame_is_dropped_with_its_cause_and_the_node_recovers() -> None:
-    """One graph for all faults, each begun and ended in turn: of three cameras the bad one is left out."""
-    with graph(ring("left", "right", "side"), fixed_frame="world") as one:
-        one.cameras.publish_transforms()
-        one.poses_after(1)
-        for spoil, words in (
-            (spoil_size, "image is 160 x 120 px, its calibration is for 320 x 240 px"),
-            (spoil_encoding, "encoding 'yuv999'"),
-            (spoil_K, "is not calibrated: its K has fx=0"),
-            (spoil_data, "camera 'side' on /side/image_raw"),
-        ):
-            one.cameras.alter = lambda name, image, info, spoil=spoil: spoil(image, info) if name == "side" else None
-            one.diagnosis_says(words)
-            pose = one.poses_after(1)[-1]
-            assert list(pose.camera_names) == ["left", "right"]
-            assert error_mm(pose, IN_WORLD) < 1.0
-            one.cameras.alter = lambda name, image, info: None
-            one.play_until(lambda: len(one.controller.poses[-1].camera_names) == 3, f"recovery from {words}")
-        assert int(one.controller.diagnosis["frames/dropped"]) > 0
-
-
 def test_stereo_driver_is_placed_by_its_projection_matrix() -> None:
     """Rectified images, one frame_id for both, the baseline in P; reliable publishers."""
     rig = stereo_head()
@@ -196,24 +159,6 @@ def test_rectified_images_are_told_by_a_word_of_their_topic(topics: list[str], r
     assert InputOptions(rectified="true").images_rectified(["/left/image_raw"])
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "mono8", "bgra8", "bayer_rggb8", "mono16"])
-def test_images_of_every_kind_of_encoding_give_the_true_pose(encoding: str) -> None:
-    """All cameras are grey, so that the detector knows each image after any conversion."""
-    with graph(ring("left", "right"), fixed_frame="world") as one:
-
-        def recode(name, image, info):
-            grey = np.frombuffer(image.data, np.uint8)[0]
-            pixel = {"rgb8": [grey] * 3, "bgra8": [grey] * 3 + [255], "mono16": [0, grey]}
-            row = np.tile(np.array(pixel.get(encoding, [grey]), np.uint8), image.width)
-            image.encoding, image.step = encoding, row.size + 16  # padded, as some drivers do
-            padding = np.full(16, one.cameras.sent % 256, np.uint8)  # pixels alone would be those of the image before
-            image.data = np.tile(np.r_[row, padding], image.height).tobytes()
-
-        one.cameras.alter = recode
-        one.cameras.publish_transforms()
-        assert error_mm(one.poses_after(2)[-1], IN_WORLD) < 1.0
-
-
 def test_two_exchanged_cameras_are_exchanged_by_remapping_and_the_topics_told_are_the_true_ones() -> None:
     with own_context() as context:
         rules = [("left/image_raw", "right/image_raw"), ("right/image_raw", "left/image_raw")]
@@ -228,7 +173,11 @@ def test_two_exchanged_cameras_are_exchanged_by_remapping_and_the_topics_told_ar
         node.destroy_node()
 
 
-def test_moving_cameras_give_the_true_pose_and_no_flood_of_messages(capfd: pytest.CaptureFixture[str]) -> None:
+def test_fault_cameras_move(capfd: pytest.CaptureFixture[str]) -> None:
+    """Fault: TF moves the cameras while people are followed, as on a robot that drives.
+    Sees: nothing: the poses stay true, calibration_hash changes with each; the log says once what runs.
+    Recovers: nothing to recover.
+    """
     rig = ring("left", "right")
     with graph(rig, fixed_frame="map") as one:
         one.cameras.publish_transforms()
@@ -283,7 +232,11 @@ def test_compressed_images_and_a_rig_file_and_a_corrupt_jpeg(tmp_path: Path) -> 
         assert one.controller.diagnosis["placement"] == "file"
 
 
-def test_a_missing_transform_is_named_with_the_command_and_poses_come_with_it() -> None:
+def test_fault_transform_missing_at_the_start() -> None:
+    """Fault: TF does not hold the place of one of two cameras.
+    Sees: ERROR "TF has no transform from 'right_optical' to 'world'", with the command that publishes one; no poses.
+    Recovers: by itself when TF holds it.
+    """
     with graph(ring("left", "right"), placement="tf", fixed_frame="world") as one:
         one.cameras.publish_transforms("left")
         one.diagnosis_says("TF has no transform from 'right_optical' to 'world'")
@@ -319,10 +272,17 @@ def test_camera_info_with_stamps_of_its_own_is_paired_with_the_newest_image() ->
         )
 
 
-def test_absent_camera_info_is_named() -> None:
+def test_fault_camera_info_missing() -> None:
+    """Fault: a driver sends images without camera_info.
+    Sees: ERROR "no camera_info on /right/camera_info (cameras publishes it; it must come with every image ...)".
+    Recovers: by itself with camera_info.
+    """
     with graph(ring("left", "right"), fixed_frame="world") as one:
         one.cameras.without_info = {"right"}
         one.diagnosis_says("no camera_info on /right/camera_info (cameras publishes it; it must come with every image")
+        one.cameras.publish_transforms()
+        one.cameras.without_info = set()
+        assert error_mm(one.poses_after(1)[-1], IN_WORLD) < 1.0
 
 
 def test_an_incomplete_set_is_released_though_the_simulated_clock_stands_still() -> None:
