@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ import numpy as np
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from pose3d_ros.estimation.multiview import Estimate
     from pose3d_ros.evaluation.tables import Table
     from pose3d_ros.structures import Floats, Keypoints2D, Rig
 
@@ -144,38 +143,6 @@ def publisher() -> tuple[Any, str]:
         require_ros()
     except DependencyError:
         return lambda cameras, estimate, stamps_ns: None, "No ROS here: no messages were made."
-    from rclpy.serialization import serialize_message
-    from tf2_msgs.msg import TFMessage
+    from pose3d_ros.ros.bench_messages import serialising
 
-    from pose3d_ros.ros import conversions
-    from pose3d_ros.ros.diagnostics import Record, Result
-
-    record = Record()
-
-    def publish(cameras: Rig, estimate: Estimate, stamps_ns: Mapping[str, int]) -> None:
-        pose, now_s = estimate.pose, time.monotonic()
-        record.count("received")
-        result = Result(
-            estimate.stage_ms, 1.0, 0.0, len(pose), estimate.single_view, tuple(stamps_ns), estimate.rejected,
-            estimate.refinement, estimate.refused, estimate.lifted_from, estimate.left_out,
-        )  # fmt: skip
-        record.processed(now_s, result)
-        health = record.health(now_s, [], {})
-        status = conversions.Status("multiview", health.level, health.message, health.values)
-        messages = [
-            conversions.pose_to_msg(pose, camera_stamps_ns=stamps_ns, calibration_hash=cameras.calibration_hash),
-            conversions.markers_to_msg(pose, 0.5),
-            TFMessage(transforms=conversions.transforms_to_msgs(pose)),
-            conversions.diagnostics_to_msg([status], pose.stamp_ns),
-        ]
-        for name, keypoints in estimate.keypoints.items():
-            size_wh = cameras.camera(name).size_wh
-            messages.append(
-                conversions.keypoints_to_msg(
-                    keypoints, estimate.ids[name], camera_name=name, frame_id=name, size_wh=size_wh, detector="soak"
-                )
-            )
-        for message in messages:
-            serialize_message(message)
-
-    return publish, "Every message that the node publishes was made and serialised."
+    return serialising(), "Every message that the node publishes was made and serialised."
