@@ -37,7 +37,8 @@ def faults(top: Path = CHECKOUT / "test") -> list[Fault]:
     """Every fault test below top, by file and line; raises ValueError naming a test without the three parts."""
     found = []
     for path in sorted(top.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
             if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_fault_"):
                 continue
             test = f"{path.relative_to(top.parent).as_posix()}::{node.name}"
@@ -45,7 +46,9 @@ def faults(top: Path = CHECKOUT / "test") -> list[Fault]:
             if parts is None:
                 raise ValueError(f"{test}: expected a docstring of 'Fault: ...', 'Sees: ...' and 'Recovers: ...'")
             fault, sees, recovers = (" ".join(part.split()) for part in parts.groups())
-            found.append(Fault(test, fault, sees, recovers, "ros" in path.relative_to(top).parts))
+            starts_nodes = re.search(r"\b\w*(graph|context)\(", ast.get_source_segment(source, node) or "")
+            over_dds = path.parent.name == "ros" and (path.parent.parent.name == "faults" or bool(starts_nodes))
+            found.append(Fault(test, fault, sees, recovers, over_dds))
     return found
 
 
