@@ -158,3 +158,16 @@ def test_a_transform_that_does_not_come_is_given_up_and_an_unknown_frame_at_once
     with pytest.raises(CalibrationError, match="does not exist"):
         tf_look_up(buffer, 60.0, threading.Event())("world", "other", 1_500_000_000)
     assert time.monotonic() - begin < 30.0
+
+
+def test_fault_projection_matrix_of_nan() -> None:
+    """Fault: a stereo driver's P holds NaN in place of a camera's baseline.
+    Sees: "camera 'side': cam_from_world is not a rigid transform"; that camera is left out, the others go on.
+    Recovers: by itself with a sound camera_info.
+    """
+    live = LiveRig(NAMES, Transforms(), placement="projection", rectified=True)
+    sound, broken = sightings(*NAMES, baseline_m=0.5), sightings(*NAMES, baseline_m=0.5)
+    broken["side"].info.p[3] = float("nan")
+    assert live.update(broken).names == ("left", "right")
+    assert "camera 'side': cam_from_world is not a rigid transform" in live.problems["side"]
+    assert live.update(sound).names == NAMES
