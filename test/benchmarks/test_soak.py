@@ -59,7 +59,7 @@ def test_it_runs_and_draws(tmp_path: Path) -> None:
     plot, file = tmp_path / "soak.png", tmp_path / "soak.json"
     assert cli.main(["bench", "soak", "--quick", "--plot", str(plot), "--json", str(file)]) == 0
     (row,) = json.loads(file.read_text())["tables"]["soak"]["rows"]
-    assert row["frame sets"] > 100
+    assert row["frame sets"] >= 100
     assert row["people"] >= 1
     assert row["threads"] >= 1
     assert plot.stat().st_size > 5_000
