@@ -21,7 +21,7 @@ BENCHMARKS = {
     "ros": ("pose3d_ros.benchmarks.ros", "the node with a detector that costs nothing: latency, lost frame sets"),
     "detector": ("pose3d_ros.benchmarks.detector", "2D detection: time over views, people, threads, precision, device"),
     "time": ("pose3d_ros.benchmarks.time", "clock offsets of cameras: errors, alarms, footage"),
-    "health": ("pose3d_ros.benchmarks.health", "cameras that are moved, exchanged, inverted: what is told, false alarms"),
+    "health": ("pose3d_ros.benchmarks.health", "cameras moved, exchanged, inverted: what is told, false alarms"),
     "association": ("pose3d_ros.benchmarks.association", "match people across views: time over cameras and people"),
     "soak": ("pose3d_ros.benchmarks.soak", "an hour of frame sets in compressed time: memory, threads, descriptors"),
 }
