@@ -47,7 +47,7 @@ def faults(top: Path = CHECKOUT / "test") -> list[Fault]:
                 raise ValueError(f"{test}: expected a docstring of 'Fault: ...', 'Sees: ...' and 'Recovers: ...'")
             fault, sees, recovers = (" ".join(part.split()) for part in parts.groups())
             starts_nodes = re.search(r"\b\w*(graph|context)\(", ast.get_source_segment(source, node) or "")
-            over_dds = path.parent.name == "ros" and (path.parent.parent.name == "faults" or bool(starts_nodes))
+            over_dds = path.parent.name == "ros" and (path.stem.endswith("_over_dds") or bool(starts_nodes))
             found.append(Fault(test, fault, sees, recovers, over_dds))
     return found
 
