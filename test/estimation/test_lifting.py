@@ -150,7 +150,7 @@ def test_too_few_joints_are_refused_by_reason(kept: tuple[str, ...], refusal: Re
     assert lifted.refused == ({} if refusal == Refusal.NONE else {refusal.name.lower(): 1})
 
 
-@pytest.mark.parametrize("factor", [0.08, 9.0, -1.0, np.nan])
+@pytest.mark.parametrize("factor", [0.08, 9.0, -1.0])
 def test_a_depth_at_which_nobody_is_seen_is_refused_and_others_are_not(factor: float) -> None:
     people = people_in_camera()
     people[1] += (0.0, 0.0, 24.0)  # at 30 m, where 1.0 is still believed
@@ -160,6 +160,12 @@ def test_a_depth_at_which_nobody_is_seen_is_refused_and_others_are_not(factor: f
     assert np.isnan(lifted.xyz[refused]).all()
     assert np.isnan(lifted.covariance[refused]).all()
     assert np.isnan(lifted.canonical_depth_m[refused]).all()
+
+
+def test_a_network_that_gives_no_numbers_lifts_nobody_and_is_told_apart() -> None:
+    lifted = lift(PLAIN, seen_by(PLAIN, people_in_camera()), OracleLoaded(Oracle(people_in_camera(), np.nan)))
+    assert set(lifted.refusal.tolist()) == {Refusal.NOT_FINITE}
+    assert np.isnan(lifted.xyz).all()
 
 
 def test_nobody_in_view_is_no_fault() -> None:
