@@ -79,7 +79,7 @@ def joined(parts: Sequence[Triangulation], shape: tuple[int, ...]) -> Triangulat
     for one in fields(Triangulation):
         values = [getattr(part, one.name) for part in parts]
         whole = values[0] if len(values) == 1 else np.concatenate(values)
-        found[one.name] = whole.reshape(*shape, *whole.shape[1:])
+        found[one.name] = whole.reshape((*shape, *whole.shape[1:]))
     return Triangulation(**found)
 
 
