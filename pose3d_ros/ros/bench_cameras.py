@@ -19,6 +19,7 @@ from pose3d_ros.ros import conversions
 from pose3d_ros.ros.conversions.stamps import stamp_from_ns
 from pose3d_ros.ros.distribution import StaticTransformBroadcaster
 from pose3d_ros.ros.running import start_ros
+from pose3d_ros.structures import Camera
 
 # Before the first set that counts: weights, caches, and TF, for which the node waits a little.
 WARM_UP_S = 5.0
@@ -49,16 +50,20 @@ class BenchCameras(Node):
             ]
         )
         random = np.random.default_rng(0)
+
+        def image_of(camera: Camera) -> Image:
+            width, height = camera.size_wh
+            pixels = random.integers(0, 255, (height, width, 3), dtype=np.uint8)
+            return conversions.image_to_msg(pixels, T0_NS, f"{camera.name}_optical")
+
+        # Two images in turn: the node takes the same pixels under a new stamp for a camera that hangs.
         self._messages = [
             (
-                conversions.image_to_msg(
-                    random.integers(0, 255, (one.size_wh[1], one.size_wh[0], 3), dtype=np.uint8), T0_NS,
-                    f"{one.name}_optical",
-                ),
+                (image_of(one), image_of(one)),
                 conversions.camera_info_to_msg(one, T0_NS, f"{one.name}_optical"),
             )
             for one in self._rig.cameras
-        ]  # fmt: skip
+        ]
 
     def _hear(self, msg: HumanPose3DArray) -> None:
         stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
@@ -73,7 +78,8 @@ class BenchCameras(Node):
     def publish(self, number: int) -> tuple[int, int]:
         """One set; returns its stamp and the monotonic time before its last image went out, ns."""
         stamp_ns = T0_NS + round(number * 1e9 / RATE_HZ)
-        for (image, info), to_image, to_info in zip(self._messages, self._images, self._infos, strict=True):
+        for (images, info), to_image, to_info in zip(self._messages, self._images, self._infos, strict=True):
+            image = images[number % 2]
             image.header.stamp = info.header.stamp = stamp_from_ns(stamp_ns)
             to_info.publish(info)
             sent_ns = time.monotonic_ns()
