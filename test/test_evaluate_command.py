@@ -49,7 +49,7 @@ def test_without_data_it_says_what_to_give():
 
 
 def test_an_unknown_table_is_told_with_those_that_there_are(data):
-    with pytest.raises(InputError, match=r"no table nose: use pairs, ablations, lambda, unseen, heads, noise, missing"):
+    with pytest.raises(InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"):
         evaluate("multiview", "--data", str(data), "--tables", "nose")
 
 
