@@ -103,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     from pose3d_ros.estimate_results import black, write_results
     from pose3d_ros.estimation.multiview import MultiViewEstimator
     from pose3d_ros.estimation.offline import estimate_recording, interrupts
+    from pose3d_ros.geometry.solvers import load_compiled
     from pose3d_ros.output.person_files import check_formats
     from pose3d_ros.output.summary_table import summary_table
 
@@ -128,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
     if len(log) < len(source):
         if len(log):
             print(f"going on after {len(log)} of {len(source)} frame sets", file=sys.stderr)
+        load_compiled()  # at once: a run that goes on must take the same solver
         with interrupts() as stopped:
             estimator = MultiViewEstimator(source.rig, _detector(args) if given.has_images else None, options)
             finished = estimate_recording(source, estimator, log, stopped)

@@ -49,7 +49,9 @@ def test_without_data_it_says_what_to_give():
 
 
 def test_an_unknown_table_is_told_with_those_that_there_are(data):
-    with pytest.raises(InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"):
+    with pytest.raises(
+        InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"
+    ):
         evaluate("multiview", "--data", str(data), "--tables", "nose")
 
 
@@ -66,8 +68,8 @@ def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, caps
     content = json.loads(path.read_text())
     names = list(content["tables"])
     assert names == [
-        "pairs-a", "pairs-b", "ablations", "lambda", "unseen-matrix", "unseen-pairs", "unseen-rigs", "heads", "noise",
-        "noise-slope", "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
+        "pairs-a", "pairs-b", "published", "ablations", "lambda", "unseen-matrix", "unseen-pairs", "unseen-rigs", "heads",
+        "noise", "noise-slope", "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
     ]  # fmt: skip
     for name in names:
         assert f"### {name}: " in printed

@@ -14,6 +14,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from synthetic_cameras import Graph, KnownBody, KnownLifter, error_mm, graph, own_context
@@ -188,7 +189,7 @@ def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
         node = MAKE[kind](
             context=context, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()]
         )
-        node.get_logger().set_level(30)
+        node.get_logger().set_level(LoggingSeverity.WARN)
         gc.collect()
         gc.freeze()  # what imports made need not be searched in every cleanup
         try:
@@ -199,6 +200,7 @@ def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
                 after.append(held())
         finally:
             gc.unfreeze()
+            node.get_logger().set_level(LoggingSeverity.UNSET)  # a level outlives its node
             node.close()
             node.destroy_node()
     rss, *counts = np.array(after).T
