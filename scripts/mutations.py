@@ -41,8 +41,8 @@ else:
 CHECKOUT = Path(__file__).resolve().parents[1]
 # The tests of an entry take seconds; a test that hangs without the guard tells nothing of the guard.
 LONGEST_S = 180
-# Of `pytest -rA`: "FAILED test/a.py::test_b[c] - AssertionError"; a test's cases count as one.
-OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR) (\S+?::[^\[\s]+)", re.MULTILINE)
+# Of `pytest -rA`: "FAILED test/a.py::test_b[c] - AssertionError".
+OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR) (\S+?::\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,9 @@ def pytest(tree: Path, tests: Iterable[str], *, timeout_s: float) -> tuple[int |
 
 
 def outcomes(said: str, outcome: str) -> set[str]:
-    """The tests, without their parameters, of which one at least ended so."""
-    return {test for found, test in OUTCOME.findall(said) if found == outcome}
+    """The cases that ended so, each also as its test, without the parameters."""
+    cases = {case for found, case in OUTCOME.findall(said) if found == outcome}
+    return cases | {case.partition("[")[0] for case in cases}
 
 
 if __name__ == "__main__":
