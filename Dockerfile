@@ -30,7 +30,7 @@ COPY . /workspace/src/pose3d_ros/
 WORKDIR /workspace
 RUN . "/opt/ros/$ROS_DISTRO/setup.bash" \
     && python3 -m colcon build --merge-install --install-base /opt/pose3d_ros --packages-select pose3d_ros \
-    && install -m 755 src/pose3d_ros/docker/entrypoint /usr/local/bin/pose3d_entrypoint \
+    && install -m 755 src/pose3d_ros/scripts/container_entrypoint /usr/local/bin/pose3d_entrypoint \
     && rm -rf /workspace/*
 
 # Models are fetched once into /cache, a volume; logs go where any user may write (docker run --user).

@@ -47,7 +47,7 @@ def test_the_entry_point_takes_a_launch_file_or_any_command(tmp_path: Path) -> N
     (tmp_path / "jazzy").mkdir()
     for file in (tmp_path / "jazzy" / "setup.bash", tmp_path / "setup.bash"):
         file.write_text('export SOURCED="$SOURCED+"\n')
-    script = (ROOT / "docker" / "entrypoint").read_text()
+    script = (ROOT / "scripts" / "container_entrypoint").read_text()
     script = script.replace("/opt/ros/", f"{tmp_path}/").replace("/opt/pose3d_ros/", f"{tmp_path}/")
     (tmp_path / "entrypoint").write_text(script)
     (tmp_path / "ros2").write_text('#!/bin/sh\necho "$SOURCED ros2" "$@"\n')

@@ -19,7 +19,7 @@ from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.estimation.tracker_options import tracker_of
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.options import check, check_changes, option
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 UNSEEN_SHARE = 0.5
 # A baby that sits up; whoever gives less has another unit in mind.
 LEAST_HEIGHT_M = 0.5
+BIRTH_JOINTS = 1  # the lifter gives all joints or none
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class MonocularEstimator:
         self._options = options
         self._detector = detector
         self._lifter = lifter
-        self._tracker = _tracker(options)
+        self._tracker = tracker_of(options, BIRTH_JOINTS)
         self._smoother = Smoother(options.smoothing)
         self._motions = Motions()
         self.set_camera(camera, frame_id)
@@ -146,11 +147,10 @@ class MonocularEstimator:
         Raises OptionError, and changes nothing, where one differs that is fixed at start.
         """
         check_changes(self._options, options)
-        tracker = _tracker(options)
-        tracker.remember(self._tracker.memory())
+        self._tracker = tracker_of(options, BIRTH_JOINTS, self._tracker)
         if options.smoothing != self._options.smoothing:
             self._smoother = Smoother(options.smoothing)
-        self._tracker, self._options = tracker, options
+        self._options = options
 
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
@@ -213,20 +213,6 @@ class MonocularEstimator:
         )
         options = self._options
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
-
-
-def _tracker(options: MonocularOptions) -> Tracker:
-    return Tracker(
-        H36M_17,
-        lost_after_s=options.lost_after_s,
-        gone_after_s=options.gone_after_s,
-        match_distance_m=options.match_distance_m,
-        duplicate_distance_m=options.duplicate_distance_m,
-        jump_distance_m=options.jump_distance_m,
-        birth_sets=options.birth_sets,
-        birth_joints=1,  # the lifter gives all joints or none
-        birth_score=options.birth_score,
-    )
 
 
 def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pose3d_ros.detection.detector import Remembering
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
-from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport
+from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport, same_calibration
 from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets
 from pose3d_ros.estimation.common_time import CommonTime
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
@@ -31,17 +31,18 @@ from pose3d_ros.estimation.observation import (
     with_camera_errors,
     without_unsure,
 )
+from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, usable_people, without_weak_joints
 from pose3d_ros.estimation.prediction import Motion, Motions
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.estimation.tracker_options import tracker_of
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_baseline, check_image_size
 from pose3d_ros.options import check_changes
 from pose3d_ros.skeletons import H36M_17, remap
-from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -89,13 +90,14 @@ class MultiViewEstimator:
         self._options = options
         self._fallback = fallback or MonocularFallback(options.monocular_fallback, options.lifter)
         self._detector = detector
-        self._tracker = _tracker(options)
+        self._tracker = tracker_of(options, options.birth_joints)
         self._smoother = Smoother(options.smoothing)
         self._motions = Motions()
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
         self.calibration_health = CalibrationHealth(rig)
         self._clocks, self._common_time = ClockOffsets(), CommonTime()
+        self._rig, self._disagreement = rig, Disagreement()
         self.set_rig(rig)
 
     @property
@@ -111,9 +113,10 @@ class MultiViewEstimator:
                 "see a joint before it is placed: add cameras, or lower min_views (2 at least)"
             )
         check_baseline(rig)
+        if not same_calibration(self._rig, rig):
+            self._disagreement = Disagreement()
         self._rig = rig
         self.calibration_health.set_rig(rig)
-        self._disagreement = Disagreement()
         self._plan()
 
     def set_options(self, options: MultiViewOptions) -> None:
@@ -122,11 +125,10 @@ class MultiViewEstimator:
         Raises OptionError, and changes nothing, where one differs that is fixed at start.
         """
         check_changes(self._options, options)
-        tracker = _tracker(options)
-        tracker.remember(self._tracker.memory())
+        self._tracker = tracker_of(options, options.birth_joints, self._tracker)
         if options.smoothing != self._options.smoothing:
             self._smoother = Smoother(options.smoothing)
-        self._tracker, self._options = tracker, options
+        self._options = options
 
     @property
     def refinement(self) -> RefinePlan:
@@ -200,7 +202,7 @@ class MultiViewEstimator:
 
             self._detector = TopDownDetector()
             self._plan()
-        keypoints = {name: _as_carried(one) for name, one in self._detector(frames).items()}
+        keypoints = {name: as_carried(one) for name, one in self._detector(frames).items()}
         detect_ms = (time.perf_counter() - start) * 1e3
         estimate = self._given_out(keypoints, frames.stamp_ns)
         return replace(estimate, stage_ms={**estimate.stage_ms, "detect": detect_ms})
@@ -238,8 +240,8 @@ class MultiViewEstimator:
         start = time.perf_counter()
         cameras = [camera for camera in self._rig.cameras if camera.name in detected]
         whole = [remap(detected[camera.name], H36M_17) for camera in cameras]
-        usable = [_usable(one, self._options) for one in whole]  # indices of the 2D people to use
-        people = [_without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
+        usable = [usable_people(one, self._options) for one in whole]  # indices of the 2D people to use
+        people = [without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
         if len(cameras) == 1 and self._fallback.load():
             return self._estimate_alone(cameras[0], whole[0], usable[0], people[0], stamp_ns)
         groups = associate(
@@ -255,7 +257,7 @@ class MultiViewEstimator:
         self.calibration_health.update(cameras, people, groups, stamp_ns, group_ids, observed.xyz)
         pose = self._smoother(pose)
         ids = {
-            camera.name: _ids_of_people(len(k), u, shared[:, view], group_ids)
+            camera.name: ids_of_people(len(k), u, shared[:, view], group_ids)
             for view, (camera, k, u) in enumerate(zip(cameras, whole, usable, strict=True))
         }
         return Estimate(
@@ -287,7 +289,7 @@ class MultiViewEstimator:
         return Estimate(
             pose=self._smoother(pose),
             keypoints={camera.name: whole},
-            ids={camera.name: _ids_of_people(len(whole), usable, lifted, ids)},
+            ids={camera.name: ids_of_people(len(whole), usable, lifted, ids)},
             stage_ms={"detect": 0.0, "lift": (time.perf_counter() - start) * 1e3},
             single_view=len(people),
             rejected=observed.rejected,
@@ -334,62 +336,5 @@ def load_refinement(options: MultiViewOptions, detector: Detector | None = None)
     return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
 
 
-def _tracker(options: MultiViewOptions) -> Tracker:
-    return Tracker(
-        H36M_17,
-        lost_after_s=options.lost_after_s,
-        gone_after_s=options.gone_after_s,
-        match_distance_m=options.match_distance_m,
-        duplicate_distance_m=options.duplicate_distance_m,
-        jump_distance_m=options.jump_distance_m,
-        birth_sets=options.birth_sets,
-        birth_joints=options.birth_joints,
-        birth_score=options.birth_score,
-    )
-
-
 def _placing(options: MultiViewOptions) -> partial[Observed3D]:
     return partial(place, min_views=options.min_views, delta=options.huber_delta)
-
-
-def _as_carried(keypoints: Keypoints2D) -> Keypoints2D:
-    """Rounded to float32, as Keypoints2DArray carries them: a detector on another machine then gives the same poses.
-
-    Of a coordinate below 2048 px that takes 6e-5 px, which a stereo head would turn into micrometres.
-    """
-
-    def rounded(numbers: Floats) -> Floats:
-        return numbers.astype(np.float32).astype(np.float64)
-
-    return replace(
-        keypoints,
-        xy=rounded(keypoints.xy),
-        score=rounded(keypoints.score),
-        covariance=None if keypoints.covariance is None else rounded(keypoints.covariance),
-    )
-
-
-def _usable(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
-    """Indices of the 2D people with joints and score enough."""
-    good = keypoints.score >= max(options.min_joint_score, 1e-6)
-    count = good.sum(-1)
-    mean = np.where(good, keypoints.score, 0.0).sum(-1) / np.maximum(count, 1)
-    return np.flatnonzero((count >= options.min_person_joints) & (mean >= options.min_person_score))
-
-
-def _without_weak_joints(keypoints: Keypoints2D, options: MultiViewOptions) -> Keypoints2D:
-    weak = keypoints.score < options.min_joint_score
-    return replace(
-        keypoints, xy=np.where(weak[..., None], np.nan, keypoints.xy), score=np.where(weak, 0.0, keypoints.score)
-    )
-
-
-def _ids_of_people(
-    count: int, usable: NDArray[np.intp], person_of_group: NDArray[np.intp], ids: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Ids (count) of all 2D people of one camera, from the groups that hold some of the usable ones."""
-    found = [""] * count
-    for person, name in zip(person_of_group, ids, strict=True):
-        if person >= 0:
-            found[int(usable[person])] = name
-    return tuple(found)

@@ -11,7 +11,7 @@ from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import gathered, place
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.structures import Keypoints2D
+from pose3d_ros.structures import Keypoints2D, Rig
 
 RIG = h36m_rig()
 
@@ -76,3 +76,20 @@ def test_a_rig_that_is_off_publishes_wider_joints_in_the_same_places() -> None:
     grown = np.linalg.eigvalsh(wider.covariance - narrow.covariance)
     assert (grown[np.isfinite(grown)] > 0).all()
     assert np.isfinite(grown).any()
+
+
+def test_a_robot_that_drives_keeps_what_was_measured_and_another_calibration_does_not() -> None:
+    rig = h36m_rig()
+    estimator = MultiViewEstimator(rig, options=MultiViewOptions(refine="none"))
+    memory = estimator.memory() | {"disagreement": (90.0, 10.0, 5)}
+    estimator.remember(memory)
+    moved = np.eye(4)
+    moved[:3, 3] = (0.4, -1.0, 0.0)
+    driven = Rig(tuple(one.placed(one.cam_from_world @ moved) for one in rig.cameras), rig.frame_id)
+    estimator.set_rig(driven)
+    assert estimator.memory()["disagreement"] == (90.0, 10.0, 5)
+    turned = Rig(
+        (driven.cameras[0].placed(driven.cameras[0].cam_from_world @ moved), *driven.cameras[1:]), rig.frame_id
+    )
+    estimator.set_rig(turned)
+    assert estimator.memory()["disagreement"] == (0.0, 0.0, 0)

@@ -1,0 +1,55 @@
+"""2D people before and after the estimator: which are used, which joints, and whose they turned out to be. NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.structures import Floats, Keypoints2D
+
+
+def as_carried(keypoints: Keypoints2D) -> Keypoints2D:
+    """Rounded to float32, as Keypoints2DArray carries them: a detector on another machine then gives the same poses.
+
+    Of a coordinate below 2048 px that takes 6e-5 px, which a stereo head would turn into micrometres.
+    """
+
+    def rounded(numbers: Floats) -> Floats:
+        return numbers.astype(np.float32).astype(np.float64)
+
+    return replace(
+        keypoints,
+        xy=rounded(keypoints.xy),
+        score=rounded(keypoints.score),
+        covariance=None if keypoints.covariance is None else rounded(keypoints.covariance),
+    )
+
+
+def usable_people(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
+    """Indices of the 2D people with joints and score enough."""
+    good = keypoints.score >= max(options.min_joint_score, 1e-6)
+    count = good.sum(-1)
+    mean = np.where(good, keypoints.score, 0.0).sum(-1) / np.maximum(count, 1)
+    return np.flatnonzero((count >= options.min_person_joints) & (mean >= options.min_person_score))
+
+
+def without_weak_joints(keypoints: Keypoints2D, options: MultiViewOptions) -> Keypoints2D:
+    """The same people without joints below min_joint_score."""
+    weak = keypoints.score < options.min_joint_score
+    return replace(
+        keypoints, xy=np.where(weak[..., None], np.nan, keypoints.xy), score=np.where(weak, 0.0, keypoints.score)
+    )
+
+
+def ids_of_people(
+    count: int, usable: NDArray[np.intp], person_of_group: NDArray[np.intp], ids: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Ids (count) of all 2D people of one camera, from the groups that hold some of the usable ones."""
+    found = [""] * count
+    for person, name in zip(person_of_group, ids, strict=True):
+        if person >= 0:
+            found[int(usable[person])] = name
+    return tuple(found)

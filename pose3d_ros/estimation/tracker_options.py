@@ -1,0 +1,45 @@
+"""The tracker that a user's options ask for, with several cameras or one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.skeletons import H36M_17
+
+
+class TrackerOptions(Protocol):
+    """What both estimators' options say of following people."""
+
+    @property
+    def lost_after_s(self) -> float: ...
+    @property
+    def gone_after_s(self) -> float: ...
+    @property
+    def match_distance_m(self) -> float: ...
+    @property
+    def duplicate_distance_m(self) -> float: ...
+    @property
+    def jump_distance_m(self) -> float: ...
+    @property
+    def birth_sets(self) -> int: ...
+    @property
+    def birth_score(self) -> float: ...
+
+
+def tracker_of(options: TrackerOptions, birth_joints: int, before: Tracker | None = None) -> Tracker:
+    """A tracker by these options; it goes on with the people of `before`."""
+    tracker = Tracker(
+        H36M_17,
+        lost_after_s=options.lost_after_s,
+        gone_after_s=options.gone_after_s,
+        match_distance_m=options.match_distance_m,
+        duplicate_distance_m=options.duplicate_distance_m,
+        jump_distance_m=options.jump_distance_m,
+        birth_sets=options.birth_sets,
+        birth_joints=birth_joints,
+        birth_score=options.birth_score,
+    )
+    if before is not None:
+        tracker.remember(before.memory())
+    return tracker
