@@ -14,8 +14,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from pose3d_ros.data.rig_files.entries import numbers, opencv_lens, plain_polynomial, whole_size
 from pose3d_ros.errors import CalibrationError
@@ -72,7 +72,8 @@ def _written(format: str, rig: Rig, tables: list[str]) -> dict[str, str]:
             "size": list(camera.size_wh),
             "matrix": camera.K.tolist(),
             "distortions": lens.tolist(),
-            "rotation": cv2.Rodrigues(camera.cam_from_world[:3, :3])[0].ravel().tolist(),
+            # OpenCV's takes a turn of less than 1e-5 rad for none.
+            "rotation": Rotation.from_matrix(camera.cam_from_world[:3, :3]).as_rotvec().tolist(),
             "translation": camera.cam_from_world[:3, 3].tolist(),
             "fisheye": fisheye,
         }
@@ -94,7 +95,7 @@ def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
 def _camera(where: str, key: str, table: dict[str, Any]) -> Camera:
     where = f"{where}: [{key}]"
     cam_from_world = np.eye(4)
-    cam_from_world[:3, :3] = cv2.Rodrigues(numbers(where, table, "rotation", 3))[0]
+    cam_from_world[:3, :3] = Rotation.from_rotvec(numbers(where, table, "rotation", 3)).as_matrix()
     cam_from_world[:3, 3] = numbers(where, table, "translation", 3)
     coefficients = numbers(where, table, "distortions", -1)
     model, coefficients = ("equidistant", coefficients) if table.get("fisheye") else opencv_lens(coefficients)

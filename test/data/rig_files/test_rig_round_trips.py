@@ -75,6 +75,16 @@ def pinhole(name: str, placed: Floats | None = None, **others: object) -> Camera
     )
 
 
+@pytest.mark.parametrize("format", ABSOLUTE)
+def test_a_turn_too_small_for_opencv_is_kept(tmp_path: Path, format: str) -> None:
+    pair = (pinhole("a"), pinhole("b", transform([0.0, 6e-8, 0.0], [-40.0, 0.0, 0.0])))
+    target = tmp_path / ("rig" + FORMATS[format].suffix)
+    write_rig(Rig(pair, "world"), target, format)
+    back = read_rig(target)
+    away = np.linalg.inv(back.camera("b").cam_from_world) - np.linalg.inv(back.camera("a").cam_from_world)
+    np.testing.assert_allclose(away[:3, 3], [40.0, 0.0, 2.4e-6], atol=5e-7)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(data=st.data())
