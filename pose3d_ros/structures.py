@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -209,7 +210,7 @@ class Rig:
         """The rig of the named cameras only, in the order given."""
         return replace(self, cameras=tuple(self.camera(name) for name in names))
 
-    @property
+    @cached_property
     def calibration_hash(self) -> str:
         """First 16 hex digits of SHA-256 over every camera's name, size, intrinsics and place."""
         digest = hashlib.sha256(self.frame_id.encode())

@@ -18,10 +18,11 @@ from pose3d_ros.detection.detector import Remembering
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport, same_calibration
-from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets
+from pose3d_ros.estimation.clock_offsets import ClockEstimate
 from pose3d_ros.estimation.common_time import CommonTime
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.fallback import MonocularFallback
+from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import (
     Grouped2D,
@@ -63,8 +64,10 @@ class Estimate:
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
     motion: Motion | None = None  # of everybody known, to predict the pose with
-    clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
-    calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one camera was left
+    # Of the sets before: how late each camera's stamps are, how the cameras fit each other (None where one was left).
+    clocks: ClockEstimate = field(default_factory=ClockEstimate)
+    calibration: CalibrationReport | None = None
+    together: Together | None = None  # who was seen by whom, for lessons.py; None where one camera was left
 
 
 class MultiViewEstimator:
@@ -95,8 +98,7 @@ class MultiViewEstimator:
         self._motions = Motions()
         self._place = _placing(options)
         self._refinement = refinement or load_refinement(options, detector)
-        self.calibration_health = CalibrationHealth(rig)
-        self._clocks, self._common_time = ClockOffsets(), CommonTime()
+        self._lessons, self._common_time = Lessons(rig, self._fallback), CommonTime()
         self._rig, self._disagreement = rig, Disagreement()
         self.set_rig(rig)
 
@@ -104,6 +106,11 @@ class MultiViewEstimator:
     def rig(self) -> Rig:
         """The cameras as they are placed now."""
         return self._rig
+
+    @property
+    def calibration_health(self) -> CalibrationHealth:
+        """How the cameras fit each other, by the frame sets so far."""
+        return self._lessons.calibration_health
 
     def set_rig(self, rig: Rig) -> None:
         """Use other cameras or a new calibration from now on; people keep their ids."""
@@ -113,10 +120,11 @@ class MultiViewEstimator:
                 "see a joint before it is placed: add cameras, or lower min_views (2 at least)"
             )
         check_baseline(rig)
+        self.learn()
         if not same_calibration(self._rig, rig):
             self._disagreement = Disagreement()
         self._rig = rig
-        self.calibration_health.set_rig(rig)
+        self._lessons.set_rig(rig)
         self._plan()
 
     def set_options(self, options: MultiViewOptions) -> None:
@@ -147,7 +155,7 @@ class MultiViewEstimator:
         """Forget everybody; ids are not used again."""
         self._tracker.reset()
         self._smoother.reset()
-        self._clocks.reset()
+        self._lessons.reset()
         self._common_time.reset()
         if self._refinement is not None:
             self._refinement.reset()
@@ -159,6 +167,7 @@ class MultiViewEstimator:
 
         It holds the estimator's own objects: make bytes of it before the next call.
         """
+        self.learn()
         memory: dict[str, Any] = {
             "tracker": self._tracker.memory(),
             "smoother": self._smoother.memory(),
@@ -181,6 +190,13 @@ class MultiViewEstimator:
             self._refinement.remember(memory["refinement"])
         if isinstance(self._detector, Remembering):
             self._detector.remember(memory["detector"])
+
+    def learn(self) -> None:
+        """Learn what the last frame set teaches beside its pose (lessons.py); the next set does it where nobody did.
+
+        Whoever sends poses on calls it once a pose is out: it may take longer than the pose.
+        """
+        self._lessons.learn()
 
     def __call__(self, frames: FrameSet) -> Pose3D:
         """Everybody's pose at the frames' newest stamp."""
@@ -225,15 +241,17 @@ class MultiViewEstimator:
 
     def _given_out(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
         options = self._options
+        self.learn()
         at_one_time = detected
         if options.compensate_offsets:
-            at_one_time, stamp_ns = self._common_time(detected, self._clocks.estimate.known_s)
+            at_one_time, stamp_ns = self._common_time(detected, self._lessons.clocks.known_s)
         estimate = self._estimate(at_one_time, stamp_ns)
         if options.compensate_offsets:  # what is shown belongs to the images
             shown = {name: remap(detected[name], H36M_17) for name in estimate.keypoints}
             estimate = replace(estimate, keypoints=shown)
-        clocks = self._clocks.update(self._rig.cameras, estimate.keypoints, estimate.ids)
-        estimate = replace(estimate, clocks=clocks)
+        cameras = self._rig.cameras
+        self._lessons.put(Lesson(stamp_ns, cameras, estimate.keypoints, estimate.ids, estimate.together))
+        estimate = replace(estimate, clocks=self._lessons.clocks)
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
 
     def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
@@ -252,9 +270,7 @@ class MultiViewEstimator:
         seen = gathered(people, shared)
         observed, refused, refine_ms = self.observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
-        self._fallback.learn(cameras, people, shared, group_ids, observed)
-        self._fallback.forget_all_but(pose.ids)
-        self.calibration_health.update(cameras, people, groups, stamp_ns, group_ids, observed.xyz)
+        together = Together(cameras, people, groups, shared, observed, group_ids, pose.ids)
         pose = self._smoother(pose)
         ids = {
             camera.name: ids_of_people(len(k), u, shared[:, view], group_ids)
@@ -276,7 +292,8 @@ class MultiViewEstimator:
             refinement=self.refinement,
             refused=refused,
             motion=self._motions(self._tracker, stamp_ns),
-            calibration=self.calibration_health.report,
+            calibration=self._lessons.calibration,
+            together=together,
         )
 
     def _estimate_alone(

@@ -90,13 +90,17 @@ class Watchdog:
         soon_s = pose.age_s + now_s - self._seen_s + TICK_S
         hidden = pose.state != PersonState.VISIBLE
         lost = hidden & ((soon_s >= limits.lost_s) | (pose.state == PersonState.LOST))
-        pose = replace(pose, state=np.where(lost, PersonState.LOST, pose.state))
-        self._pose = _chosen(pose, np.flatnonzero(~(hidden & (soon_s >= limits.gone_s))))
+        if hidden.any():
+            pose = replace(pose, state=np.where(lost, PersonState.LOST, pose.state))
+            pose = _chosen(pose, np.flatnonzero(~(hidden & (soon_s >= limits.gone_s))))
+        self._pose = pose
         self._told = _standing(self._pose)
         return self._pose
 
     def _arrival(self, stamp_ns: int, now_s: float) -> float:
         """When the image of this stamp came, or of the nearest: a pose may lie between its images."""
+        if stamp_ns in self._arrived:
+            return self._arrived[stamp_ns]
         nearest = min(self._arrived, key=lambda one: abs(one - stamp_ns), default=None)
         return now_s if nearest is None else self._arrived[nearest]
 
@@ -108,6 +112,8 @@ class Watchdog:
         if self._pose is None:
             return None
         soon_s = now_s - self._seen_s + TICK_S
+        if soon_s < limits.occluded_s and not self._pose.state.any():
+            return None  # everybody is VISIBLE, and stays so until then
         found = aged(self._pose, now_s - self._seen_s, limits)
         if soon_s < limits.occluded_s and _standing(found) == self._told:
             return None

@@ -51,9 +51,9 @@ class FrameWorker:
     """Works on the newest set of undecoded frames handed over; remembers people and calibration between sets.
 
     make gives the estimator for the first rig; settings its options, which may be others from set to set; reading says
-    what frames hold, images by default. stopped is set by close(). A camera whose frame
-    cannot be used is left out, and the report gets the reason; a set with fewer than min_cameras left is lost (unless
-    it had fewer from the start), as it is where the estimator raises.
+    what frames hold, images by default; afterwards is called once a set's poses are out. stopped is set by close(). A
+    camera whose frame cannot be used is left out, and the report gets the reason; a set with fewer than min_cameras
+    left is lost (unless it had fewer from the start), as it is where the estimator raises.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class FrameWorker:
         min_cameras: int,
         settings: Callable[[], Any],
         reading: Reading | None = None,
+        afterwards: Callable[[], None] = lambda: None,
     ) -> None:
         self.live_rig = live_rig
         self._reading = reading or ImageReading()
@@ -78,6 +79,7 @@ class FrameWorker:
         self._min_cameras = min_cameras
         self._estimator: Estimator | None = None
         self._settings, self._applied = settings, None
+        self._afterwards = afterwards
         self._shortage = MemoryShortage()
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
         self._thread = start_worker(self._mailbox, self._work, self._failed, "frame worker")
@@ -110,6 +112,7 @@ class FrameWorker:
             record.processed(self._report.now_s(), result)
             if (rig := self.live_rig.rig) is not None:
                 self._report.say_that_it_runs(rig)
+        self._afterwards()
 
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""

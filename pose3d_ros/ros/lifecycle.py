@@ -5,6 +5,7 @@ https://design.ros2.org/articles/node_lifecycle.html
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -86,11 +87,17 @@ class Lifecycle(ManagedEntity):
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
         """Begin to work."""
         self._active = True
-        return self._attempt("activate", self._activate)
+        result = self._attempt("activate", self._activate)
+        if result is SUCCESS:
+            # Half a million objects of PyTorch's are loaded by now. One round of the garbage collector over all of them
+            # would hold up a pose by 60 to 100 ms, every few seconds.
+            gc.freeze()
+        return result
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
         """Stop working; what is under way is not published any more."""
         self._active = False
+        gc.unfreeze()
         return self._attempt("deactivate", self._deactivate)
 
     def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
@@ -111,6 +118,7 @@ class Lifecycle(ManagedEntity):
     def _release(self) -> None:
         was_active, was_configured = self._active, self._configured
         self._active = self._configured = False
+        gc.unfreeze()
         for work in [self._deactivate] * was_active + [self._cleanup] * was_configured:
             try:
                 work()

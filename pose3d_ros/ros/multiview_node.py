@@ -145,6 +145,7 @@ class MultiViewNode(LifecycleNode):
             min_cameras=2,
             settings=lambda: self._estimator_options,
             reading=self._reading,
+            afterwards=self._learn,
         )
         self._running.callback(self._worker.close)
         self._waiting = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -222,6 +223,11 @@ class MultiViewNode(LifecycleNode):
             rig, self._detector, self._estimator_options, self._fallback, refinement=self._refinement
         )
         return self._estimator
+
+    def _learn(self) -> None:
+        """What the last set teaches beside its poses, which are out."""
+        if self._estimator is not None:
+            self._estimator.learn()
 
     # -- executor's thread ---------------------------------------------------------------------------------
 

@@ -12,11 +12,12 @@ import numpy as np
 from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from pytransform3d.rotations import quaternion_slerp
-from pytransform3d.transformations import concat, invert_transform, pq_from_transform, transform_from_pq
+from pytransform3d.transformations import concat, invert_transform, transform_from_pq
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
 from rclpy.time import Time
+from scipy.spatial.transform import Rotation
 
 Floats = NDArray[np.float64]
 
@@ -224,7 +225,9 @@ def _as_message(matrix: Floats, target: str, source: str, stamp_ns: int) -> Tran
     msg = TransformStamped(child_frame_id=source)
     msg.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
     msg.header.frame_id = target
-    x, y, z, qw, qx, qy, qz = (float(n) for n in pq_from_transform(matrix))
+    x, y, z = matrix[:3, 3].tolist()
+    # pytransform3d's would check the matrix again, for 0.1 ms.
+    qx, qy, qz, qw = Rotation.from_matrix(matrix[:3, :3]).as_quat().tolist()
     translation, rotation = msg.transform.translation, msg.transform.rotation
     translation.x, translation.y, translation.z = x, y, z
     rotation.w, rotation.x, rotation.y, rotation.z = qw, qx, qy, qz

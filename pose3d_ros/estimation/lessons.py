@@ -1,0 +1,88 @@
+"""What frame sets teach beside their poses: how the cameras fit each other and their clocks, how far lifting is off.
+
+None of it changes the pose of the set that teaches it, and some of it takes longer than that pose. So it is worked off
+once the pose is out. NumPy, float64. Axes: V views, G people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport
+from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets
+from pose3d_ros.estimation.fallback import MonocularFallback
+from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.structures import Camera, Keypoints2D, Rig
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """People in the views of a set of two cameras or more."""
+
+    cameras: Sequence[Camera]
+    people: Sequence[Keypoints2D]  # h36m_17, by view, those that are used
+    groups: NDArray[np.intp]  # (G', V) index of everybody in each view, or -1; whom one view alone saw too
+    shared: NDArray[np.intp]  # (G, V) of those observed
+    observed: Observed3D  # G people
+    names: Sequence[str]  # (G,) their ids, "" for none
+    known: Sequence[str]  # ids of everybody who is followed
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One frame set."""
+
+    stamp_ns: int
+    cameras: Sequence[Camera]  # of the rig
+    keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, at the images' own stamps
+    ids: Mapping[str, Sequence[str]]  # by camera, of each 2D person
+    together: Together | None  # None where one camera was alone
+
+
+class Lessons:
+    """Keeps the last frame set's lesson until it is learnt."""
+
+    def __init__(self, rig: Rig, fallback: MonocularFallback) -> None:
+        self.calibration_health = CalibrationHealth(rig)
+        self._clocks, self._fallback = ClockOffsets(), fallback
+        self._next: Lesson | None = None
+
+    @property
+    def clocks(self) -> ClockEstimate:
+        """How late each camera's stamps are."""
+        return self._clocks.estimate
+
+    @property
+    def calibration(self) -> CalibrationReport:
+        """How the cameras fit each other."""
+        return self.calibration_health.report
+
+    def put(self, lesson: Lesson) -> None:
+        """Keep what a set teaches; the one before was learnt."""
+        self._next = lesson
+
+    def learn(self) -> None:
+        """Learn what is kept; nothing where nothing is."""
+        lesson, self._next = self._next, None
+        if lesson is None:
+            return
+        if (seen := lesson.together) is not None:
+            self._fallback.learn(seen.cameras, seen.people, seen.shared, seen.names, seen.observed)
+            self._fallback.forget_all_but(seen.known)
+            self.calibration_health.update(
+                seen.cameras, seen.people, seen.groups, lesson.stamp_ns, seen.names, seen.observed.xyz
+            )
+        self._clocks.update(lesson.cameras, lesson.keypoints, lesson.ids)
+
+    def set_rig(self, rig: Rig) -> None:
+        """The cameras stand otherwise from now on."""
+        self.calibration_health.set_rig(rig)
+
+    def reset(self) -> None:
+        """Forget everybody, and the clocks."""
+        self._next = None
+        self._clocks.reset()
