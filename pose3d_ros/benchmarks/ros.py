@@ -9,16 +9,12 @@ that got no pose. The target: 5 ms for 95 % of the sets, and none lost in 60 s.
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pose3d_ros.errors import Pose3DError
+from pose3d_ros.benchmarks.node_graph import play
 
 if TYPE_CHECKING:
     from pose3d_ros.evaluation.tables import Table
@@ -26,12 +22,6 @@ if TYPE_CHECKING:
 
 REFINE = ("none", "auto")
 QUICK_S = 3.0
-# Beyond what a run takes: starting both processes on a busy machine.
-START_S = 180.0
-
-
-class BenchError(Pose3DError):
-    """A process of the benchmark ended or hung; the message shows its last lines."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,27 +51,8 @@ def measure(args: argparse.Namespace) -> list[Table]:
 
 def played(seconds: float, refine: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the cameras' process and the node wrote down."""
-    from pose3d_ros.data.bench_scene import rig
-    from pose3d_ros.ros.processes import ChildProcesses, isolated_environment, sigterm_as_interrupt
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
-            parameters = {"cameras": list(rig().names), "placement": "tf", "fixed_frame": "world", "refine": refine}
-            words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={json.dumps(value)}")]
-            arguments = ["--ros-args", "--disable-external-lib-logs"]
-            node = children.start(
-                "pose3d_ros.ros.bench_node", [str(folder / "node.json"), *arguments, *words], folder / "node.log"
-            )
-            cameras = children.start(
-                "pose3d_ros.ros.bench_cameras",
-                [str(seconds), str(folder / "cameras.json"), *arguments],
-                folder / "cameras.log",
-            )
-            _follow(cameras, node, seconds)
-            children.stop([node])
-        told = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))
-        return told, json.loads((folder / "node.json").read_text(encoding="utf-8"))
+    run = play("pose3d_ros.ros.bench_cameras", [str(seconds)], {"refine": refine}, seconds)
+    return run.told, run.node
 
 
 def figures(told: dict[str, Any], node: dict[str, Any]) -> tuple[float | int | None, ...]:
@@ -97,12 +68,3 @@ def figures(told: dict[str, Any], node: dict[str, Any]) -> tuple[float | int | N
 
 def _spread(values: Floats) -> Sequence[float | None]:
     return tuple(np.percentile(values, (50, 95)).tolist()) if len(values) else (None, None)
-
-
-def _follow(cameras: Any, node: Any, seconds: float) -> None:
-    give_up = time.monotonic() + seconds + START_S
-    while cameras.process.poll() is None and node.process.poll() is None and time.monotonic() < give_up:
-        time.sleep(0.1)
-    if cameras.process.poll() != 0 or node.process.poll() is not None:
-        logs = "\n".join(f"--- {one.name}\n{one.last_lines()}" for one in (cameras, node))
-        raise BenchError(f"the cameras or the node did not end as they should; their logs end with:\n{logs}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ WARM_UP_S = 5.0
 LAST_S = 1.0
 PATIENCE_S = 120.0
 T0_NS = 1_700_000_000 * 10**9
+
+
+Alter = Callable[[int, Image, CameraInfo], tuple[Image, CameraInfo] | None]
 
 
 class BenchCameras(Node):
@@ -75,45 +79,59 @@ class BenchCameras(Node):
         topics = (*self._images, *self._infos)
         return all(one.get_subscription_count() for one in topics) and self.count_publishers("human_pose_3d") > 0
 
-    def publish(self, number: int) -> tuple[int, int]:
-        """One set; returns its stamp and the monotonic time before its last image went out, ns."""
-        stamp_ns = T0_NS + round(number * 1e9 / RATE_HZ)
-        for (images, info), to_image, to_info in zip(self._messages, self._images, self._infos, strict=True):
+    def publish(self, number: int, alter: Alter | None = None) -> tuple[int, int]:
+        """One set; returns its stamp and the monotonic time before its last image went out, ns.
+
+        alter (camera's number, image, camera_info) gives what is published in their place, None for nothing; it must
+        not change what it is given.
+        """
+        stamp_ns, sent_ns = T0_NS + round(number * 1e9 / RATE_HZ), time.monotonic_ns()
+        for camera, (images, info) in enumerate(self._messages):
             image = images[number % 2]
             image.header.stamp = info.header.stamp = stamp_from_ns(stamp_ns)
-            to_info.publish(info)
-            sent_ns = time.monotonic_ns()
-            to_image.publish(image)
+            sent = alter(camera, image, info) if alter else (image, info)
+            if sent is not None:
+                self._infos[camera].publish(sent[1])
+                sent_ns = time.monotonic_ns()
+                self._images[camera].publish(sent[0])
         return stamp_ns, sent_ns
+
+
+def spin_until(executor: SingleThreadedExecutor, due_s: float) -> None:
+    """Take what comes until then, of time.monotonic()."""
+    while (left := due_s - time.monotonic()) > 0:
+        executor.spin_once(timeout_sec=left)
+
+
+def await_node(cameras: BenchCameras, executor: SingleThreadedExecutor) -> bool:
+    """Wait until the node listens; False when it does not come."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not cameras.heard():
+        if time.monotonic() > give_up:
+            print(f"the node did not come within {PATIENCE_S:.0f} s", file=sys.stderr)
+            return False
+        executor.spin_once(timeout_sec=0.1)
+    return True
 
 
 def main() -> int:
     """Publish for some seconds: the first argument; the second is the file to write to."""
     seconds, report = float(sys.argv.pop(1)), Path(sys.argv.pop(1))
     start_ros(sys.argv)
-    node = BenchCameras()
+    cameras = BenchCameras()
     executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin_until(due_s: float) -> None:
-        while (left := due_s - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=left)
-
-    give_up = time.monotonic() + PATIENCE_S
-    while not node.heard():
-        if time.monotonic() > give_up:
-            print(f"the node did not come within {PATIENCE_S:.0f} s", file=sys.stderr)
-            return 1
-        executor.spin_once(timeout_sec=0.1)
+    executor.add_node(cameras)
+    if not await_node(cameras, executor):
+        return 1
     sent: list[tuple[int, int]] = []
     begin, warm_up = time.monotonic(), round(WARM_UP_S * RATE_HZ)
     for number in range(warm_up + round(seconds * RATE_HZ)):
-        spin_until(begin + number / RATE_HZ)
-        one = node.publish(number)
+        spin_until(executor, begin + number / RATE_HZ)
+        one = cameras.publish(number)
         if number >= warm_up:
             sent.append(one)
-    spin_until(time.monotonic() + LAST_S)
-    report.write_text(json.dumps({"sent": sent, "received": node.received}), encoding="utf-8")
+    spin_until(executor, time.monotonic() + LAST_S)
+    report.write_text(json.dumps({"sent": sent, "received": cameras.received}), encoding="utf-8")
     return 0
 
 

@@ -1,8 +1,10 @@
-"""`pose3d bench ros`: the figures from what both processes wrote, and one short run of the real graph."""
+"""`pose3d bench ros` and `runtime`: the figures from what both processes wrote, and short runs of the real graph."""
 
 import pytest
 
+from pose3d_ros.benchmarks.node_graph import BenchError, Played, play
 from pose3d_ros.benchmarks.ros import figures, played
+from pose3d_ros.benchmarks.runtime import tables
 from pose3d_ros.data.bench_scene import PERSON, RATE_HZ, KnownDetector, rig
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -47,3 +49,40 @@ def test_the_graph_runs_and_answers():
     assert len(node["arrived_ns"]) > 1
     assert told["received"]
     assert all(inside_s > 0 for _, _, inside_s in told["received"])
+
+
+def trial(fault: str, named: float | None, pose: float | None, ok: float | None) -> dict[str, object]:
+    aged = {"visible": 0.1, "occluded": 0.2, "lost": 0.45, "gone": 0.95}
+    return {"fault": fault, "well": True, "named": named, "again_pose": pose, "again_ok": ok, **aged}
+
+
+def test_runtime_counts_who_was_not_named_and_gives_the_latest() -> None:
+    trials = [
+        trial("both cameras stop", 0.5, 0.1, 3.0),
+        trial("both cameras stop", 0.7, 0.3, 5.0),
+        trial("one camera hangs", None, None, 2.0),
+        {"fault": "one camera hangs", "well": False},
+    ]
+    faults, ageing, process = tables(Played({"trials": trials, "first_pose_s": 12.5}, {}, 10.0, 0.7))
+    stop, hang = (pytest.approx(row[1:], nan_ok=True) for row in faults.rows)
+    assert stop == (2, 2, 0.6, 0.7, 0.2, 0.3, 4.0, 5.0)
+    assert hang == (2, 0, None, None, None, None, 2.0, 2.0)
+    assert [row[1:] for row in ageing.rows] == [(0.1, 0.1, None), (0.2, 0.2, 0.2), (0.45, 0.45, 0.5), (0.95, 0.95, 1.0)]
+    assert [row[1] for row in process.rows] == [2.5, 0.7]
+
+
+def test_the_graph_names_a_fault_and_recovers() -> None:
+    run = play("pose3d_ros.ros.bench_faults", ["1", "1"], {}, 60.0)
+    (found,) = run.told["trials"]
+    assert found["fault"] == "both cameras stop"
+    assert found["well"]
+    # In the order in which a person ages; how soon is a figure of the benchmark.
+    assert found["visible"] < found["occluded"] < found["lost"] < found["gone"]
+    assert found["named"] > 0
+    assert 0 < found["again_pose"] <= found["again_ok"]
+    assert run.end_s > 0
+
+
+def test_a_graph_that_dies_shows_its_log() -> None:
+    with pytest.raises(BenchError, match="not_there"):
+        play("pose3d_ros.ros.not_there", [], {}, 1.0)
