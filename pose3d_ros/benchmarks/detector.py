@@ -42,7 +42,8 @@ class Case:
     @property
     def name(self) -> str:
         """What all cases of one line in the plot share."""
-        threads = "" if self.device.startswith("cuda") else f", {self.threads} threads"
+        count = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        threads = "" if self.device.startswith("cuda") else f", {count}"
         return f"{PEOPLE[self.sample]}, {self.device}{threads}, {self.precision}"
 
 

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from pose3d_ros.structures import Floats
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; lines differ in marker too.
+# Okabe and Ito's colours, which colour-blind readers tell apart; lines differ in marker too. More series are dashed.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "osv^Dx+"
+STYLES = ("-", "--", ":")
 
 
 def write_sweep_plot(
@@ -38,7 +39,8 @@ def write_sweep_plot(
         if points:
             axes.plot(x, y, ".", color=colour, markersize=3, alpha=0.5, label=name)
         else:
-            axes.plot(x, y, color=colour, marker=marker, markersize=4, label=name)
+            style = STYLES[number // len(COLOURS) % len(STYLES)]
+            axes.plot(x, y, style, color=colour, marker=marker, markersize=4, label=name)
     axes.set(xlabel=x_label, ylabel=y_label)
     if x_log:
         axes.set_xscale("symlog", linthresh=1e-3)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pose3d_ros import cli
 from pose3d_ros.bench_command import BENCHMARKS
-from pose3d_ros.benchmarks import association_tables, triangulation_tables, triangulators
+from pose3d_ros.benchmarks import association_tables, detector, triangulation_tables, triangulators
 from pose3d_ros.benchmarks.conditions import conditions
 from pose3d_ros.benchmarks.timing import interleaved
+from pose3d_ros.data import footage
+from pose3d_ros.detection import choice
+from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.geometry.solvers import PORTABLE
 from pose3d_ros.geometry.triangulation import huber_objective, triangulate
+from pose3d_ros.structures import FrameSet
 
 
 def exact(views: int) -> triangulation_tables.Scene:
@@ -76,6 +82,37 @@ def test_association_runs_and_draws_its_growth(tmp_path: Path) -> None:
     assert plot.stat().st_size > 5_000
     rows = json.loads(file.read_text())["tables"]["people"]["rows"]
     assert [row["of 4 people, right"] for row in rows] == ["4 of 4", "4 of 4"]
+
+
+class SlowDetector:
+    """Takes as long as its options and the number of images say."""
+
+    def __init__(self, options: DetectorOptions, device: str) -> None:
+        self.seconds = {"full": 0.02, "half": 0.01}[options.precision]
+        assert device == "cpu"
+
+    def __call__(self, frames: FrameSet) -> None:
+        assert torch.get_num_threads() in (1, 3)
+        time.sleep(self.seconds * len(frames.images))
+
+
+def test_detectors_are_timed_over_views_threads_and_precision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(footage, "fetch_sample", lambda name: name)
+    monkeypatch.setattr(choice, "make_detector", SlowDetector)
+    images = {f"cam{n}": np.zeros((4, 4, 3), dtype=np.uint8) for n in range(4)}
+    monkeypatch.setattr(detector, "_frames", lambda sample, count: [FrameSet(images, dict.fromkeys(images, 0))] * count)
+    before, file, plot = torch.get_num_threads(), tmp_path / "d.json", tmp_path / "d.png"
+    arguments = ["--devices", "cpu", "--threads", "1", "3", "--sets", "3", "--json", str(file), "--plot", str(plot)]
+    assert cli.main(["bench", "detector", *arguments]) == 0
+    assert torch.get_num_threads() == before
+    rows = json.loads(file.read_text())["tables"]["detector"]["rows"]
+    assert len(rows) == 2 * 2 * 2 * 3  # clips, threads, precisions, views
+    for row in rows:
+        slept = {"full": 20.0, "half": 10.0}[row["precision"]] * row["views"]
+        assert slept <= row["median ms"] <= row["p95 ms"]
+        assert row["CPU ms"] < slept
+        assert row["sets/s"] == pytest.approx(1000 / row["median ms"], rel=0.02)
+    assert plot.stat().st_size > 5_000
 
 
 def test_exponents_are_those_of_powers() -> None:
