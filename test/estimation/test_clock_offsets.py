@@ -12,7 +12,8 @@ from pose3d_ros.data.detector_noise import training_noise
 from pose3d_ros.data.noise import GaussianNoise, Noise, crop_scale
 from pose3d_ros.data.simulated_rigs import miscalibrated, simulated_rig
 from pose3d_ros.data.simulation import to_coco, to_h36m
-from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets, local_lines
+from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets
+from pose3d_ros.estimation.clock_regression import local_lines
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
@@ -75,6 +76,17 @@ def test_offsets_of_keypoints_without_outliers_are_found(cameras: int, fps: floa
     rig = h36m_rig().cameras[:cameras]
     estimate = walked(rig, late_ms, GaussianNoise(1.0), fps=fps)
     assert np.abs(errors_ms(estimate, rig, late_ms)).max() < 2.0
+
+
+@pytest.mark.parametrize("fps", [15.0, 30.0])
+def test_three_ms_are_reached_within_ten_seconds_of_slow_walking(fps: float) -> None:
+    rig, wrong = h36m_rig().cameras, []
+    for seed in range(3):
+        late_ms = tuple(np.random.default_rng(seed).uniform(-50, 50, 4))
+        believed = miscalibrated(rig, np.random.default_rng(seed))
+        estimate = walked(rig, late_ms, GaussianNoise(4.0), believed=believed, speed_m_s=0.5, fps=fps, seed=seed)
+        wrong.append(errors_ms(estimate, rig, late_ms)[1:])
+    assert np.sqrt(np.mean(np.square(wrong))) < 3.0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -149,10 +161,12 @@ def test_local_lines_are_those_of_a_weighted_fit() -> None:
     stamps_s, xy = np.sort(rng.uniform(0, 2, 40)), rng.normal(size=(40, 3, 2))
     xy[rng.random((40, 3)) < 0.2] = np.nan
     at_s = np.array([0.7, 1.0, 1.31])
-    place, speed = local_lines(at_s, stamps_s, xy, 0.35)
+    counts = rng.uniform(0.1, 1.0, (40, 3))
+    place, speed = local_lines(at_s, stamps_s, xy, counts, 0.35)
     for n, t in enumerate(at_s):
-        weight = np.sqrt(np.maximum(1 - ((stamps_s - t) / 0.35) ** 2, 0.0))
+        kernel = np.maximum(1 - ((stamps_s - t) / 0.35) ** 2, 0.0)
         for joint in range(3):
+            weight = np.sqrt(kernel * counts[:, joint])
             seen = np.isfinite(xy[:, joint, 0]) & (weight > 0)
             for axis in range(2):
                 slope, value = np.polyfit(stamps_s[seen] - t, xy[seen, joint, axis], 1, w=weight[seen])

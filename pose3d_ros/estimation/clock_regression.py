@@ -1,0 +1,180 @@
+"""The regression behind clock_offsets.py: what cameras miss each other by, on how fast it moves in their images.
+
+Joints are triangulated from all views; their residuals, less what a shift of the joint explains (for two views the
+epipolar residual is left), are regressed on their velocities in the images, with Huber's weights. Joints that the
+detector finds worse than others count less, by their own residuals. A wrong calibration misses too, by as much whether
+people move or not: every camera has a constant of its own that is affine in the image, so that only what goes with the
+velocity counts. NumPy, float64. Axes: T times, V views, J joints, N = T J of all people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.structures import Camera, Floats
+
+# The times a second at which keypoints are compared, and half the widths of the local lines that give positions and
+# velocities. A stride takes a second, a detector's errors last 0.2 s. Of 5 to 15 Hz, 0.1 to 0.3 s and 0.3 to 0.6 s the
+# best on simulated walkers; 15 Hz gains nothing.
+COMPARED_HZ, KERNEL_S, SPEED_KERNEL_S = 10.0, 0.15, 0.5
+# People who stand give velocities of noise alone; who is faster than one can run indoors leapt, as when ids change.
+WALKING_M_S, FASTEST_M_S = 0.4, 3.0
+# Prior of the constants: px, and px per unit of ideal coordinates (a turn about the optical axis by 0.6 degrees).
+CONSTANT_PX, GRADIENT_PX = 10.0, 10.0
+# Samples of a joint 1 / COMPARED_HZ apart say the same anew, for a detector's errors last: this many are one.
+ALIKE = 6.0
+# A keypoint's error, px an axis, where Huber's weights begin to fall at 2 of them.
+SIGMA_PX, DELTA = 4.0, 2.0
+# A joint's own error is known from its samples, and from so many of all joints.
+PRIOR_SAMPLES = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Joints at common times: residual, design and projection, ready for the regression."""
+
+    residual: Floats  # (N, 2V) px
+    design: Floats  # (N, 2V, K) px/s, then px: offsets of the views but the first, then constants
+    block: NDArray[np.intp]  # (N,) which second of which person
+    freedom: Floats  # (N,) 2 V - 3 of the views that saw it
+    noise: Floats  # (N, V-1, V-1) (px/s)^2: what noise in the velocities adds to design' design on average
+    joint: NDArray[np.intp]  # (N,)
+
+
+def local_lines(at_s: Floats, stamps_s: Floats, xy: Floats, weight: Floats, width_s: float) -> tuple[Floats, Floats]:
+    """Position and velocity at times (T,) of samples (S, J, 2) by local lines: (T, J, 2) each, NaN where too few.
+
+    Epanechnikov's kernel times the samples' weights (S, J) > 0; a joint that is NaN in a sample is left out of it.
+    """
+    away = stamps_s[None] - at_s[:, None]  # (T, S)
+    kernel = np.maximum(1.0 - (away / width_s) ** 2, 0.0)
+    seen: Floats = np.asarray(np.isfinite(xy).all(-1), dtype=np.float64)  # (S, J)
+    counts = seen * weight
+    values = np.where(seen[..., None] > 0, counts[..., None] * xy, 0.0).reshape(len(stamps_s), -1)  # (S, 2J)
+    sums: list[Floats] = [kernel * away**n @ counts for n in range(3)]
+    s0, s1, s2 = sums  # (T, J)
+    y0, y1 = ((kernel * away**n @ values).reshape(*s0.shape, 2) for n in range(2))
+    spread = s0 * s2 - s1**2
+    # Three samples at least, on both sides of the time, or the line has no hold.
+    count = (kernel > 0).astype(np.float64) @ seen
+    fixed = (count >= 3) & (np.abs(s1) < 0.5 * width_s * s0) & (spread > 1e-12)
+    safe: Floats = np.asarray(np.where(fixed, spread, np.nan))[..., None]
+    place: Floats = (s2[..., None] * y0 - s1[..., None] * y1) / safe
+    speed: Floats = (s0[..., None] * y1 - s1[..., None] * y0) / safe
+    return place, speed
+
+
+def compared(
+    cameras: Sequence[Camera], place: Floats, speed: Floats, seen: NDArray[np.bool_], seconds: Floats, number: int
+) -> Samples | None:
+    """Residuals and design of joints (T, J, V, 2) that are seen (T, J, V) by two views or more."""
+    shape = place.shape[:2]
+    views = len(cameras)
+    R = np.stack([camera.cam_from_world[:3, :3] for camera in cameras])
+    t = np.stack([camera.cam_from_world[:3, 3] for camera in cameras])
+    focal = np.array([0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in cameras])
+    rows = np.flatnonzero(seen.any(-1).ravel())
+    x = place.reshape(-1, views, 2)[rows]
+    v = speed.reshape(-1, views, 2)[rows]
+    weight = np.where(seen.reshape(-1, views)[rows], focal, 0.0)[..., None]  # (N, V, 1) ideal -> px
+    x, v = np.where(weight > 0, x, 0.0), np.where(weight > 0, v, 0.0)
+    # (R_12 - x R_3) X = x t_3 - t_12, of least squares in ideal coordinates times depth; then one step in px.
+    left = (R[None, :, :2] - x[..., None] * R[None, :, 2:]) * (weight[..., None] > 0)  # (N, V, 2, 3)
+    right = (x * t[None, :, 2:] - t[None, :, :2]) * (weight > 0)
+    depth = np.ones((len(rows), views))
+    for _ in range(3):
+        A = (left * (weight / depth[..., None])[..., None]).reshape(len(rows), 2 * views, 3)
+        b = (right * weight / depth[..., None]).reshape(len(rows), 2 * views)
+        H = np.einsum("nri,nrj->nij", A, A)
+        H[:, [0, 1, 2], [0, 1, 2]] += 1e-9 * np.trace(H, axis1=1, axis2=2)[:, None] + 1e-12
+        inverse = np.linalg.inv(H)
+        X = np.einsum("nij,nrj,nr->ni", inverse, A, b)
+        depth = np.einsum("vj,nj->nv", R[:, 2], X) + t[:, 2]
+        good = (depth > 0.1).all(-1)
+        depth = np.where(depth > 0.1, depth, 1.0)
+    residual = b - np.einsum("nri,ni->nr", A, X)  # (N, 2V) px
+    v_px = (v * weight).reshape(len(rows), 2 * views)
+    velocity = np.einsum("nij,nrj,nr->ni", inverse, A, v_px)  # (N, 3) m/s
+    image_velocity = np.einsum("nri,ni->nr", A, velocity).reshape(len(rows), views, 2)
+    # How fast the body is: the mean of its joints, or a swinging arm would pass for a walk.
+    body = np.full((*shape, 3), np.nan).reshape(-1, 3)
+    body[rows] = np.where(good[:, None], velocity, np.nan)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(body).all(-1).reshape(shape)
+        mean = np.where(known[..., None], body.reshape(*shape, 3), 0.0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
+    body_m_s = np.linalg.norm(mean, axis=-1)
+    reach = round(2.0 * SPEED_KERNEL_S * COMPARED_HZ)  # samples that share images with a leap
+    leapt = np.convolve(body_m_s > FASTEST_M_S, np.ones(2 * reach + 1), "full")[reach : reach + len(body_m_s)] > 0
+    walks = (body_m_s >= WALKING_M_S) & (known.sum(1) >= 4) & ~leapt
+    chosen = good & np.broadcast_to(walks[:, None], shape).ravel()[rows]
+    if not chosen.any():
+        return None
+    N = int(chosen.sum())
+    design = np.zeros((N, views, 2, views - 1 + 6 * views))
+    for view in range(views):
+        if view:
+            design[:, view, :, view - 1] = -image_velocity[chosen, view]
+        affine = np.concatenate([np.ones((N, 1)), x[chosen, view]], axis=-1) * (weight[chosen, view] > 0)
+        start = views - 1 + 6 * view
+        design[:, view, 0, start : start + 3] = affine
+        design[:, view, 1, start + 3 : start + 6] = affine
+    # What a shift of the joint cannot explain: P = 1 - A (A'A)^-1 A'.
+    A, inverse = A[chosen], inverse[chosen]
+    flat = design.reshape(N, 2 * views, -1)
+    flat = flat - A @ (inverse @ (A.swapaxes(1, 2) @ flat))
+    block = seconds.ravel()[rows][chosen].astype(np.intp) + number * 100_000
+    freedom = 2.0 * (weight[chosen, :, 0] > 0).sum(-1) - 3.0
+    # Noise of the velocities, by how far the views' own ones miss the common one, and what it does to design' design.
+    missed = ((v_px[chosen] - np.einsum("nri,ni->nr", A, velocity[chosen])) ** 2).sum(-1) / freedom
+    variance = 2.1 * float(np.median(missed))  # the median of chi-squared of one degree is 0.46
+    share = np.einsum("nvri,nvrj->nvij", A.reshape(N, views, 2, 3), A.reshape(N, views, 2, 3)) @ inverse[:, None]
+    noise = -np.einsum("nvij,nwji->nvw", share, share)
+    noise[:, range(views), range(views)] += np.trace(share, axis1=2, axis2=3)
+    joint = rows[chosen] % shape[1]
+    return Samples(residual[chosen], flat, block, freedom, variance * noise[:, 1:, 1:], joint)
+
+
+def joined(samples: Sequence[Samples]) -> Samples:
+    return Samples(*(np.concatenate([getattr(one, part.name) for one in samples]) for part in fields(Samples)))
+
+
+def regressed(samples: Samples, views: int) -> tuple[Floats, Floats]:
+    """Offsets (V - 1,) s to add and their standard errors, by Huber's weights a joint and blocks of seconds."""
+    residual, design = samples.residual, samples.design
+    N, rows, K = design.shape
+    constants = np.tile([CONSTANT_PX, GRADIENT_PX, GRADIENT_PX], 2 * views)
+    prior = np.r_[np.zeros(views - 1), ALIKE * (SIGMA_PX / constants) ** 2]
+    flat, y = design.reshape(-1, K), residual.reshape(-1)
+    weight = np.ones(N)
+    for _ in range(5):
+        w = np.repeat(weight, rows)[:, None]
+        H = (flat * w).T @ flat + np.diag(prior)
+        H[: views - 1, : views - 1] -= np.einsum("n,nvw->vw", weight, samples.noise)
+        solution = np.linalg.lstsq(H, (flat * w).T @ y, rcond=None)[0]
+        left = residual - design @ solution
+        size = np.sqrt((left**2).sum(-1) / samples.freedom)
+        scale, common = _scales(size, samples.joint)
+        weight = np.minimum(1.0, DELTA * scale / np.maximum(size, 1e-9)) * (common / scale) ** 2
+    inverse = np.linalg.pinv(H)
+    score = np.einsum("nrk,nr,n->nk", design, left, weight)
+    _, index = np.unique(samples.block, return_inverse=True)
+    blocks = np.zeros((index.max() + 1, K))
+    np.add.at(blocks, index, score)
+    count = len(blocks)
+    covariance = inverse @ (blocks.T @ blocks) @ inverse * count / max(count - 1, 1)
+    return solution[: views - 1], np.sqrt(np.diag(covariance)[: views - 1])
+
+
+def _scales(size: Floats, joint: NDArray[np.intp]) -> tuple[Floats, float]:
+    """Standard deviations (N,) of residuals whose sizes (N,) these are, by joint, and that of all."""
+    common = max(1.4826 * float(np.median(size)), 1e-6)
+    squared = np.full(int(joint.max()) + 1, common**2)
+    for one in np.unique(joint):
+        own = size[joint == one]
+        count = len(own) / (len(own) + PRIOR_SAMPLES)
+        squared[one] = count * (1.4826 * float(np.median(own))) ** 2 + (1.0 - count) * common**2
+    return np.asarray(np.sqrt(squared[joint])), common
