@@ -18,7 +18,7 @@ from pose3d_ros.errors import OptionError
 from pose3d_ros.structures import Floats, PersonState, Pose3D
 
 if TYPE_CHECKING:
-    from pose3d_ros.estimation.multiview import Estimate
+    from pose3d_ros.estimation.estimate import Estimate
 
 # What the options of both estimators say of themselves.
 MIN_TEXT = (

@@ -14,8 +14,8 @@ import numpy as np
 
 from pose3d_ros.errors import InputError, WeightsMissingError
 from pose3d_ros.estimation.admission import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace, give_out
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
-from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pose3d_ros.detection.detector import Remembering
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.admission import give_out
-from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport, same_calibration
-from pose3d_ros.estimation.clock_offsets import ClockEstimate
+from pose3d_ros.estimation.calibration_health import CalibrationHealth, same_calibration
 from pose3d_ros.estimation.common_time import CommonTime
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -33,7 +33,7 @@ from pose3d_ros.estimation.observation import (
     without_unsure,
 )
 from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, usable_people, without_weak_joints
-from pose3d_ros.estimation.prediction import Motion, Motions
+from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
 from pose3d_ros.estimation.smoothing import Smoother
@@ -47,27 +47,6 @@ from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """What one frame set gave."""
-
-    pose: Pose3D
-    keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, every 2D person that the detector gave
-    ids: Mapping[str, tuple[str, ...]]  # by camera, the person id of each 2D person, "" if none
-    stage_ms: Mapping[str, float]  # detect, associate, triangulate, and refine where a network did
-    single_view: int  # people whom one camera only saw
-    rejected: Mapping[str, int]  # joints that some camera saw but that have no position, by reason
-    refinement: RefinePlan | None = None  # which networks refined the pose, and why; None where no stage does
-    refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
-    lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
-    left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
-    motion: Motion | None = None  # of everybody known, to predict the pose with
-    # Of the sets before: how late each camera's stamps are, how the cameras fit each other (None where one was left).
-    clocks: ClockEstimate = field(default_factory=ClockEstimate)
-    calibration: CalibrationReport | None = None
-    together: Together | None = None  # who was seen by whom, for lessons.py; None where one camera was left
 
 
 class MultiViewEstimator:

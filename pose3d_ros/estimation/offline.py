@@ -17,7 +17,8 @@ from pose3d_ros.data.recording import Recording
 from pose3d_ros.data.recording_log import RecordingLog
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation import memory
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.structures import FrameSet
 
 # Moments that are kept together: some seconds of work, which is what a power cut costs. A part takes some 0.4 MB.

@@ -18,7 +18,8 @@ from scipy.stats import chi2
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation import kalman
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.evaluation.posern_footage import read

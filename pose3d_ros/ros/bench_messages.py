@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
-from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Record, Result
 from pose3d_ros.structures import Rig

@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import PayloadSet
-from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result
 from pose3d_ros.ros.live_rig import LiveRig, Sighting

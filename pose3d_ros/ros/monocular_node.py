@@ -18,9 +18,9 @@ from rclpy.lifecycle import LifecycleNode
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.out_of_memory import free
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
-from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record

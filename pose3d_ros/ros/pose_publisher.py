@@ -10,7 +10,7 @@ from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.ros import conversions

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.multiview import Estimate
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.camera_inputs import Frame

@@ -9,8 +9,8 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.watchdog import TICK_S, Limits, Watchdog
 from pose3d_ros.ros.camera_inputs import Frame

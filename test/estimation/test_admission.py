@@ -12,8 +12,9 @@ from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.admission import admitted, places
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import H36M_17

@@ -11,8 +11,9 @@ from synthetic_people import STANDING, h36m_rig, seen, walker
 from torch import Tensor, nn
 
 from pose3d_ros.errors import WeightsError
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback, seen_again
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.networks.canonical import Lifted
 from pose3d_ros.skeletons import H36M_17

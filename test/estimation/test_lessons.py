@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
 
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.lessons import Lessons
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.structures import Keypoints2D
 

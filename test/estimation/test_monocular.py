@@ -15,8 +15,8 @@ from synthetic_people import walker
 from trained_for_tests import biased, file_of
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
-from pose3d_ros.estimation.multiview import Estimate
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.networks.build import build
 from pose3d_ros.options import from_mapping

@@ -10,11 +10,8 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
-from pose3d_ros.estimation.multiview import (
-    Estimate,
-    MultiViewEstimator,
-    MultiViewOptions,
-)
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.multiview import MultiViewEstimator, MultiViewOptions
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Floats, FrameSet, JointSource, Keypoints2D, PersonState, Skeleton

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pose3d_ros.data.footage import read_video, reference_single, sample
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import FrameSet, PersonState
 

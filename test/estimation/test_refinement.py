@@ -13,7 +13,8 @@ from synthetic_people import h36m_rig, seen, walker
 from trained_for_tests import CVUGCN, biased, file_of, moving
 
 from pose3d_ros.errors import WeightsMissingError
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
 from pose3d_ros.estimation.posern_gate import LEAST

@@ -10,8 +10,9 @@ from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import OptionError
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
-from pose3d_ros.estimation.multiview import Estimate, MultiViewEstimator, MultiViewOptions
+from pose3d_ros.estimation.multiview import MultiViewEstimator, MultiViewOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Keypoints2D
