@@ -2,9 +2,10 @@
 
 The tracker's filter says where joints are and how they move. Carried on as it is, that overshoots: a hand that swings
 turns back, a person who stands only seems to move. So a joint's velocity is parted in two. That of the trunk lasts for
-seconds, the limb's own against it for a fraction of one; and both count the less the slower the trunk was of late,
-whoever does not walk being as likely to go back as on. The constants were chosen on the sample footage of three people,
-where two stand; docs/staleness.md has the figures on both clips.
+seconds, the limb's own against it for a fraction of one; and both count the less the slower the trunk was of late, and
+the less it kept to one direction: whoever steps to and fro is as likely to go back as on. Nor is the filter's place the
+best to start from where somebody moves, for it lags; where somebody stands it is, for it is calm. The constants were
+chosen on the sample footage of three people, of whom two do not walk; docs/staleness.md has the figures on both clips.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ TRUNK = tuple(H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine"
 # How fast the two parts of a velocity die away.
 TRUNK_TIME_CONSTANT_S = 2.0
 LIMB_TIME_CONSTANT_S = 0.2
-# The trunk's pace is its mean velocity over about so long; at this pace velocity counts half.
+# The trunk's pace is its mean velocity over about so long, its speed the mean length of that; at this pace velocity
+# counts half, at this speed the filter's place does.
 PACE_S = 0.6
-HALF_PACE = 0.1
+HALF_PACE, HALF_SPEED = 0.05, 0.1
+# Velocity does not count where the pace is less than the first of these shares of the speed, fully from the second on:
+# who walks has 0.94 and more, who moves on the spot 0.1 to 0.5.
+STEADY = (0.5, 0.9)
 # The tracker's covariance grows by this share of what its filter says: its velocities are worse than these.
 GROWTH = 0.85
 # After a gap of this length somebody's pace is learnt anew.
@@ -40,23 +45,26 @@ class Motion:
     states: kalman.PointStates  # (P, J): of the tracker's filter
     lasting: Floats  # (P, J, 3, 3) m^2 by which the cameras' errors may have moved each joint; in no state
     pace: Floats  # (P, 3) m/s
+    speed: Floats  # (P,) m/s
 
 
 class Motions:
-    """Takes the motion of everybody known out of a tracker, and remembers their pace."""
+    """Takes the motion of everybody known out of a tracker, and remembers their pace and speed."""
 
     def __init__(self) -> None:
-        self._paces: dict[str, tuple[Floats, int]] = {}
+        self._paces: dict[str, tuple[Floats, int]] = {}  # (4,) both, and the stamp
 
     def __call__(self, tracker: Tracker, stamp_ns: int) -> Motion:
         """The motion at the stamp of the tracker's last update, which this is."""
         ids, states, lasting = tracker.states()
         paces = {person: self._pace(person, states.velocity[p], stamp_ns) for p, person in enumerate(ids)}
         self._paces = {person: (pace, stamp_ns) for person, pace in paces.items()}
-        return Motion(ids, states, lasting, np.stack([paces[one] for one in ids]) if ids else np.zeros((0, 3)))
+        both = np.stack([paces[one] for one in ids]) if ids else np.zeros((0, 4))
+        return Motion(ids, states, lasting, both[:, :3], both[:, 3])
 
     def _pace(self, person: str, velocity: Floats, stamp_ns: int) -> Floats:
         now = trunk_velocity(velocity)
+        now = np.append(now, np.linalg.norm(now))
         before, before_ns = self._paces.get(person, (now, stamp_ns))
         dt_s = (stamp_ns - before_ns) * 1e-9
         if not 0 <= dt_s <= MEMORY_S:
@@ -82,7 +90,11 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_lasting: b
     states = kalman.PointStates(motion.states.mean[rows], motion.states.covariance[rows])
     trunk = trunk_velocity(states.velocity)[:, None]
     pace = np.linalg.norm(motion.pace[rows], axis=-1)[:, None, None]
-    gain = pace**2 / (pace**2 + HALF_PACE**2)
+    speed = motion.speed[rows][:, None, None]
+    steady = np.clip((pace / np.maximum(speed, 1e-9) - STEADY[0]) / (STEADY[1] - STEADY[0]), 0.0, 1.0)
+    gain = steady * pace**2 / (pace**2 + HALF_PACE**2)
+    seen = speed**2 / (speed**2 + HALF_SPEED**2)
+    start = seen * pose.xyz[people] + (1.0 - seen) * states.position
     left = [np.exp(-horizon_s / constant) for constant in (TRUNK_TIME_CONSTANT_S, LIMB_TIME_CONSTANT_S)]
     travel = (TRUNK_TIME_CONSTANT_S * (1 - left[0]), LIMB_TIME_CONSTANT_S * (1 - left[1]))
     limb = states.velocity - trunk
@@ -92,7 +104,7 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_lasting: b
     covariance = now + GROWTH * (later - now) + with_lasting * motion.lasting[rows]
     return replace(
         pose,
-        xyz=np.where(shown, states.position + gain * (travel[0] * trunk + travel[1] * limb), np.nan),
+        xyz=np.where(shown, start + gain * (travel[0] * trunk + travel[1] * limb), np.nan),
         velocity=np.where(shown, gain * (left[0] * trunk + left[1] * limb), np.nan),
         covariance=np.where(shown[..., None], covariance, np.nan),
         score=np.where(present, pose.score[people] * 0.5 ** (horizon_s / SCORE_HALF_LIFE_S), 0.0),

@@ -71,6 +71,19 @@ def test_whoever_stands_is_left_standing() -> None:
     assert np.mean(moved) < 0.25 * np.mean(carried)
 
 
+@pytest.mark.parametrize("horizon_s", [0.1, 0.3])
+def test_of_somebody_who_sways_it_is_hardly_worse_than_the_last_pose(horizon_s: float) -> None:
+    def sway(t_s: float) -> Floats:
+        return walker((0.12 * np.sin(2.0 * np.pi * t_s / 0.6), 0.0), (0.0, 0.0), 0.0)[None]
+
+    held, ahead = [], []
+    for t_s, pose, motion in watched(sway, 90)[45:]:
+        truth = sway(t_s + horizon_s)
+        held.append(np.nanmean(np.linalg.norm(pose.xyz - truth, axis=-1)))
+        ahead.append(np.nanmean(np.linalg.norm(predicted(pose, motion, horizon_s).xyz - truth, axis=-1)))
+    assert np.mean(ahead) < 1.05 * np.mean(held)
+
+
 def test_it_carries_its_own_stamp_and_says_that_it_is_predicted() -> None:
     _, pose, motion = watched(walk, 10)[-1]
     then = predicted(pose, motion, 0.25)
@@ -82,8 +95,9 @@ def test_it_carries_its_own_stamp_and_says_that_it_is_predicted() -> None:
     assert then.score[0, 10] == 0.0
     assert (then.score[0] <= pose.score[0]).all()
     now = predicted(pose, motion, 0.0)
-    seen = np.isfinite(now.xyz)
-    np.testing.assert_allclose(now.xyz[seen], motion.states.position[seen])
+    # Who walks starts nearly where the cameras see them, not where the filter lags.
+    from_seen, from_filter = (np.nanmean(np.abs(now.xyz - xyz)) for xyz in (pose.xyz, motion.states.position))
+    assert from_seen < 0.1 * from_filter
     growth = np.trace(then.covariance - now.covariance, axis1=-2, axis2=-1)
     assert (growth[np.isfinite(growth)] > 0).all()
 
