@@ -97,7 +97,10 @@ def render(camera: Camera, board: np.ndarray, board_m: tuple[float, float], worl
     return cv2.GaussianBlur(picture, (3, 3), 0.6)
 
 
-def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def charuco(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Camera]]:
+    """Folders of ten pictures of a Charuco board by camera, and the true cameras."""
+    out = tmp_path_factory.mktemp("charuco")
     K = np.array([[560.0, 0, 322], [0, 562, 236], [0, 0, 1]])
     truth = []
     for n, name in enumerate("abc"):
@@ -115,10 +118,35 @@ def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(tmp_path: Pa
         world_from_board = np.eye(4)
         world_from_board[:3, :3], world_from_board[:3, 3] = turn, middle - turn @ [0.14, 0.1, 0]
         for camera in truth:
-            (tmp_path / camera.name).mkdir(exist_ok=True)
+            (out / camera.name).mkdir(exist_ok=True)
             picture = render(camera, texture, (0.28, 0.2), world_from_board)
-            cv2.imwrite(str(tmp_path / camera.name / f"{frame:03d}.png"), picture)
-    sources = [f"{camera.name}={tmp_path / camera.name}" for camera in truth]
+            cv2.imwrite(str(out / camera.name / f"{frame:03d}.png"), picture)
+    return out, truth
+
+
+def videos_of(pictures: Path, cameras: list[Camera], into: Path, shown: int) -> list[str]:
+    """CAMERA=VIDEO of the pictures, each shown so many images long."""
+    sources = []
+    for camera in cameras:
+        file = into / f"{camera.name}.avi"
+        video = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 30.0, camera.size_wh)
+        assert video.isOpened()
+        for picture in sorted((pictures / camera.name).glob("*.png")):
+            for _ in range(shown):
+                video.write(cv2.imread(str(picture)))
+        video.release()
+        sources.append(f"{camera.name}={file}")
+    return sources
+
+
+@pytest.mark.parametrize("kind", ["pictures", "videos"])
+def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(
+    kind: str, charuco: tuple[Path, list[Camera]], tmp_path: Path
+) -> None:
+    pictures, truth = charuco
+    sources = [f"{camera.name}={pictures / camera.name}" for camera in truth]
+    if kind == "videos":
+        sources = [*videos_of(pictures, truth, tmp_path, shown=3), "--every", "3"]
     board = "charuco:7x5:0.04:0.03:DICT_4X4_50"
     assert main(["calibrate", *sources, "--board", board, "--output", str(tmp_path / "out"), "--quiet"]) == 0
     found = load_rig(tmp_path / "out" / "rig.yaml")
@@ -127,6 +155,7 @@ def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(tmp_path: Pa
         np.testing.assert_allclose(ours.centre, theirs.centre, atol=0.008)  # corners are found to 0.1 px
     report = yaml.safe_load((tmp_path / "out" / "report.yaml").read_text())
     assert max(row["rms_px_together"] for row in report["cameras"].values()) < 0.3
+    assert {row["images"] for row in report["cameras"].values()} == {10}
 
 
 def test_wrong_board_size_is_told_with_the_right_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
