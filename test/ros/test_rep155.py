@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import qos_profile_system_default
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
@@ -151,8 +152,29 @@ def test_the_list_names_who_is_not_lost_and_is_empty_when_nobody_is_there(monkey
     assert not node.logged
 
 
+def test_a_subscriber_hears_the_list_where_hri_msgs_is_installed(context: Any) -> None:
+    messages = pytest.importorskip("hri_msgs.msg", reason="needs hri_msgs: apt install ros-$ROS_DISTRO-hri-msgs")
+    sender, hearer = Node("sender", context=context), Node("hearer", context=context)
+    heard: list[Any] = []
+    hearer.create_subscription(messages.IdsList, TRACKED, heard.append, qos_profile_system_default)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(hearer)
+    bodies = BodyPublisher(sender, Deaf())
+    until = time.monotonic() + 60
+    for people in (pose(PersonState.VISIBLE, PersonState.LOST), no_pose(H36M_17, STAMP_NS, "map")):
+        said = conversions.tracked_bodies(people)
+        while [said] != [list(one.ids) for one in heard[-1:]] and time.monotonic() < until:
+            bodies.publish(people)
+            executor.spin_once(timeout_sec=0.1)
+        assert (list(heard[-1].ids), heard[-1].header.frame_id) == (said, "map")
+        assert conversions.stamp_to_ns(heard[-1].header.stamp) == STAMP_NS
+    for node in (sender, hearer):
+        node.destroy_node()
+
+
 def test_without_hri_msgs_the_log_names_the_mend_once_and_frames_go_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hri_msgs", None)
+    for name in ("hri_msgs", "hri_msgs.msg"):  # an earlier test may have imported them
+        monkeypatch.setitem(sys.modules, name, None)
     node = HearingNode()
     bodies = BodyPublisher(node, Deaf())  # type: ignore[arg-type]
     for _ in range(3):
