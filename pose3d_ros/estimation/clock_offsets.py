@@ -97,17 +97,22 @@ class _Track:
 
     stamps_ns: deque[int] = field(default_factory=deque)
     weight: deque[Floats] = field(default_factory=deque)  # (J,)
-    px: list[Floats] = field(default_factory=list)
+    px: deque[Floats] = field(default_factory=deque)
     ideal: deque[Floats] = field(default_factory=deque)
 
     def all_ideal(self, camera: Camera) -> Floats:
         """Ideal coordinates (S, J, 2); those that came since the last call are undistorted together."""
         if self.px:
             self.ideal.extend(undistort(camera, np.stack(self.px)))
-            self.px = []
-        while len(self.ideal) > len(self.stamps_ns):
-            self.ideal.popleft()
+            self.px.clear()
         return np.stack(self.ideal)
+
+    def forget(self, before_ns: int) -> None:
+        """Drop what is older."""
+        while self.stamps_ns and self.stamps_ns[0] < before_ns:
+            self.stamps_ns.popleft()
+            self.weight.popleft()
+            (self.ideal or self.px).popleft()
 
 
 class ClockOffsets:
@@ -169,9 +174,7 @@ class ClockOffsets:
     def _forget(self, before_ns: int) -> None:
         for person in list(self._tracks):
             for name, track in list(self._tracks[person].items()):
-                while track.stamps_ns and track.stamps_ns[0] < before_ns:
-                    track.stamps_ns.popleft()
-                    track.weight.popleft()
+                track.forget(before_ns)
                 if not track.stamps_ns:
                     del self._tracks[person][name]
             if not self._tracks[person]:

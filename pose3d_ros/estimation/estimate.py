@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from pose3d_ros.estimation.calibration_health import CalibrationReport
 from pose3d_ros.estimation.clock_offsets import ClockEstimate
-from pose3d_ros.estimation.lessons import Together
 from pose3d_ros.estimation.prediction import Motion
 from pose3d_ros.estimation.refine_plan import RefinePlan
 from pose3d_ros.structures import Keypoints2D, Pose3D
@@ -31,4 +30,3 @@ class Estimate:
     # Of the sets before: how late each camera's stamps are, how the cameras fit each other (None where one was left).
     clocks: ClockEstimate = field(default_factory=ClockEstimate)
     calibration: CalibrationReport | None = None
-    together: Together | None = None  # who was seen by whom, for lessons.py; None where one camera was left

@@ -76,6 +76,7 @@ class Lessons:
             self.calibration_health.update(
                 seen.cameras, seen.people, seen.groups, lesson.stamp_ns, seen.names, seen.observed.xyz
             )
+            _ = self.calibration  # worked out now, not with the next pose
         self._clocks.update(lesson.cameras, lesson.keypoints, lesson.ids)
 
     def set_rig(self, rig: Rig) -> None:

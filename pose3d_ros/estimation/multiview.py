@@ -224,23 +224,23 @@ class MultiViewEstimator:
         at_one_time = detected
         if options.compensate_offsets:
             at_one_time, stamp_ns = self._common_time(detected, self._lessons.clocks.known_s)
-        estimate = self._estimate(at_one_time, stamp_ns)
+        estimate, together = self._estimate(at_one_time, stamp_ns)
         if options.compensate_offsets:  # what is shown belongs to the images
             shown = {name: remap(detected[name], H36M_17) for name in estimate.keypoints}
             estimate = replace(estimate, keypoints=shown)
         cameras = self._rig.cameras
-        self._lessons.put(Lesson(stamp_ns, cameras, estimate.keypoints, estimate.ids, estimate.together))
+        self._lessons.put(Lesson(stamp_ns, cameras, estimate.keypoints, estimate.ids, together))
         estimate = replace(estimate, clocks=self._lessons.clocks)
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
 
-    def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
+    def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Estimate, Together | None]:
         start = time.perf_counter()
         cameras = [camera for camera in self._rig.cameras if camera.name in detected]
         whole = [remap(detected[camera.name], H36M_17) for camera in cameras]
         usable = [usable_people(one, self._options) for one in whole]  # indices of the 2D people to use
         people = [without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
         if len(cameras) == 1 and self._fallback.load():
-            return self._estimate_alone(cameras[0], whole[0], usable[0], people[0], stamp_ns)
+            return self._estimate_alone(cameras[0], whole[0], usable[0], people[0], stamp_ns), None
         groups = associate(
             cameras, people, self._tracker.predicted(stamp_ns), limit_mrad=self._options.association_limit_mrad
         )
@@ -255,7 +255,7 @@ class MultiViewEstimator:
             camera.name: ids_of_people(len(k), u, shared[:, view], group_ids)
             for view, (camera, k, u) in enumerate(zip(cameras, whole, usable, strict=True))
         }
-        return Estimate(
+        estimate = Estimate(
             pose=pose,
             keypoints={camera.name: k for camera, k in zip(cameras, whole, strict=True)},
             ids=ids,
@@ -272,8 +272,8 @@ class MultiViewEstimator:
             refused=refused,
             motion=self._motions(self._tracker, stamp_ns),
             calibration=self._lessons.calibration,
-            together=together,
         )
+        return estimate, together
 
     def _estimate_alone(
         self, camera: Camera, whole: Keypoints2D, usable: NDArray[np.intp], people: Keypoints2D, stamp_ns: int

@@ -112,7 +112,14 @@ class FrameWorker:
             record.processed(self._report.now_s(), result)
             if (rig := self.live_rig.rig) is not None:
                 self._report.say_that_it_runs(rig)
-        self._afterwards()
+            self._learn()
+
+    def _learn(self) -> None:
+        try:
+            self._afterwards()
+        except Exception as error:
+            # The set's poses are out: it is not lost.
+            self._report.not_learnt(error)
 
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""

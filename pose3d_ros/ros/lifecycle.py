@@ -31,7 +31,7 @@ class Lifecycle(ManagedEntity):
         self._node = node
         self._configure, self._activate, self._deactivate, self._cleanup = configure, activate, deactivate, cleanup
         self._configured = self._active = False
-        self._ended = False
+        self._ended = self._froze = False
         self._failure: Exception | None = None
         self._why = ""
         node.add_managed_entity(self)
@@ -88,16 +88,18 @@ class Lifecycle(ManagedEntity):
         """Begin to work."""
         self._active = True
         result = self._attempt("activate", self._activate)
-        if result is SUCCESS:
+        if result is SUCCESS and not gc.get_freeze_count():
             # Half a million objects of PyTorch's are loaded by now. One round of the garbage collector over all of them
             # would hold up a pose by 60 to 100 ms, every few seconds.
+            gc.collect()
             gc.freeze()
+            self._froze = True
         return result
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
         """Stop working; what is under way is not published any more."""
         self._active = False
-        gc.unfreeze()
+        self._thaw()
         return self._attempt("deactivate", self._deactivate)
 
     def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
@@ -118,12 +120,18 @@ class Lifecycle(ManagedEntity):
     def _release(self) -> None:
         was_active, was_configured = self._active, self._configured
         self._active = self._configured = False
-        gc.unfreeze()
+        self._thaw()
         for work in [self._deactivate] * was_active + [self._cleanup] * was_configured:
             try:
                 work()
             except Exception:
                 self._node.get_logger().error(f"while ending: {traceback.format_exc()}")
+
+    def _thaw(self) -> None:
+        """Let the garbage collector see again what this node, and nobody else, kept from it."""
+        if self._froze:
+            gc.unfreeze()
+        self._froze = False
 
     def _attempt(self, what: str, work: Work) -> TransitionCallbackReturn:
         try:

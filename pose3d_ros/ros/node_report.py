@@ -74,10 +74,16 @@ class NodeReport:
 
     def failed(self, error: Exception) -> None:
         """A frame set was lost to an exception: a user's mistake in its own words, anything else with its type."""
-        why = str(error) if isinstance(error, Pose3DError) else f"{type(error).__name__}: {error} ({_place_of(error)})"
+        why = _words(error)
         self.record.count("dropped")
         self.record.cause(self.now_s(), why)
         self.warn_sometimes("set", why)
+
+    def not_learnt(self, error: Exception) -> None:
+        """What a frame set taught beside its poses was lost to an exception."""
+        why = f"poses went out, but what their frame set teaches of clocks and calibration is lost: {_words(error)}"
+        self.record.cause(self.now_s(), why)
+        self.warn_sometimes("lesson", why)
 
     def warn_sometimes(self, kind: str, message: str) -> None:
         """Log, at most once in LOG_EVERY_S of one kind; rclpy's own throttle goes by line of code."""
@@ -161,6 +167,12 @@ def lenses(rig: Rig) -> tuple[str, ...]:
 def detector_facts(detector: Detector, asked: str) -> dict[str, str]:
     """The detector's name, and the device that it runs on; asked is the one that was asked for."""
     return {"detector": detector.name, "device": str(getattr(detector, "device", asked))}
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, Pose3DError):
+        return str(error)
+    return f"{type(error).__name__}: {error} ({_place_of(error)})"
 
 
 def _place_of(error: Exception) -> str:

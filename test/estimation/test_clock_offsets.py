@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,17 @@ def test_other_cameras_and_time_that_goes_back_begin_afresh() -> None:
     assert walked(rig, (0, 30), GaussianNoise(1.0), seconds=8.0, offsets=offsets).offsets
     seen = {c.name: Keypoints2D.empty(H36M_17, T0 + 9 * 10**9) for c in rig}
     assert not offsets.update((rig[0], moved), seen, {}).offsets
+
+
+def test_nothing_older_than_the_window_is_kept_while_one_camera_is_left() -> None:
+    rig, offsets = h36m_rig().cameras, ClockOffsets()
+    walked(rig, (0, 30, 0, 0), GaussianNoise(1.0), seconds=5.0, offsets=offsets)
+    alone = Keypoints2D(np.full((1, 17, 2), 100.0), np.ones((1, 17)), H36M_17)
+    for number in range(40 * 30):
+        seen = replace(alone, stamp_ns=T0 + round((5.0 + number / 30) * 1e9))
+        offsets.update(rig, {rig[0].name: seen}, {rig[0].name: ("1",)})
+    (track,) = offsets._tracks["1"].values()
+    assert len(track.px) + len(track.ideal) == len(track.stamps_ns) == len(track.weight) <= 20 * 30 + 1
 
 
 def test_local_lines_are_those_of_a_weighted_fit() -> None:

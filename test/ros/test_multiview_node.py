@@ -16,6 +16,7 @@ from synthetic_cameras import environment_of_a_process, error_mm, graph, own_con
 
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
+from pose3d_ros.estimation.clock_offsets import ClockOffsets
 from pose3d_ros.msg import HumanPose3DArray, Joint3D
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster, sources
@@ -65,6 +66,23 @@ def test_three_cameras_by_tf_give_the_true_pose_on_every_topic() -> None:
             assert float(diagnosis[f"stage_ms/{stage}"]) >= 0.0
         assert {key.removeprefix("source/") for key in diagnosis if key.startswith("source/")} == set(sources)
         assert int(diagnosis["frame_sets/processed"]) > 0
+
+
+def test_what_cannot_be_learnt_of_a_set_costs_no_pose(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: ClockOffsets, *given: object) -> None:
+        raise ZeroDivisionError("no clock")
+
+    with graph(ring("left", "right"), fixed_frame="world") as one:
+        one.cameras.publish_transforms()
+        one.poses_after(2)
+        monkeypatch.setattr(ClockOffsets, "update", broken)
+        one.diagnosis_says(
+            "what their frame set teaches of clocks and calibration is lost: ZeroDivisionError: no clock"
+        )
+        assert error_mm(one.poses_after(3)[-1], IN_WORLD) < 1.0
+        assert one.controller.diagnosis["frame_sets/dropped"] == "0"
+        monkeypatch.undo()
+        one.diagnosis_says("running: ")
 
 
 def test_a_camera_that_stops_is_named_and_the_others_go_on_until_it_returns() -> None:
@@ -398,14 +416,19 @@ def test_fault_sigint_once_twice_and_sigterm(tmp_path: Path) -> None:
         )
         for signals in ((signal.SIGINT,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,))
     }  # fmt: skip
-    for signals, process in processes.items():
-        assert process.stdout is not None
-        assert "ready" in process.stdout.readline()
-        for number in signals:
-            process.send_signal(number)
-        _, stderr = process.communicate(timeout=60)
-        assert process.returncode == 0, stderr
-        assert "Traceback" not in stderr
+    try:
+        for signals, process in processes.items():
+            assert process.stdout is not None
+            assert "ready" in process.stdout.readline()
+            for number in signals:
+                process.send_signal(number)
+            _, stderr = process.communicate(timeout=60)
+            assert process.returncode == 0, stderr
+            assert "Traceback" not in stderr
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
 
 
 def test_help_lists_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:

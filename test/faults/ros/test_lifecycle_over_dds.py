@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -178,6 +179,22 @@ def held() -> tuple[int, int, int, int]:
     return pages * os.sysconf("SC_PAGE_SIZE"), of_process, of_python, len(os.listdir("/proc/self/fd"))
 
 
+def test_what_is_loaded_is_kept_from_the_garbage_collector_while_active() -> None:
+    parameters = {"autostart": False, "monocular_fallback": "never", "refine": "none"}
+    with own_context() as context:
+        node = MAKE["multiview"](
+            context=context, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()]
+        )
+        counts = []
+        for step in ("configure", "activate", "deactivate", "activate"):
+            assert getattr(node, f"trigger_{step}")() is SUCCESS, step
+            counts.append(gc.get_freeze_count() > 0)
+        node.close()
+        counts.append(gc.get_freeze_count() > 0)
+        node.destroy_node()
+    assert counts == [False, True, False, True, False]
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc to count what is held")
 @pytest.mark.parametrize("kind", MAKE)
 def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
@@ -189,6 +206,8 @@ def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
             context=context, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()]
         )
         node.get_logger().set_level(LoggingSeverity.WARN)
+        gc.collect()
+        gc.freeze()  # what imports made need not be searched in every cleanup
         try:
             after = []
             for _ in range(100):
@@ -196,6 +215,7 @@ def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
                     assert getattr(node, f"trigger_{step}")() is SUCCESS, step
                 after.append(held())
         finally:
+            gc.unfreeze()
             node.get_logger().set_level(LoggingSeverity.UNSET)  # a level outlives its node
             node.close()
             node.destroy_node()
