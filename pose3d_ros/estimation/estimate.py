@@ -26,6 +26,7 @@ class Estimate:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by refine_gates.Refusal
     lifted_from: str = ""  # the only camera of the set, where its people were lifted from that one view
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
+    mirrored: tuple[str, ...] = ()  # cameras in which somebody's left and right were exchanged, and changed back
     motion: Motion | None = None  # of everybody known, to predict the pose with
     # Of the sets before: how late each camera's stamps are, how the cameras fit each other (None where one was left).
     clocks: ClockEstimate = field(default_factory=ClockEstimate)

@@ -23,6 +23,7 @@ from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
+from pose3d_ros.estimation.mirrored import changed_back, fits_no_worse, mirrored
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import (
     Grouped2D,
@@ -43,7 +44,7 @@ from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_baseline, check_image_size
 from pose3d_ros.options import check_changes
 from pose3d_ros.skeletons import H36M_17, remap
-from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -241,12 +242,11 @@ class MultiViewEstimator:
         people = [without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
         if len(cameras) == 1 and self._fallback.load():
             return self._estimate_alone(cameras[0], whole[0], usable[0], people[0], stamp_ns), None
-        groups = associate(
-            cameras, people, self._tracker.predicted(stamp_ns), limit_mrad=self._options.association_limit_mrad
-        )
+        expected = self._tracker.predicted(stamp_ns)
+        groups = associate(cameras, people, expected, limit_mrad=self._options.association_limit_mrad)
         shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
         associated = time.perf_counter()
-        seen = gathered(people, shared)
+        people, seen, exchanged = self._sides(cameras, people, shared, expected)
         observed, refused, refine_ms = self.observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         together = Together(cameras, people, groups, shared, observed, group_ids, pose.ids)
@@ -272,8 +272,23 @@ class MultiViewEstimator:
             refused=refused,
             motion=self._motions(self._tracker, stamp_ns),
             calibration=self._lessons.calibration,
+            mirrored=tuple(c.name for c, view in zip(cameras, exchanged, strict=True) if view.any()),
         )
         return estimate, together
+
+    def _sides(
+        self, cameras: Sequence[Camera], people: list[Keypoints2D], groups: NDArray[np.intp], expected: Floats
+    ) -> tuple[list[Keypoints2D], Grouped2D, NDArray[np.bool_]]:
+        """People by camera and by group (G, V), with left and right as expected, and which joints that changed."""
+        seen = gathered(people, groups)
+        exchanged = mirrored(cameras, seen, expected)
+        if exchanged.any():
+            triangulate = partial(self._place, max_std_m=np.inf)
+            after = gathered(changed_back(people, groups, exchanged), groups)
+            exchanged &= fits_no_worse(cameras, triangulate, seen, after)[:, None]
+            people = changed_back(people, groups, exchanged)
+            seen = gathered(people, groups)
+        return people, seen, exchanged
 
     def _estimate_alone(
         self, camera: Camera, whole: Keypoints2D, usable: NDArray[np.intp], people: Keypoints2D, stamp_ns: int

@@ -112,8 +112,8 @@ class Watchdog:
         if self._pose is None:
             return None
         soon_s = now_s - self._seen_s + TICK_S
-        if soon_s < limits.occluded_s and not self._pose.state.any():
-            return None  # everybody is VISIBLE, and stays so until then
+        if soon_s < limits.occluded_s and (self._pose.state == PersonState.VISIBLE).all():
+            return None  # and stays so until then
         found = aged(self._pose, now_s - self._seen_s, limits)
         if soon_s < limits.occluded_s and _standing(found) == self._told:
             return None

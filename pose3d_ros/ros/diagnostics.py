@@ -33,6 +33,9 @@ SLOW_SHARE = 0.2
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
 
+# A detector that takes left for right in so many of so many last frame sets is told of; now and then all do.
+MIRRORED_TOLD, MIRRORED_SETS = 5, 30
+
 # Joints of about half a person: fewer may be a false detection in two cameras.
 UNSURE_JOINTS = 8
 
@@ -71,6 +74,7 @@ class Result:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
     lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
     left_out: int = 0  # people known but not published: outside the workspace, or too many
+    mirrored: tuple[str, ...] = ()  # cameras in which the detector took somebody's left for right
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
     clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
 
@@ -164,6 +168,7 @@ class Record:
             late,
             _unsure(last),
             _no_numbers(last),
+            self._mirrored(),
             *last.clocks.words(),
         )
         if why := [why for why in told if why]:
@@ -203,6 +208,18 @@ class Record:
             f"whose poses are {self._latency_ms():.0f} ms old: take a faster detector, a GPU, or fewer images"
         )
 
+    def _mirrored(self) -> str:
+        """Says so where the detector often takes left for right in one camera."""
+        recent = [result.mirrored for _, result in list(self._results)[-MIRRORED_SETS:]]
+        counts = Counter(name for names in recent for name in names)
+        told = [f"{name!r} in {n} of {len(recent)} frame sets" for name, n in counts.items() if n >= MIRRORED_TOLD]
+        if not told:
+            return ""
+        return (
+            f"the 2D detector takes left for right in camera {', '.join(told)}: the sides are changed back; more "
+            "light, or another detector, mends it"
+        )
+
     def _latency_ms(self) -> float:
         return float(np.median([result.latency_ms for _, result in self._results]))
 
@@ -233,6 +250,7 @@ class Record:
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values["lifted_from"] = last.lifted_from or "none"
+        values["mirrored"] = ", ".join(last.mirrored) or "none"
         if last.calibration is not None:
             values["calibration"] = last.calibration.state
             values.update({f"calibration/{name}": value for name, value in last.calibration.values.items()})

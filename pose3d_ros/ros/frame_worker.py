@@ -155,6 +155,7 @@ class FrameWorker:
             refused=estimate.refused,
             lifted_from=estimate.lifted_from,
             left_out=estimate.left_out,
+            mirrored=estimate.mirrored,
             calibration=estimate.calibration,
             clocks=estimate.clocks,
         )

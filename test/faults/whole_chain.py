@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from synthetic_people import h36m_rig, seen
 
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper
+from pose3d_ros.estimation.mirrored import OTHER_SIDE
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.watchdog import TICK_S, Limits, Watchdog
@@ -39,6 +40,7 @@ class Chain:
         self.rig = h36m_rig()
         self.names = list(self.rig.names)
         self.living = set(self.names)
+        self.mirrored: set[str] = set()  # cameras whose detector takes left for right
         self.visible: Callable[[str, int], bool] = lambda camera, person: True
         self.heard: list[Message] = []
         self.now_s = 0.0
@@ -81,6 +83,8 @@ class Chain:
             shown = [one for p, one in enumerate(everybody) if self.visible(camera.name, p)]
             xyz = np.stack(shown) if shown else np.zeros((0, 17, 3))
             people = seen(camera, xyz, self._rng, stamp_ns=now_ns)
+            if camera.name in self.mirrored:
+                people = replace(people, xy=people.xy[:, OTHER_SIDE], score=people.score[:, OTHER_SIDE])
             self._watchdog.heard(now_ns, self.now_s)
             self.last_image_s = self.now_s
             if (done := self._grouper.add(camera.name, people, now_ns, now_ns)) is not None:

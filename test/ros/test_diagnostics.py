@@ -66,6 +66,21 @@ def test_lifting_from_the_only_camera_left_is_a_warning_that_names_it() -> None:
     assert record.health(0.7, [], {}).values["lifted_from"] == "none"
 
 
+def test_a_detector_that_often_takes_left_for_right_is_a_warning_until_it_does_not() -> None:
+    record = Record()
+    for n in range(24):
+        record.processed(0.1 * n, replace(_result(), mirrored=("side",) if n >= 20 else ()))
+    assert record.health(2.4, [], {}).level is Level.OK  # now and then every detector does
+    assert record.health(2.4, [], {}).values["mirrored"] == "side"
+    record.processed(2.4, replace(_result(), mirrored=("side",)))
+    health = record.health(2.5, [], {})
+    assert health.level is Level.WARN
+    assert "takes left for right in camera 'side' in 5 of 25 frame sets: the sides are changed back" in health.message
+    for n in range(25, 55):
+        record.processed(0.1 * n, _result())
+    assert record.health(5.5, [], {}).level is Level.OK
+
+
 def test_people_of_whom_no_joint_is_certain_enough_are_a_warning_that_names_the_parameter() -> None:
     record, unsure = Record(), {"rejected": {"uncertain": 17}}
     record.processed(0.0, Result(**{**vars(_result(people=0)), **unsure}))

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from pose3d_ros.benchmarks import ros as bench_ros
+from pose3d_ros.benchmarks.node_graph import BenchError
 from pose3d_ros.mono_command import run as run_mono
 from pose3d_ros.ros import processes
 from pose3d_ros.ros.environment import PROFILES_VARIABLE, share_directory
@@ -57,7 +58,7 @@ def test_the_benchmark_over_ros_keeps_to_this_machine(monkeypatch: pytest.Monkey
         return real([sys.executable, "-c", ""], **given)
 
     monkeypatch.setattr(processes.subprocess, "Popen", started)
-    with pytest.raises(bench_ros.BenchError):
+    with pytest.raises(BenchError):
         bench_ros.played(1.0, "none")
     assert len(seen) == 2
     assert all(stays_here(environment) for environment in seen)
