@@ -11,7 +11,7 @@ detector's errors last. NumPy, float64. Axes: T times, V views, J joints.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -34,11 +34,13 @@ from pose3d_ros.structures import Camera, Floats, Keypoints2D
 WINDOW_S, EVERY_S = 20.0, 1.0
 # Seconds of walking in which a step falls to either side several times.
 ENOUGH_S = 4.0
-# The blocks' standard error is too small by this, measured on simulated walkers (pose3d bench time).
-WIDENED = 1.5
-# An offset is said where it is known to STD_TOLD_S and, less two of its standard errors, above LATE_TOLD_S: 5 ms is the
-# common jitter of cameras without a trigger, and moves a hand of 1 m/s by 5 mm.
-STD_TOLD_S, LATE_TOLD_S = 0.005, 0.008
+# The blocks' standard error is too small by these, with three cameras or more and with two, so that of offsets told to
+# 5 ms hardly one is off by 8 (pose3d bench time).
+WIDENED, WIDENED_OF_TWO = 2.0, 3.0
+# An offset is used where it is known to STD_USED_S, and said where it is known to STD_TOLD_S and, less two of its
+# standard errors, above LATE_TOLD_S: 5 ms is the common jitter of cameras without a trigger, and moves a hand of 1 m/s
+# by 5 mm.
+STD_USED_S, STD_TOLD_S, LATE_TOLD_S = 0.005, 0.01, 0.008
 # Larger offsets than this are not looked for: half a period at 10 Hz.
 MOST_S = 0.1
 # Joints that a detector finds each by itself: the others are means of these, or missing.
@@ -67,7 +69,7 @@ class ClockEstimate:
     @property
     def known_s(self) -> dict[str, float]:
         """How late each camera is, s, where all are known well enough to be used; else nothing."""
-        if not self.offsets or max(one.std_s for one in self.offsets.values()) > STD_TOLD_S:
+        if not self.offsets or max(one.std_s for one in self.offsets.values()) > STD_USED_S:
             return {}
         return {name: one.late_s for name, one in self.offsets.items()}
 
@@ -118,8 +120,9 @@ class _Track:
 class ClockOffsets:
     """Estimates the cameras' offsets from people who walk, over a sliding window.
 
-    Feed it every frame set; ask estimate for what is known. Where cameras move against each other, or others come, it
-    begins afresh.
+    Feed it every frame set; ask estimate for what is known. An estimate takes tens of milliseconds, so it is made in
+    parts, one with each frame set, and is there some sets later. Where cameras move against each other, or others
+    come, it begins afresh.
     """
 
     def __init__(self, enough_s: float = ENOUGH_S) -> None:
@@ -134,6 +137,7 @@ class ClockOffsets:
         self._late_s: dict[str, float] = {}
         self._stamp_ns: int | None = None
         self._estimated_ns: int | None = None
+        self._under_way: Iterator[None] | None = None  # the parts of an estimate that are left
         self.estimate = ClockEstimate(why="nobody has walked yet")
 
     def update(
@@ -155,11 +159,11 @@ class ClockOffsets:
         self._forget(stamp_ns - round(WINDOW_S * 1e9))
         if self._estimated_ns is None:
             self._estimated_ns = stamp_ns
-        if stamp_ns - self._estimated_ns >= EVERY_S * 1e9:
+        if self._under_way is None and stamp_ns - self._estimated_ns >= EVERY_S * 1e9:
             self._estimated_ns = stamp_ns
-            if not self._late_s:  # the first step starts far from the answer
-                self._estimate(stamp_ns)
-            self.estimate = self._estimate(stamp_ns)
+            self._under_way = self._parts(stamp_ns)
+        if self._under_way is not None and next(self._under_way, self) is self:
+            self._under_way = None
         return self.estimate
 
     def _keep(self, camera: Camera, people: Keypoints2D, ids: Sequence[str]) -> None:
@@ -180,35 +184,39 @@ class ClockOffsets:
             if not self._tracks[person]:
                 del self._tracks[person]
 
-    def _estimate(self, now_ns: int) -> ClockEstimate:
-        samples = [
-            one
-            for n, tracks in enumerate(self._tracks.values())
-            if (one := self._samples(tracks, now_ns, n)) is not None
-        ]
+    def _parts(self, now_ns: int) -> Iterator[None]:
+        """Make an estimate of what was seen until now_ns, part by part."""
+        for _ in range(1 if self._late_s else 2):  # the first step starts far from the answer
+            samples: list[Samples] = []
+            for number, tracks in enumerate(list(self._tracks.values())):
+                yield from self._samples(tracks, now_ns, number, samples)
+            self.estimate = self._stepped(samples)
+            yield
+
+    def _stepped(self, samples: Sequence[Samples]) -> ClockEstimate:
         walked_s = sum(len(np.unique(one.block)) for one in samples) * 1.0
         if walked_s < self._enough_s:
             why = f"people walked for {walked_s:.0f} s of the last {WINDOW_S:.0f}, {self._enough_s:.0f} are needed"
             return replace(self.estimate, walked_s=walked_s, why=why)
         step, std = regressed(joined(samples), len(self._cameras))
         names = [camera.name for camera in self._cameras]
+        widened = WIDENED if len(names) > 2 else WIDENED_OF_TWO
         for name, moved_s in zip(names[1:], step, strict=True):
             self._late_s[name] = float(np.clip(self._late_s.get(name, 0.0) + moved_s, -MOST_S, MOST_S))
         offsets = {
-            name: CameraOffset(self._late_s[name], WIDENED * float(s)) for name, s in zip(names[1:], std, strict=True)
+            name: CameraOffset(self._late_s[name], widened * float(s)) for name, s in zip(names[1:], std, strict=True)
         }
         return ClockEstimate({names[0]: CameraOffset(0.0, 0.0), **offsets}, walked_s)
 
-    def _samples(self, tracks: Mapping[str, _Track], now_ns: int, number: int) -> Samples | None:
-        """One person's joints at common times while walking, at the offsets known so far."""
+    def _samples(self, tracks: Mapping[str, _Track], now_ns: int, number: int, into: list[Samples]) -> Iterator[None]:
+        """Add one person's joints at common times while walking, at the offsets known so far."""
         if len(tracks) < 2:
-            return None
+            return
         start_ns = min(track.stamps_ns[0] for track in tracks.values())
         at_s = np.arange(np.ceil((start_ns - now_ns) * 1e-9 * COMPARED_HZ), 1) / COMPARED_HZ
         places, speeds = [], []
         for camera in self._cameras:
-            if camera.name in tracks:
-                track = tracks[camera.name]
+            if (track := tracks.get(camera.name)) is not None and track.stamps_ns:
                 stamps_s = 1e-9 * (np.array(track.stamps_ns, dtype=np.int64) - now_ns).astype(np.float64)
                 shifted_s, xy = at_s + self._late_s.get(camera.name, 0.0), track.all_ideal(camera)
                 weight = np.stack(track.weight)
@@ -218,11 +226,15 @@ class ClockOffsets:
                 place = speed = np.full((len(at_s), len(MEASURED), 2), np.nan)
             places.append(place)
             speeds.append(speed)
+            yield
         place, speed = np.stack(places, axis=2), np.stack(speeds, axis=2)  # (T, J, V, 2)
         seen = np.isfinite(place).all(-1) & np.isfinite(speed).all(-1)
         both = seen.sum(-1) >= 2
         seconds = np.broadcast_to(np.floor(at_s)[:, None], both.shape)
-        return compared(self._cameras, place, speed, seen & both[..., None], seconds, number)
+        found = compared(self._cameras, place, speed, seen & both[..., None], seconds, number)
+        if found is not None:
+            into.append(found)
+        yield
 
 
 def _same_rig(before: Sequence[Camera], now: Sequence[Camera]) -> bool:

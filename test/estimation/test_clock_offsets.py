@@ -43,7 +43,7 @@ def walked(
     *,
     speed_m_s: float = 1.0,
     fps: float = 30.0,
-    seconds: float = 10.1,
+    seconds: float = 10.5,  # the estimate of 10 s takes some frame sets
     believed: Sequence[Camera] | None = None,
     seed: int = 0,
     offsets: ClockOffsets | None = None,
@@ -142,7 +142,7 @@ def test_cameras_that_see_too_little_of_the_motion_say_so_by_their_standard_erro
     pair = h36m_rig().cameras[1:3]
     estimate = walked(pair, (0, 40), training_noise("h36m"), speed_m_s=0.5, seed=1)
     assert abs(errors_ms(estimate, pair, (0, 40))[1]) < 3.0 * 1e3 * estimate.offsets[pair[1].name].std_s
-    if 1e3 * estimate.offsets[pair[1].name].std_s > 5.0:
+    if 1e3 * estimate.offsets[pair[1].name].std_s > 10.0:
         assert not estimate.known_s
         assert not estimate.words()
 
