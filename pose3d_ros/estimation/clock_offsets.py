@@ -32,6 +32,8 @@ from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 # Keypoints kept, and how often an estimate is made.
 WINDOW_S, EVERY_S = 20.0, 1.0
+# Stamps of a steady rate differ from it by so much at most.
+ROUNDED_NS = 1_000_000
 # Seconds of walking in which a step falls to either side several times.
 ENOUGH_S = 4.0
 # The blocks' standard error is too small by these, with three cameras or more and with two, so that of offsets told to
@@ -159,7 +161,7 @@ class ClockOffsets:
         self._forget(stamp_ns - round(WINDOW_S * 1e9))
         if self._estimated_ns is None:
             self._estimated_ns = stamp_ns
-        if self._under_way is None and stamp_ns - self._estimated_ns >= EVERY_S * 1e9:
+        if self._under_way is None and stamp_ns - self._estimated_ns >= EVERY_S * 1e9 - ROUNDED_NS:
             self._estimated_ns = stamp_ns
             self._under_way = self._parts(stamp_ns)
         if self._under_way is not None and next(self._under_way, self) is self:
