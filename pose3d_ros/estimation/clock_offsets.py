@@ -212,9 +212,10 @@ class ClockOffsets:
 
     def _samples(self, tracks: Mapping[str, _Track], now_ns: int, number: int, into: list[Samples]) -> Iterator[None]:
         """Add one person's joints at common times while walking, at the offsets known so far."""
-        if len(tracks) < 2:
+        begun_ns = [track.stamps_ns[0] for track in tracks.values() if track.stamps_ns]
+        # What was seen until now_ns may have been forgotten by now.
+        if len(begun_ns) < 2 or (start_ns := min(begun_ns)) > now_ns:
             return
-        start_ns = min(track.stamps_ns[0] for track in tracks.values())
         at_s = np.arange(np.ceil((start_ns - now_ns) * 1e-9 * COMPARED_HZ), 1) / COMPARED_HZ
         places, speeds = [], []
         for camera in self._cameras:

@@ -172,6 +172,21 @@ def test_nothing_older_than_the_window_is_kept_while_one_camera_is_left() -> Non
     assert len(track.px) + len(track.ideal) == len(track.stamps_ns) == len(track.weight) <= 20 * 30 + 1
 
 
+def test_a_gap_while_an_estimate_is_made_forgets_what_it_was_to_be_made_of() -> None:
+    rig, offsets = h36m_rig().cameras, ClockOffsets()
+    for number in range(31):  # the last set begins an estimate
+        stamp_ns = T0 + round(number * 1e9 / 30)
+        body = np.full((2, 17, 2), 100.0 + number)
+        seen = {c.name: Keypoints2D(body, np.ones((2, 17)), H36M_17, stamp_ns) for c in rig}
+        offsets.update(rig, seen, {c.name: ("1", "2") for c in rig})
+    assert offsets._under_way is not None
+    for number in range(40):
+        stamp_ns = T0 + round((60.0 + number / 30) * 1e9)
+        seen = {c.name: Keypoints2D(body, np.ones((2, 17)), H36M_17, stamp_ns) for c in rig}
+        offsets.update(rig, seen, {c.name: ("1", "3") for c in rig})
+    assert not offsets.estimate.offsets
+
+
 def test_local_lines_are_those_of_a_weighted_fit() -> None:
     rng = np.random.default_rng(0)
     stamps_s, xy = np.sort(rng.uniform(0, 2, 40)), rng.normal(size=(40, 3, 2))
