@@ -73,6 +73,12 @@ class Skeleton:
         """(parent, child) index pairs, one for every joint that has a parent."""
         return tuple((p, j) for j, p in enumerate(self.parents) if p >= 0)
 
+    @property
+    def other_side(self) -> tuple[int, ...]:
+        """For every joint the index of the same joint on the other side; of one in the middle its own."""
+        pairs = {one: other for pair in self.left_right for one, other in (pair, pair[::-1])}
+        return tuple(pairs.get(joint, joint) for joint in range(self.size))
+
     def index(self, joint_name: str) -> int:
         """Index of a joint; raises InputError that lists the names."""
         if joint_name not in self.joint_names:

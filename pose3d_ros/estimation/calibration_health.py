@@ -91,7 +91,7 @@ class CalibrationHealth:
     def set_rig(self, rig: Rig) -> None:
         """Watch this rig from now on."""
         before, self._rig = self._rig, rig
-        if not same_calibration(before, rig):
+        if not same_calibration(before.cameras, rig.cameras):
             self.reset()
 
     def window(self) -> list[Second]:
@@ -262,14 +262,16 @@ class CalibrationHealth:
         return values
 
 
-def same_calibration(before: Rig, now: Rig) -> bool:
+def same_calibration(before: Sequence[Camera], now: Sequence[Camera]) -> bool:
     """Whether these are the same cameras, placed alike against each other to 1 mm and 0.03 deg."""
-    if before.names != now.names:
+    if len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True)):
+        return True
+    if [one.name for one in before] != [one.name for one in now]:
         return False
-    first, other = (np.linalg.inv(rig.cameras[0].cam_from_world) for rig in (before, now))
+    first, other = (np.linalg.inv(cameras[0].cam_from_world) for cameras in (before, now))
     return all(
         np.allclose(a.cam_from_world @ first, b.cam_from_world @ other, rtol=0.0, atol=1e-3)
         and np.array_equal(a.K, b.K)
         and np.array_equal(a.distortion, b.distortion)
-        for a, b in zip(before.cameras, now.cameras, strict=True)
+        for a, b in zip(before, now, strict=True)
     )

@@ -16,15 +16,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from pose3d_ros.estimation.calibration_health import same_calibration
 from pose3d_ros.estimation.clock_regression import (
     COMPARED_HZ,
     KERNEL_S,
     SPEED_KERNEL_S,
     Samples,
-    compared,
-    joined,
+    compare,
+    join,
     local_lines,
-    regressed,
+    regress,
 )
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.skeletons import H36M_17
@@ -150,7 +151,7 @@ class ClockOffsets:
     ) -> ClockEstimate:
         """Take in one frame set: 2D people by camera, each with its id ("" for none); returns what is known now."""
         stamp_ns = max((k.stamp_ns for k in keypoints.values()), default=0)
-        if (self._stamp_ns is not None and stamp_ns < self._stamp_ns) or not _same_rig(self._cameras, cameras):
+        if (self._stamp_ns is not None and stamp_ns < self._stamp_ns) or not same_calibration(self._cameras, cameras):
             self.reset()
         if not self._cameras:
             self._cameras = tuple(cameras)
@@ -164,7 +165,9 @@ class ClockOffsets:
         if self._under_way is None and stamp_ns - self._estimated_ns >= EVERY_S * 1e9 - ROUNDED_NS:
             self._estimated_ns = stamp_ns
             self._under_way = self._parts(stamp_ns)
-        if self._under_way is not None and next(self._under_way, self) is self:
+        for _ in self._under_way or ():
+            break  # one part a frame set
+        else:
             self._under_way = None
         return self.estimate
 
@@ -200,7 +203,7 @@ class ClockOffsets:
         if walked_s < self._enough_s:
             why = f"people walked for {walked_s:.0f} s of the last {WINDOW_S:.0f}, {self._enough_s:.0f} are needed"
             return replace(self.estimate, walked_s=walked_s, why=why)
-        step, std = regressed(joined(samples), len(self._cameras))
+        step, std = regress(join(samples), len(self._cameras))
         names = [camera.name for camera in self._cameras]
         widened = WIDENED if len(names) > 2 else WIDENED_OF_TWO
         for name, moved_s in zip(names[1:], step, strict=True):
@@ -234,20 +237,7 @@ class ClockOffsets:
         seen = np.isfinite(place).all(-1) & np.isfinite(speed).all(-1)
         both = seen.sum(-1) >= 2
         seconds = np.broadcast_to(np.floor(at_s)[:, None], both.shape)
-        found = compared(self._cameras, place, speed, seen & both[..., None], seconds, number)
+        found = compare(self._cameras, place, speed, seen & both[..., None], seconds, number)
         if found is not None:
             into.append(found)
         yield
-
-
-def _same_rig(before: Sequence[Camera], now: Sequence[Camera]) -> bool:
-    """Whether these are the same cameras, placed alike against each other."""
-    if len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True)):
-        return True
-    if [c.name for c in before] != [c.name for c in now]:
-        return False
-    first, other = (np.linalg.inv(cameras[0].cam_from_world) for cameras in (before, now))
-    return all(
-        np.allclose(a.cam_from_world @ first, b.cam_from_world @ other, atol=2e-3) and np.array_equal(a.K, b.K)
-        for a, b in zip(before, now, strict=True)
-    )

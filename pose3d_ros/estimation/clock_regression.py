@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincinv
 
 from pose3d_ros.structures import Camera, Floats
 
@@ -29,6 +31,8 @@ CONSTANT_PX, GRADIENT_PX = 10.0, 10.0
 ALIKE = 6.0
 # A keypoint's error, px an axis, where Huber's weights begin to fall at 2 of them.
 SIGMA_PX, DELTA = 4.0, 2.0
+# Seconds of one person are told from those of the next by so much.
+MOST_SECONDS = 100_000
 # A joint's own error is known from its samples, and from so many of all joints.
 PRIOR_SAMPLES = 10.0
 
@@ -68,81 +72,124 @@ def local_lines(at_s: Floats, stamps_s: Floats, xy: Floats, weight: Floats, widt
     return place, speed
 
 
-def compared(
+class _Points(NamedTuple):
+    """N joints at common times, triangulated."""
+
+    A: Floats  # (N, 2V, 3) px/m: what a shift of the joint does in the images
+    inverse: Floats  # (N, 3, 3) of A'A
+    residual: Floats  # (N, 2V) px
+    good: NDArray[np.bool_]  # (N,) before all cameras
+
+    def select(self, chosen: NDArray[np.bool_]) -> _Points:
+        return _Points(self.A[chosen], self.inverse[chosen], self.residual[chosen], self.good[chosen])
+
+
+def compare(
     cameras: Sequence[Camera], place: Floats, speed: Floats, seen: NDArray[np.bool_], seconds: Floats, number: int
 ) -> Samples | None:
-    """Residuals and design of joints (T, J, V, 2) that are seen (T, J, V) by two views or more."""
-    shape = place.shape[:2]
-    views = len(cameras)
-    R = np.stack([camera.cam_from_world[:3, :3] for camera in cameras])
-    t = np.stack([camera.cam_from_world[:3, 3] for camera in cameras])
+    """Residuals and design of one person's joints while they walk; None where they do not.
+
+    place (T, J, V, 2) ideal coordinates and speed, those a second, where seen (T, J, V), by two views or more; seconds
+    (T, J): the second that each belongs to; number tells the person from others.
+    """
+    shape, views = place.shape[:2], len(cameras)
     focal = np.array([0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in cameras])
     rows = np.flatnonzero(seen.any(-1).ravel())
-    x = place.reshape(-1, views, 2)[rows]
-    v = speed.reshape(-1, views, 2)[rows]
     weight = np.where(seen.reshape(-1, views)[rows], focal, 0.0)[..., None]  # (N, V, 1) ideal -> px
-    x, v = np.where(weight > 0, x, 0.0), np.where(weight > 0, v, 0.0)
+    x, v = (np.where(weight > 0, one.reshape(-1, views, 2)[rows], 0.0) for one in (place, speed))
+    points = _triangulate(cameras, x, weight)
+    v_px = (v * weight).reshape(len(rows), 2 * views)
+    velocity = np.einsum("nij,nrj,nr->ni", points.inverse, points.A, v_px)  # (N, 3) m/s
+    body = np.full((shape[0] * shape[1], 3), np.nan)
+    body[rows] = np.where(points.good[:, None], velocity, np.nan)
+    walks = np.broadcast_to(_walks(body.reshape(*shape, 3))[:, None], shape).ravel()[rows]
+    chosen: NDArray[np.bool_] = points.good & walks
+    if not chosen.any():
+        return None
+    points = points.select(chosen)
+    velocity, used = velocity[chosen], weight[chosen] > 0
+    freedom = 2.0 * used[..., 0].sum(-1) - 3.0
+    missed = ((v_px[chosen] - np.einsum("nri,ni->nr", points.A, velocity)) ** 2).sum(-1)
+    # Of chi-squared distributions: the median of what is missed says the variance of the velocities, px/s.
+    variance = float(np.median(missed / (2.0 * gammaincinv(freedom / 2.0, 0.5))))
+    return Samples(
+        residual=points.residual,
+        design=_design(points, velocity, x[chosen], used),
+        block=seconds.ravel()[rows][chosen].astype(np.intp) + number * MOST_SECONDS,
+        freedom=freedom,
+        noise=variance * _noise(points, views),
+        joint=rows[chosen] % shape[1],
+    )
+
+
+def _triangulate(cameras: Sequence[Camera], x: Floats, weight: Floats) -> _Points:
+    """Joints of ideal coordinates x (N, V, 2); weight (N, V, 1) px, 0 where a view does not see the joint."""
+    R = np.stack([camera.cam_from_world[:3, :3] for camera in cameras])
+    t = np.stack([camera.cam_from_world[:3, 3] for camera in cameras])
+    count, views = x.shape[:2]
     # (R_12 - x R_3) X = x t_3 - t_12, of least squares in ideal coordinates times depth; then one step in px.
     left = (R[None, :, :2] - x[..., None] * R[None, :, 2:]) * (weight[..., None] > 0)  # (N, V, 2, 3)
     right = (x * t[None, :, 2:] - t[None, :, :2]) * (weight > 0)
-    depth = np.ones((len(rows), views))
+    depth = np.ones((count, views))
     for _ in range(3):
-        A = (left * (weight / depth[..., None])[..., None]).reshape(len(rows), 2 * views, 3)
-        b = (right * weight / depth[..., None]).reshape(len(rows), 2 * views)
+        A = (left * (weight / depth[..., None])[..., None]).reshape(count, 2 * views, 3)
+        b = (right * weight / depth[..., None]).reshape(count, 2 * views)
         H = np.einsum("nri,nrj->nij", A, A)
         H[:, [0, 1, 2], [0, 1, 2]] += 1e-9 * np.trace(H, axis1=1, axis2=2)[:, None] + 1e-12
         inverse = np.linalg.inv(H)
         X = np.einsum("nij,nrj,nr->ni", inverse, A, b)
         depth = np.einsum("vj,nj->nv", R[:, 2], X) + t[:, 2]
-        good = (depth > 0.1).all(-1)
+        good: NDArray[np.bool_] = np.asarray((depth > 0.1).all(-1))
         depth = np.where(depth > 0.1, depth, 1.0)
-    residual = b - np.einsum("nri,ni->nr", A, X)  # (N, 2V) px
-    v_px = (v * weight).reshape(len(rows), 2 * views)
-    velocity = np.einsum("nij,nrj,nr->ni", inverse, A, v_px)  # (N, 3) m/s
-    image_velocity = np.einsum("nri,ni->nr", A, velocity).reshape(len(rows), views, 2)
-    # How fast the body is: the mean of its joints, or a swinging arm would pass for a walk.
-    body = np.full((*shape, 3), np.nan).reshape(-1, 3)
-    body[rows] = np.where(good[:, None], velocity, np.nan)
-    with np.errstate(invalid="ignore"):
-        known = np.isfinite(body).all(-1).reshape(shape)
-        mean = np.where(known[..., None], body.reshape(*shape, 3), 0.0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
+    return _Points(A, inverse, b - np.einsum("nri,ni->nr", A, X), good)
+
+
+def _walks(velocity: Floats) -> NDArray[np.bool_]:
+    """When (T,) somebody walks whose joints have velocities (T, J, 3) m/s, NaN where unknown.
+
+    By the mean of the joints, or a swinging arm would pass for a walk.
+    """
+    known = np.isfinite(velocity).all(-1)
+    mean = np.where(known[..., None], velocity, 0.0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
     body_m_s = np.linalg.norm(mean, axis=-1)
     reach = round(2.0 * SPEED_KERNEL_S * COMPARED_HZ)  # samples that share images with a leap
     leapt = np.convolve(body_m_s > FASTEST_M_S, np.ones(2 * reach + 1), "full")[reach : reach + len(body_m_s)] > 0
-    walks = (body_m_s >= WALKING_M_S) & (known.sum(1) >= 4) & ~leapt
-    chosen = good & np.broadcast_to(walks[:, None], shape).ravel()[rows]
-    if not chosen.any():
-        return None
-    N = int(chosen.sum())
-    design = np.zeros((N, views, 2, views - 1 + 6 * views))
+    return np.asarray((body_m_s >= WALKING_M_S) & (known.sum(1) >= 4) & ~leapt)
+
+
+def _design(points: _Points, velocity: Floats, x: Floats, used: NDArray[np.bool_]) -> Floats:
+    """(N, 2V, K) of velocities (N, 3) m/s and coordinates x (N, V, 2) in the views used (N, V, 1)."""
+    count, views = x.shape[:2]
+    image_velocity = np.einsum("nri,ni->nr", points.A, velocity).reshape(count, views, 2)
+    design = np.zeros((count, views, 2, views - 1 + 6 * views))
     for view in range(views):
         if view:
-            design[:, view, :, view - 1] = -image_velocity[chosen, view]
-        affine = np.concatenate([np.ones((N, 1)), x[chosen, view]], axis=-1) * (weight[chosen, view] > 0)
+            design[:, view, :, view - 1] = -image_velocity[:, view]
+        affine = np.concatenate([np.ones((count, 1)), x[:, view]], axis=-1) * used[:, view]
         start = views - 1 + 6 * view
         design[:, view, 0, start : start + 3] = affine
         design[:, view, 1, start + 3 : start + 6] = affine
     # What a shift of the joint cannot explain: P = 1 - A (A'A)^-1 A'.
-    A, inverse = A[chosen], inverse[chosen]
-    flat = design.reshape(N, 2 * views, -1)
-    flat = flat - A @ (inverse @ (A.swapaxes(1, 2) @ flat))
-    block = seconds.ravel()[rows][chosen].astype(np.intp) + number * 100_000
-    freedom = 2.0 * (weight[chosen, :, 0] > 0).sum(-1) - 3.0
-    # Noise of the velocities, by how far the views' own ones miss the common one, and what it does to design' design.
-    missed = ((v_px[chosen] - np.einsum("nri,ni->nr", A, velocity[chosen])) ** 2).sum(-1) / freedom
-    variance = 2.1 * float(np.median(missed))  # the median of chi-squared of one degree is 0.46
-    share = np.einsum("nvri,nvrj->nvij", A.reshape(N, views, 2, 3), A.reshape(N, views, 2, 3)) @ inverse[:, None]
+    flat = design.reshape(count, 2 * views, -1)
+    left: Floats = flat - points.A @ (points.inverse @ (points.A.swapaxes(1, 2) @ flat))
+    return left
+
+
+def _noise(points: _Points, views: int) -> Floats:
+    """(N, V-1, V-1): what noise of variance 1 in the velocities adds to design' design on average."""
+    parts = points.A.reshape(-1, views, 2, 3)
+    share = np.einsum("nvri,nvrj->nvij", parts, parts) @ points.inverse[:, None]
     noise = -np.einsum("nvij,nwji->nvw", share, share)
     noise[:, range(views), range(views)] += np.trace(share, axis1=2, axis2=3)
-    joint = rows[chosen] % shape[1]
-    return Samples(residual[chosen], flat, block, freedom, variance * noise[:, 1:, 1:], joint)
+    return np.asarray(noise[:, 1:, 1:])
 
 
-def joined(samples: Sequence[Samples]) -> Samples:
+def join(samples: Sequence[Samples]) -> Samples:
+    """Those of all people."""
     return Samples(*(np.concatenate([getattr(one, part.name) for one in samples]) for part in fields(Samples)))
 
 
-def regressed(samples: Samples, views: int) -> tuple[Floats, Floats]:
+def regress(samples: Samples, views: int) -> tuple[Floats, Floats]:
     """Offsets (V - 1,) s to add and their standard errors, by Huber's weights a joint and blocks of seconds."""
     residual, design = samples.residual, samples.design
     N, rows, K = design.shape

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.observation import Grouped2D
+from pose3d_ros.estimation.observation import Grouped2D, gathered
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
@@ -27,9 +27,7 @@ PARTS = tuple(
     tuple(H36M_17.index(side + name) for side in "RL" for name in names)
     for names in (("Hip", "Knee", "Ankle"), ("Shoulder", "Elbow", "Wrist"))
 )
-OTHER_SIDE = np.arange(H36M_17.size)
-for _one, _other in H36M_17.left_right:
-    OTHER_SIDE[[_one, _other]] = _other, _one
+OTHER_SIDE = np.array(H36M_17.other_side)
 # In the middle of the body, where sides do not matter: they say which group is whom.
 MIDDLE = tuple(joint for joint in range(H36M_17.size) if OTHER_SIDE[joint] == joint)
 # So many joints of a part must be seen to judge it.
@@ -40,6 +38,27 @@ LEAST_SEEN = 4
 CLEAR = 15.0
 # A keypoint misses by so many variances at most: one that is far off is wrong, however far.
 MISFIT = 25.0
+
+
+def with_sides_told(
+    cameras: Sequence[Camera],
+    people: list[Keypoints2D],
+    groups: NDArray[np.intp],
+    expected: Floats,
+    triangulate: Triangulate,
+) -> tuple[list[Keypoints2D], Grouped2D, NDArray[np.bool_]]:
+    """People by view and by group with left and right as expected, and which joints (V, G, J) were changed for it.
+
+    groups (G, V): index of each group's person in each view, or -1; expected (T, J, 3) m, NaN where unknown.
+    """
+    seen = gathered(people, groups)
+    exchanged = mirrored(cameras, seen, expected)
+    if exchanged.any():
+        after = gathered(changed_back(people, groups, exchanged), groups)
+        exchanged &= fits_no_worse(cameras, triangulate, seen, after)[:, None]
+        people = changed_back(people, groups, exchanged)
+        seen = gathered(people, groups)
+    return people, seen, exchanged
 
 
 def mirrored(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDArray[np.bool_]:

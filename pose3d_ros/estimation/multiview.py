@@ -23,13 +23,11 @@ from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
-from pose3d_ros.estimation.mirrored import changed_back, fits_no_worse, mirrored
+from pose3d_ros.estimation.mirrored import with_sides_told
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import (
     Grouped2D,
-    gathered,
     moved_by_cameras,
-    place,
     with_camera_errors,
     without_unsure,
 )
@@ -37,6 +35,7 @@ from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, usable_pe
 from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
+from pose3d_ros.estimation.refinement_options import load_refinement, placing_of
 from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
@@ -44,7 +43,7 @@ from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_baseline, check_image_size
 from pose3d_ros.options import check_changes
 from pose3d_ros.skeletons import H36M_17, remap
-from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -76,7 +75,7 @@ class MultiViewEstimator:
         self._tracker = tracker_of(options, options.birth_joints)
         self._smoother = Smoother(options.smoothing)
         self._motions = Motions()
-        self._place = _placing(options)
+        self._place = placing_of(options)
         self._refinement = refinement or load_refinement(options, detector)
         self._lessons, self._common_time = Lessons(rig, self._fallback), CommonTime()
         self._rig, self._disagreement = rig, Disagreement()
@@ -101,7 +100,7 @@ class MultiViewEstimator:
             )
         check_baseline(rig)
         self.learn()
-        if not same_calibration(self._rig, rig):
+        if not same_calibration(self._rig.cameras, rig.cameras):
             self._disagreement = Disagreement()
         self._rig = rig
         self._lessons.set_rig(rig)
@@ -246,7 +245,9 @@ class MultiViewEstimator:
         groups = associate(cameras, people, expected, limit_mrad=self._options.association_limit_mrad)
         shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
         associated = time.perf_counter()
-        people, seen, exchanged = self._sides(cameras, people, shared, expected)
+        people, seen, exchanged = with_sides_told(
+            cameras, people, shared, expected, partial(self._place, max_std_m=np.inf)
+        )
         observed, refused, refine_ms = self.observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
         together = Together(cameras, people, groups, shared, observed, group_ids, pose.ids)
@@ -275,20 +276,6 @@ class MultiViewEstimator:
             mirrored=tuple(c.name for c, view in zip(cameras, exchanged, strict=True) if view.any()),
         )
         return estimate, together
-
-    def _sides(
-        self, cameras: Sequence[Camera], people: list[Keypoints2D], groups: NDArray[np.intp], expected: Floats
-    ) -> tuple[list[Keypoints2D], Grouped2D, NDArray[np.bool_]]:
-        """People by camera and by group (G, V), with left and right as expected, and which joints that changed."""
-        seen = gathered(people, groups)
-        exchanged = mirrored(cameras, seen, expected)
-        if exchanged.any():
-            triangulate = partial(self._place, max_std_m=np.inf)
-            after = gathered(changed_back(people, groups, exchanged), groups)
-            exchanged &= fits_no_worse(cameras, triangulate, seen, after)[:, None]
-            people = changed_back(people, groups, exchanged)
-            seen = gathered(people, groups)
-        return people, seen, exchanged
 
     def _estimate_alone(
         self, camera: Camera, whole: Keypoints2D, usable: NDArray[np.intp], people: Keypoints2D, stamp_ns: int
@@ -331,21 +318,3 @@ class MultiViewEstimator:
         if moved is not None:
             observed = with_camera_errors(observed, moved, px)
         return without_unsure(observed, options.max_std_m), refused, refine_ms
-
-
-def load_refinement(options: MultiViewOptions, detector: Detector | None = None) -> Refinement | None:
-    """The networks that the options ask for, on the GPU that the detector says it runs on, else on the CPU.
-
-    None where the options say none. Raises WeightsError or InputError where one cannot be had.
-    """
-    if options.refine == "none":
-        return None
-    device = str(getattr(detector, "device", "cpu"))
-    # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
-    triangulate = partial(_placing(options), max_std_m=np.inf)
-    device = device if device.startswith("cuda") else "cpu"
-    return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
-
-
-def _placing(options: MultiViewOptions) -> partial[Observed3D]:
-    return partial(place, min_views=options.min_views, delta=options.huber_delta)

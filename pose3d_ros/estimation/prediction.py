@@ -24,16 +24,16 @@ TRUNK = tuple(H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine"
 # How fast the two parts of a velocity die away.
 TRUNK_TIME_CONSTANT_S = 2.0
 LIMB_TIME_CONSTANT_S = 0.2
-# The trunk's pace is its mean velocity over about so long, its speed the mean length of that; at this pace velocity
-# counts half, at this speed the filter's place does.
-PACE_S = 0.6
-HALF_PACE, HALF_SPEED = 0.05, 0.1
-# Velocity does not count where the pace is less than the first of these shares of the speed, fully from the second on:
-# who walks has 0.94 and more, who moves on the spot 0.1 to 0.5.
+# The trunk's mean velocity and mean speed are of about so long; where the mean velocity has this length velocity counts
+# half, and at this speed the filter's place does.
+MEAN_S = 0.6
+HALF_VELOCITY, HALF_SPEED = 0.05, 0.1
+# Velocity does not count where the mean velocity is less than the first of these shares of the mean speed, fully from
+# the second on: who walks has 0.94 and more, who moves on the spot 0.1 to 0.5.
 STEADY = (0.5, 0.9)
 # The tracker's covariance grows by this share of what its filter says: its velocities are worse than these.
 GROWTH = 0.85
-# After a gap of this length somebody's pace is learnt anew.
+# After a gap of this length somebody's mean velocity is learnt anew.
 MEMORY_S = 1.0
 
 
@@ -44,32 +44,32 @@ class Motion:
     ids: tuple[str, ...]
     states: kalman.PointStates  # (P, J): of the tracker's filter
     lasting: Floats  # (P, J, 3, 3) m^2 by which the cameras' errors may have moved each joint; in no state
-    pace: Floats  # (P, 3) m/s
-    speed: Floats  # (P,) m/s
+    mean_velocity: Floats  # (P, 3) m/s of the trunk, over the last MEAN_S or so
+    mean_speed: Floats  # (P,) m/s, of its lengths
 
 
 class Motions:
-    """Takes the motion of everybody known out of a tracker, and remembers their pace and speed."""
+    """Takes the motion of everybody known out of a tracker, and remembers their trunks' velocity and speed."""
 
     def __init__(self) -> None:
-        self._paces: dict[str, tuple[Floats, int]] = {}  # (4,) both, and the stamp
+        self._means: dict[str, tuple[Floats, float, int]] = {}  # mean velocity (3,), mean speed, stamp
 
     def __call__(self, tracker: Tracker, stamp_ns: int) -> Motion:
         """The motion at the stamp of the tracker's last update, which this is."""
         ids, states, lasting = tracker.states()
-        paces = {person: self._pace(person, states.velocity[p], stamp_ns) for p, person in enumerate(ids)}
-        self._paces = {person: (pace, stamp_ns) for person, pace in paces.items()}
-        both = np.stack([paces[one] for one in ids]) if ids else np.zeros((0, 4))
-        return Motion(ids, states, lasting, both[:, :3], both[:, 3])
+        self._means = {person: self._mean(person, states.velocity[p], stamp_ns) for p, person in enumerate(ids)}
+        velocities = np.array([velocity for velocity, _, _ in self._means.values()]).reshape(-1, 3)
+        return Motion(ids, states, lasting, velocities, np.array([speed for _, speed, _ in self._means.values()]))
 
-    def _pace(self, person: str, velocity: Floats, stamp_ns: int) -> Floats:
+    def _mean(self, person: str, velocity: Floats, stamp_ns: int) -> tuple[Floats, float, int]:
         now = trunk_velocity(velocity)
-        now = np.append(now, np.linalg.norm(now))
-        before, before_ns = self._paces.get(person, (now, stamp_ns))
+        speed = float(np.linalg.norm(now))
+        before, speed_before, before_ns = self._means.get(person, (now, speed, stamp_ns))
         dt_s = (stamp_ns - before_ns) * 1e-9
         if not 0 <= dt_s <= MEMORY_S:
-            return now
-        return np.asarray(before + (1.0 - np.exp(-dt_s / PACE_S)) * (now - before))
+            return now, speed, stamp_ns
+        share = 1.0 - np.exp(-dt_s / MEAN_S)
+        return before + share * (now - before), speed_before + share * (speed - speed_before), stamp_ns
 
 
 def trunk_velocity(velocity: Floats) -> Floats:
@@ -89,10 +89,10 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_lasting: b
     rows = [motion.ids.index(pose.ids[p]) for p in people]
     states = kalman.PointStates(motion.states.mean[rows], motion.states.covariance[rows])
     trunk = trunk_velocity(states.velocity)[:, None]
-    pace = np.linalg.norm(motion.pace[rows], axis=-1)[:, None, None]
-    speed = motion.speed[rows][:, None, None]
-    steady = np.clip((pace / np.maximum(speed, 1e-9) - STEADY[0]) / (STEADY[1] - STEADY[0]), 0.0, 1.0)
-    gain = steady * pace**2 / (pace**2 + HALF_PACE**2)
+    along = np.linalg.norm(motion.mean_velocity[rows], axis=-1)[:, None, None]
+    speed = motion.mean_speed[rows][:, None, None]
+    steady = np.clip((along / np.maximum(speed, 1e-9) - STEADY[0]) / (STEADY[1] - STEADY[0]), 0.0, 1.0)
+    gain = steady * along**2 / (along**2 + HALF_VELOCITY**2)
     seen = speed**2 / (speed**2 + HALF_SPEED**2)
     start = seen * pose.xyz[people] + (1.0 - seen) * states.position
     left = [np.exp(-horizon_s / constant) for constant in (TRUNK_TIME_CONSTANT_S, LIMB_TIME_CONSTANT_S)]

@@ -43,9 +43,7 @@ HEADING_RAD = 0.35
 _LEFT = [H36M_17.index(name) for name in ("LShoulder", "LHip")]
 _RIGHT = [H36M_17.index(name) for name in ("RShoulder", "RHip")]
 _PARENT = [max(parent, 0) for parent in H36M_17.parents]
-_OTHER_SIDE = list(range(H36M_17.size))
-for _one, _other in H36M_17.left_right:
-    _OTHER_SIDE[_one], _OTHER_SIDE[_other] = _other, _one
+_OTHER_SIDE = list(H36M_17.other_side)
 
 
 class Sight(NamedTuple):

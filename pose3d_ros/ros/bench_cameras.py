@@ -103,26 +103,26 @@ def spin_until(executor: SingleThreadedExecutor, due_s: float) -> None:
         executor.spin_once(timeout_sec=left)
 
 
-def await_node(cameras: BenchCameras, executor: SingleThreadedExecutor) -> bool:
-    """Wait until the node listens; False when it does not come."""
+def before_the_node() -> tuple[BenchCameras, SingleThreadedExecutor] | None:
+    """The cameras and what spins them, once the node listens; None when it does not come."""
+    start_ros(sys.argv)
+    cameras, executor = BenchCameras(), SingleThreadedExecutor()
+    executor.add_node(cameras)
     give_up = time.monotonic() + PATIENCE_S
     while not cameras.heard():
         if time.monotonic() > give_up:
             print(f"the node did not come within {PATIENCE_S:.0f} s", file=sys.stderr)
-            return False
+            return None
         executor.spin_once(timeout_sec=0.1)
-    return True
+    return cameras, executor
 
 
 def main() -> int:
     """Publish for some seconds: the first argument; the second is the file to write to."""
     seconds, report = float(sys.argv.pop(1)), Path(sys.argv.pop(1))
-    start_ros(sys.argv)
-    cameras = BenchCameras()
-    executor = SingleThreadedExecutor()
-    executor.add_node(cameras)
-    if not await_node(cameras, executor):
+    if (ready := before_the_node()) is None:
         return 1
+    cameras, executor = ready
     sent: list[tuple[int, int]] = []
     begin, warm_up = time.monotonic(), round(WARM_UP_S * RATE_HZ)
     for number in range(warm_up + round(seconds * RATE_HZ)):

@@ -23,9 +23,8 @@ from std_msgs.msg import Header
 
 from pose3d_ros.data.bench_scene import RATE_HZ
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray
-from pose3d_ros.ros.bench_cameras import Alter, BenchCameras, await_node, spin_until
+from pose3d_ros.ros.bench_cameras import Alter, BenchCameras, before_the_node, spin_until
 from pose3d_ros.ros.conversions.stamps import stamp_from_ns, stamp_to_ns
-from pose3d_ros.ros.running import start_ros
 
 # All must have been well for so long before a fault begins, so that what is told is of this fault.
 WELL_S = 1.0
@@ -217,13 +216,9 @@ class Trials:
 def main() -> int:
     """Arguments: trials of each fault, how many of the faults, the file to write to."""
     repeats, count, report = int(sys.argv.pop(1)), int(sys.argv.pop(1)), Path(sys.argv.pop(1))
-    start_ros(sys.argv)
-    cameras = BenchCameras()
-    executor = SingleThreadedExecutor()
-    executor.add_node(cameras)
-    if not await_node(cameras, executor):
+    if (ready := before_the_node()) is None:
         return 1
-    trials = Trials(cameras, executor)
+    trials = Trials(*ready)
     found: list[dict[str, Any]] = []
     for number, name in product(range(repeats), list(FAULTS)[:count]):
         cause, make = FAULTS[name]

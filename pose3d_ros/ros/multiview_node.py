@@ -24,8 +24,9 @@ from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.estimation.multiview import MultiViewEstimator, load_refinement
+from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.refinement_options import load_refinement
 from pose3d_ros.geometry.solvers import load_compiled
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, image_stream, keypoint_stream, missing_inputs
 from pose3d_ros.ros.camera_topics import check_topics
