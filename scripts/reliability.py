@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the table of faults in docs/reliability.md from the docstrings of the fault tests, `test_fault_...`.
+"""Writes the tables of faults in docs/reliability.md from the docstrings of the fault tests, `test_fault_...`.
 
-  python3 scripts/reliability.py            write it anew
-  python3 scripts/reliability.py --check    only say whether it is as the tests have it; exit code 1 if not
+  python3 scripts/reliability.py            write them again
+  python3 scripts/reliability.py --check    only report whether they are as the tests have them; exit code 1 if not
 
-Such a docstring has three parts: "Fault: ...", "Sees: ..." and "Recovers: ...", each from a line of its own on.
+Such a docstring has three parts: "Fault: ...", "Sees: ..." and "Recovers: ...", each from a line of its own on. A fault
+that users met has two more: "Kind: K1" (a key of KINDS) and "Before: ...", what the package did then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,21 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- written by scripts/reliability.py -->\n", "<!-- end of what it writes -->\n"
-PARTS = re.compile(r"Fault:\s(.+?)\nSees:\s(.+?)\nRecovers:\s(.+?)\s*", re.DOTALL)
+PARTS = re.compile(
+    r"Fault:\s(.+?)\nSees:\s(.+?)\nRecovers:\s(.+?)(?:\nKind:\s(K\d+)\nBefore:\s(.+?))?\s*", re.DOTALL
+)
+KINDS = {
+    "K1": "age",
+    "K2": "plausibility",
+    "K3": "silence",
+    "K4": "vertical",
+    "K5": "time and identity",
+    "K6": "verdicts",
+    "K7": "texts",
+    "K8": "lifetimes",
+    "K9": "readers",
+    "K10": "graph manners",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,8 @@ class Fault:
     sees: str
     recovers: str
     over_dds: bool
+    kind: str = ""  # a key of KINDS, or none
+    before: str = ""
 
 
 def faults(top: Path = CHECKOUT / "test") -> list[Fault]:
@@ -45,10 +62,12 @@ def faults(top: Path = CHECKOUT / "test") -> list[Fault]:
             parts = PARTS.fullmatch(ast.get_docstring(node) or "")
             if parts is None:
                 raise ValueError(f"{test}: expected a docstring of 'Fault: ...', 'Sees: ...' and 'Recovers: ...'")
-            fault, sees, recovers = (" ".join(part.split()) for part in parts.groups())
+            fault, sees, recovers, kind, before = (" ".join((part or "").split()) for part in parts.groups())
+            if kind and kind not in KINDS:
+                raise ValueError(f"{test}: kind {kind!r}, expected one of {', '.join(KINDS)}")
             starts_nodes = re.search(r"\b\w*(graph|context)\(", ast.get_source_segment(source, node) or "")
             over_dds = path.parent.name == "ros" and (path.stem.endswith("_over_dds") or bool(starts_nodes))
-            found.append(Fault(test, fault, sees, recovers, over_dds))
+            found.append(Fault(test, fault, sees, recovers, over_dds, kind, before))
     return found
 
 
@@ -66,9 +85,19 @@ def table(found: list[Fault]) -> str:
         "|---|---|---|---|",
     ]
     for texts, dds in rows.items():
-        cells = [text.replace("|", "\\|") for text in texts]
-        lines.append(f"| {' | '.join(cells)} | {'●' if dds else ''} |")
-    return "\n".join(lines) + "\n"
+        lines.append(_row(*texts, "●" if dds else ""))
+    return "\n".join([*lines, "", *changes(found)]) + "\n"
+
+
+def changes(found: list[Fault]) -> list[str]:
+    """Markdown lines: what each fault that users met did before, and what it does now, by kind."""
+    met = sorted((one for one in found if one.kind), key=lambda one: list(KINDS).index(one.kind))
+    rows = dict.fromkeys(_row(f"{one.kind} {KINDS[one.kind]}", one.fault, one.before, one.sees) for one in met)
+    return ["Faults that users met, by kind:", "", "| kind | situation | before | now |", "|---|---|---|---|", *rows]
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def page_with(text: str, generated: str) -> str:
