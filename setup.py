@@ -27,6 +27,7 @@ CORE = [
     "PyYAML>=6",
     "safetensors>=0.4.3",
     "scipy>=1.11",
+    "simplejpeg>=1.7",  # refuses JPEGs that libjpeg warns of; OpenCV does not say so
     "tomli>=2; python_version < '3.11'",  # later ones have tomllib
     "torch>=2.4",
     "tqdm>=4.60",

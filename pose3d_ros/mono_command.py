@@ -188,15 +188,12 @@ def table(people: StillPeople, name: Path) -> str:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    """uint8 BGR (H, W, 3), upright as its EXIF says; raises InputError."""
+    """uint8 BGR (H, W, 3), pixels as stored; raises InputError."""
     if not path.is_file():
         raise InputError(f"--image {path}: {'it is a folder' if path.is_dir() else 'no such file'}: give a picture")
-    import cv2
+    from pose3d_ros.data.encoded_images import read_image
 
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"--image {path} is not an image that OpenCV reads: give a JPEG or PNG (videos: pose3d demo)")
-    return np.asarray(image, dtype=np.uint8)
+    return read_image(path)
 
 
 def _footage(args: argparse.Namespace) -> int:

@@ -131,7 +131,7 @@ def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path
     [
         (["--image", "nowhere.jpg"], "--image nowhere.jpg: no such file"),
         (["--image", "."], "--image .: it is a folder"),
-        (["--image", __file__], "is not an image that OpenCV reads"),
+        (["--image", __file__], "cannot be decoded, expected a whole picture"),
         (["--image", __file__, "--focal-px", "0"], "--focal-px 0: give 10 to 100000 px"),
         (["--image", __file__, "--body-height-m", "180"], "--body-height-m 180: give 0.5 to 2.5 m"),
         (["--focal-px", "900"], "--focal-px belongs to a still image: give --image FILE too"),

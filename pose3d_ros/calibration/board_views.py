@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pose3d_ros.calibration.boards import Board, Image, find_board, guess_board
+from pose3d_ros.data.encoded_images import read_image
 from pose3d_ros.data.footage import read_video
-from pose3d_ros.errors import CalibrationError, FootageError
+from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.structures import Floats
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm")
@@ -114,7 +115,7 @@ def _images(camera: str, source: str, every: int) -> Iterator[tuple[int, Image]]
     if len(set(last)) != len(last):
         last = list(range(len(files)))
     for number, file in zip(last, sorted(files), strict=True):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise FootageError(f"camera {camera!r}: picture {file} cannot be read: delete it or save it again")
-        yield number, np.asarray(image, dtype=np.uint8)
+        try:
+            yield number, read_image(file)
+        except InputError as error:
+            raise FootageError(f"camera {camera!r}: {error}, or delete it") from error

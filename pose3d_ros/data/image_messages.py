@@ -10,11 +10,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pose3d_ros.data.encoded_images import Bytes, decode_image
 from pose3d_ros.errors import InputError
-
-Bytes = NDArray[np.uint8]
 
 # Bytes a pixel of the encodings read here (sensor_msgs/image_encodings.hpp). The planar nv12 and nv21
 # hold 1.5 bytes a pixel; their step is that of the brightness plane.
@@ -48,15 +46,6 @@ BAYER = {
 PLANAR = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 # Pixels across and down that share their colour; half such a group cannot be read.
 SHARED_COLOUR = {"yuv422": (2, 1), "yuv422_yuy2": (2, 1), "nv12": (2, 2), "nv21": (2, 2)}
-# Some cameras fill up what follows a JPEG's end marker.
-TAIL_BYTES = 1024
-# Every 8 x 8 block of a JPEG's finest component takes a bit at least (ITU-T T.81, F.1.2.1 and G.1.2.1).
-JPEG_PIXELS_A_BYTE = 8 * 64
-# The largest sensors of machine vision have 65 Mpx; a PNG may hold a thousand times what it weighs.
-MOST_PIXELS = 2**26
-# Start-of-frame markers of a JPEG (ITU-T T.81, table B.1).
-JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
 def demosaiced(pixels: Bytes, encoding: str) -> Bytes:
@@ -92,44 +81,11 @@ def bgr_from_raw(msg: Any, debayer: Callable[[Bytes, str], Bytes] = demosaiced) 
 
 def bgr_from_compressed(msg: Any) -> Bytes:
     """The JPEG or PNG of a sensor_msgs/CompressedImage as uint8 BGR (H, W, 3); raises InputError for a corrupt one."""
+    # The message's format names the order of what was compressed; decoders here always give BGR.
     data = np.frombuffer(msg.data, dtype=np.uint8)
-    size_wh = announced_size(data)
-    jpeg = data[:2].tobytes() == b"\xff\xd8"
-    # Before OpenCV takes memory for it: a few hundred bytes may announce gigabytes.
-    most = min(MOST_PIXELS, JPEG_PIXELS_A_BYTE * data.size) if jpeg else MOST_PIXELS
-    if size_wh is not None and size_wh[0] * size_wh[1] > most:
-        raise InputError(
-            f"compressed image of format {msg.format!r} with {data.size} bytes announces {size_wh[0]} x {size_wh[1]} "
-            f"px, expected {most} pixels at most: check the camera driver and the network"
-        )
-    # OpenCV fills the rest of a cut JPEG with grey and says nothing; its end marker is missing.
-    cut = jpeg and b"\xff\xd9" not in data[-TAIL_BYTES:].tobytes()
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if size_wh is not None and not cut else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError(
-            f"compressed image of format {msg.format!r} with {data.size} bytes cannot be decoded, expected a whole "
-            "JPEG or PNG: check the camera driver and the network"
-        )
-    # The message's format names the order of what was compressed; imdecode always gives BGR.
-    return np.asarray(image, dtype=np.uint8)
-
-
-def announced_size(data: Bytes) -> tuple[int, int] | None:
-    """Width and height in px that a JPEG's or PNG's header announces; None for anything else."""
-    if data[:16].tobytes() == PNG_START and data.size >= 24:
-        return int(data[16:20].view(">u4")[0]), int(data[20:24].view(">u4")[0])
-    at = 2 if data[:2].tobytes() == b"\xff\xd8" else data.size
-    # Segments: 0xff, marker, length of what follows including these two bytes.
-    while at + 9 <= data.size and data[at] == 0xFF:
-        marker = int(data[at + 1])
-        if marker in JPEG_FRAMES:
-            height, width = data[at + 5 : at + 9].copy().view(">u2")
-            return int(width), int(height)
-        at += 1 if marker == 0xFF else 2 + int(data[at + 2]) * 256 + int(data[at + 3])
-    return None
+    return decode_image(
+        data, f"compressed image of format {msg.format[:80]!r}", "check the camera driver and the network"
+    )
 
 
 def _rows(msg: Any) -> Bytes:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose3d_ros.data.camera_info import camera_from_msgs
-from pose3d_ros.data.image_messages import PIXEL_BYTES, announced_size, bgr_from_compressed, bgr_from_raw
+from pose3d_ros.data.encoded_images import announced_size
+from pose3d_ros.data.image_messages import PIXEL_BYTES, bgr_from_compressed, bgr_from_raw
 from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
 
 LARGEST = 2**32 - 1  # of a message's uint32

@@ -12,7 +12,7 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from synthetic_cameras import own_context
 
-from pose3d_ros.data import image_messages
+from pose3d_ros.data import encoded_images
 from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
 from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Keypoints2D, Keypoints2DArray
@@ -41,7 +41,7 @@ def test_fault_decompression_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     bomb = CompressedImage(format="png", data=array.array("B", png_bomb(2000)))
     assert conversions.image_from_msg(bomb).shape == (2000, 2000, 3), "it can be decoded: only its size forbids it"
-    monkeypatch.setattr(image_messages.cv2, "imdecode", lambda *given: pytest.fail("it was decoded"))
+    monkeypatch.setattr(encoded_images.cv2, "imdecode", lambda *given: pytest.fail("it was decoded"))
     with pytest.raises(CalibrationError, match="image is 2000 x 2000 px, its calibration is for 64 x 48 px"):
         ImageReading().decode(SimpleNamespace(message=bomb), CAMERA)
 
