@@ -20,9 +20,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- written by scripts/reliability.py -->\n", "<!-- end of what it writes -->\n"
-PARTS = re.compile(
-    r"Fault:\s(.+?)\nSees:\s(.+?)\nRecovers:\s(.+?)(?:\nKind:\s(K\d+)\nBefore:\s(.+?))?\s*", re.DOTALL
-)
+PARTS = re.compile(r"Fault:\s(.+?)\nSees:\s(.+?)\nRecovers:\s(.+?)(?:\nKind:\s(K\d+)\nBefore:\s(.+?))?\s*", re.DOTALL)
 KINDS = {
     "K1": "age",
     "K2": "plausibility",
