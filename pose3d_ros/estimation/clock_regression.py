@@ -149,7 +149,7 @@ def _walks(velocity: Floats) -> NDArray[np.bool_]:
 
     By the mean of the joints, or a swinging arm would pass for a walk.
     """
-    known = np.isfinite(velocity).all(-1)
+    known = np.asarray(np.isfinite(velocity).all(-1))
     mean = np.where(known[..., None], velocity, 0.0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
     body_m_s = np.linalg.norm(mean, axis=-1)
     reach = round(2.0 * SPEED_KERNEL_S * COMPARED_HZ)  # samples that share images with a leap
