@@ -73,7 +73,7 @@ class DetectorOptions:
     max_people: int = option(10, "most people in one image", low=1, high=100, read_only=True)
     precision: str = option(
         "auto",
-        "half: float16 on a GPU, bfloat16 on a CPU; auto: half where the hardware computes it natively",
+        "half: float16 on a GPU, bfloat16 on a CPU that has it; auto: half where the hardware computes it natively",
         choices=("auto", "full", "half"),
         read_only=True,
     )

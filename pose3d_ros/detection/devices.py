@@ -21,8 +21,20 @@ def torch_device(name: str) -> torch.device:
 
 
 def halves(precision: str, device: torch.device) -> bool:
-    """Whether networks run in half precision: when asked for, or (auto) where the hardware does it natively."""
+    """Whether networks run in half precision: when required, or (auto) where the hardware does it natively.
+
+    Raises InputError where half precision is required of a CPU that cannot compute bfloat16.
+    """
+    if precision == "half" and device.type == "cpu" and not bfloat16_runs():
+        raise InputError(
+            "precision is 'half', but this CPU cannot compute bfloat16 (it lacks AVX-512): use precision auto or full"
+        )
     return precision == "half" or (precision == "auto" and _halves_natively(device))
+
+
+def bfloat16_runs() -> bool:
+    """Whether oneDNN's convolutions take bfloat16 on this CPU; where they are emulated they are slow, but run."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _halves_natively(device: torch.device) -> bool:
@@ -30,4 +42,4 @@ def _halves_natively(device: torch.device) -> bool:
     if device.type != "cpu":
         return True
     cpuinfo = Path("/proc/cpuinfo")  # torch has no public way to ask; elsewhere full precision is taken
-    return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()
+    return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text() and bfloat16_runs()

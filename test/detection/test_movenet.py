@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pose3d_ros.detection.devices import bfloat16_runs
 from pose3d_ros.detection.movenet import SIZES, MoveNet
 from pose3d_ros.weights import store
 
@@ -58,7 +59,17 @@ def test_a_crop_gives_the_same_alone_and_in_a_batch(network, crops):
     np.testing.assert_allclose(together[1:], alone, atol=1e-3)
 
 
-@pytest.mark.parametrize("lower", [torch.nn.Module.half, MoveNet.in_bfloat16], ids=["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "lower",
+    [
+        pytest.param(torch.nn.Module.half, id="float16"),
+        pytest.param(
+            MoveNet.in_bfloat16,
+            id="bfloat16",
+            marks=pytest.mark.skipif(not bfloat16_runs(), reason="this CPU computes no bfloat16"),
+        ),
+    ],
+)
 def test_half_precision_moves_keypoints_by_less_than_half_a_pixel(weights, network, crops, lower):
     half = lower(MoveNet(store.path("movenet-thunder"), SIZE).eval())
     with torch.inference_mode():

@@ -152,7 +152,7 @@ def test_fault_out_of_memory_in_the_detector(error: Exception) -> None:
     assert held_still == [None] * OFTEN  # the frames of fail, and what they hold, are let go
     assert all(one.startswith("out of memory (") and "dropped" in one for one in words)
     assert "precision:=half" not in words[-2]
-    assert "3 times in a row: set precision:=half, a smaller max_people" in words[-1]
+    assert "3 times in a row: set precision:=half (GPU), a smaller max_people" in words[-1]
     shortage.over()
     assert "in a row" not in str(shortage.explained(MemoryError()))
     other = ValueError("something else")
