@@ -19,7 +19,7 @@ from pose3d_ros.data.footage import read_video
 from pose3d_ros.data.recording import Recording, Seen2D
 from pose3d_ros.errors import FootageError
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.output.palette import UNKNOWN, person_colour
+from pose3d_ros.output.palette import UNKNOWN, PersonColours
 from pose3d_ros.structures import Camera, PersonState, Pose3D
 
 Image = NDArray[np.uint8]
@@ -70,7 +70,7 @@ def write_overlay(
 def write_moments(cameras: Sequence[Camera], moments: Iterable[Shown], path: Path | str, fps: float) -> int:
     """Write a video: dots are detected joints, lines the bones of 3D people projected back; returns its frames.
 
-    Colours and numbers are the person ids; grey dots have no id, dark bones are predictions of somebody not seen.
+    Colours and numbers stand for the person ids; grey dots have no id, dark bones are predictions of people not seen.
     H.264 where this OpenCV can encode it, else MPEG-4 part 2. Raises FootageError for a path that cannot be written,
     and whatever the moments raise.
     """
@@ -78,9 +78,11 @@ def write_moments(cameras: Sequence[Camera], moments: Iterable[Shown], path: Pat
     small = [camera.resized(_scaled(camera.size_wh, scale)) for camera in cameras]
     writer: cv2.VideoWriter | None = None
     written = 0
+    colours_of = PersonColours()
     try:
         for one in moments:
-            tiles = [_tile(camera, one) for camera in small]
+            colours = {person: rgb[::-1] for person, rgb in colours_of(_ids(one)).items()}
+            tiles = [_tile(camera, one, colours) for camera in small]
             picture = _grid(tiles, columns)
             people = 0 if one.pose is None else int((one.pose.state == PersonState.VISIBLE).sum())
             _label(picture, f"frame {one.frame}   {people} {'person' if people == 1 else 'people'} in 3D", (12, 28))
@@ -93,13 +95,18 @@ def write_moments(cameras: Sequence[Camera], moments: Iterable[Shown], path: Pat
     return written
 
 
-def _tile(camera: Camera, shown: Shown) -> Image:
+def _ids(shown: Shown) -> list[str]:
+    """Everybody who is drawn at one moment, in any camera."""
+    posed = () if shown.pose is None else shown.pose.ids
+    return [one for one in (*posed, *(one for _, ids in shown.seen.values() for one in ids)) if one]
+
+
+def _tile(camera: Camera, shown: Shown, colours: Mapping[str, BGR]) -> Image:
     """One camera's part of the picture; camera is the resized one."""
     image, seen = shown.images.get(camera.name), shown.seen.get(camera.name)
     if image is None:  # what was seen in it is not known either
         image, seen = np.zeros((camera.size_wh[1], camera.size_wh[0], 3), dtype=np.uint8), None
-    ids = {*(() if shown.pose is None else shown.pose.ids), *(() if seen is None else seen[1])} - {""}
-    return draw_tile(camera, image, shown.pose, seen, {one: person_colour(one)[::-1] for one in ids})
+    return draw_tile(camera, image, shown.pose, seen, colours)
 
 
 def layout(sizes_wh: Sequence[tuple[int, int]]) -> tuple[int, float]:

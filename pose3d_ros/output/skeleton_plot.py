@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from pose3d_ros.data.recording import Recording
-from pose3d_ros.output.palette import person_colour
+from pose3d_ros.output.palette import PersonColours
 from pose3d_ros.structures import Camera, Floats, PersonState, Pose3D
 
 GHOSTS_OF_MOTION = 5  # poses along the way that are drawn faintly
@@ -25,7 +25,9 @@ def write_skeleton_plot(recording: Recording, path: Path | str) -> None:
     paths of the pelvis. Pyramids and arrows: the cameras and where they look.
     """
     poses = [pose for pose in recording.poses if recording.frame_index(pose.stamp_ns) < recording.frames_per_loop]
-    colours = {one: tuple(part / 255 for part in person_colour(one)) for pose in recording.poses for one in pose.ids}
+    # One picture shows all of them, whoever was there together.
+    given = PersonColours()(one for pose in recording.poses for one in pose.ids)
+    colours = {one: tuple(part / 255 for part in rgb) for one, rgb in given.items()}
     figure = Figure(figsize=(14, 6.2), dpi=110)
     FigureCanvasAgg(figure)
     # Placed by hand: automatic layouts do not reckon with the 3D axes' labels.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pose3d_ros.data.recording import Seen2D
 from pose3d_ros.errors import InputError
 from pose3d_ros.output.overlay import draw_tile, layout
-from pose3d_ros.output.palette import person_colour
+from pose3d_ros.output.palette import PersonColours
 from pose3d_ros.structures import Camera, Floats, Pose3D
 
 NOT_METRIC = (
@@ -55,7 +55,7 @@ def write_still_picture(image: NDArray[np.uint8], people: StillPeople, path: Pat
     small = people.camera.resized((max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
     # The picture shows ids as they are given; here they carry the depth.
     names = {one: f"{one}: {_depth(people, row)}" for row, one in enumerate(people.pose.ids)}
-    colours = {name: person_colour(one)[::-1] for one, name in names.items()}
+    colours = {names[one]: rgb[::-1] for one, rgb in PersonColours()(names).items()}
     pose = replace(people.pose, ids=tuple(names.values()))
     seen = people.seen[0], tuple(names.get(one, one) for one in people.seen[1])
     if not cv2.imwrite(str(path), draw_tile(small, image, pose, seen, colours)):

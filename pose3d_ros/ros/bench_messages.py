@@ -9,6 +9,7 @@ from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
 from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.output.palette import PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Record, Result
 from pose3d_ros.structures import Rig
@@ -16,7 +17,7 @@ from pose3d_ros.structures import Rig
 
 def serialising() -> Callable[[Rig, Estimate, Mapping[str, int]], None]:
     """A function (rig, estimate, stamps by camera) that makes every message of a frame set, and throws it away."""
-    record = Record()
+    record, colours = Record(), PersonColours()
 
     def publish(cameras: Rig, estimate: Estimate, stamps_ns: Mapping[str, int]) -> None:
         pose, now_s = estimate.pose, time.monotonic()
@@ -30,7 +31,7 @@ def serialising() -> Callable[[Rig, Estimate, Mapping[str, int]], None]:
         status = conversions.Status("multiview", health.level, health.message, health.values)
         messages = [
             conversions.pose_to_msg(pose, camera_stamps_ns=stamps_ns, calibration_hash=cameras.calibration_hash),
-            conversions.markers_to_msg(pose, 0.5),
+            conversions.markers_to_msg(pose, 1.0, colours(pose.ids)),
             TFMessage(transforms=conversions.transforms_to_msgs(pose)),
             conversions.diagnostics_to_msg([status], pose.stamp_ns),
         ]

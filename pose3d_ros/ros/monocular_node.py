@@ -90,7 +90,7 @@ class MonocularNode(LifecycleNode):
         detector, lifter = self._given
         self._detector = detector or make_detector(current(self, DetectorOptions), self.inputs.device)
         self._lifter = lifter or load_lifter(self._estimator_options.lifter)
-        self._publisher = PosePublisher(self, (camera,), self._detector)
+        self._publisher = PosePublisher(self, (camera,), self._detector, self.outputs)
         self._configured.callback(self._publisher.close)
 
     def _activate(self) -> None:
@@ -140,6 +140,8 @@ class MonocularNode(LifecycleNode):
 
     def _change_outputs(self, outputs: OutputOptions) -> None:
         self.outputs = outputs
+        if hasattr(self, "_publisher"):
+            self._publisher.switch(outputs)
 
     def _change_estimation(self, estimation: MonocularOptions) -> None:
         self._estimator_options = estimation  # the worker takes them over between two images

@@ -119,7 +119,7 @@ class MultiViewNode(LifecycleNode):
         self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
         # In the middle of the work it would hold up the poses.
         self._fallback.load()
-        self._publisher = PosePublisher(self, options.cameras, self._detector, self._keypoints_out)
+        self._publisher = PosePublisher(self, options.cameras, self._detector, self.outputs, self._keypoints_out)
         self._configured.callback(self._publisher.close)
 
     def _activate(self) -> None:
@@ -168,6 +168,8 @@ class MultiViewNode(LifecycleNode):
 
     def _change_outputs(self, outputs: OutputOptions) -> None:
         self.outputs = outputs
+        if hasattr(self, "_publisher"):
+            self._publisher.switch(outputs)
 
     def _change_estimation(self, estimation: MultiViewOptions) -> None:
         self._estimator_options = estimation  # the worker takes them over between two frame sets

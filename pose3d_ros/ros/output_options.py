@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from pose3d_ros.errors import OptionError
 from pose3d_ros.options import check, option
+
+# 100 characters are more than any name needs; a frame's name goes out 18 times a person.
+PREFIX = r"([A-Za-z0-9_.-][A-Za-z0-9_./-]{0,99})?"
 
 
 @dataclass(frozen=True)
@@ -13,13 +18,15 @@ class OutputOptions:
 
     publish_markers: bool = option(True, "publish human_pose_3d/markers for RViz")
     publish_tf: bool = option(True, "publish human_<id> and human_<id>_<joint> on /tf")
+    frame_prefix: str = option(
+        "auto",
+        "put in front of the names of people's TF frames, as robot1/ in robot1/human_4; auto: the node's namespace, "
+        "where it has one, and a slash; empty: nothing",
+    )
     rep155: bool = option(
         False, "publish body_<id> and its links on /tf, and /humans/bodies/tracked, as REP-155 (ROS4HRI) names them"
     )
     publish_keypoints: bool = option(False, "publish <camera>/keypoints_2d")
-    marker_lifetime: float = option(
-        0.5, "markers vanish after so long without a new pose", unit="s", low=0.05, high=60.0
-    )
     occluded_after: float = option(
         0.2,
         "people are no longer VISIBLE so long after the image that showed them came, though no new one has been worked "
@@ -35,3 +42,14 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if not re.fullmatch(PREFIX, self.frame_prefix):
+            raise OptionError(
+                f"option 'frame_prefix' is {self.frame_prefix[:80]!r}, expected letters, digits and _ - . / "
+                "with no / in front, e.g. robot1/: TF2 refuses such frames"
+            )
+
+    def prefix_in(self, namespace: str) -> str:
+        """What stands in front of the names of people's frames, for a node in this namespace ("/" or "/robot1")."""
+        if self.frame_prefix != "auto":
+            return self.frame_prefix
+        return f"{name}/" if (name := namespace.strip("/")) else ""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
+from pose3d_ros.output.palette import PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster
@@ -22,30 +25,58 @@ from pose3d_ros.structures import Pose3D, Rig
 
 # Reliable, keep last: /human_pose_3d is small, and a controller should miss none of it.
 DEPTH = 10
+POSES = "human_pose_3d"
+PREDICTED, MARKERS = f"{POSES}/predicted", f"{POSES}/markers"
 
 
 class PosePublisher:
-    """The publishers of human_pose_3d, its markers and predicted, /tf and <camera>/keypoints_2d."""
+    """The publishers of human_pose_3d, its markers and predicted, /tf and <camera>/keypoints_2d.
+
+    A topic is on the graph while its option is on. The worker's thread publishes, the executor's switches.
+    """
 
     def __init__(
-        self, node: Node, cameras: Sequence[str], detector: Detector, keypoints_topic: str = "{camera}/keypoints_2d"
+        self,
+        node: Node,
+        cameras: Sequence[str],
+        detector: Detector,
+        options: OutputOptions,
+        keypoints_topic: str = "{camera}/keypoints_2d",
     ) -> None:
         self._node, self._detector = node, detector
-        self._poses = node.create_publisher(HumanPose3DArray, "human_pose_3d", DEPTH)
-        self._predicted = node.create_publisher(HumanPose3DArray, "human_pose_3d/predicted", DEPTH)
-        self._markers = node.create_publisher(MarkerArray, "human_pose_3d/markers", DEPTH)
-        self._transforms = TransformBroadcaster(node)
-        self._bodies = BodyPublisher(node, self._transforms)
-        self._keypoints = {
-            name: node.create_publisher(Keypoints2DArray, keypoints_topic.replace("{camera}", name), DEPTH)
-            for name in cameras
-        }
+        self._keypoints_topics = {name: keypoints_topic.replace("{camera}", name) for name in cameras}
+        self._lock = threading.RLock()  # nothing is published on what is being taken off the graph
+        self._colours = PersonColours()
+        self._bodies = BodyPublisher(node)
+        self._transforms: Any = None
+        self._poses = node.create_publisher(HumanPose3DArray, POSES, DEPTH)
+        self._optional: dict[str, Publisher[Any]] = {}
+        self.switch(options)
+
+    def switch(self, options: OutputOptions) -> None:
+        """Publish what these options ask for from now on, and advertise nothing else."""
+        with self._lock:
+            self._options = options
+            self._prefix = options.prefix_in(self._node.get_namespace())
+            wanted: dict[str, type[Any]] = {}
+            if options.prediction_horizon:
+                wanted[PREDICTED] = HumanPose3DArray
+            if options.publish_markers:
+                wanted[MARKERS] = MarkerArray
+            if options.publish_keypoints:
+                wanted.update(dict.fromkeys(self._keypoints_topics.values(), Keypoints2DArray))
+            self._advertise(wanted)
+            self._advertise_transforms(options.publish_tf or options.rep155)
+            if not options.rep155:
+                self._bodies.close()
 
     def close(self) -> None:
         """Take the publishers off the graph."""
-        self._bodies.close()
-        for one in (self._poses, self._predicted, self._markers, self._transforms.pub_tf, *self._keypoints.values()):
-            self._node.destroy_publisher(one)
+        with self._lock:
+            self._bodies.close()
+            self._advertise({})
+            self._advertise_transforms(False)
+            self._node.destroy_publisher(self._poses)
 
     def publish(
         self,
@@ -54,12 +85,13 @@ class PosePublisher:
         frames: Mapping[str, Frame],
         rig: Rig,
         arrived_s: float,
-        options: OutputOptions,
+        markers_for_s: float,
     ) -> float:
         """Send what the options ask for.
 
         pose is the estimate's as it is to go out, frames are those used, by camera; arrived_s is when the set's last
-        image came (monotonic). Returns the latency in s that the pose message tells.
+        image came (monotonic); markers vanish markers_for_s after the last ones. Returns the latency in s that the pose
+        message tells.
         """
         latency_s = time.monotonic() - arrived_s
         source: dict[str, Any] = {
@@ -67,38 +99,63 @@ class PosePublisher:
             "processing_latency_s": latency_s,
             "calibration_hash": rig.calibration_hash,
         }
-        self._poses.publish(conversions.pose_to_msg(pose, **source))
-        if options.prediction_horizon and estimate.motion is not None:
-            ahead = predicted(pose, estimate.motion, options.prediction_horizon)
-            self._predicted.publish(conversions.pose_to_msg(ahead, **source))
-        if options.publish_markers:
-            self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
-        if options.publish_tf and (transforms := conversions.transforms_to_msgs(pose)):
-            self._transforms.sendTransform(transforms)
-        if options.rep155:
-            self._bodies.publish(pose)
-        if options.publish_keypoints:
-            self._publish_keypoints(estimate, frames, rig, latency_s)
+        with self._lock:
+            self._poses.publish(conversions.pose_to_msg(pose, **source))
+            if estimate.motion is not None and (topic := self._optional.get(PREDICTED)):
+                ahead = predicted(pose, estimate.motion, self._options.prediction_horizon)
+                topic.publish(conversions.pose_to_msg(ahead, **source))
+            self._publish_markers(pose, markers_for_s)
+            self._publish_transforms(pose)
+            if self._options.rep155:
+                self._bodies.publish(pose, self._prefix)
+            if self._options.publish_keypoints:
+                self._publish_keypoints(estimate, frames, rig, latency_s)
         return latency_s
 
-    def publish_aged(self, pose: Pose3D, calibration_hash: str, options: OutputOptions) -> None:
+    def publish_aged(self, pose: Pose3D, calibration_hash: str, markers_for_s: float) -> None:
         """Send what time made of an earlier pose, as a message of no camera.
 
-        Nothing that follows TF is to be steered by it, and markers fade by their lifetime; once nobody is left they
-        are deleted, however long that is. Nothing is predicted from it, but that nobody is left is said there too.
+        Nothing that follows TF is to be steered by it. Markers become fainter with it, and are deleted once no person
+        is left. Nothing is predicted from it, but that no person is left is published there too.
         """
         message = conversions.pose_to_msg(pose, camera_stamps_ns={}, calibration_hash=calibration_hash)
-        self._poses.publish(message)
-        if options.prediction_horizon and not len(pose):
-            self._predicted.publish(message)
-        if options.publish_markers and not len(pose):
-            self._markers.publish(conversions.markers_to_msg(pose, options.marker_lifetime))
-        if options.rep155:
-            self._bodies.publish_list(pose)
+        with self._lock:
+            self._poses.publish(message)
+            if not len(pose) and (topic := self._optional.get(PREDICTED)):
+                topic.publish(message)
+            self._publish_markers(pose, markers_for_s)
+            if self._options.rep155:
+                self._bodies.publish(pose, self._prefix)
+
+    def _publish_markers(self, pose: Pose3D, lifetime_s: float) -> None:
+        colours = self._colours(pose.ids)
+        if topic := self._optional.get(MARKERS):
+            topic.publish(conversions.markers_to_msg(pose, lifetime_s, colours))
+
+    def _publish_transforms(self, pose: Pose3D) -> None:
+        transforms = conversions.transforms_to_msgs(pose, self._prefix) if self._options.publish_tf else []
+        if self._options.rep155:
+            transforms += conversions.bodies_to_transforms(pose, self._prefix)
+        if transforms:
+            self._transforms.sendTransform(transforms)
+
+    def _advertise(self, wanted: Mapping[str, type[Any]]) -> None:
+        """Have the optional topics wanted on the graph, and no others."""
+        for name in self._optional.keys() - wanted.keys():
+            self._node.destroy_publisher(self._optional.pop(name))
+        for name in wanted.keys() - self._optional.keys():
+            self._optional[name] = self._node.create_publisher(wanted[name], name, DEPTH)
+
+    def _advertise_transforms(self, wanted: bool) -> None:
+        if wanted and self._transforms is None:
+            self._transforms = TransformBroadcaster(self._node)
+        elif not wanted and self._transforms is not None:
+            self._node.destroy_publisher(self._transforms.pub_tf)
+            self._transforms = None
 
     def _publish_keypoints(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, latency_s: float) -> None:
         for name, keypoints in estimate.keypoints.items():
-            self._keypoints[name].publish(
+            self._optional[self._keypoints_topics[name]].publish(
                 conversions.keypoints_to_msg(
                     keypoints,
                     estimate.ids[name],

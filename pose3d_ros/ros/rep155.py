@@ -1,7 +1,7 @@
-"""People for software that speaks REP-155 (ROS4HRI): body frames on /tf, and /humans/bodies/tracked.
+"""The list of people for software that speaks REP-155 (ROS4HRI): /humans/bodies/tracked.
 
-The frames need nothing more. The list is an hri_msgs/IdsList, so it goes out where hri_msgs is installed; elsewhere the
-log says once how to install it.
+Its frames need nothing more than /tf. The list is an hri_msgs/IdsList, so it goes out where hri_msgs is installed;
+elsewhere the log says once how to install it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.distribution import TransformBroadcaster
 from pose3d_ros.structures import Pose3D
 
 TRACKED = "/humans/bodies/tracked"  # REP-155's topics are global
@@ -21,10 +20,10 @@ MEND = "install it (apt install ros-$ROS_DISTRO-hri-msgs), or set rep155: false"
 
 
 class BodyPublisher:
-    """Sends frames and list of a node's people; it has its topic from the first time that it is used."""
+    """Sends the list of a node's people; it has its topic from the first time that it is used."""
 
-    def __init__(self, node: Node, transforms: TransformBroadcaster) -> None:
-        self._node, self._transforms = node, transforms
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._list: Publisher[Any] | None = None
         self._message: Any = None
         self._sought = False
@@ -35,18 +34,12 @@ class BodyPublisher:
             self._node.destroy_publisher(self._list)
         self._list, self._sought = None, False
 
-    def publish(self, pose: Pose3D) -> None:
-        """Send everybody's frames and the list."""
-        if messages := conversions.bodies_to_transforms(pose):
-            self._transforms.sendTransform(messages)
-        self.publish_list(pose)
-
-    def publish_list(self, pose: Pose3D) -> None:
-        """Send the ids of everybody who is not LOST; an empty list when that is nobody."""
+    def publish(self, pose: Pose3D, prefix: str = "") -> None:
+        """Send the ids of all people who are not LOST; an empty list where there are none."""
         self._find_messages()
         if self._list is not None:
             header = conversions.header(pose.stamp_ns, pose.frame_id)
-            self._list.publish(self._message(header=header, ids=conversions.tracked_bodies(pose)))
+            self._list.publish(self._message(header=header, ids=conversions.tracked_bodies(pose, prefix)))
 
     def _find_messages(self) -> None:
         if self._sought:

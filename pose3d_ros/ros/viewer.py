@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 
-from pose3d_ros.errors import DependencyError, InputError
+from pose3d_ros.errors import InputError
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.options import check, option
-from pose3d_ros.output.palette import person_colour
+from pose3d_ros.output.palette import RGB, PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformException, TransformListener
 from pose3d_ros.ros.parameters import declare, refuse_unknown
 from pose3d_ros.ros.running import run_node
-from pose3d_ros.structures import Floats, Pose3D
+from pose3d_ros.ros.view_server import serve
+from pose3d_ros.structures import Floats, PersonState, Pose3D
 
 # More than any rig has: each is a subscription, and messages name them.
 MOST_CAMERAS = 64
+# A node that runs says at least so often what became of people who are still there: see watchdog.py.
+SILENT_S = 2.0
+LOOK_S = 0.5
+NOT_SEEN = 0.45  # brightness of people who are predicted only
+LABEL_ABOVE_M = 0.15
 
 
 @dataclass(frozen=True)
@@ -45,15 +55,20 @@ class Viewer(Node):
         super().__init__("viewer", **node_arguments)
         options = declare(self, ViewerOptions)
         refuse_unknown(self)
-        self._server = _serve(options.port)
+        self._server = serve(options.port)
         self._scene = self._server.scene
+        self._waiting_for = f"waiting for poses on {self.resolve_topic_name('human_pose_3d')}"
+        self._status = self._server.gui.add_markdown(self._waiting_for)
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, self)
         self._placed: set[str] = set()
         self._watched: dict[str, Any] = {}
-        self._drawn: dict[str, tuple[Any, ...]] = {}  # person id -> the handles of what is drawn of them
+        self._colours = PersonColours()
+        self._drawn: dict[str, tuple[Any, Any, Any]] = {}  # person id -> the handles of joints, bones and label
         self._fixed_frame = "world"
+        self._heard_s = -math.inf
         self.create_subscription(HumanPose3DArray, "human_pose_3d", self._take_pose, QoSProfile(depth=1))
+        self.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
         """Stop serving the page."""
@@ -66,12 +81,22 @@ class Viewer(Node):
         except (InputError, InvalidTopicNameException) as error:
             self.get_logger().warning(f"a message is left out: {error}", throttle_duration_sec=5.0)
             return
-        self._fixed_frame = msg.header.frame_id
-        for gone in set(self._drawn) - set(pose.ids):
-            for handle in self._drawn.pop(gone):
-                handle.remove()
-        for index, person in enumerate(pose.ids):
-            self._draw(person, pose, index)
+        self._fixed_frame, self._heard_s = msg.header.frame_id, time.monotonic()
+        colours = self._colours(pose.ids)
+        with self._server.atomic():  # the page never shows half of a message
+            for gone in set(self._drawn) - set(pose.ids):
+                self._remove(gone)
+            for index, person in enumerate(pose.ids):
+                self._draw(person, pose, index, colours[person])
+            people = "1 person" if len(pose) == 1 else f"{len(pose) or 'no'} people"
+            self._status.content = f"{people} in frame {self._fixed_frame}"
+
+    def _look(self) -> None:
+        """Leave nobody on the page of whom nothing has been heard."""
+        if time.monotonic() - self._heard_s > SILENT_S:
+            for person in list(self._drawn):
+                self._remove(person)
+            self._status.content = self._waiting_for
 
     def _watch(self, cameras: Sequence[str]) -> None:
         """Listen for the camera_info of cameras that are new, up to MOST_CAMERAS in all."""
@@ -83,19 +108,28 @@ class Viewer(Node):
                 qos_profile_sensor_data,
             )
 
-    def _draw(self, person: str, pose: Pose3D, index: int) -> None:
-        points, bones = drawing(pose, index)
+    def _draw(self, person: str, pose: Pose3D, index: int, colour: RGB) -> None:
+        """Draw a person, or move what is drawn of them: what is removed and added again flickers."""
+        points, bones = (part.astype(np.float32) for part in drawing(pose, index))
+        if not len(bones):
+            self._remove(person)
+            return
+        bright = 1.0 if pose.state[index] == PersonState.VISIBLE else NOT_SEEN
+        shade = tuple(round(bright * part) for part in colour)
+        if person not in self._drawn:
+            self._drawn[person] = (
+                self._scene.add_point_cloud(f"/people/{person}/joints", points, shade, point_size=0.03),
+                self._scene.add_line_segments(f"/people/{person}/bones", bones, shade),
+                self._scene.add_label(f"/people/{person}/id", person),
+            )
+        joints, lines, label = self._drawn[person]
+        joints.points, joints.colors = points, np.array(shade, np.uint8)
+        lines.points, lines.colors = bones, np.array(shade, np.uint8)
+        label.position = tuple(points[points[:, 2].argmax()] + np.array((0.0, 0.0, LABEL_ABOVE_M)))
+
+    def _remove(self, person: str) -> None:
         for handle in self._drawn.pop(person, ()):
             handle.remove()
-        if not len(bones):
-            return
-        colour = person_colour(person)
-        top = points[points[:, 2].argmax()] + (0.0, 0.0, 0.15)
-        self._drawn[person] = (
-            self._scene.add_point_cloud(f"/people/{person}/joints", points.astype(np.float32), colour, point_size=0.03),
-            self._scene.add_line_segments(f"/people/{person}/bones", bones.astype(np.float32), colour),
-            self._scene.add_label(f"/people/{person}/id", person, position=tuple(top)),
-        )
 
     def _take_camera(self, name: str, info: CameraInfo) -> None:
         """Draw a camera once, as soon as its place is known."""
@@ -125,19 +159,6 @@ def drawing(pose: Pose3D, index: int) -> tuple[Floats, Floats]:
     present = np.isfinite(xyz).all(axis=-1)
     bones = [(a, b) for a, b in pose.skeleton.bones if present[a] and present[b]]
     return xyz[present], xyz[np.array(bones, dtype=np.intp).reshape(-1, 2)]
-
-
-def _serve(port: int) -> Any:
-    """The server of a page on 127.0.0.1, with the floor in its scene."""
-    try:
-        import viser
-    except ImportError as error:
-        raise DependencyError(f"the viewer needs viser ({error}): pip install 'viser>=1.0'") from error
-    server = viser.ViserServer(host="127.0.0.1", port=port, label="pose3d_ros", verbose=False)
-    server.scene.set_up_direction("+z")
-    server.scene.add_grid("/floor", width=10.0, height=10.0, cell_size=1.0)
-    server.scene.add_frame("/origin", axes_length=0.3, axes_radius=0.01)
-    return server
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -47,7 +47,7 @@ class Watch:
         """Say as the last thing that nobody is seen any more; call it when nothing is published any more."""
         self._node.destroy_timer(self._timer)
         if (pose := self._watchdog.end()) is not None:
-            self._publisher.publish_aged(pose, self._calibration_hash, self._outputs())
+            self._publisher.publish_aged(pose, self._calibration_hash, self._limits().gone_s)
 
     def heard(self, stamp_ns: int) -> None:
         """An image that can be used came."""
@@ -59,15 +59,17 @@ class Watch:
     def publish(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float) -> float:
         """Send a new estimate; as PosePublisher.publish."""
         with self._lock:
-            pose = self._watchdog.saw(estimate.pose, self._report.now_s(), self._limits())
+            limits = self._limits()
+            pose = self._watchdog.saw(estimate.pose, self._report.now_s(), limits)
             self._calibration_hash = rig.calibration_hash
-            return self._publisher.publish(estimate, pose, frames, rig, arrived_s, self._outputs())
+            return self._publisher.publish(estimate, pose, frames, rig, arrived_s, limits.gone_s)
 
     def _look(self) -> None:
         with self._lock:
-            pose = self._watchdog.look(self._report.now_s(), self._limits())
+            limits = self._limits()
+            pose = self._watchdog.look(self._report.now_s(), limits)
             if pose is not None:
-                self._publisher.publish_aged(pose, self._calibration_hash, self._outputs())
+                self._publisher.publish_aged(pose, self._calibration_hash, limits.gone_s)
 
     def _limits(self) -> Limits:
         options = self._estimation()

@@ -13,7 +13,7 @@ from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import FootageError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.output.overlay import MAX_SIZE_WH, draw_tile, layout, open_writer, write_overlay
-from pose3d_ros.output.palette import PALETTE, person_colour
+from pose3d_ros.output.palette import PALETTE
 from pose3d_ros.output.skeleton_plot import write_skeleton_plot
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, JointSource, Keypoints2D, PersonState, Pose3D, Rig
@@ -155,12 +155,6 @@ def test_tiles_are_laid_out_as_large_as_fits(sizes: list[tuple[int, int]], colum
     assert columns * width * scale <= MAX_SIZE_WH[0]
     assert rows * height * scale <= MAX_SIZE_WH[1]
     assert scale <= 1
-
-
-def test_every_person_has_a_colour_of_their_own() -> None:
-    assert [person_colour(str(k)) for k in range(1, 8)] == list(PALETTE)
-    assert len(set(PALETTE)) == len(PALETTE)
-    assert person_colour("anna") in PALETTE
 
 
 @pytest.mark.parametrize("frames", [0, 6])

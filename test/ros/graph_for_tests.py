@@ -16,6 +16,7 @@ from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
+from pose3d_ros.output.palette import PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Level
 from pose3d_ros.ros.distribution import TransformBroadcaster
@@ -107,7 +108,7 @@ class FakeMultiview(Node):
                     keypoints, ("7",), camera_name=name, frame_id=f"{name}_optical", size_wh=(64, 48), detector="fake"
                 )
             )
-        self.markers.publish(conversions.markers_to_msg(pose, 0.5))
+        self.markers.publish(conversions.markers_to_msg(pose, 1.0, PersonColours()(pose.ids)))
         self.tf.sendTransform(conversions.transforms_to_msgs(pose))
         status = conversions.Status("multiview", Level.OK, "", {"stage_ms/detect": 12.5})
         self.pose.publish(

@@ -380,7 +380,7 @@ def test_parameters_that_may_change_do_and_the_others_do_not() -> None:
         changed = one.node.set_parameters([Parameter("publish_markers", value=True)])[0]
         assert changed.successful
         assert one.node.outputs.publish_markers is True
-        for name, value in (("cameras", ["a", "b"]), ("refine", "auto"), ("marker_lifetime", -1.0)):
+        for name, value in (("cameras", ["a", "b"]), ("refine", "auto"), ("frame_prefix", "/robot1")):
             assert not one.node.set_parameters([Parameter(name, value=value)])[0].successful
 
 

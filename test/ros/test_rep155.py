@@ -56,15 +56,15 @@ def test_frames_are_where_the_joints_are_for_a_listener_of_tf(context: Any) -> N
     sender, hearer = Node("sender", context=context), Node("hearer", context=context)
     buffer = Buffer()
     TransformListener(buffer, hearer)
-    publisher = PosePublisher(sender, [], SimpleNamespace(name="none"))
+    options = OutputOptions(rep155=True, publish_tf=False, publish_markers=False)
+    publisher = PosePublisher(sender, [], SimpleNamespace(name="none"), options)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(hearer)
     people = pose(PersonState.VISIBLE, PersonState.OCCLUDED, PersonState.LOST)
-    options = OutputOptions(rep155=True, publish_tf=False, publish_markers=False)
-    estimate, rig = SimpleNamespace(pose=people, keypoints={}), SimpleNamespace(calibration_hash="")
+    estimate, rig = SimpleNamespace(pose=people, keypoints={}, motion=None), SimpleNamespace(calibration_hash="")
     until = time.monotonic() + 60
     while not buffer.can_transform("map", "r_wrist_b8", Time(nanoseconds=STAMP_NS)) and time.monotonic() < until:
-        publisher.publish(estimate, people, {}, rig, time.monotonic(), options)
+        publisher.publish(estimate, people, {}, rig, time.monotonic(), 1.0)
         executor.spin_once(timeout_sec=0.1)
 
     def place(frame: str) -> np.ndarray:
@@ -101,7 +101,9 @@ def test_absent_joints_have_no_frame_and_who_has_no_hips_has_none() -> None:
 @pytest.mark.parametrize("person", ["1", "42", "a-7", "ö/2"])
 def test_ids_are_parts_of_topic_names(person: str) -> None:
     """ROS 2 lets no part of a topic's name begin with a digit; other characters would not be REP-155's."""
-    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", conversions.body_id(person))
+    for prefix in ("", "robot1/", "cell_2/robot1/", "2nd."):
+        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", conversions.body_id(person, prefix))
+    assert conversions.body_id(person, "robot1/") != conversions.body_id(person, "robot2/")
 
 
 @dataclass
@@ -129,20 +131,13 @@ class HearingNode:
         return SimpleNamespace(error=self.logged.append)
 
 
-class Deaf:
-    """A broadcaster of transforms that nobody hears."""
-
-    def sendTransform(self, messages: list[Any]) -> None:  # noqa: N802
-        assert messages
-
-
 def test_the_list_names_who_is_not_lost_and_is_empty_when_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     package, messages = ModuleType("hri_msgs"), ModuleType("hri_msgs.msg")
     messages.IdsList = IdsList  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hri_msgs", package)
     monkeypatch.setitem(sys.modules, "hri_msgs.msg", messages)
     node = HearingNode()
-    bodies = BodyPublisher(node, Deaf())  # type: ignore[arg-type]
+    bodies = BodyPublisher(node)  # type: ignore[arg-type]
     bodies.publish(pose(PersonState.VISIBLE, PersonState.OCCLUDED, PersonState.LOST))
     bodies.publish(no_pose(H36M_17, STAMP_NS, "map"))
     bodies.close()
@@ -159,7 +154,7 @@ def test_a_subscriber_hears_the_list_where_hri_msgs_is_installed(context: Any) -
     hearer.create_subscription(messages.IdsList, TRACKED, heard.append, qos_profile_system_default)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(hearer)
-    bodies = BodyPublisher(sender, Deaf())
+    bodies = BodyPublisher(sender)
     until = time.monotonic() + 60
     for people in (pose(PersonState.VISIBLE, PersonState.LOST), no_pose(H36M_17, STAMP_NS, "map")):
         said = conversions.tracked_bodies(people)
@@ -176,7 +171,7 @@ def test_without_hri_msgs_the_log_names_the_mend_once_and_frames_go_out(monkeypa
     for name in ("hri_msgs", "hri_msgs.msg"):  # an earlier test may have imported them
         monkeypatch.setitem(sys.modules, name, None)
     node = HearingNode()
-    bodies = BodyPublisher(node, Deaf())  # type: ignore[arg-type]
+    bodies = BodyPublisher(node)  # type: ignore[arg-type]
     for _ in range(3):
         bodies.publish(pose(PersonState.VISIBLE))
     (said,) = node.logged

@@ -25,17 +25,22 @@ LINKS = {"torso": "Thorax", "head": "Nose"} | {
 }
 
 
-def body_id(person: str) -> str:
-    """The id of a person's body: letters and digits, a letter first, for it is a part of topics' names."""
-    return f"b{re.sub(r'[^A-Za-z0-9]', '', person)}"
+def body_id(person: str, prefix: str = "") -> str:
+    """The id of a person's body: letters and digits, a letter first, for it is a part of topics' names.
+
+    REP-155 fixes the names of frames but not the ids in them, so the frames' prefix becomes a part of the id.
+    """
+    name = re.sub(r"[^A-Za-z0-9]", "", f"{prefix}b{person}")
+    return name if name[0].isalpha() else f"b{name}"
 
 
-def tracked_bodies(pose: Pose3D) -> list[str]:
+def tracked_bodies(pose: Pose3D, prefix: str = "") -> list[str]:
     """Ids of the bodies of everybody who is not LOST."""
-    return [body_id(person) for person, state in zip(pose.ids, pose.state, strict=True) if state != PersonState.LOST]
+    people = zip(pose.ids, pose.state, strict=True)
+    return [body_id(person, prefix) for person, state in people if state != PersonState.LOST]
 
 
-def bodies_to_transforms(pose: Pose3D) -> list[TransformStamped]:
+def bodies_to_transforms(pose: Pose3D, prefix: str = "") -> list[TransformStamped]:
     """body_<id> in pose.frame_id, and in it <link>_<id> at each present joint; LOST people are left out.
 
     The body's frame is body_frame's. Somebody without one (no hips or shoulders) has no frames at all.
@@ -45,7 +50,7 @@ def bodies_to_transforms(pose: Pose3D) -> list[TransformStamped]:
         frame_from_body = None if pose.state[p] == PersonState.LOST else body_frame(pose, p)
         if frame_from_body is None:
             continue
-        name = body_id(person)
+        name = body_id(person, prefix)
         messages.append(transform_to_msg(frame_from_body, pose.frame_id, f"body_{name}", pose.stamp_ns))
         xyz = (pose.xyz[p] - frame_from_body[:3, 3]) @ frame_from_body[:3, :3]  # (J, 3) m in the body's frame
         for link, joint in LINKS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from pose3d_ros.output.palette import person_colour, person_number
+from pose3d_ros.output.palette import RGB, person_number
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import PersonState, Pose3D
 
@@ -21,39 +22,41 @@ TEXT_HEIGHT_M = 0.15
 TEXT_ABOVE_M = 0.2
 # A joint of score 0 can still be made out; predicted people are as faint as a joint of half their score.
 FAINTEST = 0.15
+# A lifetime of 0 would be for ever.
+MIN_LIFETIME_S = 0.1
 
 
-def markers_to_msg(pose: Pose3D, lifetime_s: float) -> MarkerArray:
+def markers_to_msg(pose: Pose3D, lifetime_s: float, colours: Mapping[str, RGB]) -> MarkerArray:
     """Joints, bones and id text of everybody, in pose.frame_id.
 
     The array is the whole picture: it opens with DELETEALL, so somebody who left is gone at once and an
-    empty pose clears the view; the lifetime clears it when the node stops. Marker ids and colours depend
-    on the person's id alone. Alpha follows the joints' score.
+    empty pose clears the view; the lifetime clears it when the node stops. Marker ids depend on the person's
+    id alone, colours (by id) are the caller's. Alpha follows the joints' score.
     """
     head = header(pose.stamp_ns, pose.frame_id)
     markers = [Marker(header=head, action=Marker.DELETEALL)]
-    seconds, whole = math.modf(max(0.0, lifetime_s))
+    seconds, whole = math.modf(max(MIN_LIFETIME_S, lifetime_s))
     lifetime = Duration(sec=int(whole), nanosec=int(seconds * 1e9))
     for p, person in enumerate(pose.ids):
         present = np.isfinite(pose.xyz[p]).all(axis=-1)
         if not present.any():
             continue
         points = [Point(x=x, y=y, z=z) for x, y, z in pose.xyz[p].tolist()]
-        colours = _colours(pose, p)
+        shades = _shades(pose, p, colours[person])
         joints = np.flatnonzero(present).tolist()
         bones = [end for bone in pose.skeleton.bones if present[bone[0]] and present[bone[1]] for end in bone]
         common = {"header": head, "id": person_number(person), "action": Marker.ADD, "lifetime": lifetime}
         markers.append(
             Marker(
                 ns="joints", type=Marker.SPHERE_LIST, pose=_here(), scale=_scale(JOINT_DIAMETER_M),
-                points=[points[j] for j in joints], colors=[colours[j] for j in joints], **common,
+                points=[points[j] for j in joints], colors=[shades[j] for j in joints], **common,
             )
         )  # fmt: skip
         if bones:
             markers.append(
                 Marker(
                     ns="bones", type=Marker.LINE_LIST, pose=_here(), scale=Vector3(x=BONE_WIDTH_M),
-                    points=[points[j] for j in bones], colors=[colours[j] for j in bones], **common,
+                    points=[points[j] for j in bones], colors=[shades[j] for j in bones], **common,
                 )
             )  # fmt: skip
         markers.append(
@@ -65,9 +68,9 @@ def markers_to_msg(pose: Pose3D, lifetime_s: float) -> MarkerArray:
     return MarkerArray(markers=markers)
 
 
-def _colours(pose: Pose3D, p: int) -> list[ColorRGBA]:
+def _shades(pose: Pose3D, p: int, colour: RGB) -> list[ColorRGBA]:
     """The person's colour for every joint, the fainter the lower its score."""
-    red, green, blue = (part / 255 for part in person_colour(pose.ids[p]))
+    red, green, blue = (part / 255 for part in colour)
     seen = 1.0 if pose.state[p] == PersonState.VISIBLE else 0.5
     alpha = FAINTEST + (1.0 - FAINTEST) * np.clip(pose.score[p], 0.0, 1.0) * seen
     return [ColorRGBA(r=red, g=green, b=blue, a=a) for a in alpha.tolist()]

@@ -1,4 +1,4 @@
-"""TF messages and matrices, and the frames of people: human_<id> and human_<id>_<joint>."""
+"""TF messages and matrices, and the frames of people: <prefix>human_<id> and <prefix>human_<id>_<joint>."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def matrix_from_transform(msg: TransformStamped | Transform) -> Floats:
     return matrix
 
 
-def transforms_to_msgs(pose: Pose3D) -> list[TransformStamped]:
+def transforms_to_msgs(pose: Pose3D, prefix: str = "") -> list[TransformStamped]:
     """Frames of every person for /tf, children of pose.frame_id: each present joint, and the body.
 
     Joints have the axes of pose.frame_id. The body's origin is the pelvis, its axes are REP-103's. What is
@@ -53,7 +53,7 @@ def transforms_to_msgs(pose: Pose3D) -> list[TransformStamped]:
     for p, person in enumerate(pose.ids):
         if pose.state[p] == PersonState.LOST:
             continue
-        name = f"human_{frame_name(person)}"
+        name = f"{prefix}human_{frame_name(person)}"
         body = body_frame(pose, p)
         if body is not None:
             messages.append(transform_to_msg(body, pose.frame_id, name, pose.stamp_ns))

@@ -6,20 +6,24 @@ import numpy as np
 from people import J, a_pose
 from visualization_msgs.msg import Marker
 
-from pose3d_ros.output.palette import person_number
+from pose3d_ros.output.palette import PersonColours, person_number
 from pose3d_ros.ros import conversions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import PersonState
 
 
+def to_msg(pose, lifetime_s):
+    return conversions.markers_to_msg(pose, lifetime_s, PersonColours()(pose.ids))
+
+
 def markers(pose, ns):
-    return [one for one in conversions.markers_to_msg(pose, 0.5).markers if one.ns == ns]
+    return [one for one in to_msg(pose, 0.5).markers if one.ns == ns]
 
 
 def test_every_array_opens_with_delete_all_so_that_an_empty_pose_clears_the_view():
-    (only,) = conversions.markers_to_msg(a_pose(0), 0.5).markers
+    (only,) = to_msg(a_pose(0), 0.5).markers
     assert (only.action, only.header.frame_id) == (Marker.DELETEALL, "world")
-    first, *others = conversions.markers_to_msg(a_pose(2), 0.5).markers
+    first, *others = to_msg(a_pose(2), 0.5).markers
     assert first.action == Marker.DELETEALL
     assert all(one.action == Marker.ADD for one in others)
 
@@ -51,7 +55,7 @@ def test_the_id_is_written_above_the_head():
 
 def test_no_marker_ever_holds_nan():
     everything_gone = [(0, j) for j in range(J)]
-    msg = conversions.markers_to_msg(a_pose(2, absent=[*everything_gone, (1, 0)]), 0.5)
+    msg = to_msg(a_pose(2, absent=[*everything_gone, (1, 0)]), 0.5)
     numbers = [n for one in msg.markers for p in one.points for n in (p.x, p.y, p.z)]
     numbers += [n for one in msg.markers for c in one.colors for n in (c.r, c.g, c.b, c.a)]
     assert np.isfinite(numbers).all()
@@ -59,7 +63,7 @@ def test_no_marker_ever_holds_nan():
 
 
 def test_ids_and_colours_follow_the_person_and_are_the_same_every_time():
-    once, again = (conversions.markers_to_msg(a_pose(3), 0.5) for _ in range(2))
+    once, again = (to_msg(a_pose(3), 0.5) for _ in range(2))
     assert once == again
     joints = markers(a_pose(3), "joints")
     assert [one.id for one in joints] == [1, 2, 3]
@@ -80,12 +84,14 @@ def test_the_lower_the_score_the_fainter_the_joint_and_predicted_people_are_fain
 
 
 def test_markers_end_with_their_lifetime():
-    for one in conversions.markers_to_msg(a_pose(1), 1.25).markers[1:]:
+    for one in to_msg(a_pose(1), 1.25).markers[1:]:
         assert (one.lifetime.sec, one.lifetime.nanosec) == (1, 250_000_000)
+    for one in to_msg(a_pose(1), 0.0).markers[1:]:
+        assert one.lifetime.nanosec > 0, "0 would be for ever"
 
 
 def test_the_stamp_is_the_capture_stamp():
-    for one in conversions.markers_to_msg(a_pose(1), 0.5).markers:
+    for one in to_msg(a_pose(1), 0.5).markers:
         assert conversions.stamp_to_ns(one.header.stamp) == a_pose(1).stamp_ns
         assert one.header.frame_id == "world"
 
