@@ -85,6 +85,7 @@ class Track:
     hits: int = 1
     misses: int = 0
     observed: int = -1  # row of the current observation, or -1
+    before_jump: bool = False  # time went back since the last observation: it tells who, no longer where
     passed_over: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))  # (J,) of its joints
 
     def rows(self, observed: Observed3D, stamp_ns: int, lost_ns: int, gone_ns: int) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from pose3d_ros.structures import Floats, Pose3D, Skeleton
 SEARCH_SPEED = 1.5
 # Two people are compared over at least this many joints.
 MIN_SHARED_JOINTS = 4
+# The stamp of what was never observed, far from the ends of the range: stamps are subtracted from each other.
+NEVER_NS = np.iinfo(np.int64).min // 2
 
 
 class Tracker:
@@ -74,17 +76,17 @@ class Tracker:
     def predicted(self, stamp_ns: int) -> Floats:
         """Joints (T, J, 3) m expected at a stamp of people triangulated within lost_after_s; unknown ones are NaN."""
         # Who was lifted from one view is expected at a wrong depth, where other cameras would not see them.
-        known = [t for t in self._tracks if self._is_recent(t) and not t.depth_noise.any()]
-        return self._places(known, stamp_ns)
+        known = [t for t in self._tracks if self._is_recent(t) and not t.before_jump and not t.depth_noise.any()]
+        return self._places([] if self._goes_back(stamp_ns) else known, stamp_ns)
 
     def expected(self, stamp_ns: int) -> tuple[tuple[str, ...], Floats]:
         """Ids of everybody known, and their joints (T, J, 3) m expected at a stamp; unknown ones are NaN."""
-        known = [track for track in self._tracks if track.number]
+        known = [] if self._goes_back(stamp_ns) else self._known()
         return tuple(str(track.number) for track in known), self._places(known, stamp_ns)
 
     def states(self) -> tuple[tuple[str, ...], kalman.PointStates, Floats]:
         """Ids of everybody known, their joints' states (P, J) at the last stamp, and their Track.lasting."""
-        known, size = [track for track in self._tracks if track.number], self._skeleton.size
+        known, size = self._known(), self._skeleton.size
         mean = np.array([track.states.mean for track in known]).reshape(-1, size, 6)
         covariance = np.array([track.states.covariance for track in known]).reshape(-1, size, 6, 6)
         lasting = np.array([track.lasting for track in known]).reshape(-1, size, 3, 3)
@@ -98,8 +100,8 @@ class Tracker:
     def update(self, observed: Observed3D, stamp_ns: int, frame_id: str = "world") -> tuple[Pose3D, tuple[str, ...]]:
         """Take in the people observed at a stamp; returns everybody known and the id of each observed one.
 
-        An observed person's id is "" while there is too little evidence. A stamp before the last one (a clock
-        set back, a loop) forgets velocities and keeps people where they are.
+        An observed person's id is "" while there is too little evidence. After a stamp before the last one (a clock
+        set back, a loop) people are known by where they were, and are in no pose until they are observed again.
         """
         self._move_to(stamp_ns)
         kept = np.flatnonzero(~self._duplicates(observed))
@@ -121,15 +123,23 @@ class Tracker:
     def _elapsed_s(self, stamp_ns: int) -> float:
         return 0.0 if self._stamp_ns is None else max(stamp_ns - self._stamp_ns, 0) * 1e-9
 
+    def _known(self) -> list[Track]:
+        """Everybody who has an id, and a place at this time."""
+        return [track for track in self._tracks if track.number and not track.before_jump]
+
+    def _goes_back(self, stamp_ns: int) -> bool:
+        return self._stamp_ns is not None and stamp_ns < self._stamp_ns
+
     def _move_to(self, stamp_ns: int) -> None:
-        """Predict every track to a stamp; when time runs backwards, keep places and ages only."""
-        if self._stamp_ns is not None and stamp_ns < self._stamp_ns:
+        """Predict every track to a stamp; when time runs backwards, keep who was where, to know them again."""
+        if self._stamp_ns is not None and self._goes_back(stamp_ns):
             back = self._stamp_ns - stamp_ns
             for track in self._tracks:
                 track.states = kalman.at_rest(track.states)
                 track.begun_ns -= back
                 track.seen_ns -= back
-                track.joint_seen_ns = track.joint_seen_ns - back
+                track.joint_seen_ns = np.full_like(track.joint_seen_ns, NEVER_NS)
+                track.before_jump = True
         dt_s = self._elapsed_s(stamp_ns)
         for track in self._tracks:
             track.states = kalman.predict(track.states, dt_s)
@@ -173,7 +183,8 @@ class Tracker:
         seen, guessed = np.isfinite(xyz).all(-1), observed.guessed[row]
         measured = np.where(guessed[:, None], np.nan, xyz)
         dt_s = (stamp_ns - track.seen_ns) * 1e-9
-        if kalman.jumped(track.states.position, measured, dt_s, observed.depth_noise[row]):
+        if track.before_jump or kalman.jumped(track.states.position, measured, dt_s, observed.depth_noise[row]):
+            track.before_jump = False
             track.states = kalman.start(xyz, covariance)
         else:
             # Guesses of one body err alike from frame to frame: a filter would take them for ever surer.
@@ -198,7 +209,7 @@ class Tracker:
         seen = np.isfinite(observed.xyz[row]).all(-1)
         return Track(
             states=kalman.start(observed.xyz[row], observed.covariance[row]),
-            joint_seen_ns=np.where(seen, stamp_ns, np.iinfo(np.int64).min // 2),
+            joint_seen_ns=np.where(seen, stamp_ns, NEVER_NS),
             joint_score=observed.score[row].copy(),
             depth_noise=observed.depth_noise[row],
             lasting=observed.lasting[row],
@@ -215,7 +226,7 @@ class Tracker:
                 track.misses += 1
             # A candidate lives while it is seen more often than missed.
             unsure = not track.number and track.misses >= track.hits
-            places = [other.states.position for other in alive]
+            places = [other.states.position for other in alive if not other.before_jump]
             near = places and _distances(track.states.position[None], np.stack(places)).min() < self._duplicate_m
             # A hidden person may be passed by; only a newcomer is ever a copy.
             copied = near and not track.number
@@ -259,14 +270,13 @@ class Tracker:
         return self._stamp_ns is not None and self._stamp_ns - track.seen_ns <= self._lost_ns
 
     def _pose(self, observed: Observed3D, stamp_ns: int, frame_id: str) -> Pose3D:
-        people = [
-            track.rows(observed, stamp_ns, self._lost_ns, self._gone_ns) for track in self._tracks if track.number
-        ]
+        known = self._known()
+        people = [track.rows(observed, stamp_ns, self._lost_ns, self._gone_ns) for track in known]
         empty = no_pose(self._skeleton, stamp_ns, frame_id)
         if not people:
             return empty
         fields: dict[str, Any] = {name: np.stack([person[name] for person in people]) for name in people[0]}
-        return replace(empty, ids=tuple(str(t.number) for t in self._tracks if t.number), **fields)
+        return replace(empty, ids=tuple(str(t.number) for t in known), **fields)
 
 
 def _distances(a: Floats, b: Floats, covariance: Floats | None = None) -> Floats:
