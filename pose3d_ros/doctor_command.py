@@ -56,12 +56,12 @@ def _facts(args: argparse.Namespace) -> Facts:
     """What is seen; where there is no ROS, only that."""
     from pose3d_ros.ros import environment
     from pose3d_ros.ros.doctor.facts import Facts, Machine
-    from pose3d_ros.ros.doctor.machine import broken_packages, gpus, missing_ros
+    from pose3d_ros.ros.doctor.machine import broken_packages, gpus, missing_ros, processes_elsewhere
 
     environment.prepare()
     if missing := missing_ros():
         return Facts(0.0, args.namespace, machine=Machine(gpus(), ros_missing=missing))
-    machine = Machine(gpus(), broken_packages())
+    machine = Machine(gpus(), broken_packages(), elsewhere=processes_elsewhere())
 
     from tqdm import tqdm
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
@@ -12,6 +13,7 @@ from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros.diagnostics import STALE_S
 from pose3d_ros.ros.doctor.facts import CameraSeen, Facts, Finding, NodeSeen
 from pose3d_ros.ros.doctor.graph_faults import qos_problem
+from pose3d_ros.ros.environment import PROFILES_VARIABLE
 from pose3d_ros.structures import Floats
 
 # A person who was not seen for 0.2 s is OCCLUDED (tracking.py): slower cameras make everybody flicker.
@@ -25,6 +27,10 @@ FUTURE_S = 0.1
 STEADY_S = 0.002
 # Pairs of stamps before their distance is judged.
 STAMPS_JUDGED = 5
+# The nearest stamp is at most half a period away; what is further has lost its partner.
+LOST_PERIODS = 0.75
+# Of cameras of one make the images arrive alike; JPEG next to raw images over one network costs some tens of ms.
+APART_S = 0.15
 
 
 def camera_info_missing(facts: Facts) -> Iterator[Finding]:
@@ -32,14 +38,14 @@ def camera_info_missing(facts: Facts) -> Iterator[Finding]:
     for node, camera in facts.cameras_seen():
         senders = facts.topic(camera.info_topic).publishers
         if camera.info is not None or not (senders or camera.stamps_ns):
-            continue  # nobody publishes either: topic_unpublished
-        if node is not None and node.values.get("placement") == "file":
+            continue  # neither is published: topic_unpublished
+        if node is not None and not node.calibrated_by_info:
             continue
         who = ", ".join(sorted({one.node for one in senders}))
         yield Finding(
             camera.info_topic,
-            f"images of camera {camera.name!r} come, but no camera_info: "
-            + (f"{who} publishes it and sent none in {facts.watched_s:.0f} s" if who else "nobody publishes it"),
+            f"{camera.plural} of camera {camera.name!r} come, but no camera_info: "
+            + (f"{who} publishes it and sent none in {facts.watched_s:.0f} s" if who else "nothing publishes it"),
             "let the driver publish it with every image (same stamp) or once, latched; without a driver that can: "
             "placement file with rig_file",
         )
@@ -47,61 +53,87 @@ def camera_info_missing(facts: Facts) -> Iterator[Finding]:
 
 def camera_info_zero(facts: Facts) -> Iterator[Finding]:
     """A camera_info without a calibration in it."""
-    for node, camera in _calibrated_by_info(facts):
-        if why := _not_calibrated(camera, node is not None and node.rectified):
-            yield Finding(camera.info_topic, f"camera {camera.name!r} is not calibrated: {why}", MEND)
+    for camera, problem in _refused_infos(facts):
+        if "not calibrated" in problem:
+            yield Finding(camera.info_topic, *_says_and_fix(problem))
 
 
 def camera_info_unusable(facts: Facts) -> Iterator[Finding]:
     """A calibration that cannot be: an unknown lens model, a region beyond the sensor."""
+    for camera, problem in _refused_infos(facts):
+        if "not calibrated" not in problem:
+            yield Finding(camera.info_topic, *_says_and_fix(problem))
+
+
+def _refused_infos(facts: Facts) -> Iterator[tuple[CameraSeen, str]]:
+    """Cameras whose camera_info is refused, in the words of what refuses it everywhere."""
     for node, camera in _calibrated_by_info(facts):
-        rectified = node is not None and node.rectified
-        if _not_calibrated(camera, rectified):
-            continue
         try:
-            camera_from_msgs(camera.name, camera.info, np.eye(4), rectified, topic=camera.info_topic)
+            camera_from_msgs(
+                camera.name, camera.info, np.eye(4), node is not None and node.rectified, topic=camera.info_topic
+            )
         except CalibrationError as error:
-            yield Finding(camera.info_topic, str(error).removesuffix(f": {MEND}"), MEND)
+            yield camera, str(error)
+
+
+def _says_and_fix(problem: str) -> tuple[str, str]:
+    """A message that ends in how to fix it, in two."""
+    return problem.removesuffix(f": {MEND}"), MEND
+
+
+def info_frame_differs(facts: Facts) -> Iterator[Finding]:
+    """camera_info names another frame than the images: who reads the one and who the other disagree."""
+    for _, camera in _calibrated_by_info(facts):
+        header = getattr(camera.info, "header", None)
+        said = header.frame_id if header is not None else ""
+        if camera.image is not None and said and camera.image.frame_id and said != camera.image.frame_id:
+            yield Finding(
+                camera.info_topic,
+                f"camera_info of {camera.name!r} has frame_id {said!r}, its images {camera.image.frame_id!r}: the "
+                "images' is used",
+                "let the driver give both the camera's optical frame",
+            )
 
 
 def size_mismatch(facts: Facts) -> Iterator[Finding]:
     """Images of another size than they were calibrated for."""
     for node, camera in _calibrated_by_info(facts):
-        if camera.image is None or _not_calibrated(camera, node is not None and node.rectified):
+        if camera.image is None or 0 in camera.image.size_wh:
             continue
         try:
             known = camera_from_msgs(camera.name, camera.info, np.eye(4), node is not None and node.rectified)
         except CalibrationError:
-            continue  # camera_info_unusable
+            continue  # camera_info_zero, camera_info_unusable
         if known.size_wh != camera.image.size_wh:
             (width, height), (w, h) = camera.image.size_wh, known.size_wh
             yield Finding(
-                camera.image_topic,
+                camera.topic,
                 f"images of camera {camera.name!r} are {width} x {height} px, its camera_info is for {w} x {h} px",
                 "calibrate at the size that the driver publishes, or let it fill in binning and roi (REP-104)",
             )
 
 
 def _calibrated_by_info(facts: Facts) -> Iterator[tuple[NodeSeen | None, CameraSeen]]:
-    """Cameras whose camera_info came and is used: not those that a rig file calibrates."""
+    """Cameras whose camera_info came and is used: neither a detector's, nor those that a rig file calibrates."""
     for node, camera in facts.cameras_seen():
-        if camera.info is not None and not (node is not None and node.values.get("placement") == "file"):
+        if camera.info is not None and (node is None or node.calibrated_by_info):
             yield node, camera
 
 
-def _not_calibrated(camera: CameraSeen, rectified: bool) -> str:
-    """What of the camera_info is zero or not a number."""
-    letter, numbers = ("P", camera.info.p) if rectified else ("K", camera.info.k)
-    fx, fy = float(numbers[0]), float(numbers[5 if rectified else 4])
-    if not np.isfinite(np.asarray(numbers, dtype=np.float64)).all() or fx <= 0 or fy <= 0:
-        return f"{letter} of its camera_info has fx={fx:g}, fy={fy:g} px, expected both positive"
-    if camera.info.width == 0 or camera.info.height == 0:
-        return f"its camera_info says {camera.info.width} x {camera.info.height} px"
-    return ""
+def image_unreadable(facts: Facts) -> Iterator[Finding]:
+    """Images that cannot be decoded: an unknown encoding, a broken JPEG."""
+    for _, camera in facts.cameras_seen():
+        if camera.image is not None and camera.image.unreadable:
+            yield Finding(
+                camera.topic,
+                f"an image of camera {camera.name!r} cannot be decoded: {camera.image.unreadable}",
+                "let the driver publish bgr8, rgb8 or mono8, or another encoding that ROS names; a broken JPEG: look "
+                "at the cable and the network",
+            )
 
 
 def large_images_dropped(facts: Facts) -> Iterator[Finding]:
-    """camera_info arrives, and the images beside it do not."""
+    """camera_info arrives, and most of the images do not."""
     for node, camera in facts.cameras_seen():
         topic = facts.topic(camera.image_topic)
         few = len(camera.stamps_ns) < IMAGES_SHARE * camera.infos
@@ -109,47 +141,51 @@ def large_images_dropped(facts: Facts) -> Iterator[Finding]:
             continue
         listeners = [one for one in topic.subscriptions if node is not None and one.node == node.name]
         if any(one.kind != topic.publishers[0].kind or qos_problem(topic.publishers[0], one) for one in listeners):
-            continue  # told as such
+            continue  # wrong_type, qos_mismatch
         sender = topic.publishers[0]
-        seen = {
-            True: "its process has a profile, too small for these images or not read",
-            False: "its process runs without FASTDDS_DEFAULT_PROFILES_FILE",
-            None: "most likely its process runs without FASTDDS_DEFAULT_PROFILES_FILE",
+        profile = {
+            True: "its process has a Fast DDS profile, which may be too small for these images or not read",
+            False: f"its process runs without {PROFILES_VARIABLE}, and Fast DDS then drops what exceeds 512 KiB",
+            None: "whether its process has a Fast DDS profile is not seen; without one what exceeds 512 KiB is dropped",
         }[sender.profiles]
         yield Finding(
             camera.image_topic,
-            f"{sender.node} publishes it, {camera.infos} camera_info came and {len(camera.stamps_ns)} images: Fast DDS "
-            f"drops messages larger than its shared memory (512 KiB); {seen}",
+            f"{sender.node} publishes it, {camera.infos} camera_info, {len(camera.stamps_ns)} images came: {profile}",
             "in the driver's terminal, then start it again: export "
-            "FASTDDS_DEFAULT_PROFILES_FILE=$(ros2 pkg prefix --share pose3d_ros)/config/fastdds.xml",
+            f"{PROFILES_VARIABLE}=$(ros2 pkg prefix --share pose3d_ros)/config/fastdds.xml",
         )
 
 
 def camera_silent(facts: Facts) -> Iterator[Finding]:
     """A driver that is there and sends nothing."""
     for _, camera in facts.cameras_seen():
-        if not camera.image_topic or camera.stamps_ns or camera.infos >= INFOS_JUDGED:
+        if not camera.topic or camera.stamps_ns or (camera.image_topic and camera.infos >= INFOS_JUDGED):
             continue
-        for sender in facts.topic(camera.image_topic).publishers[:1]:
+        for sender in facts.topic(camera.topic).publishers[:1]:
+            one = "image" if camera.image_topic else "keypoints message"
             yield Finding(
-                camera.image_topic,
-                f"{sender.node} publishes it, but no image came in {facts.watched_s:.0f} s",
-                "look at the driver's terminal and the cable; a driver on another machine: does the network let its "
-                "images through?",
+                camera.topic,
+                f"{sender.node} publishes it, but no {one} came in {facts.watched_s:.0f} s",
+                "look at that node's terminal, the cable, and, where it is on another machine, whether the network "
+                "lets it through",
             )
 
 
 def low_rate(facts: Facts) -> Iterator[Finding]:
-    """Cameras, or a node, too slow to follow people."""
+    """Cameras too slow to follow people."""
     for _, camera in facts.cameras_seen():
-        if len(camera.stamps_ns) >= 2 and (rate := len(camera.stamps_ns) / facts.watched_s) < LOW_HZ:
+        if len(camera.stamps_ns) >= 2 and (rate := facts.rate_hz(camera)) < LOW_HZ:
             yield Finding(
-                camera.image_topic,
-                f"{rate:.1f} images a second come, fewer than {LOW_HZ:g}: people are OCCLUDED between them",
-                "raise the driver's frame rate, shorten the exposure, or look for the network or USB port that is full",
+                camera.topic,
+                f"{rate:.1f} {camera.plural} a second come, fewer than {LOW_HZ:g}: people are OCCLUDED between them",
+                "raise the driver's frame rate, shorten the exposure, or look for a network or USB port that is full",
             )
+
+
+def node_slow(facts: Facts) -> Iterator[Finding]:
+    """A node too slow for its cameras."""
     for node in facts.nodes:
-        rates = [len(camera.stamps_ns) / facts.watched_s for camera in node.cameras]
+        rates = [facts.rate_hz(camera) for camera in node.cameras]
         rate = float(node.values.get("rate_hz", "nan"))
         if rates and min(rates) >= LOW_HZ and 0 < rate < LOW_HZ:
             yield Finding(
@@ -159,30 +195,60 @@ def low_rate(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _stamped(facts: Facts) -> Iterator[tuple[NodeSeen | None, CameraSeen]]:
+    """Cameras whose stamps are used: not those of a node that takes arrival for capture (stamps: arrival)."""
+    for node, camera in facts.cameras_seen():
+        if node is None or node.parameters.get("stamps", "capture") != "arrival":
+            yield node, camera
+
+
 def stamps_zero(facts: Facts) -> Iterator[Finding]:
     """Images without a stamp."""
-    for _, camera in facts.cameras_seen():
+    for _, camera in _stamped(facts):
         if zero := sum(stamp == 0 for stamp in camera.stamps_ns):
             yield Finding(
-                camera.image_topic,
-                f"{zero} of {len(camera.stamps_ns)} images carry the stamp 0.000 s and are not used",
+                camera.topic,
+                f"{zero} of {len(camera.stamps_ns)} {camera.plural} carry the stamp 0.000 s and are not used",
                 "let the driver stamp each image with its capture time",
             )
 
 
 def stamp_offset(facts: Facts) -> Iterator[Finding]:
     """Stamps of another time than now."""
-    for _, camera in facts.cameras_seen():
-        if not camera.late_s or 0 in camera.stamps_ns:
+    for node, camera in _stamped(facts):
+        late_s = facts.late_s(camera, node)
+        if not late_s or 0 in camera.stamps_ns:
             continue
-        late = float(np.median(camera.late_s))
+        late = float(np.median(late_s))
         if late > STALE_S or late < -FUTURE_S:
             way = f"{late:.1f} s old when they arrive" if late > 0 else f"{-late:.1f} s in the future"
             yield Finding(
-                camera.image_topic,
-                f"its images are stamped {way}",
+                camera.topic,
+                f"its {camera.plural} are stamped {way}",
                 "synchronise the machines' clocks (chrony, PTP); where a bag or a simulation plays: --clock, and "
                 "use_sim_time: true for the node",
+            )
+
+
+def clocks_differ(facts: Facts) -> Iterator[Finding]:
+    """Images of one camera are older on arrival than another's: clocks that differ, which rates alone do not show."""
+    for node in facts.nodes:
+        if node.parameters.get("stamps", "capture") == "arrival":
+            continue
+        late = {
+            camera.topic: float(np.median(late_s))
+            for camera in node.cameras
+            if len(late_s := facts.late_s(camera, node)) >= STAMPS_JUDGED and 0 not in camera.stamps_ns
+        }
+        if len(late) < 2 or not all(-FUTURE_S <= one <= STALE_S for one in late.values()):
+            continue  # stamp_offset
+        oldest, newest = max(late, key=late.__getitem__), min(late, key=late.__getitem__)
+        if late[oldest] - late[newest] > APART_S:
+            yield Finding(
+                f"{newest} and {oldest}",
+                f"on arrival images of the first are {1000 * late[newest]:.0f} ms old by their stamps, of the second "
+                f"{1000 * late[oldest]:.0f} ms: the clocks that stamp them differ, or one comes later",
+                "synchronise the clocks (chrony, PTP); where they are, look at what delays the second",
             )
 
 
@@ -191,22 +257,56 @@ def stamp_spread(facts: Facts) -> Iterator[Finding]:
     for node in facts.nodes:
         tolerance = float(node.parameters.get("stamp_tolerance", 0.01))
         seen = [one for one in node.cameras if len(one.stamps_ns) >= STAMPS_JUDGED and 0 not in one.stamps_ns]
+        if node.parameters.get("stamps", "capture") == "arrival":
+            continue
+        apart = {}
         for a, b in combinations(seen, 2):
-            apart = nearest_s(a.stamps_ns, b.stamps_ns)
-            median = float(np.median(apart))
-            if abs(median) <= tolerance and float(np.mean(np.abs(apart) > tolerance)) < 0.5:
-                continue
-            vary = float(np.median(np.abs(apart - median)))
-            steady = vary < STEADY_S
+            found = _apart_s(a.stamps_ns, b.stamps_ns)
+            if float(np.mean(np.abs(found) <= tolerance)) < 0.5:
+                apart[a.name, b.name] = a, b, found
+        while apart:
+            # The camera that most pairs have in common is the one to look at.
+            counts = Counter(name for pair in apart for name in pair)
+            name = counts.most_common(1)[0][0]
+            pair = next(pair for pair in apart if name in pair)
+            yield _spread_words(*apart[pair], tolerance)
+            apart = {other: found for other, found in apart.items() if name not in other}
+
+
+def images_dark(facts: Facts) -> Iterator[Finding]:
+    """Images in which no person can be seen: nearly black, or overexposed."""
+    for _, camera in facts.cameras_seen():
+        if camera.image is not None and camera.image.dark:
             yield Finding(
-                f"{a.image_topic} and {b.image_topic}",
-                f"their stamps are {1000 * float(np.median(np.abs(apart))):.0f} ms apart (median"
-                f"{f', {b.name} later' if steady and median > 0 else f', {a.name} later' if steady else ', varying'}), "
-                f"stamp_tolerance is {1000 * tolerance:g} ms: few or no frame sets come of them",
-                "they keep step, so synchronise the clocks that stamp them (PTP), or trigger both at once"
-                if steady
-                else "let one trigger start all exposures; a larger stamp_tolerance costs 1.5 mm a ms of who walks",
+                camera.topic,
+                f"an image of camera {camera.name!r} is {camera.image.dark}",
+                "take off the lens cap, give light, or set the driver's exposure and gain to auto",
             )
+
+
+def _spread_words(a: CameraSeen, b: CameraSeen, apart: Floats, tolerance: float) -> Finding:
+    median = float(np.median(apart))
+    steady = float(np.median(np.abs(apart - median))) < STEADY_S
+    later = f", {b.name if median > 0 else a.name} later" if steady else ", varying"
+    return Finding(
+        f"{a.topic} and {b.topic}",
+        f"their stamps are {1000 * float(np.median(np.abs(apart))):.0f} ms apart (median{later}), stamp_tolerance is "
+        f"{1000 * tolerance:g} ms: few or no frame sets come of them",
+        "they keep step, so synchronise the clocks that stamp them (PTP), or trigger both at once"
+        if steady
+        else "let one trigger start all exposures; a larger stamp_tolerance costs 1.5 mm a ms of who walks",
+    )
+
+
+def _apart_s(a_ns: tuple[int, ...], b_ns: tuple[int, ...]) -> Floats:
+    """How much later b's stamps are than a's, in s; images whose partner was lost are left out."""
+    # Of a slower camera every image has a partner.
+    apart = nearest_s(a_ns, b_ns) if len(a_ns) <= len(b_ns) else -nearest_s(b_ns, a_ns)
+    between_s = [np.diff(np.sort(np.array(stamps, dtype=np.int64))) * 1e-9 for stamps in (a_ns, b_ns)]
+    # Not the median: where half of the images are lost, that is two periods (stamp_checks.py).
+    period_s = min(float(np.percentile(one, 20)) for one in between_s)
+    partnered = apart[np.abs(apart) < LOST_PERIODS * period_s]
+    return partnered if len(partnered) else apart
 
 
 def nearest_s(a_ns: tuple[int, ...], b_ns: tuple[int, ...]) -> Floats:

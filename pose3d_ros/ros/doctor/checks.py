@@ -1,4 +1,4 @@
-"""All that `pose3d doctor` looks for, by name, in the order in which causes are told; docs/doctor.md lists them."""
+"""All that `pose3d doctor` looks for, by name, in the order in which causes are reported; docs/doctor.md lists them."""
 
 from __future__ import annotations
 
@@ -7,42 +7,64 @@ from collections.abc import Callable, Iterator
 from pose3d_ros.ros.doctor import camera_faults, graph_faults, node_faults, placement_faults
 from pose3d_ros.ros.doctor.facts import Facts, Finding
 
+# A cause stands before what it brings with it: what is not on the graph, not understood, not in time, not calibrated,
+# not placed, not fast enough, and last what the node makes of it all.
 CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
     check.__name__: check
     for check in (
         graph_faults.ros_missing,
         graph_faults.node_not_running,
-        graph_faults.node_silent,
+        graph_faults.node_inactive,
         node_faults.package_broken,
         graph_faults.definitions_differ,
         graph_faults.wrong_type,
         graph_faults.qos_mismatch,
         graph_faults.topic_unpublished,
         graph_faults.two_publishers,
+        graph_faults.people_collide,
+        node_faults.sim_time,
         camera_faults.camera_silent,
         camera_faults.large_images_dropped,
+        camera_faults.image_unreadable,
+        camera_faults.stamps_zero,
+        camera_faults.stamp_offset,
+        camera_faults.clocks_differ,
+        camera_faults.stamp_spread,
         camera_faults.camera_info_missing,
         camera_faults.camera_info_zero,
         camera_faults.camera_info_unusable,
         camera_faults.size_mismatch,
+        camera_faults.info_frame_differs,
         camera_faults.low_rate,
-        node_faults.sim_time,
-        camera_faults.stamps_zero,
-        camera_faults.stamp_offset,
-        camera_faults.stamp_spread,
-        placement_faults.tf_missing,
         placement_faults.frames_equal,
+        placement_faults.tf_missing,
         placement_faults.tf_two_parents,
         placement_faults.tf_late,
+        placement_faults.body_frame,
         placement_faults.tf_inverted,
         placement_faults.zero_baseline,
+        placement_faults.rig_implausible,
+        camera_faults.images_dark,
+        graph_faults.node_silent,
         node_faults.gpu_unused,
-        node_faults.no_person,
+        camera_faults.node_slow,
         node_faults.node_says,
+        node_faults.no_person,
     )
 }
 
 
 def judge(facts: Facts) -> list[tuple[str, Finding]]:
-    """Every finding with the name of its check; empty for a healthy system."""
-    return [(name, finding) for name, check in CHECKS.items() for finding in check(facts)]
+    """Every finding with the name of its check, faults first; empty for a healthy system.
+
+    What is said alike of several cameras is one finding.
+    """
+    found: dict[tuple[str, str, str, bool], list[str]] = {}
+    for name, check in CHECKS.items():
+        for one in check(facts):
+            found.setdefault((name, one.says, one.mend, one.fault), []).append(one.subject)
+    merged = [
+        (name, Finding(", ".join(dict.fromkeys(subjects)), says, mend, fault))
+        for (name, says, mend, fault), subjects in found.items()
+    ]
+    return sorted(merged, key=lambda one: not one[1].fault)

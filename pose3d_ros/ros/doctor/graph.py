@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters
@@ -11,12 +11,8 @@ from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy
 
-from pose3d_ros.ros.doctor.facts import KEYPOINTS, POSES, Endpoint, Topic
-from pose3d_ros.ros.doctor.machine import has_profiles
-
-IMAGE_KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-INFO = "sensor_msgs/msg/CameraInfo"
-CAMERA_KINDS = (*IMAGE_KINDS, INFO, POSES, KEYPOINTS)
+from pose3d_ros.ros.doctor.facts import IMAGES, Endpoint, Topic
+from pose3d_ros.ros.doctor.machine import has_profiles, on_this_machine
 
 # Every node has them, and they say nothing about poses.
 EVERYBODYS = ("/rosout", "/parameter_events")
@@ -71,21 +67,24 @@ class Asked:
 
 
 def topics_of(node: Node) -> dict[str, Topic]:
-    """Topics of this package's nodes, of cameras, and /clock, with who is on them but for hidden nodes."""
-    every = {}
+    """Every topic with who is on it, but for hidden nodes and what every node has."""
     own_gid = own_gid_of(node)
+    found = {}
     for name, _ in node.get_topic_names_and_types():
         if name in EVERYBODYS:
             continue
         senders = [_endpoint(one, own_gid) for one in node.get_publishers_info_by_topic(name) if _counts(one)]
-        listeners = [_endpoint(one, ()) for one in node.get_subscriptions_info_by_topic(name) if _counts(one)]
-        every[name] = Topic(tuple(senders), tuple(listeners))
-    ours = {one.node for topic in every.values() for one in topic.publishers if one.kind in (POSES, KEYPOINTS)}
+        listeners = [_endpoint(one, own_gid) for one in node.get_subscriptions_info_by_topic(name) if _counts(one)]
+        found[name] = Topic(tuple(senders), tuple(listeners))
+    return found
+
+
+def senders_on(node: Node, topics: Iterable[str]) -> dict[bytes, str]:
+    """GID of every publisher on these topics -> its node."""
     return {
-        name: topic
-        for name, topic in every.items()
-        if name == "/clock"
-        or any(one.node in ours or one.kind in CAMERA_KINDS for one in (*topic.publishers, *topic.subscriptions))
+        bytes(one.endpoint_gid): full_name(one.node_name, one.node_namespace)
+        for topic in topics
+        for one in node.get_publishers_info_by_topic(topic)
     }
 
 
@@ -118,5 +117,6 @@ def _endpoint(one: Any, own_gid: Sequence[int]) -> Endpoint:
         latched=qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
         deadline_s=deadline_s if 0 < deadline_s < NO_DEADLINE_S else float("inf"),
         manual_liveliness=qos.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC,
-        profiles=has_profiles(one.endpoint_gid, own_gid) if one.topic_type in IMAGE_KINDS and own_gid else None,
+        profiles=has_profiles(one.endpoint_gid, own_gid) if one.topic_type in IMAGES and own_gid else None,
+        here=on_this_machine(one.endpoint_gid, own_gid),
     )

@@ -1,13 +1,16 @@
-"""Subscriptions of the doctor: diagnostics, TF, /clock, and each camera's images and camera_info."""
+"""Subscriptions of the doctor: diagnostics, TF, /clock, and each camera's images or keypoints and camera_info."""
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -17,32 +20,57 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from pose3d_ros.errors import Pose3DError
+from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.doctor.facts import KEYPOINTS, POSES, CameraSeen, Edge, ImageSeen, NodeSeen, Topic
+from pose3d_ros.ros.doctor.facts import (
+    CLOCK,
+    DIAGNOSTICS,
+    KEYPOINTS,
+    POSES,
+    TRANSFORMS,
+    CameraSeen,
+    Edge,
+    ImageSeen,
+    NodeSeen,
+    Topic,
+)
 
 # Best effort hears reliable publishers too.
 QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PRODUCTS = {"human_pose_3d": POSES, "keypoints_2d": KEYPOINTS}
-# The frames of people are no cameras'.
-PEOPLE = "human_"
+# The frames of people are no cameras': human_4 and REP-155's body_4 and links, behind a prefix or none.
+PEOPLE = re.compile(r"(?:^|[/_])(?:human|body|face|gaze)_")
+# Each person has about twenty frames.
+MOST_FRAMES, MOST_CALIBRATIONS = 5000, 10
 
 
 class ClockEars:
-    """Hears /clock."""
+    """Hears /clock, or whatever topic of its type the graph has."""
 
     def __init__(self, node: Node) -> None:
-        self.ticks, self._now_ns = 0, 0
-        node.create_subscription(Clock, "/clock", self._on_clock, QOS)
+        self._node, self._topics = node, set[str]()
+        self.ticks, self.moved_s, self._now_ns = 0, 0.0, 0
+
+    def join(self, kinds: Mapping[str, str]) -> None:
+        """Subscribe to the topics of these types that it did not hear yet."""
+        for topic in _new(self._topics, kinds, CLOCK):
+            self._node.create_subscription(Clock, topic, self._on_clock, QOS)
+
+    def begin(self) -> None:
+        """From now on is watched."""
+        self.ticks, self.moved_s = 0, 0.0
 
     def late_s(self, stamp_ns: int) -> tuple[float, float]:
-        """How long ago a stamp was by this machine's clock, and by /clock (NaN before the first tick)."""
+        """How long ago a stamp was by this machine's clock, and by /clock (NaN before the first message)."""
         system = (time.time_ns() - stamp_ns) * 1e-9
-        return system, (self._now_ns - stamp_ns) * 1e-9 if self.ticks else float("nan")
+        return system, (self._now_ns - stamp_ns) * 1e-9 if self._now_ns else float("nan")
 
     def _on_clock(self, message: Clock) -> None:
         self.ticks += 1
-        self._now_ns = conversions.stamp_to_ns(message.clock)
+        before_ns, self._now_ns = self._now_ns, conversions.stamp_to_ns(message.clock)
+        if before_ns:  # a bag that begins again takes no time
+            self.moved_s += max(self._now_ns - before_ns, 0) * 1e-9
 
 
 class DiagnosticsEars:
@@ -55,7 +83,12 @@ class DiagnosticsEars:
         self._most_people: dict[str, int] = {}
         self._levels: dict[str, list[int]] = defaultdict(list)
         self._bad: dict[str, DiagnosticStatus] = {}  # the last that was not OK
-        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QOS)
+        self._node, self._topics = node, set[str]()
+
+    def join(self, kinds: Mapping[str, str]) -> None:
+        """Subscribe to the topics of diagnostics that it did not hear yet: /diagnostics may be remapped."""
+        for topic in _new(self._topics, kinds, DIAGNOSTICS):
+            self._node.create_subscription(DiagnosticArray, topic, self._on_diagnostics, QOS)
 
     def begin(self) -> None:
         """From now on is watched: what was heard before is forgotten, but for what the counters start from."""
@@ -67,18 +100,19 @@ class DiagnosticsEars:
 
     def products(self) -> dict[str, str]:
         """Nodes that said what they give, with its type."""
-        said = ((name, status.partition(": ")[2]) for name, found in self._last.items() for status in found)
+        said = ((f"/{name}", status.partition(": ")[2]) for name, found in self._last.items() for status in found)
         return {name: PRODUCTS[product] for name, product in said if product in PRODUCTS}
 
-    def camera_topics(self, node: str) -> dict[str, tuple[str, str]]:
-        """Image and camera_info topic of each camera, by the node's own word."""
+    def camera_topics(self, node: str) -> dict[str, tuple[str, str, str]]:
+        """Image, camera_info and keypoints topic of each camera, by the node's own word."""
         told = _values(self._last.get(node.lstrip("/"), {}))
         found = {}
         for key, value in told.items():
             topics = value.split()
             if key.startswith("topics/") and len(topics) == 2:
                 image, info = topics
-                found[key.removeprefix("topics/")] = ("" if image.endswith("/keypoints_2d") else image, info)
+                keypoints = told.get("input") == "keypoints" or image.endswith("/keypoints_2d")
+                found[key.removeprefix("topics/")] = ("", info, image) if keypoints else (image, info, "")
         return found
 
     def told(self, node: NodeSeen, cameras: tuple[CameraSeen, ...]) -> NodeSeen:
@@ -120,84 +154,144 @@ def _values(found: dict[str, DiagnosticStatus]) -> dict[str, str]:
 
 
 class TransformEars:
-    """Hears /tf and /tf_static."""
+    """Hears TF on every topic of its type: /tf and /tf_static may be remapped."""
 
     def __init__(self, node: Node, clock: ClockEars) -> None:
-        self._clock = clock
-        self._edges: dict[tuple[str, str], Edge] = {}
-        self._late: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
-        node.create_subscription(TFMessage, "/tf", lambda message: self._take(message, static=False), QOS)
-        node.create_subscription(TFMessage, "/tf_static", lambda message: self._take(message, static=True), LATCHED)
+        self._node, self._clock, self._topics = node, clock, set[str]()
+        self._edges: dict[tuple[str, str, str], Edge] = {}
+        self._late: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+        self._gids: dict[str, set[bytes]] = defaultdict(set)  # of what moves, by child frame
 
-    def edges(self, sim: bool) -> tuple[Edge, ...]:
-        """Every transform that came, the newest of each pair of frames."""
+    def join(self, kinds: Mapping[str, str]) -> None:
+        """Subscribe to the topics of TF that it did not hear yet; latched where a publisher or a listener is."""
+        for topic in _new(self._topics, kinds, TRANSFORMS):
+            ends = [
+                *self._node.get_publishers_info_by_topic(topic),
+                *self._node.get_subscriptions_info_by_topic(topic),
+            ]
+            static = any(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in ends)
+
+            def take(message: TFMessage, info: Any, topic: str = topic, static: bool = static) -> None:
+                self._take(topic, message, info, static)
+
+            self._node.create_subscription(TFMessage, topic, take, LATCHED if static else QOS)
+
+    def begin(self) -> None:
+        """From now on is watched: how late what moves comes; what was heard of places stays."""
+        self._late.clear()
+
+    @property
+    def topics(self) -> set[str]:
+        """Those that it hears."""
+        return self._topics
+
+    def edges(self) -> tuple[Edge, ...]:
+        """Every transform that came but those of people, the newest of each pair of frames."""
         return tuple(
-            replace(edge, late_s=tuple(late[sim] for late in self._late[pair])) for pair, edge in self._edges.items()
+            replace(edge, late_s=tuple(late[0] for late in late_s), sim_late_s=tuple(late[1] for late in late_s))
+            for key, edge in self._edges.items()
+            for late_s in [self._late[key]]
         )
 
-    def _take(self, message: TFMessage, static: bool) -> None:
+    def people_frames(self, ours: Collection[str], by_gid: Mapping[bytes, str]) -> dict[str, tuple[str, ...]]:
+        """Frames that nodes of ours send, which are people's, with all nodes that do."""
+        found = {}
+        for child, gids in self._gids.items():
+            nodes = {by_gid[gid] for gid in gids if gid in by_gid}
+            if nodes & set(ours):
+                found[child] = tuple(sorted(nodes))
+        return found
+
+    def _take(self, topic: str, message: TFMessage, info: Any, static: bool) -> None:
+        gid = _gid(info)
         for one in message.transforms:
             parent, child = one.header.frame_id.lstrip("/"), one.child_frame_id.lstrip("/")
-            if child.startswith(PEOPLE):
+            if not static and gid and len(self._gids) < MOST_FRAMES:
+                self._gids[child].add(gid)
+            if PEOPLE.search(child):
                 continue
             try:
                 matrix = conversions.matrix_from_transform(one)
             except Pose3DError:
                 continue  # as good as none: what follows TF refuses it too
-            self._edges[parent, child] = Edge(parent, child, matrix, static)
+            self._edges[topic, parent, child] = Edge(parent, child, matrix, static, topic=topic)
             if not static:
-                self._late[parent, child].append(self._clock.late_s(conversions.stamp_to_ns(one.header.stamp)))
+                self._late[topic, parent, child].append(self._clock.late_s(conversions.stamp_to_ns(one.header.stamp)))
 
 
 class CameraEars:
-    """Hears one camera; images stay as they came, but for their stamps and one of them."""
+    """Hears one camera, or its keypoints; messages stay as they came, but for their stamps and one of them."""
 
-    def __init__(self, node: Node, camera: CameraSeen, topics: dict[str, Topic], clock: ClockEars) -> None:
+    def __init__(self, node: Node, camera: CameraSeen, topics: Mapping[str, Topic], clock: ClockEars) -> None:
         self._clock = clock
         self._infos = 0
         self._info: CameraInfo | None = None
+        self._calibrations: set[tuple[Any, ...]] = set()
         self._raw: bytes | None = None
         self._stamps: list[int] = []
         self._late: list[tuple[float, float]] = []
+        self._gids: set[bytes] = set()
         senders = topics.get(camera.info_topic, Topic()).publishers
         latched = any(one.latched for one in senders)
         node.create_subscription(CameraInfo, camera.info_topic, self._on_info, LATCHED if latched else QOS)
-        self._kind: Any = CompressedImage if camera.image_topic.endswith("/compressed") else Image
-        if camera.image_topic:
+        compressed = camera.image_topic.endswith("/compressed")
+        self._kind: Any = CompressedImage if compressed else Image if camera.image_topic else Keypoints2DArray
+        if camera.topic:
             qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-            node.create_subscription(self._kind, camera.image_topic, self._on_image, qos, raw=True)
+            node.create_subscription(self._kind, camera.topic, self._on_image, qos, raw=True)
 
-    def seen(self, camera: CameraSeen, sim: bool) -> CameraSeen:
-        """The camera with what came of it; sim: how late it came is by /clock."""
+    def seen(self, camera: CameraSeen, by_gid: Mapping[bytes, str]) -> CameraSeen:
+        """The camera with what came of it."""
         return replace(
             camera,
             image=self._image(),
             info=self._info,
             infos=self._infos,
+            calibrations=max(len(self._calibrations), 1),
+            senders=tuple(sorted({by_gid[gid] for gid in self._gids if gid in by_gid})),
             stamps_ns=tuple(self._stamps),
-            late_s=tuple(late[sim] for late in self._late),
+            late_s=tuple(late[0] for late in self._late),
+            sim_late_s=tuple(late[1] for late in self._late),
         )
 
     def _on_info(self, info: CameraInfo) -> None:
         self._infos += 1
         self._info = info
+        if len(self._calibrations) < MOST_CALIBRATIONS:
+            numbers = (np.asarray(one, dtype=np.float64).tobytes() for one in (info.k, info.d, info.p))
+            self._calibrations.add((info.width, info.height, info.distortion_model, *numbers))
 
-    def _on_image(self, raw: bytes) -> None:
+    def _on_image(self, raw: bytes, info: Any) -> None:
         # CDR: four bytes of which the second says little endian, then the header's stamp. Reading the whole message
         # costs milliseconds.
         sec, nanosec = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
         self._raw = raw
         self._stamps.append(sec * 10**9 + nanosec)
         self._late.append(self._clock.late_s(self._stamps[-1]))
+        self._gids.add(_gid(info))
 
     def _image(self) -> ImageSeen | None:
         if self._raw is None:
             return None
         message = deserialize_message(self._raw, self._kind)
-        if self._kind is Image:
-            return ImageSeen((message.width, message.height), message.header.frame_id)
+        frame_id = message.header.frame_id
+        if self._kind is Keypoints2DArray:
+            return ImageSeen((message.width, message.height), frame_id)
         try:
-            height, width = conversions.image_from_msg(message).shape[:2]
-        except Pose3DError:
-            height, width = 0, 0
-        return ImageSeen((width, height), message.header.frame_id)
+            image = conversions.image_from_msg(message)
+        except Pose3DError as error:
+            size_wh = (message.width, message.height) if self._kind is Image else (0, 0)
+            return ImageSeen(size_wh, frame_id, unreadable=str(error))
+        return ImageSeen((image.shape[1], image.shape[0]), frame_id)
+
+
+def _new(heard: set[str], kinds: Mapping[str, str], kind: str) -> list[str]:
+    """Topics of a type that are not heard yet; from now on they are."""
+    found = [topic for topic, of in kinds.items() if of == kind and topic not in heard]
+    heard.update(found)
+    return found
+
+
+def _gid(info: Any) -> bytes:
+    """Who sent a message; empty where this rclpy does not say (before Kilted)."""
+    return bytes((info.get("publisher_gid") or {}).get("data", b""))

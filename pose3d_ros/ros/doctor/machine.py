@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,13 +44,20 @@ def broken_packages() -> tuple[str, ...]:
     return tuple(str(one.message) for one in caught if "is installed but broken" in str(one.message))
 
 
+def on_this_machine(gid: Sequence[int], own_gid: Sequence[int]) -> bool | None:
+    """Whether an endpoint's process runs on the doctor's machine, by Fast DDS's GIDs; None where they do not say."""
+    if len(gid) < 6 or len(own_gid) < 6 or list(gid[:2]) != list(own_gid[:2]):
+        return None
+    return list(gid[2:4]) == list(own_gid[2:4])
+
+
 def has_profiles(gid: Sequence[int], own_gid: Sequence[int], folder: Path = PROCESSES) -> bool | None:
     """Whether the process of an endpoint has a Fast DDS profile in its environment; None where it cannot be seen.
 
     Fast DDS makes bytes 2 and 3 of a GID of the machine, 4 and 5 of the process id's low half (its
     RTPSDomainImpl and GuidUtils; seen so with 3.2.2). Only a process of one's own user that has Fast DDS loaded counts.
     """
-    if len(gid) < 6 or len(own_gid) < 6 or list(gid[:4]) != list(own_gid[:4]):
+    if not on_this_machine(gid, own_gid):
         return None
     low = gid[4] | gid[5] << 8
     found = set()
@@ -64,3 +72,47 @@ def has_profiles(gid: Sequence[int], own_gid: Sequence[int], folder: Path = PROC
             names = {os.fsdecode(one.partition(b"=")[0]) for one in environ.split(b"\0") if one.partition(b"=")[2]}
             found.add(bool(names & set(PROFILES_VARIABLES)))
     return found.pop() if len(found) == 1 else None
+
+
+# What decides who hears whom; a process that differs in one of them may be on another graph.
+GRAPH_VARIABLES = (
+    "ROS_DOMAIN_ID",
+    "RMW_IMPLEMENTATION",
+    "ROS_AUTOMATIC_DISCOVERY_RANGE",
+    "ROS_STATIC_PEERS",
+    "ROS_LOCALHOST_ONLY",
+    "ROS_DISCOVERY_SERVER",
+    "ROS_SECURITY_ENABLE",
+)
+DEFAULTS = {"ROS_DOMAIN_ID": "0"}
+# bin/multiview_node, or python -m pose3d_ros.ros.multiview_node; further back stand its parameters.
+PROGRAM, WORDS = re.compile(r"(?:^|[/.])(multiview_node|monocular_node|detector_node)(?:\.py)?$"), 5
+
+
+def processes_elsewhere(folder: Path = PROCESSES) -> tuple[str, ...]:
+    """Our nodes' processes on this machine whose ROS settings differ from this one's, in words."""
+    own = _settings(folder / "self")
+    found = []
+    for process in sorted(folder.iterdir()):
+        if not process.name.isdecimal():
+            continue
+        try:
+            words = [os.fsdecode(word) for word in (process / "cmdline").read_bytes().split(b"\0")]
+            theirs = _settings(process)
+        except OSError:  # it ended, or is another user's
+            continue
+        program = next((match[1] for word in words[:WORDS] if (match := PROGRAM.search(word))), "")
+        differ = [
+            f"{name}={theirs.get(name, '')} (here {own.get(name, 'not set')})"
+            for name in GRAPH_VARIABLES
+            if theirs.get(name, DEFAULTS.get(name, "")) != own.get(name, DEFAULTS.get(name, ""))
+        ]
+        if program and differ:
+            found.append(f"{program} (process {process.name}) with {', '.join(differ)}")
+    return tuple(found)
+
+
+def _settings(process: Path) -> dict[str, str]:
+    """The environment that a process was started with."""
+    pairs = (os.fsdecode(one).partition("=") for one in (process / "environ").read_bytes().split(b"\0"))
+    return {name: value for name, _, value in pairs if name in GRAPH_VARIABLES and value}

@@ -15,19 +15,24 @@ def sim_time(facts: Facts) -> Iterator[Finding]:
     senders = facts.topic("/clock").publishers
     for node in facts.nodes:
         if node.sim_time and not facts.clock_ticks:
-            who = (
-                f"{senders[0].node} publishes it and sent nothing: is it paused?" if senders else "nobody publishes it"
-            )
+            who = f"{senders[0].node} publishes it and sent nothing" if senders else "nothing publishes it"
             yield Finding(
                 node.name,
                 f"use_sim_time is true, and no /clock came ({who}): its time stands still",
-                "start what publishes /clock (ros2 bag play --clock), or set use_sim_time: false",
+                "let what plays or simulates run (not paused) and publish /clock (ros2 bag play --clock), or set "
+                "use_sim_time: false",
             )
-        elif node.sim_time is False and senders:
+        elif node.sim_time and facts.clock_ticks > 1 and facts.clock_moved_s <= 0:
             yield Finding(
                 node.name,
-                f"{senders[0].node} publishes /clock, and this node's use_sim_time is false: it takes the bag's or the "
-                "simulation's stamps for old ones",
+                f"use_sim_time is true, and {facts.clock_ticks} messages on /clock name one time: it stands still",
+                "let what publishes /clock go on: it may be paused, or at its end",
+            )
+        elif node.sim_time is False and any(facts.by_clock(camera) for camera in node.cameras):
+            yield Finding(
+                node.name,
+                f"{senders[0].node if senders else 'a node'} publishes /clock, the images' stamps are of its time, and "
+                "this node's use_sim_time is false",
                 "start it with use_sim_time: true (all nodes of one system alike)",
             )
 
@@ -35,8 +40,11 @@ def sim_time(facts: Facts) -> Iterator[Finding]:
 def gpu_unused(facts: Facts) -> Iterator[Finding]:
     """A GPU is there, and the networks run on the CPU."""
     for node in facts.nodes:
+        asked_for = str(node.parameters.get("device", "auto")) == "cpu"
         if (
             facts.machine.gpus
+            and node.here is not False
+            and not asked_for
             and node.values.get("device", "").startswith("cpu")
             and node.values.get("input") != "keypoints"
         ):
@@ -44,7 +52,7 @@ def gpu_unused(facts: Facts) -> Iterator[Finding]:
                 node.name,
                 f"its networks run on the CPU, and this machine has {', '.join(facts.machine.gpus)}",
                 "python -c 'import torch; print(torch.__version__, torch.cuda.is_available())' in the node's "
-                "environment: for +cpu install PyTorch's CUDA build, for False mend the driver; then device: auto",
+                "environment: for +cpu install PyTorch's CUDA build, for False fix the driver; then device: auto",
             )
 
 
@@ -63,7 +71,7 @@ def package_broken(facts: Facts) -> Iterator[Finding]:
 def no_person(facts: Facts) -> Iterator[Finding]:
     """The node runs and saw nobody; a fault only where somebody is to be there."""
     for node in facts.nodes:
-        if node.most_people != 0 or node.kind == "detector" or node.level == 2:
+        if node.most_people != 0 or node.kind == "detector" or node.level == 2 or not node.active:
             continue
         rejected = {
             key.partition("/")[2]: int(count) - int(node.before.get(key, "0"))
@@ -87,7 +95,7 @@ def no_person(facts: Facts) -> Iterator[Finding]:
 def node_says(facts: Facts) -> Iterator[Finding]:
     """What the node itself reports in /diagnostics: it may know more than can be seen from outside."""
     for node in facts.nodes:
-        if node.level:
+        if node.level and (node.active or node.level > 1):
             last = node.values.get("last_cause", "none")
             more = f" (last cause: {last})" if last != "none" and last not in node.message else ""
             often = node.bad_share >= OFTEN

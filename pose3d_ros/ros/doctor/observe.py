@@ -15,13 +15,16 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
-from pose3d_ros.ros.doctor.facts import KEYPOINTS, POSES, CameraSeen, Facts, Machine, NodeSeen, Topic
-from pose3d_ros.ros.doctor.graph import IMAGE_KINDS, INFO, Onlooker, topics_of
+from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, CameraSeen, Facts, Machine, NodeSeen, Topic
+from pose3d_ros.ros.doctor.graph import Onlooker, senders_on, topics_of
 from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, TransformEars
+from pose3d_ros.ros.doctor.ours import is_ours, may_be_ours
 
 # Discovery, and diagnostics that come once a second; on a busy machine, or with many nodes, until nobody new comes.
 DISCOVERY_S = 2.0
 STEADY_S, LONGEST_DISCOVERY_S = 1.0, 10.0
+# How often new topics of diagnostics, TF and time are looked for.
+JOIN_S = 0.25
 # A node that has not answered by then hangs or is another user's, whose parameters cannot be asked for.
 ANSWER_S = 5.0
 # Cameras that are listened to where no node says which ones matter: every image costs the system its bytes.
@@ -29,8 +32,9 @@ MOST_CAMERAS = 8
 # The last part of the topics that drivers and image_proc give to images that people may be found in.
 IMAGE_NAMES = {"image_raw", "image", "image_color", "image_rect", "image_rect_color"}
 
-PARAMETERS = ("cameras", "camera", "input", "placement", "fixed_frame", "image_topic", "camera_info_topic",
-              "image_transport", "rectified", "stamp_tolerance", "tf_wait", "use_sim_time")  # fmt: skip
+PARAMETERS = ("cameras", "camera", "input", "placement", "fixed_frame", "rig_file", "image_topic", "camera_info_topic",
+              "image_transport", "rectified", "stamps", "stamp_tolerance", "tf_wait", "publish_tf", "frame_prefix",
+              "device", "use_sim_time")  # fmt: skip
 
 
 @contextmanager
@@ -62,37 +66,53 @@ def observe(
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     started_s = time.monotonic()
+    clock = ClockEars(node)
+    diagnostics, transforms = DiagnosticsEars(node), TransformEars(node, clock)
+    joined_s = -JOIN_S
+
+    def join() -> None:
+        nonlocal joined_s
+        if time.monotonic() - joined_s >= JOIN_S:
+            joined_s = time.monotonic()
+            kinds = {topic: kind for topic, (kind, *_) in node.get_topic_names_and_types()}
+            for ears in (clock, diagnostics, transforms):
+                ears.join(kinds)
 
     def spin(until_s: float, done: Callable[[], bool] = lambda: False) -> None:
         while (left := until_s - time.monotonic()) > 0 and not done():
+            join()
             executor.spin_once(timeout_sec=min(left, 0.1))
             progress(time.monotonic() - started_s)
 
     try:
-        clock = ClockEars(node)
-        diagnostics, transforms = DiagnosticsEars(node), TransformEars(node, clock)
         spin(started_s + DISCOVERY_S)
         spin(started_s + LONGEST_DISCOVERY_S, Settled(node))
         topics = topics_of(node)
-        names = {name: kind for name, kind in _ours(topics, diagnostics).items() if _within(name, namespace)}
+        ours = may_be_ours(topics, diagnostics.products(), node.others())
+        names = {name: kind for name, kind in ours.items() if _within(name, namespace)}
         parameters = {name: node.ask_parameters(name, PARAMETERS) for name in names}
         spin(time.monotonic() + ANSWER_S, lambda: all(one.done() for one in parameters.values()))
+        said = diagnostics.products()
         found = {
-            name: _node(name, kind, parameters[name].answer(), diagnostics, topics) for name, kind in names.items()
+            name: _node(name, kind, answer, diagnostics, topics)
+            for name, kind in names.items()
+            for answer in [parameters[name].answer()]
+            if is_ours(name, said, answer)
         }
         listed = [camera for one in found.values() for camera in one.cameras]
         loose = () if found else _cameras_of_nobody(topics, namespace)
-        ears = {one.image_topic or one.info_topic: CameraEars(node, one, topics, clock) for one in (*listed, *loose)}
-        diagnostics.begin()
+        ears = {one.topic or one.info_topic: CameraEars(node, one, topics, clock) for one in (*listed, *loose)}
+        for one in (clock, diagnostics, transforms):
+            one.begin()
         watched_from_s = time.monotonic()
         spin(watched_from_s + seconds)
         watched_s = time.monotonic() - watched_from_s
         topics = topics_of(node)  # who came meanwhile is heard of too
         found = {name: replace(one, parameters=parameters[name].answer()) for name, one in found.items()}
-        sim = clock.ticks > 0 and any(one.sim_time for one in found.values())
+        by_gid = senders_on(node, {*transforms.topics, *(one.topic for one in (*listed, *loose) if one.topic)})
 
         def seen(cameras: tuple[CameraSeen, ...]) -> tuple[CameraSeen, ...]:
-            return tuple(ears[one.image_topic or one.info_topic].seen(one, sim) for one in cameras)
+            return tuple(ears[one.topic or one.info_topic].seen(one, by_gid) for one in cameras)
 
         return Facts(
             watched_s=watched_s,
@@ -102,8 +122,10 @@ def observe(
             other_nodes=tuple(sorted(set(node.others()) - set(found))),
             cameras=seen(loose),
             topics=topics,
-            edges=transforms.edges(sim),
+            edges=transforms.edges(),
+            people_frames=transforms.people_frames(found, by_gid),
             clock_ticks=clock.ticks,
+            clock_moved_s=clock.moved_s,
             machine=machine or Machine(),
             expect_person=expect_person,
         )
@@ -133,16 +155,6 @@ def _within(name: str, namespace: str) -> bool:
     return name.startswith(f"{namespace.rstrip('/')}/")
 
 
-def _ours(topics: dict[str, Topic], diagnostics: DiagnosticsEars) -> dict[str, str]:
-    """Names of the nodes of this package, with what they publish; of those that only say so in /diagnostics too."""
-    found = {f"/{name}": kind for name, kind in diagnostics.products().items()}
-    for topic in topics.values():
-        for one in topic.publishers:
-            if one.kind == POSES or (one.kind == KEYPOINTS and found.get(one.node) != POSES):
-                found[one.node] = one.kind
-    return dict(sorted(found.items()))
-
-
 def _node(
     name: str, kind: str, parameters: dict[str, object], diagnostics: DiagnosticsEars, topics: dict[str, Topic]
 ) -> NodeSeen:
@@ -153,42 +165,41 @@ def _node(
     cameras = parameters.get("cameras") or ([one_camera] if one_camera else [])
     for camera in cameras if isinstance(cameras, list) else ():
         by_camera.setdefault(camera, _topics_by_parameters(name, camera, parameters))
-    reads = tuple(topic for topic, one in topics.items() if any(end.node == name for end in one.subscriptions))
+    ends = [one for topic in topics.values() for one in (*topic.publishers, *topic.subscriptions) if one.node == name]
     return NodeSeen(
         name=name,
         kind=what,
         parameters=parameters,
-        cameras=tuple(CameraSeen(camera, *pair) for camera, pair in by_camera.items()),
-        reads=reads,
-        writes=tuple(topic for topic, one in topics.items() if any(end.node == name for end in one.publishers)),
+        cameras=tuple(CameraSeen(camera, *found) for camera, found in by_camera.items()),
+        here=ends[0].here if ends else None,
     )
 
 
-def _topics_by_parameters(node: str, camera: str, parameters: dict[str, object]) -> tuple[str, str]:
-    """Image and camera_info topic of a camera before remapping; no image topic where keypoints are taken."""
+def _topics_by_parameters(node: str, camera: str, parameters: dict[str, object]) -> tuple[str, str, str]:
+    """Image, camera_info and keypoints topic of a camera before remapping; one of the first and the last is empty."""
     space = node.rpartition("/")[0]
 
     def full(parameter: str, default: str) -> str:
         topic = str(parameters.get(parameter) or default).replace("{camera}", camera)
         return topic if topic.startswith("/") else f"{space}/{topic}"
 
-    image = full("image_topic", "{camera}/image_raw")
-    if parameters.get("image_transport") == "compressed":
-        image += "/compressed"
+    info = full("camera_info_topic", "{camera}/camera_info")
     if parameters.get("input") == "keypoints":
-        image = ""
-    return image, full("camera_info_topic", "{camera}/camera_info")
+        return "", info, f"{space}/{camera}/keypoints_2d"
+    suffix = "/compressed" if parameters.get("image_transport") == "compressed" else ""
+    return full("image_topic", "{camera}/image_raw") + suffix, info, ""
 
 
 def _cameras_of_nobody(topics: dict[str, Topic], namespace: str) -> tuple[CameraSeen, ...]:
-    """Cameras on the graph: images with a camera_info beside them."""
-    found = []
+    """Cameras on the graph: images, raw or else compressed, with a camera_info of the same name before it."""
+    found: dict[str, CameraSeen] = {}
     for name, topic in sorted(topics.items()):
-        above, _, last = name.rpartition("/")
+        raw = name.removesuffix("/compressed")
+        above, _, last = raw.rpartition("/")
         kinds = {one.kind for one in topic.publishers}
         beside = topics.get(f"{above}/camera_info", Topic())
-        if last in IMAGE_NAMES and kinds & set(IMAGE_KINDS) and _within(name, namespace):
+        if last in IMAGE_NAMES and kinds & set(IMAGES) and _within(name, namespace):
             infos = any(one.kind == INFO for one in beside.publishers)
             if infos or last != "image":
-                found.append(CameraSeen(above.rpartition("/")[2] or last, name, f"{above}/camera_info"))
-    return tuple(found[:MOST_CAMERAS])
+                found.setdefault(raw, CameraSeen(above.rpartition("/")[2] or last, name, f"{above}/camera_info"))
+    return tuple(found.values())[:MOST_CAMERAS]

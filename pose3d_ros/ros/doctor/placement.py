@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pose3d_ros.data.camera_info import camera_from_msgs
-from pose3d_ros.data.placement import baseline_in, frames_differ
+from pose3d_ros.data.placement import baseline_in, by_projection, frames_differ
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
 from pose3d_ros.structures import Floats, Rig
@@ -16,17 +16,16 @@ from pose3d_ros.structures import Floats, Rig
 NOT_KNOWN = "not known yet"
 
 
-def placed_by_tf(node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
+def placed_by_tf(facts: Facts, node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
     """Cameras that the node places by TF and whose image came, with the fixed frame."""
-    placement = node.values.get("placement", "auto")
-    if node.kind == "detector" or placement not in ("tf", "auto"):
+    if node.kind == "detector" or node.placement not in ("tf", "auto") or facts.edges_of(node) is None:
         return
     seen = [camera for camera in node.cameras if camera.image is not None]
     if not seen:
         return
     frames = [camera.image.frame_id for camera in seen if camera.image]
     baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in seen)
-    if (placement == "auto" and baseline) or not frames_differ(frames):
+    if (node.placement == "auto" and baseline) or not frames_differ(frames):
         return  # a stereo driver's P serves; or frames_equal
     told = node.values.get("fixed_frame", NOT_KNOWN)
     fixed = str(node.parameters.get("fixed_frame", "") or (told if told != NOT_KNOWN else "") or frames[0])
@@ -38,8 +37,9 @@ def placed_by_tf(node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
 def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
     """The cameras that TF and camera_info place and calibrate; None for fewer than two."""
     cameras = []
-    for camera, fixed in placed_by_tf(node):
-        places = path(facts.edges, fixed, camera.image.frame_id) if camera.image else None
+    edges = facts.edges_of(node) or ()
+    for camera, fixed in placed_by_tf(facts, node):
+        places = path(edges, fixed, camera.image.frame_id) if camera.image else None
         if places is None or camera.info is None:
             continue
         try:
@@ -49,6 +49,20 @@ def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
             continue
         cameras.append((one, fixed))
     return Rig(tuple(one for one, _ in cameras), cameras[0][1]) if len(cameras) > 1 else None
+
+
+def rig_by_projection(node: NodeSeen) -> Rig | None:
+    """The cameras as a stereo driver's P places them; None where it does not, or fewer than two are calibrated."""
+    infos = {camera.name: camera.info for camera in node.cameras if camera.info is not None}
+    first = next(iter(infos), "")
+    cameras = []
+    for name, info in infos.items():
+        try:
+            place = by_projection(name, info, infos[first], rectified=node.rectified)
+            cameras.append(camera_from_msgs(name, info, place, node.rectified))
+        except (Pose3DError, np.linalg.LinAlgError):
+            continue
+    return Rig(tuple(cameras), f"{first}_optical") if len(cameras) > 1 else None
 
 
 def path(edges: tuple[Edge, ...], target: str, source: str) -> tuple[Edge, ...] | None:

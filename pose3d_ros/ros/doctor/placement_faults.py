@@ -9,15 +9,18 @@ import numpy as np
 
 from pose3d_ros.data.placement import baseline_in, frames_differ, missing_transform
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
-from pose3d_ros.geometry.rig_checks import lonely_cameras
+from pose3d_ros.geometry.rig_checks import check_rig, lonely_cameras
 from pose3d_ros.ros.diagnostics import UNSURE_JOINTS
-from pose3d_ros.ros.doctor.facts import Facts, Finding, NodeSeen
-from pose3d_ros.ros.doctor.placement import path, placed_by_tf, rig_by_tf
+from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
+from pose3d_ros.ros.doctor.placement import path, placed_by_tf, rig_by_projection, rig_by_tf
 from pose3d_ros.structures import Camera, Rig
 
 # Cosine between the image's up and the fixed frame's z: few cameras are tilted by more than 45 degrees, and one on its
 # side (portrait) has 0.
 UPRIGHT, LYING = 0.7, 0.5
+# A camera's body looks along x with z up, its optical frame along z with y down (REP-103); drivers' are exact.
+BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+SAME_ROTATION = 0.05
 TURN_ROUND = (
     "publish the pose of the camera's optical frame in its parent, not the parent's in the camera (cv2.solvePnP gives "
     "the latter)"
@@ -27,7 +30,7 @@ TURN_ROUND = (
 def tf_missing(facts: Facts) -> Iterator[Finding]:
     """A camera's frame is not connected to the fixed one."""
     for node in facts.nodes:
-        for camera, fixed in placed_by_tf(node):
+        for camera, fixed in placed_by_tf(facts, node):
             frame = camera.image.frame_id if camera.image else ""
             if not frame:
                 yield Finding(
@@ -35,10 +38,14 @@ def tf_missing(facts: Facts) -> Iterator[Finding]:
                     "its images have an empty header.frame_id, so TF cannot place the camera",
                     "set the driver's frame_id to the camera's optical frame",
                 )
-            elif path(facts.edges, fixed, frame) is None:
-                known = sorted({name for edge in facts.edges for name in (edge.parent, edge.child)})
+            elif path(facts.edges_of(node) or (), fixed, frame) is None:
+                known = sorted({name for edge in facts.edges_of(node) or () for name in (edge.parent, edge.child)})
                 says, mend = str(missing_transform(fixed, frame, "")).split(": ", 1)
-                has = f"TF has {', '.join(known[:8])}" if known else "nothing came on /tf and /tf_static"
+                has = (
+                    f"TF has {', '.join(known[:8])}"
+                    if known
+                    else "no transform came on the topics of TF that the node follows"
+                )
                 yield Finding(f"{fixed} -> {frame}", f"{says.split(' (')[0]}: {has}", mend)
 
 
@@ -46,7 +53,12 @@ def frames_equal(facts: Facts) -> Iterator[Finding]:
     """All cameras carry one frame_id, and nothing else says where they stand."""
     for node in facts.nodes:
         frames = [camera.image.frame_id for camera in node.cameras if camera.image and camera.image.frame_id]
-        if len(frames) < 2 or frames_differ(frames) or node.values.get("placement") in ("file", "projection"):
+        if (
+            len(frames) < 2
+            or frames_differ(frames)
+            or node.placement in ("file", "projection")
+            or node.kind == "detector"
+        ):
             continue
         if any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in node.cameras):
             continue
@@ -60,8 +72,12 @@ def frames_equal(facts: Facts) -> Iterator[Finding]:
 def tf_two_parents(facts: Facts) -> Iterator[Finding]:
     """A frame with two parents: it jumps from one to the other."""
     parents: dict[str, set[str]] = {}
-    for edge in facts.edges:
-        parents.setdefault(edge.child, set()).add(edge.parent)
+    for node in facts.nodes:
+        # Of what the cameras' places depend on: other trees, of other robots say, are no concern.
+        used = {edge.child for edge in _chains(facts, node)}
+        for edge in facts.edges_of(node) or ():
+            if edge.child in used:
+                parents.setdefault(edge.child, set()).add(edge.parent)
     for child, found in sorted(parents.items()):
         if len(found) > 1:
             yield Finding(
@@ -71,17 +87,24 @@ def tf_two_parents(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _chains(facts: Facts, node: NodeSeen) -> Iterator[Edge]:
+    """The transforms that place a node's cameras."""
+    for camera, fixed in placed_by_tf(facts, node):
+        yield from path(facts.edges_of(node) or (), fixed, camera.image.frame_id if camera.image else "") or ()
+
+
 def tf_late(facts: Facts) -> Iterator[Finding]:
     """Transforms of a moving camera come too long after its images."""
     for node in facts.nodes:
         wait = float(node.parameters.get("tf_wait", 0.1))
-        for camera, fixed in placed_by_tf(node):
-            for edge in path(facts.edges, fixed, camera.image.frame_id if camera.image else "") or ():
-                if edge.static or not edge.late_s or not camera.late_s:
+        for camera, fixed in placed_by_tf(facts, node):
+            for edge in path(facts.edges_of(node) or (), fixed, camera.image.frame_id if camera.image else "") or ():
+                edge_late_s, camera_late_s = facts.late_s(edge, node), facts.late_s(camera, node)
+                if edge.static or not edge_late_s or not camera_late_s:
                     continue
                 # A transform of the image's time or later is needed: the next one is up to a period away.
-                period = facts.watched_s / len(edge.late_s)
-                behind = float(np.median(edge.late_s) - np.median(camera.late_s)) + period
+                period = facts.elapsed_s(edge) / len(edge_late_s)
+                behind = float(np.median(edge_late_s) - np.median(camera_late_s)) + period
                 if behind > wait:
                     yield Finding(
                         f"{edge.parent} -> {edge.child}",
@@ -92,18 +115,66 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
                     )
 
 
-def tf_inverted(facts: Facts) -> Iterator[Finding]:
-    """Transforms given the wrong way round: the cameras then see nothing in common, or people behind them."""
+def body_frame(facts: Facts) -> Iterator[Finding]:
+    """Images carry the frame of the camera's body (x forward) and not its optical frame (z forward)."""
     for node in facts.nodes:
         rig = rig_by_tf(facts, node)
-        # Where people are found all is well, however the cameras are held.
-        if rig is not None and not (node.level == 0 and node.most_people):
+        if rig is None or _finds_people(node):
+            continue
+        for camera, fixed in placed_by_tf(facts, node):
+            frame = camera.image.frame_id if camera.image else ""
+            optical = _optical_child(facts.edges_of(node) or (), frame)
+            if optical:
+                says = f"TF has {optical!r} below it, turned as an optical frame is from a body's (REP-103)"
+                mend = f"let the driver's images carry the frame_id {optical!r}"
+            elif _looks_up(rig, camera.name, fixed):
+                says = "as an optical frame (z forward) it looks at the ceiling, as a body's (x forward) it looks level"
+                mend = (
+                    "publish the optical frame too, turned by roll -90 and yaw -90 degrees from the body's, for the "
+                    "images to carry"
+                )
+            else:
+                continue
+            yield Finding(
+                camera.topic, f"images of camera {camera.name!r} carry the frame_id {frame!r}, which looks like its "
+                f"body's frame: {says}", mend,
+            )  # fmt: skip
+
+
+def _optical_child(edges: tuple[Edge, ...], frame: str) -> str:
+    """A child of the frame that is turned from it as an optical frame is from a camera's body; empty for none."""
+    for edge in edges:
+        if edge.parent == frame and np.abs(edge.parent_from_child[:3, :3] - BODY_FROM_OPTICAL).max() < SAME_ROTATION:
+            return edge.child
+    return ""
+
+
+def _looks_up(rig: Rig, name: str, fixed: str) -> bool:
+    """Whether a camera looks up steeply in a frame whose z is up; x of its frame, a body's forward, is then level."""
+    if name not in rig.names or not _z_is_up(rig):
+        return False
+    cam_from_world = rig.camera(name).cam_from_world
+    return bool(cam_from_world[2, 2] > UPRIGHT and abs(cam_from_world[0, 2]) < UPRIGHT)
+
+
+def _finds_people(node: NodeSeen) -> bool:
+    """Where people are found and the node is well, its cameras stand right, however they are held."""
+    return node.level == 0 and bool(node.most_people)
+
+
+def tf_inverted(facts: Facts) -> Iterator[Finding]:
+    """Transforms given the wrong way round: the cameras then see nothing in common, or people behind them."""
+    if any(body_frame(facts)):
+        return
+    for node in facts.nodes:
+        rig = rig_by_tf(facts, node)
+        if rig is not None and not _finds_people(node):
             yield from _looking_away(rig) if lonely_cameras(rig) else _lying(rig)
         behind = _counted(node, "joints_rejected/cheirality")
-        if node.level and not node.most_people and behind >= UNSURE_JOINTS and node.values.get("placement") == "tf":
+        if node.level and not node.most_people and behind >= UNSURE_JOINTS and node.placement == "tf":
             yield Finding(
                 node.name,
-                f"{behind} joints were found behind the cameras, and nobody has a pose",
+                f"{behind} joints were found behind the cameras, and no person has a pose",
                 "are the cameras' transforms inverted (TF wants the pose of the camera in its parent, x right, y down, "
                 "z forward), or two image topics exchanged?",
             )
@@ -145,8 +216,9 @@ def _lying(rig: Rig) -> Iterator[Finding]:
 
 
 def _z_is_up(rig: Rig) -> bool:
-    """Frames of robots and rooms have z up, those of cameras do not (REP-103)."""
-    return not rig.frame_id.endswith("_optical")
+    """Frames of robots and rooms have z up, those of cameras do not (REP-103): camera_color_optical_frame."""
+    own = any(np.allclose(camera.cam_from_world, np.eye(4)) for camera in rig.cameras)
+    return "optical" not in rig.frame_id and not own
 
 
 def upright(camera: Camera) -> float:
@@ -170,7 +242,7 @@ def zero_baseline(facts: Facts) -> Iterator[Finding]:
                     f"by TF both stand at one place ({1000 * apart:.2g} mm apart): what only they see has no depth",
                     "measure or calibrate where they stand (docs/calibration.md), and publish that",
                 )
-        if node.values.get("placement") == "projection" or _needs_projection(node):
+        if node.placement == "projection" or _needs_projection(node):
             infos = {camera.name: camera.info for camera in node.cameras if camera.info is not None}
             if len(infos) > 1 and not any(
                 np.linalg.norm(baseline_in(info)) >= MIN_BASELINE_M for info in infos.values()
@@ -180,6 +252,22 @@ def zero_baseline(facts: Facts) -> Iterator[Finding]:
                     "P holds no baseline (P[3] = Tx = 0) in any camera_info",
                     "use a stereo calibration, where P[3] is -fx times the baseline in m, or place the cameras by TF "
                     "(placement: tf) or by a rig file (placement: file)",
+                )
+
+
+def rig_implausible(facts: Facts) -> Iterator[Finding]:
+    """Cameras that cannot be where or what they are said to be: metres taken for millimetres, K of another image."""
+    if any(zero_baseline(facts)) or any(tf_inverted(facts)) or any(body_frame(facts)):
+        return
+    for node in facts.nodes:
+        by_p = node.placement == "projection" or _needs_projection(node)
+        rig = rig_by_projection(node) if by_p else rig_by_tf(facts, node)
+        if rig is None or _finds_people(node):
+            continue
+        for found in check_rig(rig):
+            if found.fault:
+                yield Finding(
+                    node.name, found.text, "correct the calibration or the transform that says so, and ask again"
                 )
 
 
