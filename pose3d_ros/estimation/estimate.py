@@ -12,6 +12,15 @@ from pose3d_ros.estimation.refine_plan import RefinePlan
 from pose3d_ros.structures import Keypoints2D, Pose3D
 
 
+@dataclass(frozen=True)
+class PeopleReport:
+    """What is wrong by the people who are seen, each with its fix."""
+
+    faults: tuple[str, ...] = ()
+    severe: bool = False  # whether poses are wrong, or would be
+    values: Mapping[str, str] = field(default_factory=dict)  # for diagnostics
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What one frame set gave."""
@@ -28,6 +37,8 @@ class Estimate:
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
     mirrored: tuple[str, ...] = ()  # cameras in which somebody's left and right were exchanged, and changed back
     motion: Motion | None = None  # of everybody known, to predict the pose with
-    # Of the sets before: how late each camera's stamps are, how the cameras fit each other (None where one was left).
+    # Of the sets before: how late each camera's stamps are, how the cameras fit each other (None where one was left),
+    # and what people say of the rig.
     clocks: ClockEstimate = field(default_factory=ClockEstimate)
     calibration: CalibrationReport | None = None
+    people: PeopleReport = field(default_factory=PeopleReport)

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport
 from pose3d_ros.estimation.clock_offsets import ClockEstimate, ClockOffsets
+from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.fallback import MonocularFallback
+from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.people_evidence import PeopleEvidence
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.structures import Camera, Keypoints2D, Rig
+from pose3d_ros.structures import Camera, Keypoints2D, Pose3D, Rig
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,12 @@ class Lesson:
     """One frame set."""
 
     stamp_ns: int
-    cameras: Sequence[Camera]  # of the rig
+    rig: Rig
     keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, at the images' own stamps
     ids: Mapping[str, Sequence[str]]  # by camera, of each 2D person
     together: Together | None  # None where one camera was alone
+    pose: Pose3D  # of everyone who is known
+    options: MultiViewOptions
 
 
 class Lessons:
@@ -48,6 +53,7 @@ class Lessons:
 
     def __init__(self, rig: Rig, fallback: MonocularFallback) -> None:
         self.calibration_health = CalibrationHealth(rig)
+        self.people_evidence = PeopleEvidence()
         self._clocks, self._fallback = ClockOffsets(), fallback
         self._next: Lesson | None = None
 
@@ -61,6 +67,11 @@ class Lessons:
         """How the cameras fit each other."""
         return self.calibration_health.report
 
+    @property
+    def people(self) -> PeopleReport:
+        """What is wrong by the people who are seen."""
+        return self.people_evidence.report
+
     def put(self, lesson: Lesson) -> None:
         """Keep what a set teaches; the one before was learnt."""
         self._next = lesson
@@ -70,6 +81,7 @@ class Lessons:
         lesson, self._next = self._next, None
         if lesson is None:
             return
+        self.people_evidence.update(lesson.rig, lesson.keypoints, lesson.pose, lesson.options)
         if (seen := lesson.together) is not None:
             self._fallback.learn(seen.cameras, seen.people, seen.shared, seen.names, seen.observed)
             self._fallback.forget_all_but(seen.known)
@@ -77,7 +89,7 @@ class Lessons:
                 seen.cameras, seen.people, seen.groups, lesson.stamp_ns, seen.names, seen.observed.xyz
             )
             _ = self.calibration  # worked out now, not with the next pose
-        self._clocks.update(lesson.cameras, lesson.keypoints, lesson.ids)
+        self._clocks.update(lesson.rig.cameras, lesson.keypoints, lesson.ids)
 
     def set_rig(self, rig: Rig) -> None:
         """The cameras stand otherwise from now on."""
@@ -87,3 +99,4 @@ class Lessons:
         """Forget everybody, and the clocks."""
         self._next = None
         self._clocks.reset()
+        self.people_evidence.reset()

@@ -102,6 +102,7 @@ class MultiViewEstimator:
         self.learn()
         if not same_calibration(self._rig.cameras, rig.cameras):
             self._disagreement = Disagreement()
+            self._lessons.people_evidence.begin_again()
         self._rig = rig
         self._lessons.set_rig(rig)
         self._plan()
@@ -228,9 +229,9 @@ class MultiViewEstimator:
         if options.compensate_offsets:  # what is shown belongs to the images
             shown = {name: remap(detected[name], H36M_17) for name in estimate.keypoints}
             estimate = replace(estimate, keypoints=shown)
-        cameras = self._rig.cameras
-        self._lessons.put(Lesson(stamp_ns, cameras, estimate.keypoints, estimate.ids, together))
-        estimate = replace(estimate, clocks=self._lessons.clocks)
+        learnt = Lesson(stamp_ns, self._rig, estimate.keypoints, estimate.ids, together, estimate.pose, options)
+        self._lessons.put(learnt)
+        estimate = replace(estimate, clocks=self._lessons.clocks, people=self._lessons.people)
         return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
 
     def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Estimate, Together | None]:

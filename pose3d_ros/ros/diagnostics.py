@@ -15,6 +15,7 @@ import numpy as np
 
 from pose3d_ros.estimation.calibration_health import CalibrationReport
 from pose3d_ros.estimation.clock_offsets import ClockEstimate
+from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.refine_plan import RefinePlan
 
 # Medians run over so many frame sets: some seconds on any machine.
@@ -35,9 +36,6 @@ CAUSE_S = 3.0
 
 # A detector that takes left for right in so many of so many last frame sets is told of; now and then all do.
 MIRRORED_TOLD, MIRRORED_SETS = 5, 30
-
-# Joints of about half a person: fewer may be a false detection in two cameras.
-UNSURE_JOINTS = 8
 
 STAMPS_DIFFER = "images come, but no two cameras' stamps agree within stamp_tolerance: synchronise them, or raise it"
 
@@ -77,6 +75,7 @@ class Result:
     mirrored: tuple[str, ...] = ()  # cameras in which the detector took somebody's left for right
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
     clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
+    evidence: PeopleReport = field(default_factory=PeopleReport)  # what is wrong by the people who are seen
 
 
 class Record:
@@ -166,13 +165,13 @@ class Record:
             warned,
             cause,
             late,
-            _unsure(last),
+            *last.evidence.faults,
             _no_numbers(last),
             self._mirrored(),
             *last.clocks.words(),
         )
         if why := [why for why in told if why]:
-            wrong = last.calibration is not None and last.calibration.severe
+            wrong = last.evidence.severe or (last.calibration is not None and last.calibration.severe)
             return Level.ERROR if wrong else Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
         slow = f"; {words}" if (words := self._slow(now_s)) else ""
@@ -250,6 +249,7 @@ class Record:
         values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
         values["lifted_from"] = last.lifted_from or "none"
+        values.update(last.evidence.values)
         values["mirrored"] = ", ".join(last.mirrored) or "none"
         if last.calibration is not None:
             values["calibration"] = last.calibration.state
@@ -263,17 +263,6 @@ class Record:
                 values["refine/bias_gate"] = last.refinement.bias_gate
             values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._refused.items())})
         return values
-
-
-def _unsure(last: Result) -> str:
-    """Says so where somebody was seen and nobody has a pose, as cameras that stand close to each other cause it."""
-    unsure = last.rejected.get("uncertain", 0)
-    if last.people or unsure < UNSURE_JOINTS:
-        return ""
-    return (
-        f"people are seen, but none has a pose: {unsure} joints are less certain than max_std_m: raise it, or set the "
-        "cameras further apart"
-    )
 
 
 def _no_numbers(last: Result) -> str:

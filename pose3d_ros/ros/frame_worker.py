@@ -158,6 +158,7 @@ class FrameWorker:
             mirrored=estimate.mirrored,
             calibration=estimate.calibration,
             clocks=estimate.clocks,
+            evidence=estimate.people,
         )
 
     def _estimator_for(self, rig: Rig) -> Estimator:

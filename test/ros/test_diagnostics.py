@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.refine_plan import RefinePlan
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 
@@ -81,15 +82,16 @@ def test_a_detector_that_often_takes_left_for_right_is_a_warning_until_it_does_n
     assert record.health(5.5, [], {}).level is Level.OK
 
 
-def test_people_of_whom_no_joint_is_certain_enough_are_a_warning_that_names_the_parameter() -> None:
-    record, unsure = Record(), {"rejected": {"uncertain": 17}}
-    record.processed(0.0, Result(**{**vars(_result(people=0)), **unsure}))
+def test_what_people_say_of_the_rig_is_a_warning_and_an_error_where_poses_are_wrong() -> None:
+    record, words = Record(), "people are in view of left, right, none has a pose"
+    record.processed(0.0, replace(_result(people=0), evidence=PeopleReport((words,), values={"people/up": "+z"})))
     health = record.health(0.4, [], {})
-    assert health.level is Level.WARN
-    assert "none has a pose: 17 joints are less certain than max_std_m: raise it" in health.message
-    for one in (Result(**{**vars(_result(people=1)), **unsure}), _result(people=0)):
-        record.processed(0.6, one)
-        assert record.health(0.7, [], {}).level is Level.OK
+    assert (health.level, health.message) == (Level.WARN, f"running, but {words}")
+    assert health.values["people/up"] == "+z"
+    record.processed(0.6, replace(_result(), evidence=PeopleReport(("the rig is 2 times too large",), severe=True)))
+    assert record.health(0.7, [], {}).level is Level.ERROR
+    record.processed(0.8, _result())
+    assert record.health(0.9, [], {}).level is Level.OK
 
 
 def test_what_is_waited_for_while_images_come_is_the_nodes_to_say() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from pose3d_ros.data.placement import baseline_in, frames_differ, missing_transform
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.rig_checks import check_rig, lonely_cameras
-from pose3d_ros.ros.diagnostics import UNSURE_JOINTS
 from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
 from pose3d_ros.ros.doctor.placement import path, placed_by_tf, rig_by_projection, rig_by_tf
 from pose3d_ros.structures import Camera, Rig
@@ -21,6 +20,8 @@ UPRIGHT, LYING = 0.7, 0.5
 # A camera's body looks along x with z up, its optical frame along z with y down (REP-103); drivers' are exact.
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 SAME_ROTATION = 0.05
+# Joints of about half a person: fewer may be a false detection in two cameras.
+UNSURE_JOINTS = 8
 TURN_ROUND = (
     "publish the pose of the camera's optical frame in its parent, not the parent's in the camera (cv2.solvePnP gives "
     "the latter)"
