@@ -12,11 +12,12 @@ from pathlib import Path
 import yaml
 
 from pose3d_ros.calibration.board_views import BoardViews, find_boards, pick_diverse
-from pose3d_ros.calibration.boards import FORM, Board, parse_board
+from pose3d_ros.calibration.boards import FORM, Board, board_text, parse_board
 from pose3d_ros.calibration.lenses import LENSES, LensFit, fit_lens
 from pose3d_ros.calibration.placing import PlacedRig, place_cameras
+from pose3d_ros.calibration.verdict import judge_calibration
 from pose3d_ros.data.rigs import save_rig
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.geometry.calibration import baselines_m
 from pose3d_ros.geometry.rig_checks import check_rig
 from pose3d_ros.output.board_plot import write_board_plot
@@ -43,11 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("calibration"), help="folder for rig.yaml, report and pictures"
     )
+    parser.add_argument("--force", action="store_true", help="write rig.yaml though the calibration is found bad")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Calibrate, print, write; faults raise from pose3d_ros.errors."""
+    """Calibrate, print, write; faults, a bad calibration without --force among them, raise from pose3d_ros.errors."""
     board = parse_board(args.board)
     sources = _sources(args.sources)
     if args.every < 1 or args.most < 5:
@@ -57,26 +59,48 @@ def run(args: argparse.Namespace) -> int:
             f"a board of {board.columns} x {board.rows} corners looks the same upside down, so several cameras may "
             "take it differently: use one with an odd and an even number, or Charuco"
         )
-    found = [find_boards(board, name, source, args.every, not args.quiet) for name, source in sources.items()]
+    alone = len(sources) == 1
+    found = [find_boards(board, name, source, args.every, not args.quiet, alone) for name, source in sources.items()]
+    board = _found_kind(board, found)
     views = _picked(found, args.most)
     fits = [fit_lens(board, one, args.lens) for one in views]
     if len(fits) > 1:
         placed = place_cameras(board, views, fits)
     else:
         camera = fits[0].camera
-        placed = PlacedRig(Rig((camera,), frame_id=f"{camera.name}_optical"), {}, ())
+        placed = PlacedRig(Rig((camera,), frame_id=f"{camera.name}_optical"), {}, {})
+    findings = (*judge_calibration(board, views, fits, placed), *check_rig(placed.rig))
+    faults = [finding.text for finding in findings if finding.fault]
     args.output.mkdir(parents=True, exist_ok=True)
-    report = _report(board, found, fits, placed)
-    save_rig(placed.rig, args.output / "rig.yaml")
+    report = {"good": not faults, **_report(board, found, fits, placed)}
+    report["findings"] = [f"{'FAULT' if one.fault else 'warning'}: {one.text}" for one in findings]
     (args.output / "report.yaml").write_text(yaml.safe_dump(report, sort_keys=False), encoding="utf-8")
     write_board_plot(board, views, fits, args.output / "boards.png")
+    _print(report)
+    for finding in findings:
+        if not finding.fault or args.force:
+            print(f"{'FAULT' if finding.fault else 'warning'}: {finding.text}")
+    if faults and not args.force:
+        raise CalibrationError(
+            "; ".join(faults) + f". {args.output / 'rig.yaml'} is not written (--force writes it), report.yaml is"
+        )
+    save_rig(placed.rig, args.output / "rig.yaml")
     if len(fits) > 1:
         write_rig_plot(placed.rig, args.output / "rig.png")
-    _print(report)
-    for finding in check_rig(placed.rig):
-        print(f"{'FAULT' if finding.fault else 'warning'}: {finding.text}")
     print(f"rig: {args.output / 'rig.yaml'} (also report.yaml and pictures)")
     return 0
+
+
+def _found_kind(board: Board, found: list[BoardViews]) -> Board:
+    """The board as all cameras found it; raises CalibrationError where they found different kinds."""
+    kinds = {one.camera: one.board or board for one in found}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{camera} {board_text(kind)}" for camera, kind in kinds.items())
+        raise CalibrationError(f"the cameras see boards of different kinds ({listed}): show all the same board")
+    (kind,) = set(kinds.values())
+    if kind != board:
+        print(f"the board is another kind than named: it is found as --board {board_text(kind)}")
+    return kind
 
 
 def _sources(texts: list[str]) -> dict[str, str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pose3d_ros.calibration.boards import Board, Image, find_board, guess_board
+from pose3d_ros.calibration.boards import Board, Image, find_board, guess_board, other_kinds
 from pose3d_ros.data.encoded_images import read_image
 from pose3d_ros.data.footage import read_video
+from pose3d_ros.data.frame_numbers import frame_numbers
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.structures import Floats
 
@@ -31,25 +31,37 @@ class BoardViews:
     size_wh: tuple[int, int]
     looked_at: int  # images
     corners: Mapping[int, tuple[NDArray[np.intp], Floats]]
+    pictures: Mapping[int, str] = field(default_factory=dict)  # file names; of a video none
+    board: Board | None = None  # as it was found: of which kind
+
+    def called(self, frame: int) -> str:
+        """What to call a frame: its file, or its number in the video."""
+        return self.pictures.get(frame, f"frame {frame}")
 
     def chosen(self, frames: list[int]) -> BoardViews:
         """Only these frames."""
-        return BoardViews(self.camera, self.size_wh, self.looked_at, {frame: self.corners[frame] for frame in frames})
+        return replace(self, corners={frame: self.corners[frame] for frame in frames})
 
 
-def find_boards(board: Board, camera: str, source: str, every: int, progress: bool) -> BoardViews:
+def find_boards(board: Board, camera: str, source: str, every: int, progress: bool, alone: bool = True) -> BoardViews:
     """Look for the board in a video, a folder of pictures or a glob of them.
 
-    Frame numbers are a video's, or the numbers in the pictures' names where those differ, so that cameras go together.
-    every: of a video, one image in so many. Raises FootageError for images that cannot be read or differ in size,
+    A Charuco board is looked for as it was named, and else as the old or the inverted kind; the first found decides.
+    Frame numbers are a video's, or those of the pictures' names (data/frame_numbers.py), so that cameras go together.
+    every: of a video, one image in so many. alone: no other camera's go with them, so any names do. Raises
+    FootageError for images that cannot be read or differ in size, or names that do not say their number,
     CalibrationError, with what is seen instead, if the board is found nowhere.
     """
     corners = {}
     size: tuple[int, int] = (0, 0)
     samples: list[Image] = []
     looked_at = 0
-    images = tqdm(_images(camera, source, every), desc=f"boards of {camera}", unit="image", disable=not progress)
-    for frame, image in images:
+    pictures = {}
+    kinds = (board, *other_kinds(board))
+    images = tqdm(_images(camera, source, every, alone), desc=f"boards of {camera}", unit="image", disable=not progress)
+    for frame, name, image in images:
+        if name:
+            pictures[frame] = name
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
         looked_at += 1
         if looked_at > 1 and grey.shape[::-1] != size:
@@ -58,10 +70,11 @@ def find_boards(board: Board, camera: str, source: str, every: int, progress: bo
                 f"are {size[0]} x {size[1]} px: one calibration is of one size"
             )
         size = (grey.shape[1], grey.shape[0])
-        found = find_board(board, grey)
-        if found:
-            corners[frame] = found
-        elif len(samples) < GUESSED_ON:
+        for kind in kinds:
+            if found := find_board(kind, grey):
+                corners[frame], kinds = found, (kind,)
+                break
+        if frame not in corners and len(samples) < GUESSED_ON:
             samples.append(grey)
         images.set_postfix(found=len(corners))
     if not corners:
@@ -71,7 +84,7 @@ def find_boards(board: Board, camera: str, source: str, every: int, progress: bo
             f"camera {camera!r}: no board of {across} x {down} inner corners in {looked_at} images of {source}: "
             f"{seen or 'is the board whole, sharp and flat in the pictures, and --board right?'}"
         )
-    return BoardViews(camera, size, looked_at, corners)
+    return BoardViews(camera, size, looked_at, corners, pictures, kinds[0])
 
 
 def pick_diverse(views: BoardViews, frames: list[int], most: int) -> list[int]:
@@ -97,10 +110,11 @@ def _appearance(px: Floats, size_wh: tuple[int, int]) -> Floats:
     return np.array([*unit.mean(axis=0), 2 * np.sqrt(spread[0, 0]), 2 * np.sqrt(spread[1, 1]), 20 * spread[0, 1]])
 
 
-def _images(camera: str, source: str, every: int) -> Iterator[tuple[int, Image]]:
+def _images(camera: str, source: str, every: int, alone: bool) -> Iterator[tuple[int, str, Image]]:
+    """Number, file name (empty: of a video) and pixels of each image."""
     path = Path(source)
     if path.is_file() and path.suffix.lower() not in PICTURES:
-        yield from ((k, image) for k, image in enumerate(read_video(path)) if k % every == 0)
+        yield from ((k, "", image) for k, image in enumerate(read_video(path)) if k % every == 0)
         return
     if path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in PICTURES]
@@ -110,12 +124,15 @@ def _images(camera: str, source: str, every: int) -> Iterator[tuple[int, Image]]
         raise FootageError(
             f"camera {camera!r}: no picture or video at {source}: give CAMERA=VIDEO, a folder or 'left*.png'"
         )
-    numbers = [re.findall(r"\d+", file.stem) for file in sorted(files)]
-    last = [int(found[-1]) if found else -1 for found in numbers]
-    if len(set(last)) != len(last):
-        last = list(range(len(files)))
-    for number, file in zip(last, sorted(files), strict=True):
+    files.sort()
+    try:
+        numbers = frame_numbers([file.name for file in files], f"camera {camera!r}")
+    except FootageError:
+        if not alone:  # other cameras' pictures would go with them by a number that is none
+            raise
+        numbers = list(range(len(files)))
+    for number, file in sorted(zip(numbers, files, strict=True)):
         try:
-            yield number, read_image(file)
+            yield number, file.name, read_image(file)
         except InputError as error:
             raise FootageError(f"camera {camera!r}: {error}, or delete it") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -13,7 +13,10 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.structures import Floats
 
 Image = NDArray[np.uint8]
-FORM = "chessboard:COLUMNSxROWS:SQUARE (inner corners, m) or charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (squares, m)"
+FORM = (
+    "chessboard:COLUMNSxROWS:SQUARE (inner corners, m) or charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (squares, m), "
+    "followed by :legacy, :inverted or both where the board is so"
+)
 # Fewer corners of a Charuco board do not fix its pose well.
 MIN_CORNERS = 8
 
@@ -27,6 +30,8 @@ class Board:
     square_m: float
     marker_m: float = 0.0
     dictionary: str = ""  # of Charuco markers, such as DICT_4X4_50; empty: a chessboard
+    legacy: bool = False  # Charuco as OpenCV made it before 4.6: with even rows, the first square holds a marker
+    inverted: bool = False  # Charuco with black and white exchanged
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -47,9 +52,12 @@ class Board:
 
 
 def parse_board(text: str) -> Board:
-    """The board of `chessboard:9x6:0.025` or `charuco:7x5:0.04:0.03:DICT_4X4_50`; raises InputError."""
+    """The board of `chessboard:9x6:0.025` or `charuco:7x5:0.04:0.03:DICT_4X4_50[:legacy]`; raises InputError."""
     kind, *parts = text.split(":")
+    kinds = {word for word in parts[4:] if kind == "charuco" and word in ("legacy", "inverted")}
     try:
+        if len(parts) > 4 and len(kinds) == len(parts[4:]):
+            parts = parts[:4]
         columns, rows = (int(number) for number in parts[0].split("x"))
         lengths = [float(part) for part in parts[1 : 2 if kind == "chessboard" else 3]]
         dictionary = parts[3] if kind == "charuco" else ""
@@ -65,7 +73,29 @@ def parse_board(text: str) -> Board:
             f"--board {text!r}: expected at least 3 x 3, squares of less than 2 m (25 mm is 0.025), and markers "
             "smaller than squares"
         )
-    return Board(columns, rows, lengths[0], lengths[1] if dictionary else 0.0, dictionary)
+    marker_m = lengths[1] if dictionary else 0.0
+    return Board(columns, rows, lengths[0], marker_m, dictionary, "legacy" in kinds, "inverted" in kinds)
+
+
+def board_text(board: Board) -> str:
+    """The board as --board names it."""
+    if not board.dictionary:
+        return f"chessboard:{board.columns}x{board.rows}:{board.square_m:g}"
+    kinds = ":legacy" * board.legacy + ":inverted" * board.inverted
+    size = f"{board.columns}x{board.rows}:{board.square_m:g}:{board.marker_m:g}"
+    return f"charuco:{size}:{board.dictionary}{kinds}"
+
+
+def other_kinds(board: Board) -> tuple[Board, ...]:
+    """The Charuco board as the other printers make it, the likeliest first; empty for a chessboard.
+
+    OpenCV finds a board of even rows under its own kind alone, and with odd rows both kinds are the same board.
+    """
+    if not board.dictionary:
+        return ()
+    layouts = (board.legacy, not board.legacy) if board.rows % 2 == 0 else (board.legacy,)
+    kinds = [replace(board, legacy=legacy, inverted=inverted) for inverted in (False, True) for legacy in layouts]
+    return tuple(kind for kind in kinds if kind != board)
 
 
 def find_board(board: Board, grey: Image) -> tuple[NDArray[np.intp], Floats] | None:
@@ -75,7 +105,8 @@ def find_board(board: Board, grey: Image) -> tuple[NDArray[np.intp], Floats] | N
     to be dark, so that cameras on either side of it number alike, unless board.turns.
     """
     if board.dictionary:
-        corners, numbers, _, _ = _charuco_detector(board).detectBoard(grey)
+        seen = np.asarray(255 - grey, dtype=np.uint8) if board.inverted else grey
+        corners, numbers, _, _ = _charuco_detector(board).detectBoard(seen)
         if numbers is None or len(numbers) < MIN_CORNERS:
             return None
         return numbers.ravel().astype(np.intp), corners.reshape(-1, 2).astype(np.float64)
@@ -113,6 +144,8 @@ def guess_board(board: Board, images: list[Image]) -> str:
 def _charuco_detector(board: Board) -> Any:
     size = (board.columns, board.rows)
     charuco = cv2.aruco.CharucoBoard(size, board.square_m, board.marker_m, _dictionary(board.dictionary))
+    if board.legacy:
+        charuco.setLegacyPattern(True)
     return cv2.aruco.CharucoDetector(charuco)
 
 

@@ -24,15 +24,22 @@ from pose3d_ros.structures import Floats, Rig
 
 # One board gives the six numbers of a pair; more so that one bad board does not decide.
 MIN_COMMON = 3
+# Boards of one moment settle within 5 steps; those of different ones wander for hundreds, to no good end.
+MOST_STEPS = 15
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedRig:
-    """The rig in its first camera's frame, RMS px of each camera over the boards seen together, and those."""
+    """The rig in its first camera's frame, RMS px of each camera over the boards seen together, and of each board."""
 
     rig: Rig
     rms_px: dict[str, float]
-    frames: tuple[int, ...]
+    frame_px: dict[int, float]  # RMS over the cameras that see the board of a frame
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames in which two cameras or more see the board."""
+        return tuple(self.frame_px)
 
 
 def place_cameras(board: Board, views: list[BoardViews], fits: list[LensFit]) -> PlacedRig:
@@ -117,7 +124,12 @@ def _adjusted(board: Board, views: list[BoardViews], fits: list[LensFit], placed
             sparsity[row : row + size, 6 * column : 6 * column + 6] = 1
         row += size
     solved = least_squares(
-        lambda x: np.concatenate(parts(x)), np.concatenate(start), jac_sparsity=sparsity, x_scale="jac", method="trf"
+        lambda x: np.concatenate(parts(x)),
+        np.concatenate(start),
+        jac_sparsity=sparsity,
+        x_scale="jac",
+        method="trf",
+        max_nfev=MOST_STEPS,
     )
     moved = [np.eye(4), *(_matrix(row) for row in solved.x.reshape(-1, 6)[: len(fits) - 1])]
     found = parts(solved.x)
@@ -125,8 +137,12 @@ def _adjusted(board: Board, views: list[BoardViews], fits: list[LensFit], placed
     for k, fit in enumerate(fits):
         mine = np.concatenate([part for (camera, _), part in zip(sightings, found, strict=True) if camera == k])
         rms[fit.camera.name] = float(np.sqrt(2 * (mine**2).mean()))  # over points, as OpenCV counts
+    frame_px = {}
+    for frame in frames:
+        of_frame = np.concatenate([part for (_, other), part in zip(sightings, found, strict=True) if other == frame])
+        frame_px[frame] = float(np.sqrt(2 * (of_frame**2).mean()))
     cameras = tuple(fit.camera.placed(place) for fit, place in zip(fits, moved, strict=True))
-    return PlacedRig(Rig(cameras, frame_id=f"{cameras[0].name}_optical"), rms, tuple(frames))
+    return PlacedRig(Rig(cameras, frame_id=f"{cameras[0].name}_optical"), rms, frame_px)
 
 
 def _vector(matrix: Floats) -> Floats:
