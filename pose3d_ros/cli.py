@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from pose3d_ros import __version__
-from pose3d_ros.errors import Pose3DError
+from pose3d_ros.errors import Pose3DError, cut
 from pose3d_ros.options import HelpFormatter
 
 # Command -> (module with add_arguments(parser) and run(args) -> exit code, one line of help).
@@ -27,9 +28,17 @@ COMMANDS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse's parser with errors of one short line; a user's word is never repeated whole."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with 2."""
+        self.exit(2, f"{self.prog}: error: {cut(message)}: see `{self.prog} --help`\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pose3d",
         description="Absolute 3D human poses from calibrated cameras, for robots.",
         epilog="`pose3d COMMAND --help` says more of each. ROS nodes are started with `ros2 launch pose3d_ros ...`.",
@@ -54,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"pose3d {arguments.command}: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # what errors.py does not foresee: a folder without permission, a full disk
-        print(f"pose3d {arguments.command}: {error}: check the path, its permissions and the disk", file=sys.stderr)
+        text = cut(str(error))
+        print(f"pose3d {arguments.command}: {text}: check the path, its permissions and the disk", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\npose3d {arguments.command}: stopped", file=sys.stderr)

@@ -12,12 +12,56 @@ Pose3DError
 ├── FootageError              a video or recording that cannot be read
 └── DependencyError           an optional part of the installation is missing
 
-A message names the value, what was expected and the mend.
+A message names the value, what was expected and how to fix it. No message grows with the input: every error cuts its
+own text, so that no path can echo a whole file; `shown` shortens a value where it is quoted.
 """
+
+from __future__ import annotations
+
+import re
+import reprlib
+from typing import Any
+
+# A value is quoted with this many characters: a line of a log holds 160 in all.
+SHOWN = 80
+# A whole message, bytes of UTF-8: what comes first names the file, what comes last the fix.
+HEAD, TAIL = 1000, 400
+# A path may be this long; a longer run without a space is data.
+LONGEST_WORD = 300
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxdict, _short.maxset = 3, 6, 6, 6, 6
+_short.maxstring = _short.maxother = _short.maxlong = SHOWN
+
+
+def shown(value: Any, most: int = SHOWN) -> str:
+    """A value's repr in about `most` characters; the work does not grow with the value."""
+    try:
+        # The repr of an integer takes time that grows with the square of its digits.
+        if isinstance(value, int) and value.bit_length() > 1000:
+            return f"a whole number of {value.bit_length()} bits"
+        text = _short.repr(value)
+    except Exception:  # a repr of somebody else's object may raise anything
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[-most // 4 :]}"
+
+
+def cut(text: str) -> str:
+    """A message of about 1.4 kB at most: its beginning and its end."""
+    text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:SHOWN]}...{word[0][-SHOWN:]}", text)
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= HEAD + TAIL:
+        return text
+    head, tail = data[:HEAD].decode("utf-8", "ignore"), data[-TAIL:].decode("utf-8", "ignore")
+    return f"{head} ... ({len(data) - HEAD - TAIL} bytes left out) ... {tail}"
 
 
 class Pose3DError(Exception):
-    """Root of every error that pose3d_ros raises on purpose."""
+    """Root of every error that pose3d_ros raises on purpose; its text is cut to about 1.4 kB."""
+
+    def __init__(self, *args: object) -> None:
+        """args: the message."""
+        super().__init__(*(cut(one) if isinstance(one, str) else one for one in args))
 
 
 class InputError(Pose3DError, ValueError):

@@ -15,15 +15,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from pose3d_ros import __version__
 from pose3d_ros.detection import choice
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, shown
 from pose3d_ros.estimate_input import FOOTAGE, Request, open_input
 from pose3d_ros.estimation.bag_input import add_bag_arguments, bag_topics
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.refine_plan import CHOICES
+from pose3d_ros.files.documents import yaml_content
+from pose3d_ros.files.door import PARAMETER
 from pose3d_ros.options import from_mapping
 from pose3d_ros.structures import FrameSet
 from pose3d_ros.weights import store
@@ -151,11 +151,8 @@ def estimation_options(args: argparse.Namespace) -> MultiViewOptions:
     for pair in args.param:
         name, sign, value = pair.partition(":=")
         if not name or not sign:
-            raise InputError(f"--param {pair}: give it as NAME:=VALUE, for example smoothing:=one_euro")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--param {pair}: {value!r} is no YAML value ({error})") from error
+            raise InputError(f"--param {shown(pair)}: give it as NAME:=VALUE, for example smoothing:=one_euro")
+        values[name] = yaml_content(value, shown(pair), PARAMETER)
     return from_mapping(MultiViewOptions, values)
 
 

@@ -189,8 +189,6 @@ def table(people: StillPeople, name: Path) -> str:
 
 def _read(path: Path) -> NDArray[np.uint8]:
     """uint8 BGR (H, W, 3), pixels as stored; raises InputError."""
-    if not path.is_file():
-        raise InputError(f"--image {path}: {'it is a folder' if path.is_dir() else 'no such file'}: give a picture")
     from pose3d_ros.data.encoded_images import read_image
 
     return read_image(path)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
 
-from pose3d_ros.errors import OptionError
+from pose3d_ros.errors import OptionError, shown
 
 Options = TypeVar("Options")
 
@@ -64,14 +64,14 @@ def check(options: Any) -> None:
         kind = type(one.default)
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) if kind is float else type(value) is kind
         if not fits:
-            raise OptionError(f"option {one.name!r} is {value!r}, expected {kind.__name__}: {info.description}")
+            raise OptionError(f"option {one.name!r} is {shown(value)}, expected {kind.__name__}: {info.description}")
         if info.choices and value not in info.choices:
-            raise OptionError(f"option {one.name!r} is {value!r}, expected one of {', '.join(info.choices)}")
+            raise OptionError(f"option {one.name!r} is {shown(value)}, expected one of {', '.join(info.choices)}")
         low = -float("inf") if info.low is None else info.low
         high = float("inf") if info.high is None else info.high
         if kind in (int, float) and not low <= value <= high:
             unit = f" {info.unit}" if info.unit else ""
-            raise OptionError(f"option {one.name!r} is {value!r}, expected {low:g} to {high:g}{unit}")
+            raise OptionError(f"option {one.name!r} is {shown(value)}, expected {low:g} to {high:g}{unit}")
 
 
 def from_mapping(kind: type[Options], values: Mapping[str, Any]) -> Options:
@@ -81,7 +81,7 @@ def from_mapping(kind: type[Options], values: Mapping[str, Any]) -> Options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f": did you mean {near[0]!r}?" if near else f": known are {', '.join(sorted(known))}"
-            raise OptionError(f"unknown option {name!r}{hint}")
+            raise OptionError(f"unknown option {shown(name)}{hint}")
     lists_as_tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return kind(**lists_as_tuples)
 

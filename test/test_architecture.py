@@ -12,6 +12,7 @@ PACKAGE = Path(pose3d_ros.__file__).parent
 # Lowest first: a module may import from its own layer and from those above it in this list.
 LAYERS = (
     {"errors"},
+    {"files"},
     {"structures", "options", "cache", "downloads"},
     {"skeletons"},
     {"geometry"},
@@ -101,3 +102,66 @@ def test_only_the_ros_folder_imports_ros():
 def test_importing_the_core_loads_neither_ros_nor_torch_models():
     code = "import sys, pose3d_ros.structures, pose3d_ros.estimation.multiview; print('rclpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# How a file is opened for reading, by the end of the call's name.
+OPENERS = {"open", "read_text", "read_bytes", "load", "loads", "safe_load", "imread", "imdecode", "VideoCapture",
+           "FileStorage", "safe_open", "InferenceSession", "fromfile", "genfromtxt", "loadtxt", "memmap", "fromstring",
+           "parse", "Reader", "ZipFile", "tarfile"}  # fmt: skip
+LIBRARIES = {"json", "yaml", "np", "numpy", "torch", "tomllib", "ElementTree", "cv2", "zipfile", "tarfile", "io", "os",
+             "Path", "Image", "expat"}  # fmt: skip
+# Modules outside of files/ that open one, or read a text of their own, and why no user's file goes past the door.
+OPENS_ITSELF = {
+    "benchmarks/conditions.py": "/proc/cpuinfo",
+    "benchmarks/node_graph.py": "what its own processes wrote",
+    "benchmarks/soak.py": "/proc/self/statm",
+    "cache.py": "the SHA-256 of what lies in the cache",
+    "data/bag_recording.py": "rosbags' reader, after checked() of every file that it will open",
+    "data/encoded_images.py": "messages, whose size is announced",
+    "data/footage.py": "a wheel whose SHA-256 was compared",
+    "data/footage_keypoints.py": "a wheel whose SHA-256 was compared",
+    "data/image_messages.py": "messages, whose size is announced",
+    "data/recording_log.py": "its own file, to be written to the disk",
+    "data/rig_files/opencv_storage.py": "a text that read_text read and check_yaml or check_xml looked at",
+    "data/simulated_rigs.py": "a file of the package",
+    "demo.py": "the log of its own process",
+    "detection/devices.py": "/proc/cpuinfo",
+    "detection/graph.py": "weights whose SHA-256 was compared",
+    "detection/onnx_model.py": "ONNX Runtime, after checked()",
+    "downloads.py": "the log of its own process",
+    "estimate_command.py": "its own settings as JSON",
+    "estimation/memory.py": "the bytes of read_bytes",
+    "evaluation/identity.py": "a file of the package",
+    "estimation/state_file.py": "the bytes of read_bytes",
+    "output/person_tracks.py": "its own temporary file",
+    "ros/doctor/machine.py": "/proc and /etc",
+    "ros/processes.py": "the log of its own process",
+    "training/loop.py": "torch.load of tensors, after checked_checkpoint()",
+    "weights/store.py": "an archive whose SHA-256 was compared",
+    "weights/trained.py": "safetensors, after checked()",
+}
+
+
+def opens(call: ast.Call) -> bool:
+    """Whether a call reads a file, by its name; one that says that it writes does not."""
+    called = ast.unparse(call.func)
+    owner, _, name = called.rpartition(".")
+    if name not in OPENERS or (owner in ("", "ast") and name not in ("open", "safe_open", "Reader")):
+        return False
+    if name in ("load", "loads", "parse", "fromstring") and owner.rpartition(".")[2] not in LIBRARIES:
+        return False
+    words = [ast.unparse(one) for one in call.args] + [ast.unparse(one.value) for one in call.keywords]
+    return not (name == "open" and any(word.strip("'\"") in ("w", "wb", "a", "ab", "x") for word in words))
+
+
+def test_files_that_users_name_are_opened_at_one_door():
+    """Who opens a file elsewhere says in OPENS_ITSELF why it can be no pipe, device, bomb or nest of a user's."""
+    found = {}
+    for name, path in sources().items():
+        if Path(name).parts[0] != "files":
+            calls = [
+                node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+            ]
+            found[name] = [f"{call.lineno}: {ast.unparse(call.func)}" for call in calls if opens(call)]
+    wrong = {name: calls for name, calls in found.items() if calls and name not in OPENS_ITSELF}
+    assert not wrong, wrong

@@ -129,9 +129,9 @@ def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--image", "nowhere.jpg"], "--image nowhere.jpg: no such file"),
-        (["--image", "."], "--image .: it is a folder"),
-        (["--image", __file__], "cannot be decoded, expected a whole picture"),
+        (["--image", "nowhere.jpg"], "picture nowhere.jpg cannot be read (no such file)"),
+        (["--image", "."], "picture . cannot be read (it is a folder"),
+        (["--image", __file__], "not a picture of JPEG, PNG"),
         (["--image", __file__, "--focal-px", "0"], "--focal-px 0: give 10 to 100000 px"),
         (["--image", __file__, "--body-height-m", "180"], "--body-height-m 180: give 0.5 to 2.5 m"),
         (["--focal-px", "900"], "--focal-px belongs to a still image: give --image FILE too"),

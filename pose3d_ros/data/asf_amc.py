@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import CAPTURE, read_text
 from pose3d_ros.structures import Floats
 
 INCH_M = 0.0254
@@ -41,9 +42,10 @@ class AsfSkeleton:
 
 def read_asf(path: Path | str) -> AsfSkeleton:
     """The skeleton of an .asf file; raises InputError for another file."""
+    lines = read_text(path, CAPTURE, "latin-1").splitlines()
     try:
-        return _skeleton(Path(path).read_text(encoding="ascii", errors="replace").splitlines())
-    except (OSError, ValueError, KeyError, IndexError) as error:
+        return _skeleton(lines)
+    except (ValueError, KeyError, IndexError) as error:
         raise InputError(f"{path} is not a readable ASF skeleton ({error})") from error
 
 
@@ -52,10 +54,10 @@ def read_amc(path: Path | str, skeleton: AsfSkeleton) -> tuple[dict[str, Floats]
 
     Raises InputError for a file that is not motion of this skeleton.
     """
+    lines = read_text(path, CAPTURE, "latin-1").splitlines()
     try:
-        frames = _frames(Path(path).read_text(encoding="ascii", errors="replace").splitlines())
-        return _moved(skeleton, frames)
-    except (OSError, ValueError, KeyError, IndexError) as error:
+        return _moved(skeleton, _frames(lines))
+    except (ValueError, KeyError, IndexError) as error:
         raise InputError(f"{path} is not readable AMC motion of this skeleton ({error!r})") from error
 
 

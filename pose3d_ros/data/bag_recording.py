@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pose3d_ros.errors import DependencyError, FootageError, InputError
+from pose3d_ros.files.documents import yaml_content
+from pose3d_ros.files.door import BAG, BAG_INDEX, checked, read_text
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TRANSFORMS = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
@@ -148,7 +150,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _whole(path: Path) -> Path:
-    """What to open: the path, or the only storage file of a folder whose metadata.yaml was never written."""
+    """What to open: the path, or the only storage file of a folder whose metadata.yaml was never written.
+
+    Every file that rosbags will open is looked at first: its reader would wait at a pipe.
+    """
     if not path.exists():
         raise FootageError(f"{path} does not exist: give a rosbag2 folder, an .mcap or a .db3 file")
     if path.is_dir() and not (path / "metadata.yaml").exists():
@@ -158,7 +163,17 @@ def _whole(path: Path) -> Path:
                 f"{path} has no metadata.yaml and {len(files)} files of {' or '.join(STORAGES)}, expected a rosbag2 "
                 f"recording: run `ros2 bag reindex {path.name}`"
             )
-        return files[0]
+        return checked(files[0], BAG)
+    if not path.is_dir():
+        return checked(path, BAG)
+    index = path / "metadata.yaml"
+    content = yaml_content(read_text(index, BAG_INDEX), str(index), BAG_INDEX)
+    about = content.get("rosbag2_bagfile_information") if isinstance(content, dict) else None
+    names = about.get("relative_file_paths") if isinstance(about, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FootageError(f"{index} names no files: expected relative_file_paths: run `ros2 bag reindex {path.name}`")
+    for name in names:
+        checked(path / Path(name).name, BAG)
     return path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pose3d_ros.data.asf_amc import euler
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import CAPTURE, read_text
 from pose3d_ros.structures import Floats
 
 
@@ -31,8 +32,8 @@ class _Joint:
 
 def read_bvh(path: Path | str) -> BvhMotion:
     """Read a .bvh file; raises InputError for another file."""
+    words = read_text(path, CAPTURE, "latin-1").split()
     try:
-        words = Path(path).read_text(encoding="ascii", errors="replace").split()
         start = words.index("MOTION")
         joints = _hierarchy(words[1:start])
         if words[start + 1] != "Frames:" or words[start + 3 : start + 5] != ["Frame", "Time:"]:
@@ -42,7 +43,7 @@ def read_bvh(path: Path | str) -> BvhMotion:
         if values.shape[1] != sum(len(joint.channels) for joint in joints) or step <= 0 or not count:
             raise ValueError(f"{values.shape[1]} numbers a frame do not fit the channels")
         return _moved(joints, values, 1.0 / step)
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise InputError(f"{path} is not a readable BVH file ({error})") from error
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pose3d_ros.data.noise import DETECTED, crop_scale
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.archives import npz_arrays
+from pose3d_ros.files.door import LABELS
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.skeletons import COCO_17, H36M_17
@@ -98,13 +100,13 @@ def residuals_of_labels(path: Path | str) -> Residuals:
     missing, and fps; R clips of T frames. Its detections must come from detectors that were not trained on the
     subject they are run on (leave one subject out), or the errors are too small. Raises InputError otherwise.
     """
+    arrays = npz_arrays(path, LABELS)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            detected, label, score = (np.asarray(file[name], float) for name in ("detected_px", "label_px", "score"))
-            fps = float(file["fps"])
+        detected, label, score = (np.asarray(arrays[name], float) for name in ("detected_px", "label_px", "score"))
+        fps = float(arrays["fps"])
         if detected.shape != label.shape or detected.shape[2:] != (COCO_17.size, 2) or score.shape != label.shape[:3]:
             raise ValueError(f"shapes {detected.shape}, {label.shape}, {score.shape}")
-    except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise InputError(
             f"{path} holds no labelled detections ({error}): expected detected_px and label_px (R, T, 17, 2), "
             "score (R, T, 17) and fps"

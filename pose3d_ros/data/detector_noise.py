@@ -24,6 +24,8 @@ from pose3d_ros.data.consensus import BODY, BODY_PAIRS, Residuals
 from pose3d_ros.data.mixture import HALF_RANGE_PX, Mixture, fit_mixture
 from pose3d_ros.data.noise import DETECTED, autoregressive
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import NOISE, read_text
 from pose3d_ros.structures import Floats
 
 # A keypoint below this score counts as missed.
@@ -122,15 +124,15 @@ class DetectorNoise:
     @staticmethod
     def load(path: Path | str) -> DetectorNoise:
         """Read what save wrote; raises InputError for any other file."""
+        plain = json_content(read_text(path, NOISE), str(path), NOISE)
         try:
-            plain = json.loads(Path(path).read_text())
             if plain.pop("joints") != list(BODY) or plain.pop("unit") != "px of a 256 px crop":
                 raise ValueError("other joints or unit")
             mixtures = tuple(
                 Mixture(one["gamma"], np.array(one["mean"]), np.array(one["covariance"])) for one in plain["mixtures"]
             )
             return DetectorNoise(**(plain | {"mixtures": mixtures, "miss": np.array(plain["miss"])}))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (AttributeError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path} is not noise fitted by `pose3d fit-noise` ({error}): fit it again") from error
 
 

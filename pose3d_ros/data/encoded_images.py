@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import PICTURE, read_bytes
+from pose3d_ros.files.media import MOST_PIXELS, check_picture
 
 Bytes = NDArray[np.uint8]
 
@@ -23,8 +25,6 @@ Bytes = NDArray[np.uint8]
 TAIL_BYTES = 1024
 # Every 8 x 8 block of a JPEG's finest component takes a bit at least (ITU-T T.81, F.1.2.1 and G.1.2.1).
 JPEG_PIXELS_A_BYTE = 8 * 64
-# The largest sensors of machine vision have 65 Mpx; a PNG may hold a thousand times what it weighs.
-MOST_PIXELS = 2**26
 # Start-of-frame markers of a JPEG (ITU-T T.81, table B.1).
 JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -64,10 +64,9 @@ def decode_image(data: Bytes, what: str, fix: str, any_format: bool = False) -> 
 
 def read_image(path: Path | str) -> Bytes:
     """The picture in a file as uint8 BGR (H, W, 3), pixels as stored; raises InputError."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise InputError(f"picture {path} cannot be read ({error.strerror}): give a JPEG or PNG") from error
+    encoded = read_bytes(path, PICTURE)
+    check_picture(encoded, path)
+    data = np.frombuffer(encoded, dtype=np.uint8)
     return decode_image(data, f"picture {path}", "save or copy it again", any_format=True)
 
 

@@ -20,6 +20,7 @@ from pose3d_ros.data.rig_files.qualisys import rig_from_qualisys
 from pose3d_ros.data.trc import read_trc
 from pose3d_ros.data.wheels import Wheel, download_wheel
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.files.media import open_video
 from pose3d_ros.structures import Floats, Rig
 
 _SINGLE, _MULTI = "Pose2Sim/Demo_SinglePerson", "Pose2Sim/Demo_MultiPerson"
@@ -152,13 +153,12 @@ def _frames(capture: cv2.VideoCapture, path: Path | str, start: int, stop: int |
 
 def _open(path: Path | str) -> cv2.VideoCapture:
     """An opened video."""
-    if not Path(path).is_file():
-        raise _unreadable(path, "no such file")
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        capture.release()
-        raise _unreadable(path, "not a video that OpenCV can open")
-    return capture
+    try:
+        return open_video(path)
+    except FootageError as error:
+        if cache_dir() not in Path(path).parents:
+            raise
+        raise FootageError(f"{error}: delete it and run `pose3d demo` to fetch it again") from error
 
 
 def _unreadable(path: Path | str, why: str) -> FootageError:

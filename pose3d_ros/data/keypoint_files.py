@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ import numpy as np
 
 from pose3d_ros.data.frame_source import WHOLE, Cut, Timeline, timeline
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import KEYPOINTS, read_text
 from pose3d_ros.skeletons import BODY_25, BODY_25B, COCO_17
 from pose3d_ros.structures import Floats, Keypoints2D, Rig, Skeleton
 
@@ -254,7 +255,4 @@ def _keypoints(points: Floats, skeleton: Skeleton, stamp_ns: int) -> Keypoints2D
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FootageError(f"keypoints {path} cannot be read as JSON ({error}): write the file again") from error
+    return json_content(read_text(path, KEYPOINTS), str(path), KEYPOINTS)

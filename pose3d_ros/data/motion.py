@@ -7,7 +7,6 @@ subject, then by clip, then by frame, because a few subjects hold most of the fr
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.archives import npz_arrays
+from pose3d_ros.files.door import MOTION
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
@@ -127,12 +128,7 @@ def load_motion(path: Path | str | None) -> Motion:
         from pose3d_ros.data.capture_files import load_captures  # it makes Motion, so it cannot come first
 
         return load_captures(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not readable motion data ({error}): {NO_DATA.split(': ', 1)[1]}") from error
-    return motion_from_arrays(arrays, where=str(path))
+    return motion_from_arrays(npz_arrays(path, MOTION), where=str(path))
 
 
 def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion data") -> Motion:

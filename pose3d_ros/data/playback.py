@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from pose3d_ros.data.footage import SAMPLES, Sample, read_video, sample, video_rate
 from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import REPORT, read_text
 from pose3d_ros.structures import FrameSet
 
 # 2023-11-14 22:13:20 UTC. A fixed capture time of the first frame: runs compare byte for byte, and it is not
@@ -137,9 +139,9 @@ class Playback:
     def load(path: Path) -> Playback:
         """Read what save() wrote; raises FootageError where there is none."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json_content(read_text(path, REPORT), str(path), REPORT)
             content["published_ns"] = {int(stamp): int(at) for stamp, at in content["published_ns"].items()}
             content["unanswered_ns"] = tuple(content["unanswered_ns"])
             return Playback(**content)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (FootageError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise FootageError(f"the player left no report {path} ({error!r}): look into its log") from error

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from pose3d_ros.data.rigs import rig_from_mapping, rig_to_mapping
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.files.archives import npz_arrays
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import RECORDING
 from pose3d_ros.skeletons import H36M_17, SKELETONS
 from pose3d_ros.structures import Keypoints2D, Pose3D, Rig
 
@@ -94,10 +97,9 @@ class Recording:
     @staticmethod
     def load(path: Path | str) -> Recording:
         """Read what save wrote; raises FootageError for any other file."""
+        arrays = npz_arrays(path, RECORDING)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            meta = json.loads(arrays["meta"].tobytes())
+            meta = json_content(arrays["meta"].tobytes(), str(path), RECORDING)
             return Recording(
                 rig=rig_from_mapping(meta["rig"], where=str(path)),
                 poses=_split_poses(arrays, meta["poses"]),
@@ -115,7 +117,9 @@ class Recording:
                 markers_received=meta["markers_received"],
                 tf_received=meta["tf_received"],
             )
-        except Exception as error:  # zip, zlib, NumPy and JSON each have their own ways to say that a file is damaged
+        except FootageError:
+            raise
+        except Exception as error:  # whatever values of another form lead to
             raise FootageError(f"{path} is not a readable recording ({error}): record it again") from error
 
 

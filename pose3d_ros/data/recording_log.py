@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, overload
 
 from pose3d_ros.data.recording import Recording
-from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.errors import FootageError, InputError, shown
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import RUN_STATE, read_bytes, read_text
 from pose3d_ros.structures import Pose3D
 
 # No space, no quota, or a file larger than its file system or the user's limits allow.
@@ -55,11 +57,10 @@ class RecordingLog:
         path = self.folder / RUN
         if not path.is_file():
             return None
-        try:
-            told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return told
-        except (OSError, ValueError) as error:
-            raise FootageError(f"{path} cannot be read ({error}): start afresh with --overwrite") from error
+        told = json_content(read_text(path, RUN_STATE), str(path), RUN_STATE)
+        if not isinstance(told, dict):
+            raise FootageError(f"{path} holds {shown(told)}, expected a mapping: start afresh with --overwrite")
+        return told
 
     def append(self, part: Recording, state: bytes = b"") -> None:
         """Keep a part, and the state after it; raises InputError when the disk is full: what was kept before stays."""
@@ -75,10 +76,7 @@ class RecordingLog:
     @property
     def state(self) -> bytes:
         """The state after the last part; raises FootageError where it is lost."""
-        try:
-            return self._state_file(len(self)).read_bytes()
-        except OSError as error:
-            raise FootageError(f"{self.folder} has lost the state of its run ({error}): use --overwrite") from error
+        return read_bytes(self._state_file(len(self)), RUN_STATE)
 
     def parts(self) -> Iterator[Recording]:
         """The parts in order, one in memory at a time; raises FootageError for a damaged one."""

@@ -22,6 +22,8 @@ from pose3d_ros.data.noise import DETECTED, GaussianNoise, Noise
 from pose3d_ros.data.simulated_rigs import SimulatedRig
 from pose3d_ros.data.simulation import GIVEN, simulate
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.archives import npz_arrays
+from pose3d_ros.files.door import BLOCKS
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.structures import Floats
 
@@ -84,12 +86,12 @@ class ResidualBlocks:
     @staticmethod
     def load(path: Path | str) -> ResidualBlocks:
         """Read what save wrote; raises InputError for any other file."""
+        arrays = npz_arrays(path, BLOCKS)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return ResidualBlocks(
-                    file["error"].astype(np.float64), file["score"].astype(np.float64), float(file["fps"])
-                )
-        except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+            return ResidualBlocks(
+                arrays["error"].astype(np.float64), arrays["score"].astype(np.float64), float(arrays["fps"])
+            )
+        except (TypeError, ValueError, KeyError) as error:
             raise InputError(f"{path} does not hold residual blocks ({error}): make them with fit-noise") from error
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.errors import CalibrationError, InputError, shown
+from pose3d_ros.files import values
+from pose3d_ros.files.documents import yaml_content
+from pose3d_ros.files.door import RIG, read_text, reading
 from pose3d_ros.structures import Camera, Floats, Rig
 
 _REQUIRED = ("name", "width", "height", "K", "cam_from_world")
@@ -22,13 +25,7 @@ def load_rig(path: Path | str) -> Rig:
     distortion_model, distortion, cam_from_world: 16 numbers by rows, translation in m}.
     Raises CalibrationError that names the file, the camera and the key.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CalibrationError(f"rig {path} cannot be read ({error.strerror}): give the path of a rig.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"rig {path} is not valid YAML: {error}") from error
-    return rig_from_mapping(content, where=str(path))
+    return rig_from_mapping(yaml_content(read_text(path, RIG), str(path), RIG), where=str(path))
 
 
 def rig_from_mapping(content: Any, where: str) -> Rig:
@@ -37,10 +34,12 @@ def rig_from_mapping(content: Any, where: str) -> Rig:
         raise CalibrationError(f"rig {where} has no list 'cameras': see config/rig_example.yaml for the form")
     unknown = [key for key in content if key not in ("frame_id", "cameras")]
     if unknown:
-        raise CalibrationError(f"rig {where}: unknown key {unknown[0]!r}: use frame_id and cameras")
+        raise CalibrationError(f"rig {where}: unknown key {shown(unknown[0])}: use frame_id and cameras")
     try:
-        return Rig(tuple(map(_camera, content["cameras"])), frame_id=str(content.get("frame_id", "world")))
-    except (InputError, CalibrationError) as error:
+        frame_id = values.name(content.get("frame_id", "world"))
+        with reading(where, RIG):
+            return Rig(tuple(map(_camera, content["cameras"])), frame_id=frame_id)
+    except (ValueError, CalibrationError) as error:
         raise CalibrationError(f"rig {where}: {error}") from error
 
 
@@ -74,22 +73,22 @@ def rig_to_mapping(rig: Rig) -> dict[str, Any]:
 def _camera(entry: Any) -> Camera:
     """One entry of a rig.yaml; raises InputError, CalibrationError."""
     if not isinstance(entry, dict):
-        raise InputError(f"a camera must be a mapping with {', '.join(_REQUIRED)}, got {entry!r}")
-    name = str(entry.get("name", "?"))
+        raise InputError(f"a camera must be a mapping with {', '.join(_REQUIRED)}, got {shown(entry)}")
+    name = values.name(entry.get("name", "?"))
     missing = [key for key in _REQUIRED if key not in entry]
     unknown = [key for key in entry if key not in _REQUIRED + _OPTIONAL]
     if missing or unknown:
-        what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
+        what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {shown(unknown[0])}"
         raise InputError(f"camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
 
     def numbers(key: str, wanted: str, *shape: int) -> Floats:
         try:
-            values = np.asarray(entry.get(key, ()), dtype=np.float64).reshape(shape)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {entry[key]!r}") from error
-        if not np.isfinite(values).all():
-            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {entry[key]!r}")
-        return values
+            found = values.numbers(entry.get(key, []), *shape)
+        except ValueError as error:
+            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}") from error
+        if not np.isfinite(found).all():
+            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}")
+        return found
 
     return Camera(
         name=name,

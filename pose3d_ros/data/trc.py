@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pose3d_ros.errors import FootageError
+from pose3d_ros.files.door import MARKERS, read_text
 from pose3d_ros.structures import Floats
 
 _METRES = {"m": 1.0, "mm": 1e-3}
@@ -25,8 +26,8 @@ class Markers:
 
 def read_trc(path: Path | str) -> Markers:
     """The markers of a TRC file; blank cells become NaN. Raises FootageError for another form."""
+    lines = read_text(path, MARKERS).splitlines()
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
         header = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=False))
         names = tuple(name for name in lines[3].split("\t")[2:] if name)
         width = 2 + 3 * len(names)
@@ -34,6 +35,6 @@ def read_trc(path: Path | str) -> Markers:
         cells = [[float(cell or "nan") for cell in row[:width]] + [np.nan] * (width - len(row)) for row in rows]
         table = np.array(cells, dtype=np.float64).reshape(-1, width)
         scale, rate_hz = _METRES[header["Units"]], float(header["DataRate"])
-    except (OSError, IndexError, KeyError, ValueError) as error:
+    except (IndexError, KeyError, ValueError) as error:
         raise FootageError(f"{path} is not a readable TRC file ({error!r})") from error
     return Markers(names, table[:, 1], table[:, 2:].reshape(len(table), len(names), 3) * scale, rate_hz)

@@ -16,6 +16,7 @@ from pose3d_ros.data.footage import read_video, video_rate, video_size
 from pose3d_ros.data.frame_source import WHOLE, Cut, Timeline, timeline
 from pose3d_ros.data.playback import run_ahead
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.files.media import open_video
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.structures import FrameSet, Rig
 
@@ -123,7 +124,7 @@ def assigned(rig: Rig, given: Sequence[str]) -> dict[str, Path]:
 
 def video_length(path: Path) -> int:
     """Number of frames that a video says it has; raises FootageError where it does not say."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = open_video(path)
     frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
     if frames <= 0:

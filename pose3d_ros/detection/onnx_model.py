@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pose3d_ros.cache import cache_dir
 from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.errors import DependencyError, InputError
+from pose3d_ros.files.door import DETECTOR_MODEL, checked
 from pose3d_ros.structures import Floats
 
 INSTALL = "pip install 'pose3d_ros[onnx]'"
@@ -41,9 +42,7 @@ class OnnxModel:
         except ImportError as error:
             raise DependencyError(f"detector onnx needs ONNX Runtime ({error}): {INSTALL}") from error
         self.file = Path(file).expanduser()
-        if not self.file.is_file():
-            what = "it is a folder" if self.file.is_dir() else "no such file"
-            raise InputError(f"detector_model {file}: {what}: give a network's .onnx file")
+        checked(self.file, DETECTOR_MODEL)
         wanted = _providers(device, onnxruntime.get_available_providers())
         try:
             self._session: Any = onnxruntime.InferenceSession(str(self.file), providers=wanted)

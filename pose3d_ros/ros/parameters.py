@@ -8,15 +8,15 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pose3d_ros.errors import InputError, OptionError
+from pose3d_ros.errors import InputError, OptionError, shown
+from pose3d_ros.files.documents import yaml_content
+from pose3d_ros.files.door import PARAMETERS, read_text
 from pose3d_ros.options import changed_fixed, from_mapping, info_of
 
 Options = TypeVar("Options")
@@ -111,7 +111,7 @@ def given_to_all(arguments: Sequence[str]) -> set[str]:
         if flag != "--params-file":
             continue
         # rcl has read the file before us; the base loader knows no types, so that no tag can trouble it.
-        sections = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        sections = yaml_content(read_text(path, PARAMETERS), path, PARAMETERS, plain=True)
         if isinstance(sections, dict) and len(sections) > 1 and isinstance(sections.get(EVERY_NODE), dict):
             names.update(sections[EVERY_NODE].get("ros__parameters") or ())
     return names
@@ -140,12 +140,12 @@ def fitted(name: str, value: Any, kind: Type) -> Any:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise OptionError(f"option {name!r} is {value!r}, expected a list such as {EXAMPLES[element]}")
+        raise OptionError(f"option {name!r} is {shown(value)}, expected a list such as {EXAMPLES[element]}")
     items = tuple(float(item) if element is float and type(item) is int else item for item in value)
     wrong = [item for item in items if type(item) is not element]
     if wrong:
         raise OptionError(
-            f"option {name!r} has the element {wrong[0]!r}, expected each to be {element.__name__}, "
+            f"option {name!r} has the element {shown(wrong[0])}, expected each to be {element.__name__}, "
             f"such as {EXAMPLES[element]}"
         )
     return items

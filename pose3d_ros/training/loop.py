@@ -19,7 +19,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
-from pose3d_ros.errors import DependencyError, InputError
+from pose3d_ros.errors import DependencyError, InputError, shown
+from pose3d_ros.files.archives import checked_checkpoint
+from pose3d_ros.files.door import CHECKPOINT
 
 Batch = Mapping[str, Tensor]
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -112,8 +114,9 @@ def validated(net: nn.Module, validate: Callable[[nn.Module], float]) -> float:
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """A checkpoint's recipe, net (its state) and history; raises InputError for anything else."""
+    whole = checked_checkpoint(path, CHECKPOINT)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(whole, map_location="cpu", weights_only=True)
         return {name: content[name] for name in ("recipe", "net", "epoch", "loss", "score")}
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
         raise InputError(f"{path} is not a checkpoint of pose3d train ({error}): give {BEST} or {LAST}") from error
@@ -189,5 +192,5 @@ def _first(fabric: Any) -> bool:
 def _check_recipe(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
     differing = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     if differing:
-        told = ", ".join(f"{name} was {found.get(name)!r}, is {wanted.get(name)!r}" for name in differing)
+        told = ", ".join(f"{name} was {shown(found.get(name))}, is {shown(wanted.get(name))}" for name in differing)
         raise InputError(f"{path} was trained otherwise ({told}): give the same options, or another folder")

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from pose3d_ros.cache import sha256_of
 from pose3d_ros.errors import InputError, WeightsCorruptError, WeightsMissingError
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import NETWORK, RECIPE, checked
 
 if TYPE_CHECKING:  # torch only when a network is wanted: listing the table must not load it
     from torch import Tensor, nn
@@ -152,9 +154,9 @@ def load(name_or_path: str | Path) -> Loaded:
     own = name.endswith(SUFFIX)
     if not own:
         return _read(path(name), name, verified=True)
-    if not Path(name).is_file():
+    if not Path(name).exists():
         raise WeightsMissingError(f"there is no file {name}: give the {SUFFIX} file that `pose3d train` wrote")
-    return _read(Path(name), name, verified=False)
+    return _read(checked(name, NETWORK), name, verified=False)
 
 
 def save(
@@ -222,10 +224,9 @@ def _read(place: Path, name: str, *, verified: bool) -> Loaded:
 
 
 def _recipe(metadata: Mapping[str, str], place: Path) -> dict[str, Any]:
-    try:
-        recipe = json.loads(metadata["recipe"])
-    except (KeyError, ValueError, RecursionError) as error:
-        raise InputError(f"{place} names no recipe: give a {SUFFIX} file that `pose3d train` wrote") from error
+    if "recipe" not in metadata:
+        raise InputError(f"{place} names no recipe: give a {SUFFIX} file that `pose3d train` wrote")
+    recipe = json_content(metadata["recipe"], str(place), RECIPE)
     if not isinstance(recipe, dict):
         raise InputError(f"{place}: its recipe is {type(recipe).__name__}, expected a mapping: train the network again")
     return recipe

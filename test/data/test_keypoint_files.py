@@ -98,7 +98,7 @@ def test_a_missing_frame_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("[1, 2", "cannot be read as JSON"), ("[]", "has not OpenPose's form"), ('{"people": [{}]}', "pose_keypoints_2d")],
+    [("[1, 2", "not valid JSON"), ("[]", "has not OpenPose's form"), ('{"people": [{}]}', "pose_keypoints_2d")],
 )
 def test_a_file_of_another_form_is_named(text: str, says: str, tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {})

@@ -22,7 +22,7 @@ def test_without_data_the_message_names_the_flag_and_the_page():
 def test_a_file_that_is_no_npz_is_told_so(tmp_path):
     path = tmp_path / "walk.npz"
     path.write_text("not one")
-    with pytest.raises(InputError, match="not readable motion data"):
+    with pytest.raises(InputError, match=r"motion data .*walk\.npz cannot be read"):
         load_motion(path)
 
 

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pose3d_ros.data.rig_files.entries import numbers, opencv_lens, plain_polynomial, whole_size
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.data.rig_files.entries import numbers, opencv_lens, plain_name, plain_polynomial, whole_size
+from pose3d_ros.errors import CalibrationError, shown
+from pose3d_ros.files.documents import toml_content
+from pose3d_ros.files.door import RIG
 from pose3d_ros.structures import Camera, Rig
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+# OpenCV gives less than half a turn, an optimisation may end a turn further: more are degrees, or no rotation.
+MOST_TURN_RAD = 4 * np.pi
+_KEYS = frozenset(("matrix", "distortions", "rotation"))
 _MEND = "write rig, ros or opencv, which can"
 
 
@@ -37,13 +36,14 @@ def is_toml(text: str) -> bool:
 def read_toml(files: Mapping[str, str]) -> Rig:
     """The rig of an Anipose or Pose2Sim calibration, world as in the file; raises CalibrationError."""
     ((where, text),) = files.items()
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CalibrationError(f"{where} is not valid TOML: {error}") from error
+    content = toml_content(text, where, RIG)
+    if odd := [key for key, table in content.items() if not isinstance(table, dict)]:
+        raise CalibrationError(f"{where}: {shown(odd[0])} is {shown(content[odd[0]])}, expected a table: [{odd[0]}]")
     metadata = content.get("metadata", {})
     frame_id = metadata.get("frame_id", "world") if isinstance(metadata, dict) else "world"
-    return Rig(tuple(_camera(where, *entry) for entry in _tables(content).items()), frame_id=str(frame_id))
+    return Rig(
+        tuple(_camera(where, *entry) for entry in _tables(content).items()), frame_id=plain_name(where, frame_id)
+    )
 
 
 def write_anipose(rig: Rig) -> dict[str, str]:
@@ -88,19 +88,22 @@ def _toml(value: Any) -> str:
 
 
 def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables that are cameras; others (metadata, charuco, capture_volume) hold no matrix."""
-    return {key: table for key, table in content.items() if isinstance(table, dict) and "matrix" in table}
+    """The tables that are cameras; others (metadata, charuco, capture_volume) hold none of a camera's keys."""
+    return {key: table for key, table in content.items() if isinstance(table, dict) and _KEYS & table.keys()}
 
 
 def _camera(where: str, key: str, table: dict[str, Any]) -> Camera:
     where = f"{where}: [{key}]"
     cam_from_world = np.eye(4)
-    cam_from_world[:3, :3] = Rotation.from_rotvec(numbers(where, table, "rotation", 3)).as_matrix()
+    rotation = numbers(where, table, "rotation", 3)
+    if np.linalg.norm(rotation) > MOST_TURN_RAD:
+        raise CalibrationError(f"{where}: rotation is {shown(rotation.tolist())}, expected a Rodrigues vector in rad")
+    cam_from_world[:3, :3] = Rotation.from_rotvec(rotation).as_matrix()
     cam_from_world[:3, 3] = numbers(where, table, "translation", 3)
     coefficients = numbers(where, table, "distortions", -1)
     model, coefficients = ("equidistant", coefficients) if table.get("fisheye") else opencv_lens(coefficients)
     return Camera(
-        name=str(table.get("name", key)),
+        name=plain_name(where, table.get("name", key)),
         size_wh=whole_size(where, numbers(where, table, "size", 2)),
         K=numbers(where, table, "matrix", 3, 3),
         distortion_model=model,

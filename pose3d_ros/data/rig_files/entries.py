@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
-import yaml
 
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.errors import CalibrationError, shown
+from pose3d_ros.files import values
+from pose3d_ros.files.documents import yaml_content
+from pose3d_ros.files.door import RIG
 from pose3d_ros.structures import Camera, Floats, Rig
 
 # A placement nearer to none than this is none: 1e-9 m, or rad, is below what any file's digits carry.
@@ -17,10 +19,7 @@ AT_ORIGIN = 1e-9
 
 def yaml_mapping(where: str, text: str) -> dict[Any, Any]:
     """A YAML file's mapping; raises CalibrationError that names the file."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CalibrationError(f"{where} is not valid YAML: {error}") from error
+    content = yaml_content(text, where, RIG)
     if not isinstance(content, dict):
         raise CalibrationError(f"{where} holds no mapping of keys, got {type(content).__name__}")
     return content
@@ -29,16 +28,24 @@ def yaml_mapping(where: str, text: str) -> dict[Any, Any]:
 def numbers(where: str, mapping: Any, key: str, *shape: int) -> Floats:
     """mapping[key] as finite numbers of that shape; raises CalibrationError that names the key and what it holds."""
     if not isinstance(mapping, Mapping) or key not in mapping:
-        has = ", ".join(map(str, mapping)) if isinstance(mapping, Mapping) else repr(mapping)
+        has = ", ".join(map(shown, list(mapping)[:12])) if isinstance(mapping, Mapping) else shown(mapping)
         raise CalibrationError(f"{where} lacks {key!r}: it has {has or 'nothing'}")
     try:
-        values = np.asarray(mapping[key], dtype=np.float64).reshape(shape)
-    except (TypeError, ValueError) as error:
+        found = values.numbers(mapping[key], *shape)
+    except ValueError as error:
         wanted = "a list of numbers" if shape == (-1,) else f"{int(np.prod(shape))} number(s)"
-        raise CalibrationError(f"{where}: {key} is {mapping[key]!r}, expected {wanted}") from error
-    if not np.isfinite(values).all():
-        raise CalibrationError(f"{where}: {key} is {mapping[key]!r}, expected finite numbers")
-    return values
+        raise CalibrationError(f"{where}: {key} is {shown(mapping[key])}, expected {wanted}") from error
+    if not np.isfinite(found).all():
+        raise CalibrationError(f"{where}: {key} is {shown(mapping[key])}, expected finite numbers")
+    return found
+
+
+def plain_name(where: str, value: Any) -> str:
+    """A camera's or frame's name; raises CalibrationError for what is none, such as null."""
+    try:
+        return values.name(value)
+    except ValueError as error:
+        raise CalibrationError(f"{where}: {error}") from error
 
 
 def whole_size(where: str, size: Floats) -> tuple[int, int]:

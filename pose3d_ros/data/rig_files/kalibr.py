@@ -17,11 +17,12 @@ from pose3d_ros.data.rig_files.entries import (
     check_first_is_origin,
     check_no_skew,
     numbers,
+    plain_name,
     plain_polynomial,
     whole_size,
     yaml_mapping,
 )
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.errors import CalibrationError, shown
 from pose3d_ros.structures import Camera, Floats, Rig
 
 _MODELS = {"radtan": "plumb_bob", "equidistant": "equidistant", "none": "plumb_bob"}
@@ -38,6 +39,12 @@ def read_kalibr(files: Mapping[str, str]) -> Rig:
     ((where, text),) = files.items()
     content = yaml_mapping(where, text)
     entries = {key: content[key] for key in sorted(content, key=_number) if _number(key) >= 0}
+    numbered = [_number(key) for key in entries]
+    if numbered != list(range(len(entries))):
+        raise CalibrationError(
+            f"{where} has {', '.join(entries)}, expected cam0 to cam{len(entries) - 1}: each is placed "
+            "relative to the one before"
+        )
     names = [_name(key, entry) for key, entry in entries.items()]
     if len(set(names)) != len(names):
         names = list(entries)
@@ -82,16 +89,16 @@ def _number(key: Any) -> int:
 
 def _name(key: str, entry: Any) -> str:
     """The namespace of the image topic (/left/image_raw: left), or camn."""
-    topic = str(entry.get("rostopic", "")) if isinstance(entry, dict) else ""
+    topic = plain_name(key, entry.get("rostopic", "")) if isinstance(entry, dict) else ""
     return topic.rpartition("/")[0].strip("/") or key
 
 
 def _camera(where: str, name: str, entry: Any, cam_from_world: Floats) -> Camera:
     intrinsics = numbers(where, entry, "intrinsics", -1)
     kind, lens = entry.get("camera_model"), entry.get("distortion_model")
-    if kind != "pinhole" or lens not in _MODELS:
+    if kind != "pinhole" or not isinstance(lens, str) or lens not in _MODELS:
         raise CalibrationError(
-            f"{where} is camera_model {kind!r} with distortion_model {lens!r}, expected pinhole with "
+            f"{where} is camera_model {shown(kind)} with distortion_model {shown(lens)}, expected pinhole with "
             f"{', '.join(_MODELS)}: calibrate with `--models pinhole-radtan` or pinhole-equi"
         )
     if len(intrinsics) != 4:

@@ -8,6 +8,7 @@ image_height and fisheye_model, which OpenCV's programs pass over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,12 @@ import cv2
 import numpy as np
 
 from pose3d_ros.data.rig_files.entries import check_first_is_origin, opencv_lens, refuse, whole_size
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.errors import CalibrationError, shown
+from pose3d_ros.files.documents import check_xml, check_yaml
+from pose3d_ros.files.door import RIG
 from pose3d_ros.structures import Camera, Floats, Rig
+
+MOST_ROWS = 1000  # a matrix of a calibration has 14 columns at most, a list of image points some hundred rows
 
 
 def is_opencv(text: str) -> bool:
@@ -92,6 +97,7 @@ def _stored(files: Mapping[str, str]) -> dict[str, Any]:
     """What stands at the top of all files: matrices, numbers, strings; anything else is None."""
     values: dict[str, Any] = {}
     for where, text in files.items():
+        _check(where, text)
         try:
             storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
             root = storage.root()
@@ -100,6 +106,17 @@ def _stored(files: Mapping[str, str]) -> dict[str, Any]:
         except (cv2.error, SystemError) as error:
             raise CalibrationError(f"{where} is not a file of OpenCV's FileStorage: {error}") from error
     return values
+
+
+def _check(where: str, text: str) -> None:
+    """Raise CalibrationError for what OpenCV's own reader would recurse into, or take gigabytes for."""
+    if text.lstrip().startswith("<"):
+        check_xml(text, where, RIG)
+    else:
+        check_yaml(re.sub(r"^\s*%YAML:?\s*1\.\d", "%YAML 1.1", text), where, RIG)
+    for side, count in re.findall(r"\b(rows|cols)\b\W{1,6}(\d+)", text):
+        if int(count) > MOST_ROWS:
+            raise CalibrationError(f"{where}: a matrix has {side} {shown(int(count))}, expected {MOST_ROWS} at most")
 
 
 def _value(node: cv2.FileNode) -> Any:
@@ -115,7 +132,7 @@ def _matrix(where: str, stored: Mapping[str, Any], key: str, *sizes: int) -> Flo
     values = stored[key]
     if not isinstance(values, np.ndarray) or values.size not in sizes or not np.isfinite(values).all():
         expected = " or ".join(map(str, sizes))
-        raise CalibrationError(f"{where}: {key} is {values!r}, expected a matrix of {expected} finite numbers")
+        raise CalibrationError(f"{where}: {key} is {shown(values)}, expected a matrix of {expected} finite numbers")
     return np.asarray(values, dtype=np.float64)
 
 

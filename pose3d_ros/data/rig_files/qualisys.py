@@ -16,6 +16,8 @@ import numpy as np
 
 from pose3d_ros.data.rig_files.entries import check_no_skew, plain_polynomial
 from pose3d_ros.errors import CalibrationError
+from pose3d_ros.files.documents import xml_root
+from pose3d_ros.files.door import RIG, read_text
 from pose3d_ros.structures import Camera, Floats, Rig
 
 # Qualisys' camera frame looks along -z with y up; the optical frame of REP-103 is that turned by pi about x.
@@ -39,11 +41,7 @@ def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] 
     scaled to fit and centred between black bars (letterboxed). Cameras that sizes_wh does not name are left out.
     Raises CalibrationError for a file that is not such a calibration.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"{path} is not a Qualisys calibration ({error}): export .qca.txt from QTM") from error
-    rig = read_qualisys({str(path): text})
+    rig = read_qualisys({str(path): read_text(path, RIG)})
     if sizes_wh is None:
         return rig
     for name in sizes_wh:
@@ -55,10 +53,7 @@ def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] 
 def read_qualisys(files: Mapping[str, str]) -> Rig:
     """The rig of the file's text: world in m, z up, frame "world"; raises CalibrationError."""
     ((where, text),) = files.items()
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise CalibrationError(f"{where} is not a Qualisys calibration ({error}): export .qca.txt from QTM") from error
+    root = xml_root(text, where, RIG)
     entries = root.findall("cameras/camera")
     if not entries:
         raise CalibrationError(f"{where} has no <cameras><camera>: export .qca.txt from QTM")

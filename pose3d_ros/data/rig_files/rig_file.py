@@ -18,6 +18,7 @@ from pose3d_ros.data.rig_files.qualisys import is_qualisys, read_qualisys, write
 from pose3d_ros.data.rig_files.ros_camera_info import is_ros, read_ros, write_ros
 from pose3d_ros.data.rigs import dump_rig, rig_from_mapping
 from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
+from pose3d_ros.files.door import RIG, read_text, reading
 from pose3d_ros.structures import Camera, Floats, Rig
 
 # What a written file may differ by: the digits that a transform through mm, 1/64 px or Rodrigues vectors keeps.
@@ -83,7 +84,8 @@ def read_rig(path: Path | str, *more: Path | str, size_wh: tuple[int, int] | Non
     if len(files) > 1 and kind not in ("ros", "opencv"):
         raise CalibrationError(f"{kind} holds a whole rig in one file, got {', '.join(files)}: give one")
     try:
-        return read_opencv(files, size_wh) if kind == "opencv" else FORMATS[kind].read(files)
+        with reading(", ".join(files), RIG):
+            return read_opencv(files, size_wh) if kind == "opencv" else FORMATS[kind].read(files)
     except (InputError, CalibrationError) as error:
         where = ", ".join(files)
         told = str(error)
@@ -168,10 +170,7 @@ def _texts(paths: list[Path]) -> dict[str, str]:
     for path in paths:
         files = sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES) if path.is_dir() else [path]
         for file in files:
-            try:
-                text = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise CalibrationError(f"{file} cannot be read ({error}): give a calibration file") from error
+            text = read_text(file, RIG)
             if path.is_dir() and not any(one.recognises(text) for one in FORMATS.values()):
                 continue  # reports and notes lie beside calibrations
             texts[str(file)] = text

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import yaml
 
-from pose3d_ros.data.rig_files.entries import check_first_is_origin, numbers, whole_size, yaml_mapping
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.data.rig_files.entries import check_first_is_origin, numbers, plain_name, whole_size, yaml_mapping
+from pose3d_ros.errors import CalibrationError, shown
 from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats, Rig
 
 
@@ -39,7 +39,7 @@ def read_ros(files: Mapping[str, str]) -> Rig:
         )
     entries = [entry for _, entry in sorted(zip(shifts, entries, strict=True), key=lambda pair: bool(pair[0].any()))]
     shifts = sorted(shifts, key=lambda shift: bool(shift.any()))
-    names = [str(entry.get("camera_name", Path(where).stem)) for where, entry in entries]
+    names = [plain_name(where, entry.get("camera_name", Path(where).stem)) for where, entry in entries]
     if len(set(names)) != len(names):
         names = [Path(where).stem for where, _ in entries]
     first = entries[0]
@@ -121,7 +121,7 @@ def _as_matrix(values: Floats) -> dict[str, Any]:
 
 def _matrix(where: str, entry: dict[Any, Any], key: str) -> Any:
     if not isinstance(entry.get(key), dict):
-        raise CalibrationError(f"{where}: {key} is {entry.get(key)!r}, expected rows, cols and data")
+        raise CalibrationError(f"{where}: {key} is {shown(entry.get(key))}, expected rows, cols and data")
     return entry[key]
 
 
@@ -140,8 +140,8 @@ def _camera(name: str, where: str, entry: dict[Any, Any], cam_from_world: Floats
     model = {"fisheye": "equidistant", "none": "plumb_bob"}.get(model, model)
     if model not in DISTORTION_LENGTHS:
         raise CalibrationError(
-            f"{where}: distortion_model is {model!r}, expected one of {', '.join(DISTORTION_LENGTHS)}: calibrate with "
-            "one of those"
+            f"{where}: distortion_model is {shown(model)}, expected one of {', '.join(DISTORTION_LENGTHS)}: "
+            "calibrate with one of those"
         )
     size = [numbers(where, entry, key, 1)[0] for key in ("image_width", "image_height")]
     return Camera(

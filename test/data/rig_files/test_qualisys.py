@@ -81,7 +81,7 @@ def test_unknown_qualisys_camera_is_named(qualisys: Path) -> None:
 def test_file_that_is_no_calibration_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "x.qca.txt"
     path.write_text("hello")
-    with pytest.raises(CalibrationError, match="export"):
+    with pytest.raises(CalibrationError, match="is not valid XML"):
         rig_from_qualisys(path)
 
 
