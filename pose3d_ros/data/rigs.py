@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pose3d_ros.data.rig_files.entries import whole_size
 from pose3d_ros.errors import CalibrationError, InputError, shown
 from pose3d_ros.files import values
 from pose3d_ros.files.documents import yaml_content
@@ -90,9 +91,10 @@ def _camera(entry: Any) -> Camera:
             raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}")
         return found
 
+    size = np.array([numbers(side, "a number of px") for side in ("width", "height")])
     return Camera(
         name=name,
-        size_wh=(int(numbers("width", "a number of px")), int(numbers("height", "a number of px"))),
+        size_wh=whole_size(f"camera {name!r}", size),
         K=numbers("K", "9 numbers by rows", 3, 3),
         distortion_model=str(entry.get("distortion_model", "plumb_bob")),
         distortion=numbers("distortion", "a list of numbers", -1),

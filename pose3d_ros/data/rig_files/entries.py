@@ -15,6 +15,7 @@ from pose3d_ros.structures import Camera, Floats, Rig
 
 # A placement nearer to none than this is none: 1e-9 m, or rad, is below what any file's digits carry.
 AT_ORIGIN = 1e-9
+MOST_SIDE_PX = 65_535  # a JPEG's
 
 
 def yaml_mapping(where: str, text: str) -> dict[Any, Any]:
@@ -49,10 +50,14 @@ def plain_name(where: str, value: Any) -> str:
 
 
 def whole_size(where: str, size: Floats) -> tuple[int, int]:
-    """Width and height in px; raises CalibrationError unless they are whole."""
+    """Width and height in px; raises CalibrationError unless they are whole, and an image can have them."""
     width, height = size.ravel()
     if width != round(width) or height != round(height):
         raise CalibrationError(f"{where}: image size {width} x {height} px, expected whole numbers")
+    if not 1 <= min(width, height) <= max(width, height) <= MOST_SIDE_PX:
+        raise CalibrationError(
+            f"{where}: image size {width:g} x {height:g} px must be positive, expected 1 to {MOST_SIDE_PX} px a side"
+        )
     return int(width), int(height)
 
 
