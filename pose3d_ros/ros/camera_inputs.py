@@ -144,6 +144,11 @@ class CameraInput:
         self._pairs = TimeSynchronizer([image, info], self.stream.queue)
         self._pairs.registerCallback(self._on_pair)
 
+    @property
+    def waited_for(self) -> list[str]:
+        """The topics without which there is no frame."""
+        return [self.topic, self.info_topic] if self._info_needed else [self.topic]
+
     def close(self) -> None:
         """Stop listening."""
         for one in self._subscriptions:

@@ -33,6 +33,7 @@ from pose3d_ros.ros.frame_worker import timed
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.lifecycle import Lifecycle
 from pose3d_ros.ros.lifecycle_options import LifecycleOptions
+from pose3d_ros.ros.log_lines import short
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
@@ -115,7 +116,8 @@ class DetectorNode(LifecycleNode):
             timer = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
             self._running.callback(self.destroy_timer, timer)
         facts = detector_facts(self._detector, self.inputs.device)
-        self.get_logger().info(f"{facts['detector']} on {facts['device']}, waiting for {', '.join(self._topics())}")
+        waiting = f"{facts['detector']} on {facts['device']}, waiting for {', '.join(self._topics())}"
+        self.get_logger().info(short(waiting, ", "))
 
     def _start_worker(self, mailbox: Mailbox[PayloadSet[Frame]]) -> Callable[[], None]:
         """A thread that works on what lies in the mailbox; returns what stops it."""

@@ -125,7 +125,7 @@ class MonocularNode(LifecycleNode):
             settings=lambda: self._estimator_options,
         )
         self._running.callback(self._worker.close)
-        self.get_logger().info(f"waiting for {self._input.topic}, {self._input.info_topic}")
+        self.get_logger().info(f"waiting for {', '.join(self._input.waited_for)}")
 
     def _deactivate(self) -> None:
         self._running.close()

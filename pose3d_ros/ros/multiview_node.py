@@ -37,6 +37,7 @@ from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.lifecycle import Lifecycle
 from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.live_rig import LiveRig
+from pose3d_ros.ros.log_lines import short
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
@@ -152,8 +153,8 @@ class MultiViewNode(LifecycleNode):
         self._waiting = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._running.callback(self.destroy_timer, self._waiting)
         self._waiting.cancel()
-        topics = [topic for one in self._inputs.values() for topic in (one.topic, one.info_topic)]
-        self.get_logger().info(f"waiting for {', '.join(topics)}")
+        topics = [topic for one in self._inputs.values() for topic in one.waited_for]
+        self.get_logger().info(short(f"waiting for {', '.join(topics)}", ", "))
 
     def _deactivate(self) -> None:
         self._running.close()

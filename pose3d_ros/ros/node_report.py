@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,12 +20,14 @@ from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Health, Level, Record
 from pose3d_ros.ros.distribution import sources
 from pose3d_ros.ros.lifecycle import Lifecycle
+from pose3d_ros.ros.log_lines import Repetition, short
 from pose3d_ros.structures import Rig
 
 DIAGNOSTICS_S = 1.0
 # How late a change of level may be noticed; what is due before the next look is said in this one.
 CHECK_S = 0.1
-LOG_EVERY_S = 5.0
+# After so long at least one camera of a graph that starts up has been found.
+STARTING_S = 2.5
 
 
 class NodeReport:
@@ -50,7 +53,7 @@ class NodeReport:
         self._product = product
         self._node, self._missing, self._facts, self._lifecycle = node, missing, facts, lifecycle
         self._started_s = time.monotonic()
-        self._logged: dict[str, float] = {}
+        self._repetition, self._lock = Repetition(), threading.Lock()
         self._time = NodeTime()
         self._told_s, self._told_level = -DIAGNOSTICS_S, Level.OK
         self._told_running: tuple[str, ...] = ()
@@ -86,11 +89,14 @@ class NodeReport:
         self.warn_sometimes("lesson", why)
 
     def warn_sometimes(self, kind: str, message: str) -> None:
-        """Log, at most once in LOG_EVERY_S of one kind; rclpy's own throttle goes by line of code."""
-        now_s = time.monotonic()
-        if now_s - self._logged.get(kind, -LOG_EVERY_S) >= LOG_EVERY_S:
-            self._logged[kind] = now_s
-            self._node.get_logger().warning(message)
+        """Log the beginning of a message, the more seldom the longer it has been true.
+
+        rclpy's own throttle goes by line of code.
+        """
+        with self._lock:
+            due = self._repetition.due(kind, message, time.monotonic())
+        if due:
+            self._node.get_logger().warning(short(message))
 
     def say_that_it_runs(self, rig: Rig) -> None:
         """Log what is in use, again when cameras come, go or change; not whenever a moving camera has moved."""
@@ -137,7 +143,7 @@ class NodeReport:
         )
         stamp_ns = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(conversions.diagnostics_to_msg([status], stamp_ns))
-        if health.level is not Level.OK and self._told_s - self._started_s > LOG_EVERY_S / 2:
+        if health.level is not Level.OK and self._told_s - self._started_s > STARTING_S:
             self.warn_sometimes("health", health.message)
 
     def _standing(self) -> Health:
