@@ -93,12 +93,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch, play, measure; 0 when everything was written, 1 for a failure that is told, 2 for wrong usage."""
+    """Fetch, play, measure; 0 when all was written, 1 where no person was found or it failed, 2 for wrong usage."""
     try:
         request = checked(args)
     except InputError as error:
         print(f"pose3d demo: {error}", file=sys.stderr)
         return 2
+    # Here, so that `pose3d --help` does not wait for SciPy.
+    from pose3d_ros.estimation.multiview_options import MultiViewOptions
+    from pose3d_ros.estimation.recording_evidence import evidence_of
+
     require_ros()
     footage = with_cameras(fetch_sample(request.people), request.cameras)
     for name in choice.weights_of(request.detector):
@@ -106,13 +110,15 @@ def run(args: argparse.Namespace) -> int:
     logs = request.output / "log"
     with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
         recording = record(request, children, logs)
-        summary = write_results(request, recording, footage)
+        people = evidence_of([recording], recording.rig, MultiViewOptions())
+        summary = write_results(request, recording, footage, people.up)
         print(summary_table(summary, (str(request.output), *RESULTS)))
+        print("\n".join(people.lines), end="\n" if people.lines else "")
         if request.view:
             print("The view stays open: Ctrl-C ends it.")
             with _until_interrupted():
                 threading.Event().wait()
-    return 0
+    return int(not people.found)
 
 
 def checked(args: argparse.Namespace) -> Request:
@@ -199,8 +205,8 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
     return replace(Recording.load(file), settings=_settings(request))
 
 
-def write_results(request: Request, recording: Recording, footage: Sample) -> dict[str, Any]:
-    """Write RESULTS into the output folder; returns the summary."""
+def write_results(request: Request, recording: Recording, footage: Sample, up: str = "") -> dict[str, Any]:
+    """Write RESULTS into the output folder, people upright where the axis up is; returns the summary."""
     # Here, so that `pose3d --help` does not wait for SciPy and matplotlib.
     from pose3d_ros.evaluation.identity import load_people
     from pose3d_ros.evaluation.mono_summary import summarise_mono
@@ -208,12 +214,13 @@ def write_results(request: Request, recording: Recording, footage: Sample) -> di
     from pose3d_ros.output.overlay import write_overlay
     from pose3d_ros.output.pose_files import write_csv, write_trc
     from pose3d_ros.output.skeleton_plot import write_skeleton_plot
+    from pose3d_ros.output.upright import upright
 
     reference = reference_single() if request.people == "single" else None
     figures = summarise_mono if request.mono else summarise
     summary = figures(recording, reference, load_people(request.people, recording.frames_per_loop))
     (request.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    write_trc(recording.poses, request.output / "people.trc")
+    write_trc(upright(recording.poses, up), request.output / "people.trc")
     write_csv(recording.poses, request.output / "people.csv")
     write_skeleton_plot(recording, request.output / "skeleton.png")
     write_overlay(recording, footage.videos, request.output / "overlay.mp4")

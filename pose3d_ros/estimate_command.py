@@ -98,11 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when everything was written, 130 when it was stopped; faults raise from pose3d_ros.errors."""
+    """0 when all was written, 1 where no person was found, 130 when it was stopped; raises pose3d_ros.errors."""
     # Here, so that `pose3d --help` waits for no torch, OpenCV and matplotlib.
     from pose3d_ros.estimate_results import black, write_results
     from pose3d_ros.estimation.multiview import MultiViewEstimator
     from pose3d_ros.estimation.offline import estimate_recording, interrupts
+    from pose3d_ros.estimation.recording_evidence import evidence_of
     from pose3d_ros.geometry.solvers import load_compiled
     from pose3d_ros.output.person_files import check_formats
     from pose3d_ros.output.summary_table import summary_table
@@ -139,10 +140,12 @@ def run(args: argparse.Namespace) -> int:
     pictures: Iterator[FrameSet] | None = None
     if args.overlay:
         pictures = black(source) if given.pictures is None else given.pictures.read()
-    summary = write_results(source, log, output, settings, given.reference, pictures, args.formats)
+    people = evidence_of(log.parts(), source.rig, options)
+    summary = write_results(source, log, output, settings, given.reference, pictures, args.formats, people.up)
     written = [path.name for name in (*RESULTS, *OTHERS) for path in sorted(output.glob(name))]
     print(summary_table(summary, (str(output), *written)))
-    return 0
+    print("\n".join(people.lines), end="\n" if people.lines else "")
+    return int(not people.found)
 
 
 def estimation_options(args: argparse.Namespace) -> MultiViewOptions:

@@ -25,6 +25,7 @@ from pose3d_ros.output.people_json import write_json
 from pose3d_ros.output.person_files import PERSON_FORMATS, write_person_files
 from pose3d_ros.output.pose_files import write_csv, write_trc
 from pose3d_ros.output.skeleton_plot import write_skeleton_plot
+from pose3d_ros.output.upright import upright
 from pose3d_ros.structures import FrameSet, Pose3D
 
 # Writes one file from all poses, in order of capture; the sequence reads them from disk as they are asked for.
@@ -42,19 +43,21 @@ def write_results(
     reference: Reference | None = None,
     pictures: Iterator[FrameSet] | None = None,
     formats: Sequence[str] = ("trc", "csv"),
+    up: str = "",
 ) -> dict[str, Any]:
     """Write the people in the formats, skeleton.png, overlay.mp4 from pictures, summary.json; the summary.
 
-    Each file appears whole or not at all. reference: a row of joints for each moment. pictures: the
-    images of every moment. Raises InputError when the disk
-    is full, FootageError for images that cannot be read.
+    Each file appears whole or not at all. reference: a row of joints for each moment. pictures: the images of every
+    moment. up: the axis along which people stand, by which files whose axes have a meaning are turned. Raises
+    InputError when the disk is full, FootageError for images that cannot be read.
     """
     poses = log.poses
+    turned = upright(poses, up)
     for one in formats:
         if one in WRITERS:
             with _whole(output / f"people.{one}") as path:
-                WRITERS[one](poses, path)
-    for line in write_person_files(poses, output, [one for one in formats if one in PERSON_FORMATS], _whole):
+                WRITERS[one](turned if one == "trc" else poses, path)
+    for line in write_person_files(turned, output, [one for one in formats if one in PERSON_FORMATS], _whole):
         tqdm.write(line)
     with _whole(output / "skeleton.png") as path:
         few = np.unique(np.linspace(0, len(poses) - 1, min(len(poses), PLOTTED)).astype(int))
@@ -65,7 +68,7 @@ def write_results(
     total = RunningSummary()
     for part in log.parts():
         total.add(part)
-    summary = {**total.result(), "agreement_mm": None, "settings": dict(settings)}
+    summary = {**total.result(), "agreement_mm": None, "up": up or None, "settings": dict(settings)}
     if reference is not None:
         compared = min(len(poses), len(reference[1]))
         summary["agreement_mm"] = agreement_mm(_recording(source, poses[:compared]), reference)

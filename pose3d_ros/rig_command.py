@@ -12,7 +12,7 @@ from pose3d_ros.data.rig_files.rig_file import FORMATS, read_rig, write_rig
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.calibration import baselines_m
 from pose3d_ros.geometry.rig_checks import axis_angles_deg, check_rig, field_of_view_deg, up_axis
-from pose3d_ros.geometry.rig_frames import scaled, seen_from, z_up_from_y_up
+from pose3d_ros.geometry.rig_frames import WORLDS, scaled, seen_from, with_z_up
 from pose3d_ros.options import HelpFormatter
 from pose3d_ros.output.rig_plot import write_rig_plot
 from pose3d_ros.structures import Rig
@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--cameras", metavar="A,B,...", help="these cameras only, in this order (default: all)")
         one.add_argument("--unit", choices=UNITS_M, default="m", help="unit of the lengths in the file")
         one.add_argument("--size", metavar="WIDTHxHEIGHT", help="image size in px, for OpenCV files that hold none")
-        one.add_argument("--y-up", action="store_true", help="the file's world has y up: turn it so that z is up")
+        one.add_argument(
+            "--world", choices=WORLDS, default="z-up",
+            help="which axis of the file's world is up (`pose3d estimate` says, by people): it is turned so that z is",
+        )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,8 +54,7 @@ def run(args: argparse.Namespace) -> int:
     rig = read_rig(*args.inputs, size_wh=parse_size(args.size))
     if args.unit != "m":
         rig = scaled(rig, UNITS_M[args.unit])
-    if args.y_up:
-        rig = z_up_from_y_up(rig)
+    rig = with_z_up(rig, WORLDS[args.world])
     if args.cameras:
         rig = rig.subset([name.strip() for name in args.cameras.split(",")])
     return _show(rig, args.output) if args.action == "show" else _convert(rig, args)
@@ -98,7 +100,11 @@ def _show(rig: Rig, output: Path | None) -> int:
 def print_rig(rig: Rig) -> None:
     """Cameras, where they stand, distances and angles between them."""
     axis, sign = up_axis(rig)
-    print(f"{len(rig.cameras)} camera(s) in frame {rig.frame_id!r}; up is {'+' if sign > 0 else '-'}{'xyz'[axis]}")
+    up = f"{'+' if sign > 0 else '-'}{'xyz'[axis]}"
+    print(
+        f"{len(rig.cameras)} camera(s) in frame {rig.frame_id!r}; by the images up is {up} (a hint: `pose3d estimate` "
+        "says it by people)"
+    )
     wide = max(len(name) for name in rig.names)
     for camera in rig.cameras:
         across, down = field_of_view_deg(camera)

@@ -21,12 +21,14 @@ from pose3d_ros.cli import main
 from pose3d_ros.data.bvh import read_bvh
 from pose3d_ros.data.footage_keypoints import keypoint_sample
 from pose3d_ros.data.recording_log import RecordingLog
-from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.data.rigs import load_rig, save_rig
 from pose3d_ros.data.simulation import to_coco
+from pose3d_ros.data.trc import read_trc
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimate_command import PARTS, RESULTS
 from pose3d_ros.estimation import offline
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.geometry.rig_frames import Z_UP_FROM
 from pose3d_ros.skeletons import BODY_25, COCO_17, H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Rig
 
@@ -315,3 +317,70 @@ def test_the_published_openpose_people_agree_with_the_reference_within_18_mm(tmp
     assert summary["agreement_mm"]["mean"] <= 18.0
     assert summary["agreement_mm"]["joints_compared"] == 1200
     assert {name for name in RESULTS if (tmp_path / name).exists()} == set(RESULTS) - {"overlay.mp4"}
+
+
+def said(given: list[str], capsys: pytest.CaptureFixture[str], code: int) -> list[str]:
+    assert main(given) == code
+    return capsys.readouterr().out.splitlines()
+
+
+def test_fault_recording_without_a_person(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fault: `pose3d estimate` ends without a pose: no people, in one view alone, or none that can be placed.
+    Sees: its last line, "no person in 3D in 40 frame sets: 80 of 80 2D people score less ...", and exit code 1.
+    Recovers: with another recording, rig or limit; a recording with a person exits 0.
+    Kind: K3
+    Before: "people (id: frames)  nobody" in the table, exit code 0.
+    """
+    lines = said(arguments(recording, tmp_path / "a", "--param", "birth_score:=1.0"), capsys, 1)
+    assert "no person in 3D in 40 frame sets" in lines[-1]
+    assert "2D people score less than birth_score" in lines[-1]
+    assert (tmp_path / "a" / "people.csv").exists()
+    # The same of a finished run that is only written again.
+    again = said([*arguments(recording, tmp_path / "a", "--param", "birth_score:=1.0"), "--resume"], capsys, 1)
+    assert again[-1] == lines[-1]
+    one_view = tmp_path / "one_view"
+    for name in RIG.names[:2]:
+        (one_view / name).mkdir(parents=True)
+        for frame in range(FRAMES):
+            people = json.loads((recording / name / f"{frame:05d}.json").read_text())["people"]
+            text = json.dumps({"people": people if (frame < FRAMES // 2) == (name == RIG.names[0]) else []})
+            (one_view / name / f"{frame:05d}.json").write_text(text)
+    save_rig(RIG, one_view / "rig.yaml")
+    given = [one for one in arguments(one_view, tmp_path / "b") if f"={RIG.names[2]}=" not in one]
+    lines = said(given, capsys, 1)
+    assert lines[-1].endswith("never by two cameras at once")
+
+
+def test_fault_recording_in_another_unit_or_world(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fault: the rig of `pose3d estimate` is in mm, or in a world whose y points down.
+    Sees: "people's legs measure ...: are its places (or Tx) in mm?"; "people stand along -y ...", and upright files.
+    Recovers: with `pose3d rig convert --unit mm`, or `--world y-down`, which the lines name.
+    Kind: K4
+    Before: no person and no word; y-down people upside down in people.trc and people.bvh.
+    """
+    folder = tmp_path / "y_down"
+    folder.mkdir()
+    from_true = Z_UP_FROM["-y"].T
+    cameras = []
+    for one in RIG.cameras:
+        cam_from_world = one.cam_from_world.copy()
+        cam_from_world[:3, :3] = cam_from_world[:3, :3] @ from_true.T
+        cameras.append(one.placed(cam_from_world))
+    down = Rig(tuple(cameras))
+    given = arguments(recording, tmp_path / "out", "--formats", "trc", "bvh", "csv")
+    save_rig(down, folder / "rig.yaml")
+    lines = said([str(folder / "rig.yaml") if one.endswith("rig.yaml") else one for one in given], capsys, 0)
+    assert any("people stand along -y of frame 'world', expected +z" in one for one in lines)
+    assert "turned upright" in lines[-1]
+    assert read(tmp_path / "out")["up"] == "-y"
+    trc = read_trc(tmp_path / "out" / "people.trc")
+    height = {name.partition("_")[2]: float(np.nanmedian(trc.xyz[:, k, 1])) for k, name in enumerate(trc.names)}
+    assert height["Nose"] - height["LAnkle"] > 1.0  # y is up in a TRC file
+    motion = read_bvh(tmp_path / "out" / "people.1.bvh")
+    assert (motion.position["Nose"] - motion.position["LAnkle"])[:, 1].min() > 80  # cm
+    # The world that is advised is the right one.
+    again = tmp_path / "again.yaml"
+    assert main(["rig", "convert", str(folder / "rig.yaml"), str(again), "--world", "y-down"]) == 0
+    np.testing.assert_allclose(load_rig(again).cameras[0].centre, RIG.cameras[0].centre, atol=1e-6)

@@ -38,7 +38,7 @@ def test_show_prints_distances_and_draws(rig_yaml: Path, tmp_path: Path, capsys:
     assert main(["rig", "show", str(rig_yaml), "--output", str(tmp_path / "rig.png")]) == 0
     printed = capsys.readouterr().out
     assert "left - right: 1.0000 m apart, 0.0 degrees" in printed
-    assert "up is +z" in printed
+    assert "by the images up is +z (a hint" in printed
     assert "no fault found" in printed
     picture = cv2.imread(str(tmp_path / "rig.png"))
     # Both cameras' colours (matplotlib's C0 and C1) are seen from above: y runs to the left, so the left camera does.
@@ -71,7 +71,7 @@ def test_convert_refuses_what_is_lost_and_does_what_it_advises(
 
 def test_convert_turns_a_y_up_world_and_keeps_the_chosen_cameras(rig_yaml: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.toml"
-    arguments = ["--format", "anipose", "--y-up", "--cameras", "right"]
+    arguments = ["--format", "anipose", "--world", "y-up", "--cameras", "right"]
     assert main(["rig", "convert", str(rig_yaml), str(out), *arguments]) == 0
     back = read_rig(out)
     assert back.names == ("right",)

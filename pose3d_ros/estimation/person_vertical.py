@@ -52,9 +52,13 @@ class Vertical:
 
 
 class PersonVertical:
-    """Gathers how people stand; time is that of the stamps, in s. kept: bodies that are remembered, None for all."""
+    """Gathers how people stand; time is that of the stamps, in s.
 
-    def __init__(self, kept: int | None = KEPT) -> None:
+    kept: bodies that are remembered, None for all. stood_s: how long they must keep to the axis that images hint at.
+    """
+
+    def __init__(self, kept: int | None = KEPT, stood_s: float = STOOD_S) -> None:
+        self._stood_s = stood_s
         self._bodies: deque[tuple[float, int, bool]] = deque(maxlen=kept)  # stamp, axis, and whether they walked
         self._paths: dict[str, tuple[int, list[float], list[float]]] = {}  # by id: axis, lowest and highest place, m
 
@@ -104,13 +108,13 @@ class PersonVertical:
         if len(bodies) < LEAST_BODIES:
             return Vertical(bodies=len(bodies))
         walked = [one for one in bodies if one[2]]
-        for told, least_s, among in ((walked, 0.0, bodies), (bodies, STOOD_S, bodies)):
+        for told, least_s in ((walked, WALKED_S), (bodies, self._stood_s)):
             if not told:
                 continue
             number, _ = Counter(axis for _, axis, _ in told).most_common(1)[0]
-            agreeing = [at_s for at_s, axis, _ in among if axis == number]
-            lasted = agreeing[-1] - agreeing[0] >= max(least_s, WALKED_S) if agreeing else False
-            if number == NONE or not lasted or len(agreeing) < max(LEAST_BODIES, AGREEING * len(among)):
+            agreeing = [at_s for at_s, axis, _ in bodies if axis == number]
+            lasted = agreeing[-1] - agreeing[0] >= least_s
+            if number == NONE or not lasted or len(agreeing) < max(LEAST_BODIES, AGREEING * len(bodies)):
                 continue
             if told is walked or number == hint:
                 return Vertical(f"{'+-'[number % 2]}{'xyz'[number // 2]}", len(agreeing))

@@ -9,8 +9,21 @@ import numpy as np
 from pose3d_ros.errors import InputError
 from pose3d_ros.structures import Floats, Rig
 
-# The y-up world of animation and OpenSim (x forward, y up, z right) in REP-103's axes (x forward, y left, z up).
-_Z_UP_FROM_Y_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+# By the axis that is up, the axes of REP-103 (z up) from those of such a world: proper rotations. +y is the world of
+# animation and OpenSim (x forward, y up, z right), -y the one of a camera's optical frame.
+Z_UP_FROM: dict[str, Floats] = {
+    axis: np.array(rows, dtype=np.float64)
+    for axis, rows in {
+        "+x": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
+        "-x": [[0, 1, 0], [0, 0, -1], [-1, 0, 0]],
+        "+y": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+        "-y": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
+        "+z": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        "-z": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
+    }.items()
+}
+# What a world is called, and which axis is up in it.
+WORLDS = {f"{axis[1]}-{'up' if axis[0] == '+' else 'down'}": axis for axis in Z_UP_FROM}
 
 
 def seen_from(rig: Rig, name: str) -> Rig:
@@ -24,9 +37,13 @@ def seen_from(rig: Rig, name: str) -> Rig:
     return _moved(rig, world_from_camera, frame_id=f"{name}_optical", identity=name)
 
 
-def z_up_from_y_up(rig: Rig) -> Rig:
-    """The rig of a world whose y points up, in a world whose z points up (REP-103); x stays."""
-    return _moved(rig, np.linalg.inv(_Z_UP_FROM_Y_UP), frame_id=rig.frame_id)
+def with_z_up(rig: Rig, up: str) -> Rig:
+    """The rig of a world in which the axis up (+y, -x, ...) is up, in a world whose z is (REP-103)."""
+    if up == "+z":
+        return rig
+    old_from_new = np.eye(4)
+    old_from_new[:3, :3] = Z_UP_FROM[up].T
+    return _moved(rig, old_from_new, frame_id=rig.frame_id)
 
 
 def scaled(rig: Rig, metres: float) -> Rig:

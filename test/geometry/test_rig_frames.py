@@ -8,7 +8,7 @@ import pytest
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.geometry.rig_frames import scaled, seen_from, z_up_from_y_up
+from pose3d_ros.geometry.rig_frames import WORLDS, scaled, seen_from, with_z_up
 from pose3d_ros.structures import Camera, Rig
 
 
@@ -39,11 +39,20 @@ def test_points_told_in_a_cameras_frame_are_seen_at_the_same_pixels() -> None:
     np.testing.assert_array_equal(moved.camera("b").cam_from_world, np.eye(4))
 
 
-def test_a_y_up_worlds_up_becomes_z() -> None:
-    moved = z_up_from_y_up(RIG)
-    x, y, z = POINTS.T
+@pytest.mark.parametrize("world", WORLDS)
+def test_what_is_up_in_any_world_becomes_z_and_the_images_stay(world: str) -> None:
+    axis = WORLDS[world]
+    up = np.zeros(3)
+    up["xyz".index(axis[1])] = 1.0 if axis[0] == "+" else -1.0
+    moved = with_z_up(RIG, axis)
     for before, after in zip(RIG.cameras, moved.cameras, strict=True):
-        np.testing.assert_allclose(project(after, np.stack([x, -z, y], -1)), project(before, POINTS), atol=1e-9)
+        turn = after.cam_from_world[:3, :3].T @ before.cam_from_world[:3, :3]
+        np.testing.assert_allclose(turn @ up, (0, 0, 1), atol=1e-9)
+        assert np.linalg.det(turn) == pytest.approx(1.0)
+        np.testing.assert_allclose(project(after, POINTS @ turn.T), project(before, POINTS), atol=1e-9)
+    if axis == "+y":
+        x, y, z = POINTS.T
+        np.testing.assert_allclose(POINTS @ turn.T, np.stack([x, -z, y], -1), atol=1e-9)
 
 
 def test_millimetres_become_metres() -> None:
