@@ -13,7 +13,7 @@ PACKAGE = Path(pose3d_ros.__file__).parent
 LAYERS = (
     {"errors"},
     {"files"},
-    {"structures", "options", "cache", "downloads"},
+    {"structures", "options", "cache", "downloads", "state"},
     {"skeletons"},
     {"geometry"},
     {"networks"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from pose3d_ros.detection.boxes import around, grown, iou, share_inside
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats
 
 # A found box that overlaps a followed one by less than this is another person.
@@ -35,13 +37,13 @@ class BoxTracks:
         self._shift = phase % every
         self._followed = np.zeros((0, 4))  # left, top, right, bottom px
 
-    def memory(self) -> tuple[int, int, Floats]:
-        """Images until the next search, its shift and the followed boxes: remember() goes on from there."""
-        return self._wait, self._shift, self._followed
+    def state_dict(self) -> dict[str, Any]:
+        """Images until the next search, its shift and the followed boxes."""
+        return state_of(self, ("_every",))
 
-    def remember(self, memory: tuple[int, int, Floats]) -> None:
-        """Go on from another one's memory."""
-        self._wait, self._shift, self._followed = memory
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state, ("_every",))
 
     def expected(self, search: Callable[[], Floats]) -> tuple[Floats, int]:
         """Boxes (P, 4) px to look into, those followed first, and how many those are.

@@ -1,8 +1,11 @@
-"""What a detector is: images of one moment in, people's keypoints a camera out."""
+"""What a detector is: images of one moment in, people's keypoints a camera out.
+
+One whose answer depends on earlier images is Stateful too (pose3d_ros/state.py).
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol
 
 from pose3d_ros.structures import FrameSet, Keypoints2D, Skeleton
 
@@ -26,17 +29,4 @@ class Detector(Protocol):
 
     def reset(self) -> None:
         """Forget what was seen before."""
-        ...
-
-
-@runtime_checkable
-class Remembering(Protocol):
-    """A Detector whose answer depends on earlier images: a run that stopped must be able to go on exactly."""
-
-    def memory(self) -> Any:
-        """What it remembers: arrays and plain values only, as estimation/memory.py writes them."""
-        ...
-
-    def remember(self, memory: Any) -> None:
-        """Go on from another one's memory; the other was made with the same options."""
         ...

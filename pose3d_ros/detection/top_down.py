@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,15 +62,15 @@ class TopDownDetector:
         """Forget everybody: the next call looks for people in every image."""
         self._tracks.clear()
 
-    def memory(self) -> dict[str, tuple[int, int, Floats]]:
+    def state_dict(self) -> dict[str, Any]:
         """What each camera follows, by camera in the order of their first images."""
-        return {camera: tracks.memory() for camera, tracks in self._tracks.items()}
+        return {camera: tracks.state_dict() for camera, tracks in self._tracks.items()}
 
-    def remember(self, memory: dict[str, tuple[int, int, Floats]]) -> None:
-        """Go on from another one's memory."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
         self.reset()
-        for camera, followed in memory.items():
-            self._tracks_of(camera).remember(followed)
+        for camera, followed in state.items():
+            self._tracks_of(camera).load_state_dict(followed)
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
         """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""

@@ -34,18 +34,20 @@ class Steadiness:
 
 
 @dataclass(eq=False)
-class _Person:
+class Person:
+    """One person's own size."""
+
     own: list[Floats] = field(default_factory=list)  # log lengths (8,) of the first seconds
     last: int = 0  # the second of the last sight
 
 
+@dataclass(eq=False)
 class BoneSteadiness:
     """Keeps everybody's own size; give it every body, then close each second."""
 
-    def __init__(self) -> None:
-        self._now: dict[str, list[Floats]] = {}
-        self._people: dict[str, _Person] = {}
-        self._second = 0
+    _now: dict[str, list[Floats]] = field(default_factory=dict)
+    _people: dict[str, Person] = field(default_factory=dict)
+    _second: int = 0
 
     def add(self, ids: Sequence[str], xyz: Floats) -> None:
         """People just triangulated: ids (G), "" for none yet, and joints (G, 17, 3) m, h36m_17, NaN for none."""
@@ -69,7 +71,7 @@ class BoneSteadiness:
             middle = np.full(len(LIMBS), np.nan)
             middle[known] = np.nanmedian(logs[:, known], axis=0)
             spreads.append(float(np.median(1.4826 * np.nanmedian(np.abs(logs - middle)[:, known], axis=0))))
-            person = self._people.setdefault(name, _Person())
+            person = self._people.setdefault(name, Person())
             person.last = self._second
             if len(person.own) < OWN_SECONDS:
                 if learn:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from pose3d_ros.estimation.bone_steadiness import BoneSteadiness
 from pose3d_ros.estimation.calibration_hypotheses import Finding, named
 from pose3d_ros.estimation.calibration_seconds import Second, correspondences, mean_of, one_second
 from pose3d_ros.estimation.calibration_verdict import Accusation, Baseline
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 
 # Frame sets a second that are looked at: more say hardly more, and cost.
@@ -68,10 +70,21 @@ class CalibrationHealth:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self.reset()
+        self.begin_again()
 
     def reset(self) -> None:
-        """Begin anew, baseline and all."""
+        """People come and go; how the cameras stood at the start stays."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The baseline and all evidence since."""
+        return state_of(self, ("_rig",))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of another one that watched the same rig."""
+        load_state(self, state, ("_rig",))
+
+    def begin_again(self) -> None:
+        """Forget the baseline and all evidence: the cameras are others, or stand otherwise."""
         self._seconds: deque[Second] = deque(maxlen=BASELINE)
         self.baseline: Baseline | None = None  # None until enough people were seen
         self._bones = BoneSteadiness()
@@ -89,10 +102,10 @@ class CalibrationHealth:
         self._shown: CalibrationReport | None = CalibrationReport()
 
     def set_rig(self, rig: Rig) -> None:
-        """Watch this rig from now on."""
+        """Watch this rig from now on; where its cameras stand otherwise against each other, without a baseline."""
         before, self._rig = self._rig, rig
         if not same_calibration(before.cameras, rig.cameras):
-            self.reset()
+            self.begin_again()
 
     def window(self) -> list[Second]:
         """The last seconds with people, WINDOW at most: what a verdict rests on."""

@@ -11,8 +11,9 @@ detector's errors last. NumPy, float64. Axes: T times, V views, J joints.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from pose3d_ros.estimation.clock_regression import (
 )
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 # Keypoints kept, and how often an estimate is made.
@@ -97,7 +99,7 @@ class ClockEstimate:
 
 
 @dataclass(eq=False)
-class _Track:
+class PersonTrack:
     """One person's keypoints in one camera, newest last: stamps, weights, and (J, 2) px or, of older ones, ideal."""
 
     stamps_ns: deque[int] = field(default_factory=deque)
@@ -120,6 +122,19 @@ class _Track:
             (self.ideal or self.px).popleft()
 
 
+@dataclass(eq=False)
+class UnderWay:
+    """An estimate that is being made in parts: plain data, so that a run that stops in the middle can go on."""
+
+    now_ns: int  # from what was seen until then
+    passes: int  # that are left, this one too
+    people: list[str]  # of this pass, in order
+    samples: list[Samples] = field(default_factory=list)  # of this pass
+    number: int = 0  # of the person whose turn it is
+    at_s: Floats | None = None  # (T,) that person's times, before now_ns; None where the turn has not begun
+    lines: list[tuple[Floats, Floats]] = field(default_factory=list)  # (T, J, 2) positions and speeds, by camera
+
+
 class ClockOffsets:
     """Estimates the cameras' offsets from people who walk, over a sliding window.
 
@@ -133,14 +148,26 @@ class ClockOffsets:
         self._enough_s = enough_s
         self.reset()
 
+    def state_dict(self) -> dict[str, Any]:
+        """The keypoints kept, the offsets, and the estimate under way."""
+        return state_of(self, ("_enough_s",))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state, ("_enough_s",))
+
+    def begin_again(self) -> None:
+        """Forget everything: these are other cameras."""
+        self.reset()
+
     def reset(self) -> None:
         """Forget everything."""
         self._cameras: tuple[Camera, ...] = ()
-        self._tracks: dict[str, dict[str, _Track]] = {}  # person -> camera
+        self._tracks: dict[str, dict[str, PersonTrack]] = {}  # person -> camera
         self._late_s: dict[str, float] = {}
         self._stamp_ns: int | None = None
         self._estimated_ns: int | None = None
-        self._under_way: Iterator[None] | None = None  # the parts of an estimate that are left
+        self._under_way: UnderWay | None = None
         self.estimate = ClockEstimate(why="nobody has walked yet")
 
     def update(
@@ -164,17 +191,16 @@ class ClockOffsets:
             self._estimated_ns = stamp_ns
         if self._under_way is None and stamp_ns - self._estimated_ns >= EVERY_S * 1e9 - ROUNDED_NS:
             self._estimated_ns = stamp_ns
-            self._under_way = self._parts(stamp_ns)
-        for _ in self._under_way or ():
-            break  # one part a frame set
-        else:
-            self._under_way = None
+            passes = 1 if self._late_s else 2  # the first step starts far from the answer
+            self._under_way = UnderWay(stamp_ns, passes, list(self._tracks))
+        if self._under_way is not None:
+            self._do_part(self._under_way)  # one a frame set
         return self.estimate
 
     def _keep(self, camera: Camera, people: Keypoints2D, ids: Sequence[str]) -> None:
         for person, joints, score in zip(ids, people.xy, people.score, strict=False):
             if person:
-                track = self._tracks.setdefault(person, {}).setdefault(camera.name, _Track())
+                track = self._tracks.setdefault(person, {}).setdefault(camera.name, PersonTrack())
                 if not track.stamps_ns or people.stamp_ns > track.stamps_ns[-1]:
                     track.stamps_ns.append(people.stamp_ns)
                     track.weight.append(np.maximum(score[list(MEASURED)], LEAST_SCORE) ** 2)
@@ -189,14 +215,28 @@ class ClockOffsets:
             if not self._tracks[person]:
                 del self._tracks[person]
 
-    def _parts(self, now_ns: int) -> Iterator[None]:
-        """Make an estimate of what was seen until now_ns, part by part."""
-        for _ in range(1 if self._late_s else 2):  # the first step starts far from the answer
-            samples: list[Samples] = []
-            for number, tracks in enumerate(list(self._tracks.values())):
-                yield from self._samples(tracks, now_ns, number, samples)
-            self.estimate = self._stepped(samples)
-            yield
+    def _do_part(self, todo: UnderWay) -> None:
+        """One camera of one person, or one person's comparison, or a step; the last step ends the estimate."""
+        while todo.number < len(todo.people):
+            tracks = self._tracks.get(todo.people[todo.number], {})
+            if todo.at_s is None:
+                begun_ns = [track.stamps_ns[0] for track in tracks.values() if track.stamps_ns]
+                # What was seen until now_ns may have been forgotten by now.
+                if len(begun_ns) < 2 or (start_ns := min(begun_ns)) > todo.now_ns:
+                    todo.number += 1
+                    continue
+                begin = np.ceil((start_ns - todo.now_ns) * 1e-9 * COMPARED_HZ)
+                todo.at_s = np.arange(begin, 1) / COMPARED_HZ
+            if len(todo.lines) < len(self._cameras):
+                todo.lines.append(self._lines(self._cameras[len(todo.lines)], tracks, todo.at_s, todo.now_ns))
+                return
+            if (found := self._compared(todo.at_s, todo.lines, todo.number)) is not None:
+                todo.samples.append(found)
+            todo.number, todo.at_s, todo.lines = todo.number + 1, None, []
+            return
+        self.estimate = self._stepped(todo.samples)
+        last = todo.passes == 1
+        self._under_way = None if last else UnderWay(todo.now_ns, todo.passes - 1, list(self._tracks))
 
     def _stepped(self, samples: Sequence[Samples]) -> ClockEstimate:
         walked_s = sum(len(np.unique(one.block)) for one in samples) * 1.0
@@ -213,31 +253,24 @@ class ClockOffsets:
         }
         return ClockEstimate({names[0]: CameraOffset(0.0, 0.0), **offsets}, walked_s)
 
-    def _samples(self, tracks: Mapping[str, _Track], now_ns: int, number: int, into: list[Samples]) -> Iterator[None]:
-        """Add one person's joints at common times while walking, at the offsets known so far."""
-        begun_ns = [track.stamps_ns[0] for track in tracks.values() if track.stamps_ns]
-        # What was seen until now_ns may have been forgotten by now.
-        if len(begun_ns) < 2 or (start_ns := min(begun_ns)) > now_ns:
-            return
-        at_s = np.arange(np.ceil((start_ns - now_ns) * 1e-9 * COMPARED_HZ), 1) / COMPARED_HZ
-        places, speeds = [], []
-        for camera in self._cameras:
-            if (track := tracks.get(camera.name)) is not None and track.stamps_ns:
-                stamps_s = 1e-9 * (np.array(track.stamps_ns, dtype=np.int64) - now_ns).astype(np.float64)
-                shifted_s, xy = at_s + self._late_s.get(camera.name, 0.0), track.all_ideal(camera)
-                weight = np.stack(track.weight)
-                place = local_lines(shifted_s, stamps_s, xy, weight, KERNEL_S)[0]
-                speed = local_lines(shifted_s, stamps_s, xy, weight, SPEED_KERNEL_S)[1]
-            else:
-                place = speed = np.full((len(at_s), len(MEASURED), 2), np.nan)
-            places.append(place)
-            speeds.append(speed)
-            yield
-        place, speed = np.stack(places, axis=2), np.stack(speeds, axis=2)  # (T, J, V, 2)
+    def _lines(
+        self, camera: Camera, tracks: Mapping[str, PersonTrack], at_s: Floats, now_ns: int
+    ) -> tuple[Floats, Floats]:
+        """Where one camera sees a person's joints at common times, and how fast: (T, J, 2), at the offsets so far."""
+        track = tracks.get(camera.name)
+        if track is None or not track.stamps_ns:
+            nowhere = np.full((len(at_s), len(MEASURED), 2), np.nan)
+            return nowhere, nowhere
+        stamps_s = 1e-9 * (np.array(track.stamps_ns, dtype=np.int64) - now_ns).astype(np.float64)
+        shifted_s, xy = at_s + self._late_s.get(camera.name, 0.0), track.all_ideal(camera)
+        weight = np.stack(track.weight)
+        place = local_lines(shifted_s, stamps_s, xy, weight, KERNEL_S)[0]
+        return place, local_lines(shifted_s, stamps_s, xy, weight, SPEED_KERNEL_S)[1]
+
+    def _compared(self, at_s: Floats, lines: Sequence[tuple[Floats, Floats]], number: int) -> Samples | None:
+        """One person's joints at common times while walking; None where there is no walk."""
+        place, speed = (np.stack(one, axis=2) for one in zip(*lines, strict=True))  # (T, J, V, 2)
         seen = np.isfinite(place).all(-1) & np.isfinite(speed).all(-1)
         both = seen.sum(-1) >= 2
         seconds = np.broadcast_to(np.floor(at_s)[:, None], both.shape)
-        found = compare(self._cameras, place, speed, seen & both[..., None], seconds, number)
-        if found is not None:
-            into.append(found)
-        yield
+        return compare(self._cameras, place, speed, seen & both[..., None], seconds, number)

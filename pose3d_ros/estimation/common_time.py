@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, Keypoints2D
 
 # Images kept of each camera: at 60 Hz they cover 0.13 s.
@@ -36,6 +38,14 @@ class CommonTime:
     def reset(self) -> None:
         """Forget the images before; the offsets are kept."""
         self._images = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The offsets in use and each camera's last images."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     def __call__(
         self, keypoints: Mapping[str, Keypoints2D], late_s: Mapping[str, float]

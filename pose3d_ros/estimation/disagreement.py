@@ -8,9 +8,13 @@ epipolar lines, several where their errors look like a displaced person. Of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.state import load_state, state_of
 
 # calibration_px that asks for this measurement.
 MEASURED = -1.0
@@ -22,15 +26,22 @@ class Disagreement:
     """A running mean, over everybody and MEMORY_S: the squared re-projection error per degree of freedom."""
 
     def __init__(self) -> None:
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Forget what was measured: these are other cameras."""
         self._squared_px, self._freedom, self._stamp_ns = 0.0, 0.0, 0
 
-    def memory(self) -> tuple[float, float, int]:
-        """The sums and the last stamp: remember() goes on from there."""
-        return self._squared_px, self._freedom, self._stamp_ns
+    def reset(self) -> None:
+        """People come and go; how far the cameras are off stays."""
 
-    def remember(self, memory: tuple[float, float, int]) -> None:
-        """Go on from another one's memory."""
-        self._squared_px, self._freedom, self._stamp_ns = memory
+    def state_dict(self) -> dict[str, Any]:
+        """The sums and the last stamp."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     @property
     def px(self) -> float:

@@ -7,9 +7,9 @@ Axes: T people known, G people seen now, J joints.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from pose3d_ros.errors import WeightsError
 from pose3d_ros.estimation.lifting import MIN_JOINTS, Refusal, lift
 from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ MATCH_M = 0.6
 LEARN_EVERY = 4
 # A mean over so many of them: some seconds, in which people turn and move.
 MEMORY = 50
+# Not of its state: the network is loaded again.
+MADE_WITH = ("_choice", "_name", "_lifter", "_why_not")
 
 
 class MonocularFallback:
@@ -71,13 +74,19 @@ class MonocularFallback:
             return f"ready with {self._lifter.name}"
         return f"off: {self._why_not or 'no network was loaded yet'}"
 
-    def memory(self) -> tuple[bool, int, dict[str, tuple[float, int]]]:
-        """Whether a network was loaded, and what was learnt of people: remember() goes on from there."""
-        return self._lifter is not None, self._sets, dict(self._log_ratio)
+    def reset(self) -> None:
+        """Forget everyone's size."""
+        self._log_ratio = {}
 
-    def remember(self, memory: tuple[bool, int, dict[str, tuple[float, int]]]) -> None:
-        """Go on from another one's memory; raises as load() does."""
-        loaded, self._sets, self._log_ratio = memory
+    def state_dict(self) -> dict[str, Any]:
+        """What was learnt of people, and whether a network was loaded."""
+        return {**state_of(self, MADE_WITH), "loaded": self._lifter is not None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state; raises as load() does."""
+        own = dict(state)
+        loaded = own.pop("loaded", False)
+        load_state(self, own, MADE_WITH)
         if loaded:
             self.load()
 

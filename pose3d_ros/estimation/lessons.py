@@ -6,6 +6,7 @@ once the pose is out. NumPy, float64. Axes: V views, G people.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,13 +55,14 @@ class Lessons:
     def __init__(self, rig: Rig, fallback: MonocularFallback) -> None:
         self.calibration_health = CalibrationHealth(rig)
         self.people_evidence = PeopleEvidence()
-        self._clocks, self._fallback = ClockOffsets(), fallback
+        self.clock_offsets, self._fallback = ClockOffsets(), fallback
+        self.failures = 0  # frame sets of which nothing, or not everything, was learnt
         self._next: Lesson | None = None
 
     @property
     def clocks(self) -> ClockEstimate:
         """How late each camera's stamps are."""
-        return self._clocks.estimate
+        return self.clock_offsets.estimate
 
     @property
     def calibration(self) -> CalibrationReport:
@@ -77,7 +79,7 @@ class Lessons:
         self._next = lesson
 
     def learn(self) -> None:
-        """Learn what is kept; nothing where nothing is."""
+        """Learn what is kept; nothing where nothing is. What it raises costs this lesson and no other."""
         lesson, self._next = self._next, None
         if lesson is None:
             return
@@ -89,14 +91,18 @@ class Lessons:
                 seen.cameras, seen.people, seen.groups, lesson.stamp_ns, seen.names, seen.observed.xyz
             )
             _ = self.calibration  # worked out now, not with the next pose
-        self._clocks.update(lesson.rig.cameras, lesson.keypoints, lesson.ids)
+        self.clock_offsets.update(lesson.rig.cameras, lesson.keypoints, lesson.ids)
 
-    def set_rig(self, rig: Rig) -> None:
-        """The cameras stand otherwise from now on."""
-        self.calibration_health.set_rig(rig)
+    def learn_or_warn(self) -> None:
+        """The same before the next set, whose poses do not depend on it: a failure is counted and warned of, once."""
+        try:
+            self.learn()
+        except Exception as error:
+            self.failures += 1
+            if self.failures == 1:
+                cause = f"{type(error).__name__}: {error}"[:120]
+                warnings.warn(f"learning from a frame set failed ({cause}): its poses stand", stacklevel=2)
 
-    def reset(self) -> None:
-        """Forget everybody, and the clocks."""
+    def forget(self) -> None:
+        """Learn nothing of the last set."""
         self._next = None
-        self._clocks.reset()
-        self.people_evidence.reset()

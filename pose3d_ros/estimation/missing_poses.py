@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pose3d_ros.estimation.person_scale import leg_lengths
 from pose3d_ros.geometry.association import BONE_LENGTH_RANGE_M, associate
 from pose3d_ros.geometry.pair_fits import pair_fits
 from pose3d_ros.geometry.triangulation import Rejection, triangulate
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Keypoints2D
 
 # A lack of poses is reported after so long, and its reasons are counted over so long.
@@ -196,7 +198,15 @@ class MissingPoses:
 
     def reset(self) -> None:
         """Begin afresh."""
-        self._samples.clear()
+        self._samples = deque()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     def due(self, now_s: float) -> bool:
         """Whether a frame set without a pose is to be explained now."""

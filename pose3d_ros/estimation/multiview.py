@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.detection.detector import Remembering
-from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, same_calibration
 from pose3d_ros.estimation.common_time import CommonTime
 from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
+from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
@@ -43,6 +43,7 @@ from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_baseline, check_image_size
 from pose3d_ros.options import check_changes
 from pose3d_ros.skeletons import H36M_17, remap
+from pose3d_ros.state import Stateful
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class MultiViewEstimator:
         self._place = placing_of(options)
         self._refinement = refinement or load_refinement(options, detector)
         self._lessons, self._common_time = Lessons(rig, self._fallback), CommonTime()
-        self._rig, self._disagreement = rig, Disagreement()
+        self._rig, self._disagreement, self._earlier_rigs = rig, Disagreement(), EarlierRigs()
         self.set_rig(rig)
 
     @property
@@ -91,20 +92,57 @@ class MultiViewEstimator:
         """How the cameras fit each other, by the frame sets so far."""
         return self._lessons.calibration_health
 
+    @property
+    def failures_to_learn(self) -> int:
+        """Frame sets of which not everything could be learnt; their poses stand."""
+        return self._lessons.failures
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """Everything that remembers from frame set to frame set, by name."""
+        parts: dict[str, Any] = {
+            "tracker": self._tracker,
+            "smoother": self._smoother,
+            "motions": self._motions,
+            "common_time": self._common_time,
+            "fallback": self._fallback,
+            "earlier_rigs": self._earlier_rigs,
+            **self._parts_of_rig(),
+            "refinement": self._refinement,
+            "detector": self._detector,
+        }
+        return {name: part for name, part in parts.items() if isinstance(part, Stateful)}
+
+    def _parts_of_rig(self) -> dict[str, Any]:
+        """Those whose state holds for one calibration."""
+        return {
+            "disagreement": self._disagreement,
+            "calibration_health": self._lessons.calibration_health,
+            "clock_offsets": self._lessons.clock_offsets,
+            "people_evidence": self._lessons.people_evidence,
+        }
+
     def set_rig(self, rig: Rig) -> None:
-        """Use other cameras or a new calibration from now on; people keep their ids."""
+        """Use other cameras or a new calibration from now on; people keep their ids.
+
+        What was learnt of a calibration comes back with it: a camera that was away for a moment changes nothing.
+        """
         if len(rig.cameras) < self._options.min_views:
             raise CalibrationError(
                 f"the rig has {len(rig.cameras)} cameras ({', '.join(rig.names)}), but {self._options.min_views} must "
                 "see a joint before it is placed: add cameras, or lower min_views (2 at least)"
             )
         check_baseline(rig)
-        self.learn()
-        if not same_calibration(self._rig.cameras, rig.cameras):
-            self._disagreement = Disagreement()
-            self._lessons.people_evidence.begin_again()
-        self._rig = rig
-        self._lessons.set_rig(rig)
+        self._lessons.learn_or_warn()
+        before, self._rig = self._rig, rig
+        parts = {} if same_calibration(before.cameras, rig.cameras) else self._parts_of_rig()
+        if parts:
+            self._earlier_rigs.keep(before, {name: part.state_dict() for name, part in parts.items()})
+        for part in parts.values():
+            part.begin_again()
+        self._lessons.calibration_health.set_rig(rig)
+        for name, state in (self._earlier_rigs.take(rig) if parts else {}).items():
+            parts[name].load_state_dict(state)
         self._plan()
 
     def set_options(self, options: MultiViewOptions) -> None:
@@ -132,49 +170,37 @@ class MultiViewEstimator:
             self._refine_plan = self._refinement.plan(self._rig, detector)
 
     def reset(self) -> None:
-        """Forget everybody; ids are not used again."""
-        self._tracker.reset()
-        self._smoother.reset()
-        self._lessons.reset()
-        self._common_time.reset()
-        if self._refinement is not None:
-            self._refinement.reset()
+        """Forget everyone; ids are not used again, and what was learnt of the cameras stays."""
+        self._lessons.forget()
+        for part in self.parts.values():
+            part.reset()
         if self._detector is not None:
             self._detector.reset()
 
-    def memory(self) -> dict[str, Any]:
-        """What was learnt from the frame sets so far, the detector's own memory too; fit for memory.to_bytes.
+    def state_dict(self) -> dict[str, Any]:
+        """What was learnt from the frame sets so far, by part; state_file.to_bytes writes it.
 
         It holds the estimator's own objects: make bytes of it before the next call.
         """
-        self.learn()
-        memory: dict[str, Any] = {
-            "tracker": self._tracker.memory(),
-            "smoother": self._smoother.memory(),
-            "disagreement": self._disagreement.memory(),
-            "fallback": self._fallback.memory(),
-        }
-        if self._refinement is not None:
-            memory["refinement"] = self._refinement.memory()
-        if isinstance(self._detector, Remembering):
-            memory["detector"] = self._detector.memory()
-        return memory
+        self._lessons.learn_or_warn()
+        return {name: part.state_dict() for name, part in self.parts.items()}
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from another estimator's memory; its rig, options and detector must have been the same."""
-        self._tracker.remember(memory["tracker"])
-        self._smoother.remember(memory["smoother"])
-        self._disagreement.remember(memory["disagreement"])
-        self._fallback.remember(memory["fallback"])
-        if self._refinement is not None:
-            self._refinement.remember(memory["refinement"])
-        if isinstance(self._detector, Remembering):
-            self._detector.remember(memory["detector"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another estimator's state; its rig, options and detector must have been the same.
+
+        Raises FootageError where another version saved it.
+        """
+        parts = self.parts
+        if differ := state.keys() ^ parts.keys():
+            raise FootageError(f"the state has other parts ({', '.join(sorted(differ))}): another version saved it")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
 
     def learn(self) -> None:
-        """Learn what the last frame set teaches beside its pose (lessons.py); the next set does it where nobody did.
+        """Learn what the last frame set teaches besides its pose (lessons.py); otherwise the next call does it.
 
-        Whoever sends poses on calls it once a pose is out: it may take longer than the pose.
+        A caller that sends poses on calls it once a pose is out: it may take longer than the pose. It raises what went
+        wrong; where the next call learns instead, that is counted in failures_to_learn and warned of once.
         """
         self._lessons.learn()
 
@@ -221,7 +247,7 @@ class MultiViewEstimator:
 
     def _given_out(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
         options = self._options
-        self.learn()
+        self._lessons.learn_or_warn()
         at_one_time = detected
         if options.compensate_offsets:
             at_one_time, stamp_ns = self._common_time(detected, self._lessons.clocks.known_s)

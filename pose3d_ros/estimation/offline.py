@@ -16,7 +16,7 @@ from pose3d_ros.data.frame_source import FrameSource
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.data.recording_log import RecordingLog
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation import memory
+from pose3d_ros.estimation import state_file
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.structures import FrameSet
@@ -40,12 +40,12 @@ def estimate_recording(
     source and the estimator raise, and InputError when the disk is full; what was estimated before is kept.
     """
     if len(log):
-        estimator.remember(memory.from_bytes(log.state))
+        estimator.load_state_dict(state_file.from_bytes(log.state))
     part: list[tuple[Estimate, int]] = []
 
     def keep() -> None:
         if part:
-            log.append(recorded(source, part), memory.to_bytes(estimator.memory()))
+            log.append(recorded(source, part), state_file.to_bytes(estimator.state_dict()))
             part.clear()
 
     moments = source.read(len(log))

@@ -6,6 +6,7 @@ Time is that of the stamps. NumPy, float64.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from pose3d_ros.estimation.missing_poses import MissingPoses, explain
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.person_scale import PersonScale, leg_lengths
 from pose3d_ros.estimation.person_vertical import PersonVertical, hinted
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Pose3D, Rig
 
 # Poses a second that are looked at: more say nothing new.
@@ -31,6 +33,14 @@ class PeopleEvidence:
     def reset(self) -> None:
         """Forget everyone; how large they were, and which way up, stays: the cameras are the same."""
         self._missing.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     def begin_again(self) -> None:
         """Forget everything: these are other cameras."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats
 
 # Hip to knee to ankle, m: 0.6 at ten years, 1.05 of a man of 2.1 m; what lies outside is no leg, or no metre.
@@ -56,15 +58,15 @@ class PersonScale:
 
     def reset(self) -> None:
         """Begin afresh."""
-        self._legs.clear()
+        self._legs = deque(maxlen=self._legs.maxlen)
 
-    def memory(self) -> list[tuple[float, float]]:
-        """What was gathered: remember() goes on from there."""
-        return list(self._legs)
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered."""
+        return state_of(self)
 
-    def remember(self, memory: Sequence[tuple[float, float]]) -> None:
-        """Go on from another one's memory."""
-        self._legs = deque(memory, maxlen=self._legs.maxlen)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     def add(self, now_s: float, legs_m: Sequence[float]) -> None:
         """Legs seen at a stamp."""

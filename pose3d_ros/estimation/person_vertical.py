@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, Rig
 
 # A body counts for an axis that it is within 30 degrees of.
@@ -64,17 +65,15 @@ class PersonVertical:
 
     def reset(self) -> None:
         """Begin afresh."""
-        self._bodies.clear()
-        self._paths.clear()
+        self._bodies, self._paths = deque(maxlen=self._bodies.maxlen), {}
 
-    def memory(self) -> dict[str, Any]:
-        """What was gathered: remember() goes on from there."""
-        return {"bodies": list(self._bodies), "paths": dict(self._paths)}
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered."""
+        return state_of(self)
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from another one's memory."""
-        self._bodies = deque(memory["bodies"], maxlen=self._bodies.maxlen)
-        self._paths = dict(memory["paths"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     def add(self, now_s: float, ids: Sequence[str], xyz: Floats, covariance: Floats) -> None:
         """People seen at a stamp: joints (P, 17, 3) m of h36m_17, NaN for none, and covariances (P, 17, 3, 3) m^2."""

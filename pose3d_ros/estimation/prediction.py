@@ -10,7 +10,9 @@ chosen on the sample footage of three people, of whom two do not walk; docs/stal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.track import SCORE_HALF_LIFE_S
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
 TRUNK = tuple(H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine", "Thorax", "LShoulder", "RShoulder"))
@@ -53,6 +56,18 @@ class Motions:
 
     def __init__(self) -> None:
         self._means: dict[str, tuple[Floats, float, int]] = {}  # mean velocity (3,), mean speed, stamp
+
+    def reset(self) -> None:
+        """Forget everyone."""
+        self._means = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Each trunk's mean velocity and speed."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
 
     def __call__(self, tracker: Tracker, stamp_ns: int) -> Motion:
         """The motion at the stamp of the tracker's last update, which this is."""

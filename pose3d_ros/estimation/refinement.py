@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from pose3d_ros.estimation.refine_gates import Refusal, Refusals, astray, fit_wo
 from pose3d_ros.estimation.refine_plan import Network, RefinePlan, decide, find, wanted
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.trained_range import MIN_JOINTS, TAUGHT, RigRange
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, JointSource, Rig
 
 # A filled-in joint was seen by nobody: below any that was, by choice; its covariance says how sure it is.
@@ -77,6 +78,7 @@ class Refinement:
         self._cvugcn = find("cvugcn", refine, cvugcn_weights)
         self._keypoints = self._keypoint_refiner(self._posern)
         self._poses = self._pose_refiner(self._cvugcn)
+        self._made_with = frozenset({*vars(self), "_made_with"})
         self._bias_gate = BiasGate()
 
     def plan(self, rig: Rig, detector: str) -> RefinePlan:
@@ -87,13 +89,13 @@ class Refinement:
         """Forget what was learnt of the detector's bias."""
         self._bias_gate = BiasGate()
 
-    def memory(self) -> BiasGate:
-        """What was learnt of the detector's bias: remember() goes on from there."""
-        return self._bias_gate
+    def state_dict(self) -> dict[str, Any]:
+        """What was learnt of the detector's bias."""
+        return state_of(self, self._made_with)
 
-    def remember(self, memory: BiasGate) -> None:
-        """Go on from another one's memory."""
-        self._bias_gate = memory
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state, self._made_with)
 
     @property
     def bias_gate(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.estimation import kalman
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, Pose3D
 
 METHODS = ("none", "one_euro", "kalman")
@@ -53,13 +54,13 @@ class Smoother:
         """Forget everybody."""
         self._one_euro, self._kalman = {}, {}
 
-    def memory(self) -> dict[str, Any]:
-        """Where everybody's filters stand: remember() goes on from there."""
-        return {"one_euro": self._one_euro, "kalman": self._kalman}
+    def state_dict(self) -> dict[str, Any]:
+        """Where each person's filters stand."""
+        return state_of(self, ("_method",))
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from the memory of another one of the same method."""
-        self._one_euro, self._kalman = memory["one_euro"], memory["kalman"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of another one of the same method."""
+        load_state(self, state, ("_method",))
 
     def __call__(self, pose: Pose3D) -> Pose3D:
         """The pose with smoothed xyz (P, J, 3) m."""

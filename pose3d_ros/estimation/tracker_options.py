@@ -41,5 +41,5 @@ def tracker_of(options: TrackerOptions, birth_joints: int, before: Tracker | Non
         birth_score=options.birth_score,
     )
     if before is not None:
-        tracker.remember(before.memory())
+        tracker.load_state_dict(before.state_dict())
     return tracker

@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.track import Observed3D, Track, no_pose
+from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, Pose3D, Skeleton
 
 # While unseen, a person may have walked off in any direction: fast walking, m/s.
@@ -56,6 +57,7 @@ class Tracker:
         self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(gone_after_s * 1e9)
         self._match_m, self._duplicate_m, self._jump_m = match_distance_m, duplicate_distance_m, jump_distance_m
         self._birth_sets, self._birth_joints, self._birth_score = birth_sets, birth_joints, birth_score
+        self._made_with = frozenset({*vars(self), "_made_with"})
         self._tracks: list[Track] = []
         self._last_number = 0
         self._stamp_ns: int | None = None
@@ -64,14 +66,13 @@ class Tracker:
         """Forget everybody; ids go on from where they were."""
         self._tracks, self._stamp_ns = [], None
 
-    def memory(self) -> dict[str, Any]:
-        """Everybody known, and the last id and stamp: remember() goes on from there."""
-        return {"tracks": self._tracks, "last_number": self._last_number, "stamp_ns": self._stamp_ns}
+    def state_dict(self) -> dict[str, Any]:
+        """Every person known, the last id and the last stamp."""
+        return state_of(self, self._made_with)
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from another one's memory; its limits may have been others."""
-        self._tracks, self._last_number = memory["tracks"], memory["last_number"]
-        self._stamp_ns = memory["stamp_ns"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state; its limits may have been others."""
+        load_state(self, state, self._made_with)
 
     def predicted(self, stamp_ns: int) -> Floats:
         """Joints (T, J, 3) m expected at a stamp of people triangulated within lost_after_s; unknown ones are NaN."""

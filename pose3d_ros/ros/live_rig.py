@@ -37,8 +37,9 @@ class Sighting:
 class LiveRig:
     """Cameras by name with intrinsics from camera_info (or a rig file) and places by one placement.
 
-    update() gives the same Rig object again until a calibration or a transform changes. `problems` says,
-    by camera, why one cannot be used now; the others go on without it. `warnings` says what else is odd.
+    update() gives the same Rig object again until a calibration or a transform changes. `problems` says, by camera,
+    why one cannot be used now: it stays in the rig where it was, and the others go on without its images. `warnings`
+    says what else is odd.
     Placement auto waits for TF for tf_patience_s before it takes the projection matrices.
     """
 
@@ -82,13 +83,13 @@ class LiveRig:
         changed = False
         for name, one in known.items():
             changed |= self._place(name, one)
-        usable = [name for name in self.names if name in self._places]
-        if len(usable) < self._min_cameras:
+        placed = [name for name in self.names if name in self._places]
+        if sum(name not in self.problems for name in placed) < self._min_cameras:
             why = "; ".join(dict.fromkeys(self.problems.values())) or "no other camera has sent images yet"
             raise CalibrationError(why)
-        if changed or self.rig is None or self.rig.names != tuple(usable):
+        if changed or self.rig is None or self.rig.names != tuple(placed):
             rig = Rig(
-                tuple(camera.placed(place) for camera, place in map(self._places.__getitem__, usable)),
+                tuple(camera.placed(place) for camera, place in map(self._places.__getitem__, placed)),
                 self._fixed_frame(),
             )
             check_baseline(rig)
@@ -191,9 +192,12 @@ class LiveRig:
         return self._frames[self.names[0]]
 
     def _refuse(self, name: str, problem: str) -> bool:
-        """Note why a camera cannot be used, and forget where it was."""
+        """Note why a camera cannot be used in this set.
+
+        In the rig it stays where it was: one late transform must not make another rig of it, whose calibration nothing
+        is known of.
+        """
         self.problems[name] = problem
-        self._places.pop(name, None)
         return False
 
 

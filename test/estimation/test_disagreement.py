@@ -81,15 +81,15 @@ def test_a_rig_that_is_off_publishes_wider_joints_in_the_same_places() -> None:
 def test_a_robot_that_drives_keeps_what_was_measured_and_another_calibration_does_not() -> None:
     rig = h36m_rig()
     estimator = MultiViewEstimator(rig, options=MultiViewOptions(refine="none"))
-    memory = estimator.memory() | {"disagreement": (90.0, 10.0, 5)}
-    estimator.remember(memory)
+    measured = {"_squared_px": 90.0, "_freedom": 10.0, "_stamp_ns": 5}
+    estimator.load_state_dict(estimator.state_dict() | {"disagreement": measured})
     moved = np.eye(4)
     moved[:3, 3] = (0.4, -1.0, 0.0)
     driven = Rig(tuple(one.placed(one.cam_from_world @ moved) for one in rig.cameras), rig.frame_id)
     estimator.set_rig(driven)
-    assert estimator.memory()["disagreement"] == (90.0, 10.0, 5)
+    assert estimator.state_dict()["disagreement"] == measured
     turned = Rig(
         (driven.cameras[0].placed(driven.cameras[0].cam_from_world @ moved), *driven.cameras[1:]), rig.frame_id
     )
     estimator.set_rig(turned)
-    assert estimator.memory()["disagreement"] == (0.0, 0.0, 0)
+    assert not any(estimator.state_dict()["disagreement"].values())

@@ -15,7 +15,7 @@ from synthetic_people import h36m_rig, walker
 from pose3d_ros.cache import sha256_of
 from pose3d_ros.data.simulation import to_coco
 from pose3d_ros.errors import FootageError, WeightsCorruptError
-from pose3d_ros.estimation import memory
+from pose3d_ros.estimation import state_file
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.geometry.projection import project
@@ -61,7 +61,7 @@ def state() -> bytes:
                 for one in rig.cameras
             }
         )
-    return memory.to_bytes(estimator.memory())
+    return state_file.to_bytes(estimator.state_dict())
 
 
 COCO_17_SCORE = [[0.8] * 17]
@@ -72,12 +72,12 @@ STATE = state()
 @given(st.integers(0, len(STATE) - 1), st.integers(1, 255))
 def test_fault_state_of_a_run_tampered_with(place: int, change: int) -> None:
     """Fault: a byte of the state of a stopped `pose3d estimate` changes on disk, or the file is cut short.
-    Sees: "the estimator's state cannot be read (...): start afresh with --overwrite"; nothing of it is run.
+    Sees: "the estimator's state cannot be read (...): start again with --overwrite"; nothing of it is run.
     Recovers: --overwrite; a byte that nothing depends on is not told.
     """
     data = bytearray(STATE)
     data[place] ^= change
     with suppress(FootageError):
-        assert memory.to_bytes(memory.from_bytes(bytes(data))) == STATE
-    with pytest.raises(FootageError, match="start afresh with --overwrite"):
-        memory.from_bytes(STATE[:place])
+        assert state_file.to_bytes(state_file.from_bytes(bytes(data))) == STATE
+    with pytest.raises(FootageError, match="start again with --overwrite"):
+        state_file.from_bytes(STATE[:place])

@@ -74,6 +74,29 @@ def test_a_camera_that_cannot_be_placed_is_left_out_and_returns() -> None:
     assert not live.problems
 
 
+def test_fault_late_transform_of_one_camera() -> None:
+    """Fault: the transform of one camera that has been in use comes too late for a frame set.
+    Sees: the camera is left out of this set with the cause; the rig and all that was learnt of it stay.
+    Recovers: with the next transform.
+    Kind: K8
+    Before: calibration health began again: a camera that was knocked was "as at the start" 26 s later.
+    """
+    transforms = Transforms()
+    live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
+    whole = live.update(sightings(*NAMES))
+    side = transforms.known.pop("side_optical")
+    assert live.update(sightings(*NAMES)) is whole
+    assert "'side_optical'" in live.problems["side"]
+    transforms.known["side_optical"] = side
+    assert live.update(sightings(*NAMES)) is whole
+    assert not live.problems
+    transforms.known["side_optical"] = at(4.0)
+    assert live.update(sightings(*NAMES)).camera("side").centre == pytest.approx([4, 0, 0])
+    transforms.known.clear()
+    with pytest.raises(CalibrationError, match="left_optical"):
+        live.update(sightings(*NAMES))  # none of them can be used now
+
+
 def test_a_camera_missing_from_one_set_stays_in_the_rig() -> None:
     live = LiveRig(NAMES, Transforms(), placement="tf", rectified=False, fixed_frame="world")
     whole = live.update(sightings(*NAMES))

@@ -15,7 +15,7 @@ from pose3d_ros.data.simulation import to_coco
 from pose3d_ros.data.video_frames import open_videos
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import FootageError
-from pose3d_ros.estimation import memory
+from pose3d_ros.estimation import state_file
 from pose3d_ros.estimation.kalman import PointStates
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -51,9 +51,9 @@ def test_going_on_is_as_if_nothing_had_stopped(smoothing: str, stop: int) -> Non
     poses = [straight.estimate_from_keypoints(moment(k)).pose for k in range(20)]
     for k in range(stop):
         first.estimate_from_keypoints(moment(k))
-    kept = memory.to_bytes(first.memory())
+    kept = state_file.to_bytes(first.state_dict())
     second = MultiViewEstimator(RIG, options=options)
-    second.remember(memory.from_bytes(kept))
+    second.load_state_dict(state_file.from_bytes(kept))
     assert poses[-1].ids == ("1",)
     for k in range(stop, 20):
         assert same(second.estimate_from_keypoints(moment(k)).pose, poses[k]), k
@@ -71,7 +71,7 @@ def test_the_detector_goes_on_with_the_boxes_it_followed() -> None:
     found = [straight(frames) for frames in sets]
     for frames in sets[:2]:
         first(frames)
-    second.remember(memory.from_bytes(memory.to_bytes(first.memory())))
+    second.load_state_dict(state_file.from_bytes(state_file.to_bytes(first.state_dict())))
     for frames, expected in zip(sets[2:], found[2:], strict=True):
         for name, people in second(frames).items():
             assert len(people) > 0
@@ -108,7 +108,7 @@ def pickled_array() -> bytes:
 )
 def test_nothing_but_an_estimators_state_is_read(data: bytes) -> None:
     with pytest.raises(FootageError, match=r"the estimator's state cannot be read .*--overwrite"):
-        memory.from_bytes(data)
+        state_file.from_bytes(data)
 
 
 def test_a_memory_comes_back_as_it_was() -> None:
@@ -117,7 +117,7 @@ def test_a_memory_comes_back_as_it_was() -> None:
         "none": None, "nan": float("nan"), "pi": np.float64(np.pi), "third": 1 / 3, "stamp": 2**62, "yes": True,
         "pair": (1, [states]), "dict": {"tuple": {"array": 0}}, "bytes": np.zeros((2, 3), np.uint8, order="F"),
     }  # fmt: skip
-    back = memory.from_bytes(memory.to_bytes(memories))
+    back = state_file.from_bytes(state_file.to_bytes(memories))
     assert list(back) == list(memories)
     assert repr(back) == repr(memories)
     assert back["pair"][1][0].covariance.shape == (0, 6, 6)
@@ -127,4 +127,4 @@ def test_a_memory_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize("value", [b"bytes", {1: 2}, {"a": RIG}, np.array([None]), print])
 def test_what_no_file_holds_is_refused_when_it_is_written(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
-        memory.to_bytes({"a": value})
+        state_file.to_bytes({"a": value})
