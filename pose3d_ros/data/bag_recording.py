@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pose3d_ros.data.bag_damage import CONVERT, damage
 from pose3d_ros.errors import DependencyError, FootageError, InputError
 from pose3d_ros.files.documents import yaml_content
 from pose3d_ros.files.door import BAG, BAG_INDEX, checked, read_text
@@ -18,6 +19,7 @@ from pose3d_ros.files.door import BAG, BAG_INDEX, checked, read_text
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TRANSFORMS = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
 STORAGES = (".mcap", ".db3")
+MOST_WORDS = 160  # of another library's message
 
 
 @dataclass(frozen=True)
@@ -135,18 +137,17 @@ def _opened(path: Path) -> Iterator[Any]:
             f"recordings are read by rosbags, which is not installed ({error}): pip install rosbags"
         ) from error
     if path.suffix == ".bag":
-        raise FootageError(f"{path} is a recording of ROS 1: turn it into one of ROS 2 with rosbags-convert")
+        raise FootageError(f"{path} is a recording of ROS 1: {CONVERT}")
     try:
         with Reader(_whole(path)) as reader:
             yield reader
     except (FootageError, InputError):
         raise
     except Exception as error:  # SQLite, zstd, lz4 and struct each have their own ways to say that a file is damaged
-        mend = f"mcap recover {path.name}" if path.suffix == ".mcap" else f"ros2 bag reindex {path.name}"
-        raise FootageError(
-            f"{path} cannot be read as a rosbag2 recording ({str(error) or repr(error)}): was the recorder stopped "
-            f"before it had finished? Try `{mend}`, or record again"
-        ) from error
+        # Of a folder the reader's own words say which file; where there is one only, its bytes say more.
+        file = next(iter(_storages(path)), path) if path.is_dir() else path
+        found = damage(file, (str(error) or repr(error))[:MOST_WORDS])
+        raise FootageError(f"{path} cannot be read as a rosbag2 recording: {found}") from error
 
 
 def _whole(path: Path) -> Path:

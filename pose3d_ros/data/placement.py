@@ -19,10 +19,15 @@ from pose3d_ros.structures import Camera, Floats
 LookUp = Callable[[str, str, int], Floats]
 
 
-def missing_transform(target: str, source: str, why: str) -> CalibrationError:
-    """The error for a transform that TF does not have, with the command that mends it."""
+def missing_transform(target: str, source: str, why: str, unheard: str = "") -> CalibrationError:
+    """The error for a transform that TF does not have, with the command that gives one.
+
+    unheard says whose transforms do not reach the node at all, and how to fix that.
+    """
+    if unheard:
+        return CalibrationError(f"TF has no transform from {source!r} to {target!r}, and does not hear {unheard}")
     return CalibrationError(
-        f"TF has no transform from {source!r} to {target!r} ({why.strip().rstrip('.')}): start what publishes it, or, "
+        f"TF has no transform from {source!r} to {target!r} ({why.strip().rstrip('.')}): let a node publish it, e.g., "
         "for a fixed camera, with your numbers: ros2 run tf2_ros static_transform_publisher "
         f"--x 0 --y 0 --z 0 --roll 0 --pitch 0 --yaw 0 --frame-id {target} --child-frame-id {source}"
     )

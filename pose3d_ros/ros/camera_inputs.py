@@ -16,6 +16,7 @@ from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
 from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.qos_fit import refused
 
 # Best effort hears reliable publishers too; an image that came late is of no use, so the queue is short.
 IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -74,7 +75,7 @@ def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
     compressed = options.image_transport == "compressed"
     if compressed:
         topic = node.resolve_topic_name(topic) + "/compressed"
-    hint = "large images need FASTDDS_DEFAULT_PROFILES_FILE=.../fastdds.xml in the publisher's environment"
+    hint = "if it sends any, Fast DDS may drop them: large ones need FASTDDS_DEFAULT_PROFILES_FILE at the publisher"
     kind, what = (CompressedImage if compressed else Image), ("image", "images")
     keeps = options.repeated_images == "keep"
     digest = _no_digest if keeps else _digest_of_data
@@ -91,7 +92,7 @@ def _no_digest(message: Any) -> int | None:
 
 def keypoint_stream(name: str) -> Stream:
     """What a detector node makes of a camera's images."""
-    hint = "it must be published reliable, and say so when its images do not come"
+    hint = "do its images come? It says so in its own /diagnostics"
     topic = f"{name}/keypoints_2d"
     what = "keypoints message", "keypoints messages"
     return Stream(Keypoints2DArray, topic, KEYPOINTS_QOS, KEYPOINTS_PAIRING_QUEUE, *what, hint, detection_s)
@@ -158,11 +159,11 @@ class CameraInput:
         """What has not come yet, in words: 'no image on /left/image_raw'."""
         nothing = []
         if self.images == 0:
-            nothing.append(f"no {self.stream.what} on {self._described(self.topic, self.stream.hint)}")
+            nothing.append(f"no {self.stream.what} on {self._described(self._subscriptions[0], self.stream.hint)}")
         if self.info is None and self._info_needed:
             self._hear_latched()
             hint = "it must come with every image, or be latched"
-            nothing.append(f"no camera_info on {self._described(self.info_topic, hint)}")
+            nothing.append(f"no camera_info on {self._described(self._subscriptions[1], hint)}")
         return nothing
 
     def silent_s(self) -> float:
@@ -180,11 +181,14 @@ class CameraInput:
             self._latched = self._node.create_subscription(CameraInfo, self._info_name, self._on_info, LATCHED_QOS)
             self._subscriptions.append(self._latched)
 
-    def _described(self, topic: str, hint: str) -> str:
-        """The topic, with who publishes it and what then may be wrong."""
+    def _described(self, subscription: Any, hint: str) -> str:
+        """The topic, with who publishes it, and why that is not heard, or else what may be wrong."""
+        topic = subscription.topic_name
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
-            return f"{topic} (nobody publishes it)"
+            return f"{topic} (nothing publishes it)"
+        if why := refused(self._node, subscription):
+            return f"{topic} ({why})"
         names = ", ".join(sorted({publisher.node_name for publisher in publishers}))
         return f"{topic} ({names} publishes it; {hint})"
 

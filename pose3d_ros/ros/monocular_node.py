@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -36,7 +37,7 @@ from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.running import run_node
-from pose3d_ros.ros.tf_look_up import tf_look_up
+from pose3d_ros.ros.tf_look_up import tf_look_up, unheard_by
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import FrameSet, Rig
 
@@ -100,12 +101,15 @@ class MonocularNode(LifecycleNode):
         self._input = CameraInput(self, camera, self.inputs, info_needed=True, take=self._take)
         self._running.callback(self._input.close)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
+        unheard: Callable[[], str] = str
         if self.options.fixed_frame:
             self._running.callback(self._buffer.clear)
-            self._running.callback(TransformListener(self._buffer, self).unregister)
+            listener = TransformListener(self._buffer, self)
+            self._running.callback(listener.unregister)
+            unheard = partial(unheard_by, listener, self)
         self._live_rig = LiveRig(
             (camera,),
-            tf_look_up(self._buffer, self.inputs.tf_wait, stopped),
+            tf_look_up(self._buffer, self.inputs.tf_wait, stopped, unheard),
             placement="tf",
             rectified=self.inputs.images_rectified((self._input.topic,)),
             fixed_frame=self.options.fixed_frame,

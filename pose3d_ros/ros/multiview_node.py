@@ -11,8 +11,9 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock
@@ -46,7 +47,7 @@ from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.readings import DetectorsElsewhere, ImageReading, KeypointReading, Reading
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.set_options import SetOptions
-from pose3d_ros.ros.tf_look_up import tf_look_up
+from pose3d_ros.ros.tf_look_up import tf_look_up, unheard_by
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import Rig
 
@@ -204,12 +205,15 @@ class MultiViewNode(LifecycleNode):
         for one in self._inputs.values():
             self._running.callback(one.close)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
+        unheard: Callable[[], str] = str
         if not by_file or options.fixed_frame:
             self._running.callback(self._buffer.clear)
-            self._running.callback(TransformListener(self._buffer, self).unregister)
+            listener = TransformListener(self._buffer, self)
+            self._running.callback(listener.unregister)
+            unheard = partial(unheard_by, listener, self)
         self._live_rig = LiveRig(
             options.cameras,
-            tf_look_up(self._buffer, inputs.tf_wait, stopped),
+            tf_look_up(self._buffer, inputs.tf_wait, stopped, unheard),
             placement=options.placement,
             rectified=inputs.images_rectified(self.resolve_topic_name(one.topic) for one in images.values()),
             fixed_frame=options.fixed_frame,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.time import Time
@@ -11,16 +12,18 @@ from rclpy.time import Time
 from pose3d_ros.data.placement import LookUp, missing_transform
 from pose3d_ros.ros.conversions import matrix_from_transform
 from pose3d_ros.ros.distribution import ExtrapolationException, TransformException
+from pose3d_ros.ros.qos_fit import refused
 from pose3d_ros.structures import Floats
 
 POLL_S = 0.005
 
 
-def tf_look_up(buffer: Any, wait_s: float, stopped: threading.Event) -> LookUp:
+def tf_look_up(buffer: Any, wait_s: float, stopped: threading.Event, unheard: Callable[[], str] = lambda: "") -> LookUp:
     """A look-up in a tf2 buffer for a thread that does not spin the node.
 
     A transform that is only late (a moving camera's comes after its image) is waited for up to wait_s of
-    wall time: tf2_ros's own timeout runs on the node's clock, which may stand still in simulation.
+    wall time: tf2_ros's own timeout runs on the node's clock, which may stand still in simulation. unheard says whose
+    transforms do not reach the buffer.
     """
 
     def look_up(target: str, source: str, stamp_ns: int) -> Floats:
@@ -30,8 +33,14 @@ def tf_look_up(buffer: Any, wait_s: float, stopped: threading.Event) -> LookUp:
                 return matrix_from_transform(buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns)))
             except ExtrapolationException as error:
                 if time.monotonic() > give_up or stopped.wait(POLL_S):
-                    raise missing_transform(target, source, str(error)) from error
+                    raise missing_transform(target, source, str(error), unheard()) from error
             except TransformException as error:
-                raise missing_transform(target, source, str(error)) from error
+                raise missing_transform(target, source, str(error), unheard()) from error
 
     return look_up
+
+
+def unheard_by(listener: Any, node: Any) -> str:
+    """Whose transforms a TransformListener cannot hear because their QoS does not fit, in words; empty for none."""
+    found = {one.topic_name: refused(node, one) for one in (listener.tf_sub, listener.tf_static_sub)}
+    return "; ".join(f"{topic} of {words}" for topic, words in found.items() if words)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from seeded_systems import (
+    BEST_EFFORT,
     CLOCK_MESSAGES,
     DRIVER_SEEN,
     EDGES,
@@ -44,6 +45,7 @@ from pose3d_ros.ros.doctor.facts import (
     NodeSeen,
     Topic,
 )
+from pose3d_ros.ros.qos_fit import Qos
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 MARKERS = "visualization_msgs/msg/MarkerArray"
@@ -71,7 +73,7 @@ def another_makers_detector() -> Facts:
 def rig_file() -> Facts:
     """A rig file calibrates and places: one camera_info is never published, the other is zero; TF is not needed."""
     found = {name: topic for name, topic in HEALTHY.topics.items() if not name.startswith("/tf")}
-    waiting = Endpoint(NODE, INFO, reliable=False)
+    waiting = Endpoint(NODE, INFO, qos=BEST_EFFORT)
     cameras = camera("left", info=None, infos=0), camera("right", info=info(k=[0.0] * 9))
     told = {key: value for key, value in values().items() if key != "placement"}  # before the first frame set
     filed = node(cameras=cameras, parameters=parameters(rig_file="~/rig.yaml"), values=told)
@@ -103,7 +105,7 @@ def compressed() -> Facts:
     """Images as JPEG; raw ones are published too, and one of them is looked at by another tool."""
     found: dict[str, Any] = {}
     for name in ("left", "right"):
-        driver, ours = Endpoint(f"/{name}_camera", COMPRESSED), Endpoint(NODE, COMPRESSED, reliable=False)
+        driver, ours = Endpoint(f"/{name}_camera", COMPRESSED), Endpoint(NODE, COMPRESSED, qos=BEST_EFFORT)
         found[f"/{name}/image_raw/compressed"] = Topic((driver,), (ours,))
         found[f"/{name}/image_raw"] = Topic((replace(driver, kind=IMAGE),), ())
     cameras = tuple(replace(one, image_topic=f"{one.image_topic}/compressed") for one in NODE_SEEN.cameras)
@@ -118,7 +120,7 @@ def best_effort() -> Facts:
     for name in ("left", "right"):
         kept = tuple(stamp for stamp in STAMPS_NS if rng.random() > 0.3)
         cameras.append(camera(name, stamps_ns=kept, late_s=(0.02,) * len(kept)))
-    rviz = Endpoint("/rviz2", IMAGE, reliable=True)
+    rviz = Endpoint("/rviz2", IMAGE, qos=Qos())
     return on_topic("/left/image_raw", Topic((DRIVER_SEEN,), (LISTENER, rviz)), node(cameras=tuple(cameras)))
 
 
@@ -208,7 +210,7 @@ def detector_without_camera_info() -> Facts:
     """The detector node's camera_info, which it does not need, is published nowhere: the pose node has a rig file."""
     here = several_machines()
     waiting = {
-        f"/{name}/camera_info": Topic((), (Endpoint(f"/{name}_detector", INFO, reliable=False),))
+        f"/{name}/camera_info": Topic((), (Endpoint(f"/{name}_detector", INFO, qos=BEST_EFFORT),))
         for name in ("left", "right")
     }
     return replace(here, nodes=here.nodes[:2], topics={**here.topics, **waiting})

@@ -26,7 +26,9 @@ from pose3d_ros.ros.doctor.facts import (
     Topic,
 )
 from pose3d_ros.ros.doctor.placement_faults import BODY_FROM_OPTICAL
+from pose3d_ros.ros.qos_fit import Qos
 
+BEST_EFFORT, LATCHED = Qos(reliable=False), Qos(latched=True)
 NODE, DRIVER = "/multiview", "/{}_camera"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
@@ -95,12 +97,12 @@ def topics() -> dict[str, Topic]:
     found = {"/human_pose_3d": Topic((Endpoint(NODE, POSES, "RIHS01_aa"),), (Endpoint("/arm", POSES, "RIHS01_aa"),))}
     found["/tf"] = Topic((Endpoint(NODE, TRANSFORMS),), (Endpoint(NODE, TRANSFORMS),))
     found["/tf_static"] = Topic(
-        (Endpoint("/static_tf", TRANSFORMS, latched=True),), (Endpoint(NODE, TRANSFORMS, latched=True),)
+        (Endpoint("/static_tf", TRANSFORMS, qos=LATCHED),), (Endpoint(NODE, TRANSFORMS, qos=LATCHED),)
     )
     for name in ("left", "right"):
         for kind, topic in ((IMAGE, f"/{name}/image_raw"), (INFO, f"/{name}/camera_info")):
-            driver = Endpoint(DRIVER.format(name), kind, "RIHS01_bb", reliable=False)
-            found[topic] = Topic((driver,), (Endpoint(NODE, kind, "RIHS01_bb", reliable=False),))
+            driver = Endpoint(DRIVER.format(name), kind, "RIHS01_bb", qos=BEST_EFFORT)
+            found[topic] = Topic((driver,), (Endpoint(NODE, kind, "RIHS01_bb", qos=BEST_EFFORT),))
     return found
 
 
@@ -194,7 +196,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     ),
     "qos_mismatch": (
         on_topic("/human_pose_3d", Topic(
-            (Endpoint(NODE, POSES),), (Endpoint("/arm", POSES, latched=True),))),
+            (Endpoint(NODE, POSES),), (Endpoint("/arm", POSES, qos=LATCHED),))),
         "/multiview -> /arm: it is published volatile, the subscription asks for transient local",
     ),
     "topic_unpublished": (
@@ -301,14 +303,14 @@ def keypoints_best_effort() -> Facts:
     )  # fmt: skip
     facts = node(cameras=cameras, parameters=parameters(input="keypoints"))
     for name in ("left", "right"):
-        ends = Topic((Endpoint("/their_detector", KEYPOINTS, reliable=False),), (Endpoint(NODE, KEYPOINTS),))
+        ends = Topic((Endpoint("/their_detector", KEYPOINTS, qos=BEST_EFFORT),), (Endpoint(NODE, KEYPOINTS),))
         facts = on_topic(f"/{name}/keypoints_2d", ends, facts)
     return with_report(facts, "no poses yet: no keypoints message on /left/keypoints_2d", input="keypoints")
 
 
 def static_tf_volatile() -> Facts:
     """What publishes /tf_static does not latch it: the node, which came later, never hears it; nor does the doctor."""
-    ends = Topic((Endpoint("/their_tf", TRANSFORMS),), (Endpoint(NODE, TRANSFORMS, latched=True),))
+    ends = Topic((Endpoint("/their_tf", TRANSFORMS),), (Endpoint(NODE, TRANSFORMS, qos=LATCHED),))
     facts = replace(on_topic("/tf_static", ends), edges=())
     return with_report(facts, "no poses yet: TF has no transform from 'left_optical' to 'world'", placement="auto")
 
@@ -320,7 +322,7 @@ def two_nodes(prefix: str = "", seen: bool = True) -> Facts:
     ends = (Endpoint(NODE, TRANSFORMS), Endpoint(second.name, TRANSFORMS))
     frames = {"human_4": (NODE, second.name)} if seen else {}
     facts = on_topic("/tf", Topic(ends, ends), replace(HEALTHY, nodes=(first, second), people_frames=frames))
-    return on_topic("/tf_static", Topic((), tuple(replace(one, latched=True) for one in ends)), facts)
+    return on_topic("/tf_static", Topic((), tuple(replace(one, qos=LATCHED) for one in ends)), facts)
 
 
 BOOT_NS = tuple(stamp - T0_NS + 3600 * 10**9 for stamp in STAMPS_NS)

@@ -36,9 +36,9 @@ from seeded_systems import (
 from pose3d_ros.ros.doctor.camera_faults import nearest_s
 from pose3d_ros.ros.doctor.checks import CHECKS, judge
 from pose3d_ros.ros.doctor.facts import Edge, Facts, ImageSeen, Topic
-from pose3d_ros.ros.doctor.graph_faults import qos_problem
 from pose3d_ros.ros.doctor.placement import fixed_from, path
 from pose3d_ros.ros.doctor.report import as_json, healthy, printed
+from pose3d_ros.ros.qos_fit import Qos, qos_of, qos_problem
 
 
 def names(facts: Facts) -> list[str]:
@@ -171,7 +171,7 @@ def test_cameras_without_a_node_are_judged_too() -> None:
 
 
 def test_images_that_a_qos_keeps_away_are_not_told_as_dropped() -> None:
-    topic = Topic((DRIVER_SEEN,), (replace(LISTENER, reliable=True),))
+    topic = Topic((DRIVER_SEEN,), (replace(LISTENER, qos=Qos()),))
     facts = on_topic("/right/image_raw", topic, right(stamps_ns=(), late_s=(), image=None))
     assert names(facts) == ["qos_mismatch"]
 
@@ -239,12 +239,9 @@ def test_qos_is_judged_as_the_middleware_judges_it() -> None:
 
     every = list(product((True, False), (True, False), (float("inf"), 0.1, 0.5), (True, False)))
     for offered, asked in product(every, every):
-        ours = [
-            replace(DRIVER_SEEN, reliable=one[0], latched=one[1], deadline_s=one[2], manual_liveliness=one[3])
-            for one in (offered, asked)
-        ]
         judged = qos_check_compatible(profile(*offered), profile(*asked))[0]
-        assert (qos_problem(*ours) is None) == (judged == QoSCompatibility.OK), (offered, asked)
+        assert (qos_problem(Qos(*offered), Qos(*asked)) is None) == (judged == QoSCompatibility.OK), (offered, asked)
+        assert qos_of(profile(*offered)) == Qos(*offered)
 
 
 def test_the_report_for_programs_holds_every_finding() -> None:

@@ -60,7 +60,7 @@ def test_wrong_usage_of_the_doctor_ends_with_code_2(arguments: list[str], capsys
     with pytest.raises(SystemExit) as ended:
         cli.main(["doctor", *arguments])
     assert ended.value.code == 2
-    assert "usage: pose3d doctor" in capsys.readouterr().err
+    assert "pose3d doctor: error: argument" in capsys.readouterr().err
 
 
 def test_a_machine_without_ros_is_told_with_the_mend(

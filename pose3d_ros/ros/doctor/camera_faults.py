@@ -12,8 +12,8 @@ from pose3d_ros.data.camera_info import MEND, camera_from_msgs
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros.diagnostics import STALE_S
 from pose3d_ros.ros.doctor.facts import CameraSeen, Facts, Finding, NodeSeen
-from pose3d_ros.ros.doctor.graph_faults import qos_problem
 from pose3d_ros.ros.environment import PROFILES_VARIABLE
+from pose3d_ros.ros.qos_fit import qos_problem
 from pose3d_ros.structures import Floats
 
 # A person who was not seen for 0.2 s is OCCLUDED (tracking.py): slower cameras make everybody flicker.
@@ -140,9 +140,9 @@ def large_images_dropped(facts: Facts) -> Iterator[Finding]:
         if not topic.publishers or camera.infos < INFOS_JUDGED or not few:
             continue
         listeners = [one for one in topic.subscriptions if node is not None and one.node == node.name]
-        if any(one.kind != topic.publishers[0].kind or qos_problem(topic.publishers[0], one) for one in listeners):
-            continue  # wrong_type, qos_mismatch
         sender = topic.publishers[0]
+        if any(one.kind != sender.kind or qos_problem(sender.qos, one.qos) for one in listeners):
+            continue  # wrong_type, qos_mismatch
         profile = {
             True: "its process has a Fast DDS profile, which may be too small for these images or not read",
             False: f"its process runs without {PROFILES_VARIABLE}, and Fast DDS then drops what exceeds 512 KiB",

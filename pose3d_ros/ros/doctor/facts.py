@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.data.camera_info import named_rectified
+from pose3d_ros.ros.qos_fit import Qos
 from pose3d_ros.structures import Floats
 
 POSES = "pose3d_ros/msg/HumanPose3DArray"
@@ -27,10 +28,7 @@ class Endpoint:
     node: str  # with its namespace
     kind: str  # sensor_msgs/msg/Image
     kind_hash: str = ""  # RIHS01_...; empty where the middleware does not tell
-    reliable: bool = True
-    latched: bool = False  # durability transient local
-    deadline_s: float = float("inf")
-    manual_liveliness: bool = False
+    qos: Qos = Qos()  # noqa: RUF009 (frozen)
     profiles: bool | None = None  # whether its process has a Fast DDS profile; None where that cannot be seen
     here: bool | None = None  # whether its process is on the doctor's machine; None where that cannot be seen
 

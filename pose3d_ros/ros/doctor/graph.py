@@ -9,15 +9,13 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
-from rclpy.qos import DurabilityPolicy, LivelinessPolicy, ReliabilityPolicy
 
 from pose3d_ros.ros.doctor.facts import IMAGES, Endpoint, Topic
 from pose3d_ros.ros.doctor.machine import has_profiles, on_this_machine
+from pose3d_ros.ros.qos_fit import qos_of
 
 # Every node has them, and they say nothing about poses.
 EVERYBODYS = ("/rosout", "/parameter_events")
-# What DDS takes for "none" is about 2^63 ns or 2^31 s.
-NO_DEADLINE_S = 1e9
 
 
 class Onlooker(Node):
@@ -107,16 +105,12 @@ def _counts(one: Any) -> bool:
 
 
 def _endpoint(one: Any, own_gid: Sequence[int]) -> Endpoint:
-    qos, said = one.qos_profile, str(getattr(one, "topic_type_hash", "INVALID"))
-    deadline_s = qos.deadline.nanoseconds * 1e-9
+    said = str(getattr(one, "topic_type_hash", "INVALID"))
     return Endpoint(
         node=full_name(one.node_name, one.node_namespace),
         kind=one.topic_type,
         kind_hash="" if said == "INVALID" else said,
-        reliable=qos.reliability == ReliabilityPolicy.RELIABLE,
-        latched=qos.durability == DurabilityPolicy.TRANSIENT_LOCAL,
-        deadline_s=deadline_s if 0 < deadline_s < NO_DEADLINE_S else float("inf"),
-        manual_liveliness=qos.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC,
+        qos=qos_of(one.qos_profile),
         profiles=has_profiles(one.endpoint_gid, own_gid) if one.topic_type in IMAGES and own_gid else None,
         here=on_this_machine(one.endpoint_gid, own_gid),
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, POSES, TRANSFORMS, Endpoint, Facts, Finding, NodeSeen
 from pose3d_ros.ros.doctor.placement_faults import tf_missing
 from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.qos_fit import qos_problem
 
 OURS = "pose3d_ros/msg/"
 ERROR = 2  # of diagnostic_msgs/DiagnosticStatus
@@ -136,36 +137,10 @@ def qos_mismatch(facts: Facts) -> Iterator[Finding]:
     """Publisher and subscriber of a topic refuse each other's QoS."""
     unplaced = {finding.subject for finding in tf_missing(facts)}
     for name, sender, listener in _ends(facts):
-        if sender.kind == listener.kind and (why := qos_problem(sender, listener)):
+        if sender.kind == listener.kind and (why := qos_problem(sender.qos, listener.qos)):
             # TF has many publishers: one that the node cannot hear matters where a transform is missing.
             matters = sender.kind != TRANSFORMS or listener.node not in facts.node_names() or bool(unplaced)
             yield Finding(name, f"{sender.node} -> {listener.node}: {why[0]}: nothing arrives", why[1], fault=matters)
-
-
-def qos_problem(sender: Endpoint, listener: Endpoint) -> tuple[str, str] | None:
-    """What is offered and asked for, and the mend, where the two do not fit (DDS's requested-offered rules)."""
-    if listener.reliable and not sender.reliable:
-        return (
-            "it is published best effort, the subscription asks for reliable",
-            "subscribe best effort (qos_profile_sensor_data), or let the publisher be reliable",
-        )
-    if listener.latched and not sender.latched:
-        return (
-            "it is published volatile, the subscription asks for transient local",
-            "subscribe volatile, or let the publisher be transient local",
-        )
-    if sender.deadline_s > listener.deadline_s:
-        offered = "none" if sender.deadline_s == float("inf") else f"{sender.deadline_s:g} s"
-        return (
-            f"the subscription asks for a deadline of {listener.deadline_s:g} s, the publisher offers {offered}",
-            "subscribe without a deadline and look at the stamps and /diagnostics instead",
-        )
-    if listener.manual_liveliness and not sender.manual_liveliness:
-        return (
-            "the subscription asks for liveliness manual by topic, the publisher offers automatic",
-            "subscribe with automatic liveliness",
-        )
-    return None
 
 
 def two_publishers(facts: Facts) -> Iterator[Finding]:

@@ -232,7 +232,7 @@ class CameraEars:
         self._late: list[tuple[float, float]] = []
         self._gids: set[bytes] = set()
         senders = topics.get(camera.info_topic, Topic()).publishers
-        latched = any(one.latched for one in senders)
+        latched = any(one.qos.latched for one in senders)
         node.create_subscription(CameraInfo, camera.info_topic, self._on_info, LATCHED if latched else QOS)
         compressed = camera.image_topic.endswith("/compressed")
         self._kind: Any = CompressedImage if compressed else Image if camera.image_topic else Keypoints2DArray

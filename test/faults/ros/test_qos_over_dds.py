@@ -40,7 +40,7 @@ def test_fault_reliability_differs(raw: Faults) -> None:
 
 def test_fault_keypoints_best_effort() -> None:
     """Fault: a detector of another make publishes its keypoints best effort, where reliable is asked for.
-    Sees: ERROR "no keypoints message on /left/keypoints_2d (cameras publishes it; it must be published reliable ...)".
+    Sees: ERROR "no keypoints message on /left/keypoints_2d (cameras: it is published best effort, ...)".
     Recovers: by itself when it publishes reliable.
     """
     with graph(ring("left", "right"), fixed_frame="world", input="keypoints") as one:
@@ -53,7 +53,7 @@ def test_fault_keypoints_best_effort() -> None:
 
         one.cameras.alter = detect
         words = "no keypoints message on /left/keypoints_2d"
-        one.diagnosis_says(f"{words} (cameras publishes it; it must be published reliable")
+        one.diagnosis_says(f"{words} (cameras: it is published best effort, the subscription asks for reliable")
         reliable = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         publisher = one.cameras.create_publisher(Keypoints2DArray, "left/keypoints_2d", reliable)
         one.play_until(lambda: words not in one.controller.message, "recovery")
