@@ -113,15 +113,19 @@ def compile_package(source: Path, prefixes: list[Path]) -> None:
 
 
 def staged_data_files(packages: list[str]) -> list[tuple[str, list[str]]]:
-    """(folder below the prefix, files) of what belongs outside site-packages: libraries, node scripts, share/.
+    """(folder below the prefix, files) of what belongs outside site-packages: libraries, headers, node scripts, share/.
 
-    Headers, CMake exports and shell hooks serve C++ packages built on top: those are for colcon.
+    Shell hooks are colcon's.
     """
     index = STAGE / "share" / "ament_index" / "resource_index"
     # Not its parent_prefix_path: that is the temporary environment of the build.
-    kept = [STAGE / "lib", *(index / name for name in ("packages", "package_run_dependencies", "rosidl_interfaces"))]
+    kept = [
+        STAGE / "lib",
+        STAGE / "include",
+        *(index / name for name in ("packages", "package_run_dependencies", "rosidl_interfaces")),
+    ]
     for package in packages:
-        kept += [STAGE / "share" / package / name for name in ("package.xml", "msg", "launch", "config")]
+        kept += [STAGE / "share" / package / name for name in ("package.xml", "msg", "launch", "config", "cmake")]
     found: dict[str, list[str]] = {}
     for top in kept:
         for path in sorted([top, *top.rglob("*")]):

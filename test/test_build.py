@@ -169,6 +169,11 @@ def test_the_installed_wheel_is_a_prefix() -> None:
         "share/pose3d_ros/package.xml",
         "share/pose3d_ros/config/fastdds.xml",
         *(f"share/pose3d_ros/msg/{name}" for name in MESSAGES),
+        # What C++ is built with, see test_cpp.py.
+        "share/pose3d_ros/cmake/pose3d_rosConfig.cmake",
+        "share/pose3d_ros/cmake/prune_missing_includes.cmake",
+        "include/pose3d_ros/pose3d_ros/msg/human_pose3_d_array.hpp",
+        "include/pose3d_ros/pose3d_ros/msg/human_pose3_d_array.h",
         *(f"share/pose3d_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")),
     ]
     assert [end for end in expected if not any(name.endswith(f"/{end}") for name in installed)] == []
