@@ -46,6 +46,7 @@ class Recording:
     settings: Mapping[str, Any] = field(default_factory=dict)
     markers_received: int = 0
     tf_received: int = 0
+    exposure: Mapping[str, list[int]] = field(default_factory=dict)  # by camera: images, dark ones, bright ones
 
     def __post_init__(self) -> None:
         received = np.asarray(self.received_ns, dtype=np.int64)
@@ -78,6 +79,7 @@ class Recording:
             "settings": dict(self.settings),
             "markers_received": int(self.markers_received),
             "tf_received": int(self.tf_received),
+            "exposure": {camera: [int(n) for n in counts] for camera, counts in self.exposure.items()},
             "keypoints": {},
         }
         arrays["received_ns"] = self.received_ns
@@ -116,6 +118,7 @@ class Recording:
                 settings=meta["settings"],
                 markers_received=meta["markers_received"],
                 tf_received=meta["tf_received"],
+                exposure=meta.get("exposure", {}),
             )
         except FootageError:
             raise

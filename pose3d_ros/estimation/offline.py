@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from pose3d_ros.data.recording_log import RecordingLog
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation import state_file
 from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.exposure import ExposureCounts
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.structures import FrameSet
 
@@ -42,11 +43,13 @@ def estimate_recording(
     if len(log):
         estimator.load_state_dict(state_file.from_bytes(log.state))
     part: list[tuple[Estimate, int]] = []
+    shown = ExposureCounts()
 
     def keep() -> None:
         if part:
-            log.append(recorded(source, part), state_file.to_bytes(estimator.state_dict()))
+            log.append(recorded(source, part, shown.counts), state_file.to_bytes(estimator.state_dict()))
             part.clear()
+            shown.counts = {}
 
     moments = source.read(len(log))
     hidden = None if progress is None else not progress
@@ -64,6 +67,9 @@ def estimate_recording(
                 if isinstance(moment, FrameSet)
                 else estimator.estimate_from_keypoints(moment)
             )
+            if isinstance(moment, FrameSet):
+                for camera, image in moment.images.items():
+                    shown.add(camera, image)
             part.append((one, time.monotonic_ns()))
             bar.update()
             if stopped():
@@ -74,7 +80,9 @@ def estimate_recording(
     return len(log) >= len(source)
 
 
-def recorded(source: FrameSource, part: Sequence[tuple[Estimate, int]]) -> Recording:
+def recorded(
+    source: FrameSource, part: Sequence[tuple[Estimate, int]], exposure: Mapping[str, list[int]] | None = None
+) -> Recording:
     """Estimates of moments in order, and when they were done (monotonic ns), as a Recording."""
     stages = {name for one, _ in part for name in one.stage_ms}
     medians = {name: float(np.median([one.stage_ms.get(name, 0.0) for one, _ in part])) for name in stages}
@@ -96,6 +104,7 @@ def recorded(source: FrameSource, part: Sequence[tuple[Estimate, int]]) -> Recor
         frames_per_loop=len(source),
         frame_sets_sent=len(part),
         stage_ms=medians,
+        exposure=exposure or {},
     )
 
 

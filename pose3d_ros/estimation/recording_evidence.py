@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pose3d_ros.data.recording import Recording
+from pose3d_ros.estimation.exposure import exposure_warnings
 from pose3d_ros.estimation.missing_poses import Reason, explain, reasons_in_words
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.people_evidence import body_evidence
@@ -51,9 +52,11 @@ class RecordingEvidence:
         self._seeing: Counter[str] = Counter()
         self._reasons: Counter[Reason] = Counter()
         self._explained_ns = -EXPLAIN_NS
+        self._exposure: list[dict[str, list[int]]] = []
 
     def add(self, part: Recording) -> None:
         """Take in the next part: one pose a frame set, and the 2D people of its cameras."""
+        self._exposure.append(dict(part.exposure))
         for pose in part.poses:
             views = {c: sights[pose.stamp_ns][0] for c, sights in part.keypoints.items() if pose.stamp_ns in sights}
             self._sets += 1
@@ -72,7 +75,7 @@ class RecordingEvidence:
     def report(self) -> RecordingReport:
         """What was found, and what was not."""
         vertical = self._vertical.vertical(hinted(self._rig))
-        warnings = (self._scale.scale.fault, vertical.fault(self._rig.frame_id))
+        warnings = (*exposure_warnings(self._exposure), self._scale.scale.fault, vertical.fault(self._rig.frame_id))
         nothing = "" if self._with_pose else f"no person in 3D in {self._sets} frame sets: {self._why()}"
         return RecordingReport(nothing, tuple(one for one in warnings if one), vertical.axis)
 

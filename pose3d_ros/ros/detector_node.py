@@ -198,6 +198,7 @@ class DetectorNode(LifecycleNode):
         record.begun(self._report.now_s())
         try:
             images, decode_ms = timed(lambda: self._decode(frames))
+            record.decoded(self._report.now_s(), images)
             stamps_ns = {name: frames.stamps_ns[name] for name in images}
             found, detect_ms = timed(lambda: self._detector(FrameSet(images, stamps_ns)))
             if stopped.is_set():

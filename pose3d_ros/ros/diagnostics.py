@@ -10,12 +10,14 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
 from pose3d_ros.estimation.calibration_health import CalibrationReport
 from pose3d_ros.estimation.clock_offsets import ClockEstimate
 from pose3d_ros.estimation.estimate import PeopleReport
+from pose3d_ros.estimation.exposure import Exposure
 from pose3d_ros.estimation.refine_plan import RefinePlan
 
 # Medians run over so many frame sets: some seconds on any machine.
@@ -96,6 +98,7 @@ class Record:
         self._replaced: deque[tuple[float, int]] = deque(maxlen=WINDOW)  # how many had been, at each result
         self._cause: tuple[float, str] = (-float("inf"), "")
         self._busy_since_s: float | None = None
+        self._exposure = Exposure()
 
     def count(self, what: str, n: int = 1) -> None:
         """Add to one of the counts: received, replaced, dropped."""
@@ -111,6 +114,12 @@ class Record:
         """An image came that can be used."""
         with self._lock:
             self._heard_s = now_s
+
+    def decoded(self, now_s: float, images: Mapping[str, Any]) -> None:
+        """Images of one frame set, by camera; keypoints in their place say nothing."""
+        with self._lock:
+            for camera, image in images.items():
+                self._exposure.add(camera, image, now_s)
 
     def begun(self, now_s: float) -> None:
         """The worker took a frame set."""
@@ -165,6 +174,7 @@ class Record:
             warned,
             cause,
             late,
+            *self._exposure.faults(now_s),
             *last.evidence.faults,
             _no_numbers(last),
             self._mirrored(),

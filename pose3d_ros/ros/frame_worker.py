@@ -134,6 +134,7 @@ class FrameWorker:
         estimator = self._estimator_for(rig)
         placed = {name: one for name, one in frames.payloads.items() if name in rig.names and name not in problems}
         decoded, decode_ms = timed(lambda: self._decode(placed, rig))
+        self._report.record.decoded(self._report.now_s(), decoded)
         used = {name: placed[name] for name in decoded}
         stamps_ns = {name: frame.stamp_ns for name, frame in used.items()}
         estimate = self._reading.estimate(estimator, decoded, stamps_ns)
