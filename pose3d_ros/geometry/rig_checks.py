@@ -38,11 +38,22 @@ def check_rig(rig: Rig) -> tuple[Finding, ...]:
     found += _check_distances(rig)
     if not any(finding.fault and "field of view" in finding.text for finding in found):
         found += _check_common_view(rig)
+    return (*found, *axis_hints(rig))
+
+
+def axis_hints(rig: Rig) -> tuple[Finding, ...]:
+    """Which axis looks like up, if the cameras are held upright: a hint that people decide, and so never advice."""
     axis, sign = up_axis(rig)
-    if (axis, sign) == (1, 1) and not rig.frame_id.endswith("_optical"):
-        found.append(Finding(False, f"y of frame {rig.frame_id!r} points up, robots expect z (REP-103): turn it with "
-                                    "`pose3d rig convert --y-up`"))  # fmt: skip
-    return tuple(found)
+    if rig.frame_id.endswith("_optical") or (axis, sign) == (2, 1):
+        return ()
+    up = f"{'+' if sign > 0 else '-'}{'xyz'[axis]}"
+    return (
+        Finding(
+            False,
+            f"by the images {up} of frame {rig.frame_id!r} is up, robots expect +z (REP-103). Cameras may lie on their "
+            "side: people tell it for certain (`pose3d estimate`, /diagnostics)",
+        ),
+    )
 
 
 def field_of_view_deg(camera: Camera) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,10 +86,16 @@ def test_millimetres_are_told() -> None:
     assert any("--unit mm" in text for text in faults(*big))
 
 
-def test_y_up_world_is_warned_of_but_not_an_optical_frame() -> None:
+def test_what_the_images_say_of_the_vertical_is_a_hint_and_no_advice() -> None:
     cameras = [looking("a", [3, 2, 0], [0, 1, 0], up=(0, 1, 0)), looking("b", [0, 2, 3], [0, 1, 0], up=(0, 1, 0))]
-    assert "--y-up" in told(*cameras)
+    hint = told(*cameras)
+    assert "by the images +y of frame 'world' is up, robots expect +z" in hint
+    assert "people tell it for certain" in hint
+    assert "rig convert" not in hint
     assert faults(*cameras) == []
+    headlong = [replace(one, cam_from_world=np.diag([-1.0, -1, 1, 1]) @ one.cam_from_world) for one in (A, B)]
+    assert "by the images -z" in told(*headlong)
+    assert faults(*headlong) == []
     down = [looking("a", [0, 0, 0], [0, 0, 5], up=(0, -1, 0)), looking("b", [1, 0, 0], [0, 0, 5], up=(0, -1, 0))]
     assert told(*down, frame_id="a_optical") == ""
 
