@@ -1,12 +1,13 @@
-"""A subscriber to copy: prints who is where and how sure that is, and never goes by what is old.
+"""A subscriber to copy: where people are, and whether a robot may go, slow down or must stop.
 
-Run it beside a running pose3d_ros graph: python3 human_pose_listener.py
+Run it next to a running pose3d_ros graph: python3 human_pose_listener.py
 
-Four habits, each against a way of being wrong:
-1. messages that no image made (no camera_names) tell that nobody can be seen, never that nobody is there;
-2. only who is VISIBLE, or OCCLUDED for a moment, may steer anything;
-3. a joint may be absent, and its covariance says how far it can be off;
-4. when no message comes at all (the node died, the network broke) it is told by a timer of one's own.
+Five habits, each against a way of being wrong:
+1. header.stamp is compared with the clock, when a message comes and each time it is acted on: an old one stops;
+2. state decides: VISIBLE people may be gone by, OCCLUDED ones slow down, LOST ones stop;
+3. a joint may be absent, and its covariance says how far off it can be by now: an unsure one stops;
+4. messages without camera_names say that no person can be seen, never that no person is there: they stop too;
+5. when no message comes at all (the node died, the network broke), a timer of one's own stops.
 """
 
 import math
@@ -20,19 +21,61 @@ from rclpy.node import Node
 
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Joint3D
 
-# After so long without a message made of images nothing is known of anybody.
-STALE_S = 0.5
-# Who was hidden for longer is no longer gone by.
+GO, SLOW, STOP = "go", "slow down", "stop"
+# Images older than this steer nothing: one and a half times occluded_after, for the message's way here.
 OLDEST_S = 0.3
+# A stamp further ahead of this machine's clock says nothing of its age: synchronise the clocks (chrony, PTP).
+AHEAD_S = 0.1
+# A pelvis that may be further off than this (standard deviation) steers nothing.
+UNSURE_M = 0.3
+
+Places = dict[str, tuple[float, float, float]]  # id -> pelvis, m
+
+
+def age_s(message: HumanPose3DArray, now_ns: int) -> float:
+    """How long ago the images of a message were captured; infinity where its stamp cannot be of this clock."""
+    stamp = message.header.stamp
+    age = (now_ns - stamp.sec * 10**9 - stamp.nanosec) * 1e-9
+    return age if age >= -AHEAD_S else math.inf
+
+
+def decide(message: HumanPose3DArray, now_ns: int) -> tuple[str, str, Places]:
+    """What a robot may do by this message now, why, and where the people are who may be gone by.
+
+    With nothing wrong and all people VISIBLE, or none there: GO, which is the robot's own planner's to do around them.
+    """
+    age = age_s(message, now_ns)
+    if age > OLDEST_S:
+        return STOP, f"the last message is of {age:.2f} s ago, expected {OLDEST_S} s at most", {}
+    if not message.camera_names:
+        return STOP, "no camera sees anything", {}
+    action, why, places = GO, "", {}
+    pelvis_at = list(message.joint_names).index("Pelvis")
+    for person in message.people:
+        pelvis = person.joints[pelvis_at]
+        variances = (pelvis.covariance[0], pelvis.covariance[4], pelvis.covariance[8])
+        if person.state == HumanPose3D.STATE_LOST or person.age > OLDEST_S:
+            action, why = STOP, f"person {person.id} was last seen {person.age:.2f} s ago"
+        elif pelvis.source == Joint3D.SOURCE_ABSENT:
+            action, why = STOP, f"person {person.id} is there, and where is not known"
+        # Written so that NaN stops as well.
+        elif not max(variances) <= UNSURE_M**2 or not all(variance >= 0.0 for variance in variances):
+            action, why = STOP, f"person {person.id} may be off by more than {UNSURE_M} m"
+        else:
+            places[person.id] = pelvis.position.x, pelvis.position.y, pelvis.position.z
+            if person.state != HumanPose3D.STATE_VISIBLE and action == GO:
+                action, why = SLOW, f"person {person.id} is hidden for {person.age:.2f} s"
+    return action, why, places
 
 
 class HumanPoseListener(Node):
-    """Follows everybody on /human_pose_3d."""
+    """Follows the people on /human_pose_3d."""
 
     def __init__(self, **node_arguments: object) -> None:
         super().__init__("human_pose_listener", **node_arguments)
-        self.seeing = False  # whether what was heard last may be gone by
-        self.people: dict[str, tuple[float, float, float]] = {}  # id -> pelvis, m, of those who may steer something
+        self.action = STOP
+        self.people: Places = {}  # who may be gone by
+        self._message: HumanPose3DArray | None = None
         self._heard_s = -math.inf
         self.create_subscription(HumanPose3DArray, "human_pose_3d", self.on_people, 10)
         # Real time: where the simulation stands still, what was heard gets old all the same.
@@ -40,39 +83,24 @@ class HumanPoseListener(Node):
 
     def on_people(self, message: HumanPose3DArray) -> None:
         """One call a frame set, and more where images stop."""
-        if message.camera_names:
-            self._heard_s = time.monotonic()
-            self._see(True, "people are seen")
-        pelvis_at = list(message.joint_names).index("Pelvis")
-        self.people = {}
-        for person in message.people:
-            if person.state == HumanPose3D.STATE_LOST or person.age > OLDEST_S:
-                continue
-            pelvis = person.joints[pelvis_at]
-            if pelvis.source == Joint3D.SOURCE_ABSENT:
-                continue
-            x, y, z = pelvis.position.x, pelvis.position.y, pelvis.position.z
-            self.people[person.id] = x, y, z
-            sigma_m = math.sqrt(max(pelvis.covariance[0], pelvis.covariance[4], pelvis.covariance[8]))
-            hidden = "" if person.state == HumanPose3D.STATE_VISIBLE else f", hidden for {person.age:.1f} s: slow down"
-            self.get_logger().info(
-                f"person {person.id}: pelvis at ({x:.2f}, {y:.2f}, {z:.2f}) m in {message.header.frame_id}, "
-                f"+-{1000 * sigma_m:.0f} mm{hidden}"
-            )
+        self._message, self._heard_s = message, time.monotonic()
+        self.on_time()
+        for person, (x, y, z) in self.people.items():
+            self.get_logger().info(f"person {person}: pelvis at ({x:.2f}, {y:.2f}, {z:.2f}) m, {self.action}")
 
     def on_time(self) -> None:
-        """Called twenty times a second, whatever comes."""
-        if time.monotonic() - self._heard_s > STALE_S:
-            self.people = {}
-            self._see(False, "nothing is seen: stop, and look into /diagnostics")
-
-    def _see(self, seeing: bool, words: str) -> None:
-        if seeing != self.seeing:
-            self.seeing = seeing
-            if seeing:
-                self.get_logger().info(words)
+        """Called twenty times a second, whatever comes: what was right when it came need not be so now."""
+        action, why, self.people = STOP, "no message has come", {}
+        if self._message is not None:
+            action, why, self.people = decide(self._message, self.get_clock().now().nanoseconds)
+        if self._message is not None and time.monotonic() - self._heard_s > OLDEST_S:
+            action, why, self.people = STOP, "no message comes any more: look into /diagnostics", {}
+        if action != self.action:
+            self.action = action
+            if action == GO:
+                self.get_logger().info(action)
             else:
-                self.get_logger().error(words)
+                self.get_logger().error(f"{action}: {why}")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "geometry": ("pose3d_ros.benchmarks.geometry", "triangulate: beside SVD, OpenCV and scipy"),
     "ros": ("pose3d_ros.benchmarks.ros", "the node with a detector that costs nothing: latency, lost frame sets"),
     "runtime": ("pose3d_ros.benchmarks.runtime", "faults over DDS: how soon they are told, how soon poses come again"),
+    "age": ("pose3d_ros.benchmarks.age", "how old people are in the messages of a node slower than its cameras"),
     "detector": ("pose3d_ros.benchmarks.detector", "2D detection: time over views, people, threads, precision, device"),
     "time": ("pose3d_ros.benchmarks.time", "clock offsets of cameras: errors, alarms, footage"),
     "health": ("pose3d_ros.benchmarks.health", "cameras moved, exchanged, inverted: what is told, false alarms"),

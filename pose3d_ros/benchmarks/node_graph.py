@@ -31,12 +31,23 @@ class Played:
     node: Any  # what the node wrote
     begun_s: float  # when the node's process was started, of time.monotonic()
     end_s: float  # from SIGINT to the node's end
+    heard: Any = None  # what the listener wrote
 
 
-def play(cameras_module: str, arguments: Sequence[str], parameters: Mapping[str, Any], seconds: float) -> Played:
+def play(
+    cameras_module: str,
+    arguments: Sequence[str],
+    parameters: Mapping[str, Any],
+    seconds: float,
+    *,
+    slow_s: float = 0.0,
+    listener: str = "",
+) -> Played:
     """Run the node and a module that plays data/bench_scene.py's cameras for about so many seconds.
 
-    The module's first arguments are `arguments` and the file to write its report to, as JSON. Raises BenchError.
+    The module's first arguments are `arguments` and the file to write its report to, as JSON. slow_s: how long the
+    node's detector takes; listener: a module that hears the node until SIGINT, and writes its report to its first
+    argument. Raises BenchError.
     """
     from pose3d_ros.data.bench_scene import rig
     from pose3d_ros.ros.processes import ChildProcesses, isolated_environment, sigterm_as_interrupt
@@ -47,18 +58,26 @@ def play(cameras_module: str, arguments: Sequence[str], parameters: Mapping[str,
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = folder / "node.json", folder / "cameras.json"
+        heard = folder / "heard.json"
         with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
             begun_s = time.monotonic()
-            node = children.start("pose3d_ros.ros.bench_node", [str(files[0]), *ros, *words], folder / "node.log")
+            node = children.start(
+                "pose3d_ros.ros.bench_node", [str(files[0]), str(slow_s), *ros, *words], folder / "node.log"
+            )
+            if listener:
+                ears = children.start(listener, [str(heard), *ros], folder / "listener.log")
             cameras = children.start(cameras_module, [*arguments, str(files[1]), *ros], folder / "cameras.log")
             _follow(cameras, node, seconds)
             stopped_s = time.monotonic()
             children.stop([node])
             end_s = time.monotonic() - stopped_s
+            if listener:
+                children.stop([ears])
         if not files[0].exists():
             raise BenchError(f"the node left no report; its log ends with:\n{node.last_lines()}")
         node_told, cameras_told = (json.loads(file.read_text(encoding="utf-8")) for file in files)
-        return Played(cameras_told, node_told, begun_s, end_s)
+        heard_told = json.loads(heard.read_text(encoding="utf-8")) if listener else None
+        return Played(cameras_told, node_told, begun_s, end_s, heard_told)
 
 
 def _follow(cameras: Child, node: Child, seconds: float) -> None:

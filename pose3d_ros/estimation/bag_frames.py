@@ -19,6 +19,7 @@ from pose3d_ros.data.playback import run_ahead
 from pose3d_ros.data.stamps import even_rate_hz
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
+from pose3d_ros.estimation.stamp_window import is_outside, off_clock_words
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.structures import FrameSet, Rig
 
@@ -148,6 +149,8 @@ def bag_frames(
     """
     topics = {camera: topics[camera] for camera in rig.names if camera in topics}
     seen = _stamps(bag, topics, progress)
+    for words in _off_clock(seen, topics):
+        warnings.warn(f"{bag.path.name}: {words}", stacklevel=2)
     stamps_ns, recorded_ns = _grouped(seen, tolerance_s)
     if not len(stamps_ns):
         raise InputError(f"{bag.path.name}: no two cameras' images are within {tolerance_s:g} s: {_apart(seen)}")
@@ -185,6 +188,22 @@ def _stamps(bag: BagRecording, topics: Mapping[str, str], progress: bool) -> dic
             )
         found[camera] = both[first]
     return found
+
+
+def _off_clock(seen: Mapping[str, Stamps], topics: Mapping[str, str]) -> list[str]:
+    """Cameras whose stamps are of another time than their recording, those of one kind in one line."""
+    alike: dict[str, tuple[list[str], int, int]] = {}
+    for camera, pairs in seen.items():
+        if not len(pairs):
+            continue
+        stamp_ns, recorded_ns = (int(one) for one in pairs[np.argsort(pairs[:, 1] - pairs[:, 0])[len(pairs) // 2]])
+        if is_outside(stamp_ns, recorded_ns):
+            _, fix = off_clock_words("", stamp_ns, recorded_ns)
+            alike.setdefault(fix, ([], stamp_ns, recorded_ns))[0].append(topics[camera])
+    return [
+        ": ".join(off_clock_words(f"images on {', '.join(found)}", stamp_ns, recorded_ns, came="when recorded"))
+        for found, stamp_ns, recorded_ns in alike.values()
+    ]
 
 
 def _grouped(seen: Mapping[str, Stamps], tolerance_s: float) -> tuple[Stamps, Stamps]:

@@ -13,11 +13,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.estimation.stamp_window import WINDOW_S, is_outside
 from pose3d_ros.estimation.timeline import Timeline
 
-# A stamp this far ahead of the node's clock is wrong: machines whose clocks are kept by NTP agree within
-# milliseconds, and a simulation's /clock lags its images by a tick.
-FUTURE_NS = 1_000_000_000
 # Stamps kept to tell a duplicate from a new one, and for rate and loss: 4 s at 30 Hz.
 KEPT = 120
 # What happened is told for so long after: a reader of /diagnostics at 1 Hz cannot miss it.
@@ -39,6 +37,7 @@ class StampFault(Enum):
     """What may be wrong with an image's stamp or pixels; the value is its name in /diagnostics."""
 
     ZERO = "zero"
+    OLD = "old"
     FUTURE = "future"
     DUPLICATE = "duplicate"
     REORDERED = "reordered"
@@ -47,17 +46,23 @@ class StampFault(Enum):
 
 
 # An image with one of these is not used: a pose made of it would look fresh and not be.
-UNUSABLE = frozenset({StampFault.ZERO, StampFault.FUTURE, StampFault.DUPLICATE, StampFault.REPEATED})
+UNUSABLE = frozenset({StampFault.ZERO, StampFault.OLD, StampFault.FUTURE, StampFault.DUPLICATE, StampFault.REPEATED})
+OFF_CLOCK = (StampFault.OLD, StampFault.FUTURE)
+# One of these alone is no fault to report: a network loses order now and then, and of a bag that loops a few images
+# come before, or after, the /clock message of their time.
+SELDOM = frozenset({*OFF_CLOCK, StampFault.DUPLICATE, StampFault.REORDERED})
 
 
 class StampChecks:
     """Judges every image of one camera by its stamp and its pixels' digest, counts faults and names them.
 
-    Zero, future, duplicate and repeated images are not to be used (UNUSABLE). Where time goes back (timeline.py) or
-    one image overtook another, they are.
+    Zero, old, future, duplicate and repeated images are not to be used (UNUSABLE); old and future ones lie outside
+    window_s around the clock. Where time goes back (timeline.py) or one image overtook another, they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window_s: float = WINDOW_S) -> None:
+        self._window_s = window_s
+        self._off_clock = (0, 0)  # the last stamp outside the window, and the clock then
         self.counts: Counter[StampFault] = Counter()
         self._times = Timeline()
         self._stamps: deque[int] = deque(maxlen=KEPT)
@@ -80,9 +85,9 @@ class StampChecks:
     def _judge(self, stamp_ns: int, now_ns: int, digest: int | None) -> StampFault | None:
         if stamp_ns <= 0:
             return StampFault.ZERO
-        if now_ns > 0 and stamp_ns - now_ns > FUTURE_NS:
-            self._by_s = (stamp_ns - now_ns) * 1e-9
-            return StampFault.FUTURE
+        if is_outside(stamp_ns, now_ns, self._window_s):
+            self._off_clock = stamp_ns, now_ns
+            return StampFault.FUTURE if stamp_ns > now_ns else StampFault.OLD
         newest_ns = self._times.newest_ns
         back_ns = self._times.add(stamp_ns)
         if back_ns or (self._stamps and stamp_ns - self._stamps[-1] > STOPPED_NS):
@@ -123,9 +128,9 @@ class StampChecks:
         return float(np.percentile(between_ns, 20)) * 1e-9
 
     def words(self, topic: str, plural: str, at_s: float) -> list[str]:
-        """What is wrong now, each with its mend; plural is what comes on the topic: images."""
-        told = [_WORDS[fault].format(n=self.counts[fault], plural=plural, topic=topic, by_s=self._by_s)
-                for fault in StampFault if self._is_told(fault, at_s)]  # fmt: skip
+        """What is wrong now but for off_clock(), each with its fix; plural is what comes on the topic: images."""
+        told = [words.format(n=self.counts[fault], plural=plural, topic=topic, by_s=self._by_s)
+                for fault, words in _WORDS.items() if self._is_told(fault, at_s)]  # fmt: skip
         if self.lost >= LOSS_TOLD:
             told.append(
                 f"{self.lost:.0%} of the {plural} on {topic} are lost (gaps in their stamps): the network or this "
@@ -133,9 +138,13 @@ class StampChecks:
             )
         return told
 
+    def off_clock(self, at_s: float) -> tuple[int, int] | None:
+        """The last stamp outside the window and the clock then, ns, while such images come."""
+        return self._off_clock if any(self._is_told(fault, at_s) for fault in OFF_CLOCK) else None
+
     def _is_told(self, fault: StampFault, at_s: float) -> bool:
         recent = [one for one in self._told[fault] if at_s - one <= TOLD_S]
-        return len(recent) >= (BEFORE_TOLD if fault in (StampFault.DUPLICATE, StampFault.REORDERED) else 1)
+        return len(recent) >= (BEFORE_TOLD if fault in SELDOM else 1)
 
     def facts(self) -> str:
         """Rate, loss and counts in a line, for a key value."""
@@ -147,10 +156,6 @@ _WORDS = {
     StampFault.ZERO: (
         "{n} {plural} on {topic} carry the stamp 0.000 s and are not used: let the driver stamp each with its capture "
         "time"
-    ),
-    StampFault.FUTURE: (
-        "{n} {plural} on {topic} are stamped in the future, the last by {by_s:.1f} s, and not used: synchronise the "
-        "machines' clocks (chrony, PTP), or set use_sim_time where a bag or a simulation plays"
     ),
     StampFault.DUPLICATE: (
         "{n} {plural} on {topic} carry a stamp that one before them has; only the first is used: let the driver stamp "

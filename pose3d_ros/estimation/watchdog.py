@@ -1,7 +1,7 @@
-"""What becomes of the last poses when no new ones come: people are hidden, lost, gone, by the clock alone.
+"""How old people are when a message leaves, and what that makes of them: occluded, lost, absent, by the clock alone.
 
-The tracker ages people from frame set to frame set; this does it between them and after the last one. No ROS and no
-clock in here: the caller says what time it is. NumPy, float64.
+The tracker ages people from frame set to frame set; this ages them from the capture of the images to publication,
+between frame sets and after the last one. No ROS and no clock in here: the caller gives the time. NumPy, float64.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 from pose3d_ros.estimation.admission import ROWS
 from pose3d_ros.estimation.kalman import INITIAL_SPEED
 from pose3d_ros.estimation.track import SCORE_HALF_LIFE_S
-from pose3d_ros.structures import JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
 # ROS time that stands still for so long (a paused simulation, a bag that ended) is followed by real time: whoever
 # holds the last message learns that it is old.
 STANDSTILL_S = 1.0
 # How often look() is called; what would come due before the next call is done in this one, so that limits are kept.
 TICK_S = 0.05
-# Frames between arrival and pose: as many as a node can hold.
-MOST_ARRIVALS = 256
+# A pose of a new frame set is made into a message and sent after it was judged, and takes so long to its reader: the
+# sample person's takes 2 ms on two busy cores, its way to another process 1 ms (docs/benchmarks.md) to 6 ms (p95).
+DELIVERY_S = 0.01
+# A measured velocity holds for so long: in motion capture limbs forget theirs in 0.3 s (kalman.py), turning hands in
+# 0.2 s (prediction.py). Until then a joint leaves the line of its velocity the slower, the shorter ago it was seen.
+VELOCITY_HOLDS_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -61,48 +65,41 @@ class NodeTime:
             return self._s
 
 
-class Watchdog:
-    """Knows the last pose that went out, and ages it while no new one does.
+def captured_s(now_s: float, now_ns: int, stamp_ns: int) -> float:
+    """When an image was captured, in NodeTime's seconds; now_s and now_ns are the NodeTime and ROS time of its arrival.
 
-    A person's age runs from the arrival of the newest image of the last set that showed them: the node cannot know how
-    long an image was under way before, for cameras have clocks of their own. Not thread-safe.
+    A stamp ahead of the clock counts as now: the clocks differ, and the image was not captured after it came.
+    """
+    return now_s - max(now_ns - stamp_ns, 0) * 1e-9
+
+
+class Watchdog:
+    """Judges every pose as it is to go out, and ages the last one while no new one does.
+
+    All times are NodeTime's. Not thread-safe.
     """
 
     def __init__(self) -> None:
-        self._arrived: dict[int, float] = {}  # capture stamp -> when that image came
         self._pose: Pose3D | None = None
-        self._seen_s = 0.0
+        self._captured_s = 0.0
         self._told: tuple[tuple[str, int], ...] = ()  # ids and states as they were last published
 
-    def heard(self, stamp_ns: int, now_s: float) -> None:
-        """An image that can be used came."""
-        self._arrived.pop(stamp_ns, None)
-        self._arrived[stamp_ns] = now_s
-        while len(self._arrived) > MOST_ARRIVALS:
-            del self._arrived[next(iter(self._arrived))]
+    def saw(self, pose: Pose3D, captured_s: float, now_s: float, limits: Limits) -> Pose3D:
+        """Take in a pose of images captured at captured_s, and return it as it is to go out now.
 
-    def saw(self, pose: Pose3D, now_s: float, limits: Limits) -> Pose3D:
-        """Take in a pose made of images, and return it as it is to go out now.
-
-        Whoever is not VISIBLE in it becomes LOST, or goes, as would be due before the next look().
+        A person who is not VISIBLE becomes LOST, or goes, as would be due before the next look().
         """
-        self._seen_s = min(self._arrival(pose.stamp_ns, now_s), now_s)
-        soon_s = pose.age_s + now_s - self._seen_s + TICK_S
-        hidden = pose.state != PersonState.VISIBLE
-        lost = hidden & ((soon_s >= limits.lost_s) | (pose.state == PersonState.LOST))
-        if hidden.any():
-            pose = replace(pose, state=np.where(lost, PersonState.LOST, pose.state))
-            pose = _chosen(pose, np.flatnonzero(~(hidden & (soon_s >= limits.gone_s))))
-        self._pose = pose
-        self._told = _standing(self._pose)
-        return self._pose
+        self._pose, self._captured_s = pose, min(captured_s, now_s)
+        if now_s - self._captured_s + DELIVERY_S >= limits.gone_s:
+            self._pose = None  # nothing of it is left to be aged
+        ahead_s = np.where(pose.state == PersonState.VISIBLE, DELIVERY_S, TICK_S)
+        found = aged(pose, now_s - self._captured_s, limits, ahead_s)
+        self._told = _standing(found)
+        return found
 
-    def _arrival(self, stamp_ns: int, now_s: float) -> float:
-        """When the image of this stamp came, or of the nearest: a pose may lie between its images."""
-        if stamp_ns in self._arrived:
-            return self._arrived[stamp_ns]
-        nearest = min(self._arrived, key=lambda one: abs(one - stamp_ns), default=None)
-        return now_s if nearest is None else self._arrived[nearest]
+    def overdue(self, now_s: float, limits: Limits) -> bool:
+        """Whether the last pose is too old to say that no person is there, only that none can be seen."""
+        return now_s - self._captured_s + DELIVERY_S >= limits.occluded_s
 
     def look(self, now_s: float, limits: Limits) -> Pose3D | None:
         """What is to be published because time went by, or None; once all is old enough an empty pose, once.
@@ -111,10 +108,10 @@ class Watchdog:
         """
         if self._pose is None:
             return None
-        soon_s = now_s - self._seen_s + TICK_S
+        soon_s = now_s - self._captured_s + TICK_S
         if soon_s < limits.occluded_s and (self._pose.state == PersonState.VISIBLE).all():
             return None  # and stays so until then
-        found = aged(self._pose, now_s - self._seen_s, limits)
+        found = aged(self._pose, now_s - self._captured_s, limits)
         if soon_s < limits.occluded_s and _standing(found) == self._told:
             return None
         self._told = _standing(found)
@@ -128,31 +125,51 @@ class Watchdog:
         return None if last is None else _chosen(last, np.zeros(0, dtype=np.intp))
 
 
-def aged(pose: Pose3D, elapsed_s: float, limits: Limits) -> Pose3D:
-    """The pose as one has to think of it elapsed_s later, with nothing seen since; its stamp stays.
+def aged(pose: Pose3D, elapsed_s: float, limits: Limits, ahead_s: float | Floats = TICK_S) -> Pose3D:
+    """The pose as one has to think of it elapsed_s after its stamp, with nothing seen since; its stamp stays.
 
-    Joints stay where they were at the stamp and become PREDICTED; their covariance grows to hold where they may be by
-    now, at the speed that they had and INITIAL_SPEED in any direction. States are those of TICK_S later.
+    Joints stay where they were at the stamp, and their covariance grows to hold where they may be by now. States are
+    those of ahead_s later, a number or (P,). Joints of people who are no longer VISIBLE are PREDICTED.
     """
-    age_s = pose.age_s + elapsed_s
-    soon_s = age_s + TICK_S
-    kept = np.flatnonzero(soon_s < limits.gone_s)
+    older = grown(pose, elapsed_s)
+    soon_s = older.age_s + ahead_s
     lost = (soon_s >= limits.lost_s) | (pose.state == PersonState.LOST)
-    hidden = (soon_s >= limits.occluded_s) | (pose.state != PersonState.VISIBLE)
-    state = np.where(lost, PersonState.LOST, np.where(hidden, PersonState.OCCLUDED, PersonState.VISIBLE))
-    travelled = np.nan_to_num(pose.velocity) * elapsed_s
-    grown = travelled[..., :, None] * travelled[..., None, :] + (INITIAL_SPEED * elapsed_s) ** 2 * np.eye(3)
+    hidden = lost | (soon_s >= limits.occluded_s) | (pose.state != PersonState.VISIBLE)
+    joints = hidden[:, None]
     older = replace(
-        pose,
-        age_s=age_s,
-        state=state,
-        covariance=pose.covariance + grown,
-        score=pose.score * 0.5 ** (elapsed_s / SCORE_HALF_LIFE_S),
-        source=np.where(pose.source == JointSource.ABSENT, pose.source, JointSource.PREDICTED),
-        n_views=np.zeros_like(pose.n_views),
-        reprojection_px=np.full_like(pose.reprojection_px, np.nan),
+        older,
+        state=np.where(lost, PersonState.LOST, np.where(hidden, PersonState.OCCLUDED, PersonState.VISIBLE)),
+        score=pose.score * np.where(joints, 0.5 ** (elapsed_s / SCORE_HALF_LIFE_S), 1.0),
+        source=np.where(joints & (pose.source != JointSource.ABSENT), JointSource.PREDICTED, pose.source),
+        n_views=np.where(joints, 0, pose.n_views),
+        reprojection_px=np.where(joints, np.nan, pose.reprojection_px),
     )
-    return _chosen(older, kept)
+    return _chosen(older, np.flatnonzero(soon_s < limits.gone_s))
+
+
+def grown(pose: Pose3D, elapsed_s: float) -> Pose3D:
+    """The pose with ages and covariances of elapsed_s later.
+
+    A joint may have gone on at its velocity, and left that line: at INITIAL_SPEED where its velocity is not known or
+    is older than VELOCITY_HOLDS_S, before that in proportion to the time.
+    """
+    travelled = np.nan_to_num(pose.velocity) * elapsed_s  # (P, J, 3) m
+    known = np.isfinite(pose.velocity).all(-1)  # (P, J)
+    left_m = INITIAL_SPEED * elapsed_s * np.where(known, min(elapsed_s / VELOCITY_HOLDS_S, 1.0), 1.0)
+    growth = travelled[..., :, None] * travelled[..., None, :] + (left_m**2)[..., None, None] * np.eye(3)
+    return replace(pose, age_s=pose.age_s + elapsed_s, covariance=pose.covariance + growth)
+
+
+def predicted_now(ahead: Pose3D, judged: Pose3D, horizon_s: float, elapsed_s: float) -> Pose3D:
+    """A prediction horizon_s after the pose's stamp, as it is to go out with judged, elapsed_s after that stamp.
+
+    Whom judged has as LOST or no more is left out, states are judged's; ages are those of publication, or of the
+    prediction's own stamp where that comes later.
+    """
+    rows = {person: p for p, person in enumerate(judged.ids) if judged.state[p] != PersonState.LOST}
+    kept = np.array([p for p, person in enumerate(ahead.ids) if person in rows], dtype=np.intp)
+    now = _chosen(grown(ahead, max(elapsed_s - horizon_s, 0.0)), kept)
+    return replace(now, state=judged.state[[rows[person] for person in now.ids]])
 
 
 def _chosen(pose: Pose3D, people: NDArray[np.intp]) -> Pose3D:

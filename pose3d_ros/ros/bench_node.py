@@ -12,19 +12,33 @@ from pose3d_ros.data.bench_scene import KnownDetector, rig
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.multiview_node import OPTIONS, MultiViewNode
 from pose3d_ros.ros.running import run_node
+from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
 # Weights, caches and threads have come to rest by then.
 WARM_UP_SETS = 60
 
 
+class SlowDetector(KnownDetector):
+    """The known detector, which takes slow_s a frame set."""
+
+    def __init__(self, cameras: Rig, slow_s: float) -> None:
+        super().__init__(cameras)
+        self._slow_s = slow_s
+
+    def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
+        """The person in every camera of the set."""
+        time.sleep(self._slow_s)
+        return super().__call__(frames)
+
+
 class BenchNode(MultiViewNode):
     """The multi-view node before the cameras of data/bench_scene.py."""
 
-    def __init__(self, report: Path, **node_arguments: Any) -> None:
+    def __init__(self, report: Path, slow_s: float, **node_arguments: Any) -> None:
         self._report_file = report
         self._begun: tuple[float, int] | None = None  # CPU s of this process and sets, once everything is warm
         self.arrived_ns: dict[int, int] = {}  # capture stamp -> monotonic time of the set's last image
-        super().__init__(KnownDetector(rig()), **node_arguments)
+        super().__init__(SlowDetector(rig(), slow_s), **node_arguments)
 
     def _take(self, camera: str, frame: Frame) -> None:
         self.arrived_ns[frame.stamp_ns] = round(frame.arrived_s * 1e9)
@@ -42,9 +56,9 @@ class BenchNode(MultiViewNode):
 
 
 def main() -> int:
-    """Run until SIGINT; the first argument is the file to write to."""
-    report = Path(sys.argv.pop(1))
-    return run_node(lambda: BenchNode(report), OPTIONS, sys.argv)
+    """Run until SIGINT; the first argument is the file to write to, the second how long detection takes, s."""
+    report, slow_s = Path(sys.argv.pop(1)), float(sys.argv.pop(1))
+    return run_node(lambda: BenchNode(report, slow_s), OPTIONS, sys.argv)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pose3d_ros.estimation.stamp_checks import UNUSABLE, StampChecks, StampFault, pixel_digest, rate_words
+from pose3d_ros.estimation.stamp_window import off_clock_words
+from pose3d_ros.estimation.watchdog import captured_s
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
@@ -37,6 +39,10 @@ IMAGES_BEFORE_NEWEST = 3
 # The count of them ends here, so that few pairs are enough to go back to exact stamps.
 MOST_UNPAIRED = 6
 
+# Images that come within one step of a simulation's clock get stamps one after the other.
+SAME_TICK_NS = 1_000_000
+ARRIVAL = "arrival: poses carry the time when images came, not of their capture, and are older than their age says"
+
 # Cameras that are all silent are told so much before stale_after, for what is due soon is said now (node_report.py).
 BEFORE_STALE_S = 0.15
 
@@ -48,8 +54,9 @@ class Frame:
     topic: str
     message: Any  # sensor_msgs/Image or CompressedImage, or Keypoints2DArray
     info: Any  # sensor_msgs/CameraInfo; None with placement by file where none has come
-    stamp_ns: int
+    stamp_ns: int  # of its capture, or with stamps: arrival of its arrival
     arrived_s: float  # monotonic; of the image, also where its keypoints came later
+    captured_s: float  # NodeReport.now_s() when the image was captured, by its stamp; never after it came
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ class CameraInput:
         options: InputOptions,
         *,
         info_needed: bool,
+        now_s: Callable[[], float],
         take: Callable[[str, Frame], None],
         stream: Stream | None = None,
     ) -> None:
@@ -129,10 +137,12 @@ class CameraInput:
         self.info: CameraInfo | None = None
         self._node = node
         self._info_needed = info_needed
-        self._take = take
+        self._take, self._now_s = take, now_s
         self._unpaired = 0
-        self.checks = StampChecks()
-        self._usable: dict[int, None] = {}  # stamps of images that may be handed on and have not been
+        self.checks = StampChecks(options.stamp_window_s)
+        self._by_arrival, self._arrival_ns = options.stamps == "arrival", 0
+        # Stamp in the header -> (stamp to use, captured_s) of images that may be handed on and have not been.
+        self._usable: dict[int, tuple[int, float]] = {}
         image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
         self._subscriptions = [image.sub, info.sub]
@@ -209,15 +219,28 @@ class CameraInput:
 
     def _check(self, image: Any) -> None:
         """Judge its stamp and pixels; message_filters hands it to its pairing whatever comes out."""
-        stamp_ns = stamp_to_ns(image.header.stamp)
-        now_ns = self._node.get_clock().now().nanoseconds
-        fault = self.checks.check(stamp_ns, now_ns, self.image_s, self.stream.digest(image))
+        header_ns, now_ns = stamp_to_ns(image.header.stamp), self._node.get_clock().now().nanoseconds
+        now_s = self._now_s()
+        if self._by_arrival and not now_ns:
+            return  # there is no time yet that it could have come at
+        # Detection elsewhere took its time after the image came.
+        came_ns = max(now_ns - round(1e9 * self.stream.took_s(image)), 0)
+        stamp_ns = self._arrival(came_ns) if self._by_arrival else header_ns
+        came_ns = min(max(stamp_ns, came_ns), now_ns)
+        fault = self.checks.check(stamp_ns, came_ns, self.image_s, self.stream.digest(image))
         if fault not in UNUSABLE:
-            self._usable[stamp_ns] = None
+            self._usable[header_ns] = stamp_ns, captured_s(now_s, now_ns, stamp_ns)
             while len(self._usable) > self.stream.queue + MOST_UNPAIRED:
                 del self._usable[next(iter(self._usable))]
         elif fault is not StampFault.DUPLICATE:
-            self._usable.pop(stamp_ns, None)
+            self._usable.pop(header_ns, None)
+
+    def _arrival(self, came_ns: int) -> int:
+        """A stamp of the arrival that no image before has, though a simulation's clock moves in steps."""
+        if 0 <= self._arrival_ns - came_ns < SAME_TICK_NS:
+            came_ns = self._arrival_ns + 1
+        self._arrival_ns = came_ns
+        return came_ns
 
     def _on_pair(self, image: Any, info: CameraInfo) -> None:
         self._unpaired = max(self._unpaired - 2, 0)
@@ -226,11 +249,10 @@ class CameraInput:
         self._hand_on(image, info)
 
     def _hand_on(self, image: Any, info: CameraInfo | None) -> None:
-        stamp_ns = stamp_to_ns(image.header.stamp)
-        if stamp_ns in self._usable:
-            del self._usable[stamp_ns]
+        usable = self._usable.pop(stamp_to_ns(image.header.stamp), None)
+        if usable is not None:
             arrived_s = time.monotonic() - self.stream.took_s(image)
-            self._take(self.name, Frame(self.topic, image, info, stamp_ns, arrived_s))
+            self._take(self.name, Frame(self.topic, image, info, usable[0], arrived_s, usable[1]))
 
 
 def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_after_s: float) -> list[str]:
@@ -249,12 +271,34 @@ def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_a
         if not absent and one.silent_s() > silent_after_s:
             words.append(f"no {one.stream.what} on {one.topic} for {one.silent_s():.1f} s")
         words += one.checks.words(one.topic, one.stream.plural, time.monotonic())
-    return words + rate_words({one.name: one.checks.rate_hz for one in inputs})
+    return [*_off_clock(inputs), *words, *rate_words({one.name: one.checks.rate_hz for one in inputs})]
 
 
-def camera_facts(inputs: Iterable[CameraInput]) -> dict[str, str]:
+def _off_clock(inputs: Iterable[CameraInput]) -> list[str]:
+    """Cameras whose stamps are of another time than the node's clock, those of one kind in one line."""
+    alike: dict[tuple[str, str], tuple[list[str], int, int]] = {}
+    for one in inputs:
+        if (found := one.checks.off_clock(time.monotonic())) is not None:
+            _, fix = off_clock_words("", *found)
+            alike.setdefault((one.stream.plural, fix), ([], *found))[0].append(one.topic)
+    return [
+        ": ".join(off_clock_words(f"{plural} on {', '.join(topics)}", stamp_ns, now_ns))
+        for (plural, _), (topics, stamp_ns, now_ns) in alike.items()
+    ]
+
+
+def note_stamps(node: Node, options: InputOptions) -> None:
+    """Log once where the arrival stands in for the capture."""
+    if options.stamps == "arrival":
+        node.get_logger().warning(f"stamps: {ARRIVAL}")
+
+
+def camera_facts(inputs: Iterable[CameraInput], options: InputOptions) -> dict[str, str]:
     """Topics of every camera as they are after remapping, and rate, loss and faults of its stamps, as key values."""
     inputs = list(inputs)
-    return {f"topics/{one.name}": f"{one.topic} {one.info_topic}" for one in inputs} | {
-        f"stamps/{one.name}": one.checks.facts() for one in inputs
-    }
+    stamps = {"stamps": ARRIVAL if options.stamps == "arrival" else options.stamps}
+    return (
+        stamps
+        | {f"topics/{one.name}": f"{one.topic} {one.info_topic}" for one in inputs}
+        | {f"stamps/{one.name}": one.checks.facts() for one in inputs}
+    )

@@ -25,7 +25,7 @@ from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs, note_stamps
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.diagnostics import Record, Result
@@ -103,11 +103,14 @@ class DetectorNode(LifecycleNode):
         self._detector.reset()
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             cameras,
-            tolerance_s=self.sets.stamp_tolerance,
+            tolerance_s=self.sets.tolerance_s(self.inputs.stamps),
             wait_s=self.sets.set_wait,
             silent_s=self.inputs.silent_after,
         )
-        self._inputs = [CameraInput(self, name, self.inputs, info_needed=False, take=self._take) for name in cameras]
+        self._inputs = [
+            CameraInput(self, name, self.inputs, info_needed=False, now_s=self._report.now_s, take=self._take)
+            for name in cameras
+        ]
         for one in self._inputs:
             self._running.callback(one.close)
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
@@ -115,6 +118,7 @@ class DetectorNode(LifecycleNode):
         if len(cameras) > 1:  # one camera alone never waits for another
             timer = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
             self._running.callback(self.destroy_timer, timer)
+        note_stamps(self, self.inputs)
         facts = detector_facts(self._detector, self.inputs.device)
         waiting = f"{facts['detector']} on {facts['device']}, waiting for {', '.join(self._topics())}"
         self.get_logger().info(short(waiting, ", "))
@@ -187,7 +191,7 @@ class DetectorNode(LifecycleNode):
             **detector_facts(self._detector, self.inputs.device),
             "images/not_grouped": str(self._grouper.dropped),
             "time_jumps": str(self._grouper.jumps),
-            **camera_facts(self._inputs),
+            **camera_facts(self._inputs, self.inputs),
         }
 
     # -- worker's thread -----------------------------------------------------------------------------------

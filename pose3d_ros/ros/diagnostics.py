@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from pose3d_ros.estimation.clock_offsets import ClockEstimate
 from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.exposure import Exposure
 from pose3d_ros.estimation.refine_plan import RefinePlan
+from pose3d_ros.ros.lateness import Way, lateness
 
 # Medians run over so many frame sets: some seconds on any machine.
 WINDOW = 100
@@ -30,7 +31,7 @@ BUSY_S = 1.0
 
 # Rates are those of so many last seconds.
 RATE_S = 10.0
-# Told where so many frame sets are passed over for each that is worked on.
+# Reported where so many frame sets are passed over for each that is worked on.
 SLOW_SHARE = 0.2
 
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
@@ -59,6 +60,14 @@ class Health:
     values: dict[str, str]
 
 
+class Sent(NamedTuple):
+    """When the poses of a frame set went out."""
+
+    latency_s: float  # from the arrival of the last image
+    age_s: float  # from the capture of the oldest
+    visible_s: float  # from this age on people are no longer VISIBLE
+
+
 @dataclass(frozen=True)
 class Result:
     """What one processed frame set adds to the record."""
@@ -78,6 +87,8 @@ class Result:
     calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
     clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
     evidence: PeopleReport = field(default_factory=PeopleReport)  # what is wrong by the people who are seen
+    age_ms: float = 0.0  # capture of the oldest image to publication; 0 where nothing ages
+    visible_ms: float = float("inf")  # from this age on people are no longer VISIBLE
 
 
 class Record:
@@ -159,21 +170,25 @@ class Record:
         if silent or not self._results or now_s - self._results[-1][0] > self._stale_s:
             ago = f"for {now_s - self._results[-1][0]:.1f} s" if self._results else "yet"
             since = f"no {self._product} {ago}"
-            why = [why for why in (cause, self._busy(now_s), *missing) if why] or [self._in_between(silent)]
+            slow, late = self._slow(now_s)
+            # A set that takes as long as those before it is under way; one that takes much longer is stuck.
+            expected = late and now_s - self._results[-1][0] <= 2e-3 * self._results[-1][1].age_ms
+            why = [why for why in (cause, slow if expected else self._busy(now_s), *missing) if why]
+            why = why or [self._in_between(silent)]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         last = self._results[-1][1]
         alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
         warned = last.refinement.warning if last.refinement is not None else ""
         calibration = last.calibration.fault if last.calibration is not None else ""
         # Slower than the cameras is no fault while the newest images make poses that are fresh.
-        late = self._slow(now_s) if self._latency_ms() > 1000 * self._stale_s else ""
+        slow, late = self._slow(now_s)
         told = (
             calibration,
             alone,
             *missing,
             warned,
             cause,
-            late,
+            slow if late else "",
             *self._exposure.faults(now_s),
             *last.evidence.faults,
             _no_numbers(last),
@@ -184,8 +199,8 @@ class Record:
             wrong = last.evidence.severe or (last.calibration is not None and last.calibration.severe)
             return Level.ERROR if wrong else Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
-        slow = f"; {words}" if (words := self._slow(now_s)) else ""
-        return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}{slow}"
+        skipping = f"; {slow}" if slow else ""
+        return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}{skipping}"
 
     def _in_between(self, silent: bool) -> str:
         """Why there are no poses though nothing is known to be wrong."""
@@ -204,18 +219,21 @@ class Record:
             "for these images"
         )
 
-    def _slow(self, now_s: float) -> str:
-        """Says so where frame sets come faster than they are worked on."""
+    def _slow(self, now_s: float) -> tuple[str, bool]:
+        """How late poses are and why, where they are, or where frame sets come faster than they are worked on.
+
+        The second: whether they are too late to be VISIBLE.
+        """
         recent = [count for at_s, count in self._replaced if now_s - at_s <= RATE_S]
         if len(recent) < 2:
-            return ""
+            return "", False
+        results = [result for _, result in self._results][-len(recent) :]
         skipped, taken = recent[-1] - recent[0], len(recent) - 1
-        if skipped < SLOW_SHARE * taken:
-            return ""
-        return (
-            f"this machine is slower than the cameras: it takes the newest {taken} of {taken + skipped} frame sets, "
-            f"whose poses are {self._latency_ms():.0f} ms old: take a faster detector, a GPU, or fewer images"
-        )
+        way, limit_ms = _way(results), min(results[-1].visible_ms, 1000 * self._stale_s)
+        late = way.age_ms >= limit_ms
+        if not late and skipped < SLOW_SHARE * taken:
+            return "", False
+        return lateness(way, limit_ms, taken, skipped), late
 
     def _mirrored(self) -> str:
         """Says so where the detector often takes left for right in one camera."""
@@ -228,9 +246,6 @@ class Record:
             f"the 2D detector takes left for right in camera {', '.join(told)}: the sides are changed back; more "
             "light, or another detector, mends it"
         )
-
-    def _latency_ms(self) -> float:
-        return float(np.median([result.latency_ms for _, result in self._results]))
 
     def _rate_hz(self, now_s: float) -> float:
         """Frame sets a second over the results kept; 0 where none is fresh."""
@@ -248,6 +263,7 @@ class Record:
             return values
         results = [result for _, result in self._results]
         values["latency_ms"] = _median(result.latency_ms for result in results)
+        values["age_ms"] = _median(result.age_ms or result.latency_ms for result in results)
         values["stamp_spread_ms"] = _median(result.spread_ms for result in results)
         for stage in results[-1].stage_ms:
             values[f"stage_ms/{stage}"] = _median(
@@ -273,6 +289,17 @@ class Record:
                 values["refine/bias_gate"] = last.refinement.bias_gate
             values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._refused.items())})
         return values
+
+
+def _way(results: Sequence[Result]) -> Way:
+    """The medians of some results."""
+    age_ms = float(np.median([result.age_ms or result.latency_ms for result in results]))
+    latency_ms = float(np.median([result.latency_ms for result in results]))
+    stages = {
+        stage: float(np.median([result.stage_ms[stage] for result in results if stage in result.stage_ms]))
+        for stage in results[-1].stage_ms
+    }
+    return Way(age_ms, latency_ms, stages, detected_here="detect" in stages)
 
 
 def _no_numbers(last: Result) -> str:

@@ -12,7 +12,7 @@ from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.ros.camera_inputs import Frame
-from pose3d_ros.ros.diagnostics import Result
+from pose3d_ros.ros.diagnostics import Result, Sent
 from pose3d_ros.ros.live_rig import LiveRig, Sighting
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 from pose3d_ros.ros.node_report import NodeReport
@@ -22,8 +22,7 @@ from pose3d_ros.structures import FrameSet, Rig
 Answer = TypeVar("Answer")
 
 # Sends an estimate made of these frames and this rig; arrived_s is when the last image came (monotonic).
-# Returns the latency in s.
-Publish = Callable[[Estimate, dict[str, Frame], Rig, float], float]
+Publish = Callable[[Estimate, dict[str, Frame], Rig, float], Sent]
 
 
 class Estimator(Protocol):
@@ -141,12 +140,14 @@ class FrameWorker:
         if self._stopped.is_set():
             return None
         arrived_s = max(frame.arrived_s for frame in frames.payloads.values())
-        latency_s, publish_ms = timed(lambda: self._publish(estimate, used, rig, arrived_s))
+        sent, publish_ms = timed(lambda: self._publish(estimate, used, rig, arrived_s))
         self._shortage.over()
         self.calibration_hash = rig.calibration_hash
         return Result(
             stage_ms={"decode": decode_ms, **estimate.stage_ms, "publish": publish_ms},
-            latency_ms=1000 * latency_s,
+            latency_ms=1000 * sent.latency_s,
+            age_ms=1000 * sent.age_s,
+            visible_ms=1000 * sent.visible_s,
             spread_ms=(max(stamps_ns.values()) - min(stamps_ns.values())) / 1e6,
             people=len(estimate.pose),
             single_view=estimate.single_view,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pose3d_ros.data.camera_info import named_rectified
+from pose3d_ros.estimation.stamp_window import WINDOW_S
 from pose3d_ros.options import check, option
 
 
@@ -45,6 +46,22 @@ class InputOptions:
         "/diagnostics says ERROR after so long without an image, or without a result",
         unit="s",
         low=0.1,
+        high=60.0,
+        read_only=True,
+    )
+    stamps: str = option(
+        "capture",
+        "capture: header.stamp is when an image was captured; arrival: the time when it came is used and published in "
+        "its place, for cameras whose stamps are of no clock of ours: poses are then older than their age says",
+        choices=("capture", "arrival"),
+        read_only=True,
+    )
+    stamp_window_s: float = option(
+        WINDOW_S,
+        "with stamps: capture an image stamped further from the node's clock, back or ahead, is not used; without a "
+        "clock yet (use_sim_time before /clock comes) all are",
+        unit="s",
+        low=0.05,
         high=60.0,
         read_only=True,
     )

@@ -22,7 +22,7 @@ from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import FrameSetGrouper
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs
+from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs, note_stamps
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
@@ -98,7 +98,9 @@ class MonocularNode(LifecycleNode):
         camera, stopped = self.options.camera, threading.Event()
         # A set of one: late and repeated images are sorted out as in the multi-view node.
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper((camera,))
-        self._input = CameraInput(self, camera, self.inputs, info_needed=True, take=self._take)
+        self._input = CameraInput(
+            self, camera, self.inputs, info_needed=True, now_s=self._report.now_s, take=self._take
+        )
         self._running.callback(self._input.close)
         # Its own people come back to a listener of /tf, so it listens only where TF is needed.
         unheard: Callable[[], str] = str
@@ -129,6 +131,7 @@ class MonocularNode(LifecycleNode):
             settings=lambda: self._estimator_options,
         )
         self._running.callback(self._worker.close)
+        note_stamps(self, self.inputs)
         self.get_logger().info(f"waiting for {', '.join(self._input.waited_for)}")
 
     def _deactivate(self) -> None:
@@ -154,7 +157,7 @@ class MonocularNode(LifecycleNode):
 
     def _take(self, camera: str, frame: Frame) -> None:
         """One image came."""
-        self._watch.heard(frame.stamp_ns)
+        self._report.record.heard(self._report.now_s())
         ready = self._grouper.add(camera, frame, frame.stamp_ns, self.get_clock().now().nanoseconds)
         if ready is not None:
             self._worker.hand_over(ready)
@@ -179,7 +182,7 @@ class MonocularNode(LifecycleNode):
             "lifter": self._lifter.name,
             "images/not_grouped": str(self._grouper.dropped),
             "time_jumps": str(self._grouper.jumps),
-            **camera_facts((self._input,)),
+            **camera_facts((self._input,), self.inputs),
             f"camera_info/{options.camera}": self._input.pairing,
         }
 

@@ -29,7 +29,15 @@ from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.refinement_options import load_refinement
 from pose3d_ros.geometry.solvers import load_compiled
-from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, image_stream, keypoint_stream, missing_inputs
+from pose3d_ros.ros.camera_inputs import (
+    CameraInput,
+    Frame,
+    camera_facts,
+    image_stream,
+    keypoint_stream,
+    missing_inputs,
+    note_stamps,
+)
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import STAMPS_DIFFER, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
@@ -129,7 +137,7 @@ class MultiViewNode(LifecycleNode):
         self._report.begin(Record(self._waiting_for, stale_s=self.inputs.stale_after))
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             self.options.cameras,
-            tolerance_s=self.sets.stamp_tolerance,
+            tolerance_s=self.sets.tolerance_s(self.inputs.stamps),
             wait_s=self.sets.set_wait,
             silent_s=self.inputs.silent_after,
             min_cameras=2,
@@ -154,6 +162,7 @@ class MultiViewNode(LifecycleNode):
         self._waiting = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._running.callback(self.destroy_timer, self._waiting)
         self._waiting.cancel()
+        note_stamps(self, self.inputs)
         topics = [topic for one in self._inputs.values() for topic in one.waited_for]
         self.get_logger().info(short(f"waiting for {', '.join(topics)}", ", "))
 
@@ -199,7 +208,9 @@ class MultiViewNode(LifecycleNode):
         images = {name: image_stream(self, name, inputs) for name in options.cameras}
         streams = images if options.input == "images" else {name: keypoint_stream(name) for name in options.cameras}
         self._inputs = {
-            name: CameraInput(self, name, inputs, info_needed=not by_file, take=self._take, stream=stream)
+            name: CameraInput(
+                self, name, inputs, info_needed=not by_file, now_s=self._report.now_s, take=self._take, stream=stream
+            )
             for name, stream in streams.items()
         }
         for one in self._inputs.values():
@@ -241,7 +252,7 @@ class MultiViewNode(LifecycleNode):
 
     def _take(self, camera: str, frame: Frame) -> None:
         """One image came."""
-        self._watch.heard(frame.stamp_ns)
+        self._report.record.heard(self._report.now_s())
         self._arrived_s = time.monotonic()
         now_ns = self.get_clock().now().nanoseconds
         if self.get_parameter("use_sim_time").value:
@@ -292,7 +303,7 @@ class MultiViewNode(LifecycleNode):
             "monocular_fallback": self._fallback.described,
             "images/not_grouped": str(self._grouper.dropped),
             "time_jumps": str(self._grouper.jumps),
-            **camera_facts(self._inputs.values()),
+            **camera_facts(self._inputs.values(), self.inputs),
             **{f"camera_info/{name}": one.pairing for name, one in self._inputs.items()},
         }
 

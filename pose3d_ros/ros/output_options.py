@@ -29,8 +29,8 @@ class OutputOptions:
     publish_keypoints: bool = option(False, "publish <camera>/keypoints_2d")
     occluded_after: float = option(
         0.2,
-        "people are no longer VISIBLE so long after the image that showed them came, though no new one has been worked "
-        "on; raise it for cameras or machines of fewer than ten frame sets a second",
+        "people are no longer VISIBLE so long after the capture of the images that showed them; raise it for cameras "
+        "or machines of fewer than ten frame sets a second",
         unit="s", low=0.05, high=60.0,
     )  # fmt: skip
     prediction_horizon: float = option(

@@ -14,6 +14,7 @@ from visualization_msgs.msg import MarkerArray
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.prediction import predicted
+from pose3d_ros.estimation.watchdog import predicted_now
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.output.palette import PersonColours
 from pose3d_ros.ros import conversions
@@ -85,13 +86,14 @@ class PosePublisher:
         frames: Mapping[str, Frame],
         rig: Rig,
         arrived_s: float,
+        age_s: float,
         markers_for_s: float,
     ) -> float:
-        """Send what the options ask for.
+        """Send what the options ask for, but for keypoints.
 
-        pose is the estimate's as it is to go out, frames are those used, by camera; arrived_s is when the set's last
-        image came (monotonic); markers vanish markers_for_s after the last ones. Returns the latency in s that the pose
-        message tells.
+        pose is the estimate's as it is to go out age_s after it was captured, frames are those used, by camera;
+        arrived_s is when the set's last image came (monotonic); markers vanish markers_for_s after the last ones.
+        Returns the latency in s that the message has.
         """
         latency_s = time.monotonic() - arrived_s
         source: dict[str, Any] = {
@@ -99,17 +101,17 @@ class PosePublisher:
             "processing_latency_s": latency_s,
             "calibration_hash": rig.calibration_hash,
         }
+        # Not behind the lock: what was judged fresh leaves at once.
+        self._poses.publish(conversions.pose_to_msg(pose, **source))
         with self._lock:
-            self._poses.publish(conversions.pose_to_msg(pose, **source))
             if estimate.motion is not None and (topic := self._optional.get(PREDICTED)):
-                ahead = predicted(pose, estimate.motion, self._options.prediction_horizon)
+                horizon_s = self._options.prediction_horizon
+                ahead = predicted_now(predicted(estimate.pose, estimate.motion, horizon_s), pose, horizon_s, age_s)
                 topic.publish(conversions.pose_to_msg(ahead, **source))
             self._publish_markers(pose, markers_for_s)
             self._publish_transforms(pose)
             if self._options.rep155:
                 self._bodies.publish(pose, self._prefix)
-            if self._options.publish_keypoints:
-                self._publish_keypoints(estimate, frames, rig, latency_s)
         return latency_s
 
     def publish_aged(self, pose: Pose3D, calibration_hash: str, markers_for_s: float) -> None:
@@ -119,8 +121,8 @@ class PosePublisher:
         is left. Nothing is predicted from it, but that no person is left is published there too.
         """
         message = conversions.pose_to_msg(pose, camera_stamps_ns={}, calibration_hash=calibration_hash)
+        self._poses.publish(message)
         with self._lock:
-            self._poses.publish(message)
             if not len(pose) and (topic := self._optional.get(PREDICTED)):
                 topic.publish(message)
             self._publish_markers(pose, markers_for_s)
@@ -153,16 +155,20 @@ class PosePublisher:
             self._node.destroy_publisher(self._transforms.pub_tf)
             self._transforms = None
 
-    def _publish_keypoints(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, latency_s: float) -> None:
-        for name, keypoints in estimate.keypoints.items():
-            self._optional[self._keypoints_topics[name]].publish(
-                conversions.keypoints_to_msg(
-                    keypoints,
-                    estimate.ids[name],
-                    camera_name=name,
-                    frame_id=frames[name].message.header.frame_id,
-                    size_wh=rig.camera(name).size_wh,
-                    detector=self._detector.name,
-                    latency_s=latency_s,
+    def publish_keypoints(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, latency_s: float) -> None:
+        """Send every camera's keypoints where that is asked for, with the ids of the people that they belong to."""
+        with self._lock:
+            if not self._options.publish_keypoints:
+                return
+            for name, keypoints in estimate.keypoints.items():
+                self._optional[self._keypoints_topics[name]].publish(
+                    conversions.keypoints_to_msg(
+                        keypoints,
+                        estimate.ids[name],
+                        camera_name=name,
+                        frame_id=frames[name].message.header.frame_id,
+                        size_wh=rig.camera(name).size_wh,
+                        detector=self._detector.name,
+                        latency_s=latency_s,
+                    )
                 )
-            )

@@ -66,7 +66,7 @@ class KeypointReading:
         message: Keypoints2DArray = frame.message
         keypoints = checked(message, camera)
         self._detectors.names[camera.name] = message.detector[:LONGEST_NAME]
-        return keypoints
+        return replace(keypoints, stamp_ns=frame.stamp_ns)
 
     def estimate(self, estimator: Any, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
         """Everybody's pose from these keypoints."""

@@ -1,8 +1,9 @@
-"""Keeps what went out from looking fresh once nothing new comes: a node's timer around estimation/watchdog.py."""
+"""Keeps what goes out from looking fresher than it is: a node's timer around estimation/watchdog.py."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from rclpy.clock import Clock
@@ -14,6 +15,7 @@ from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.watchdog import TICK_S, Limits, Watchdog
 from pose3d_ros.ros.camera_inputs import Frame
+from pose3d_ros.ros.diagnostics import Sent
 from pose3d_ros.ros.node_report import NodeReport
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.pose_publisher import PosePublisher
@@ -23,7 +25,7 @@ from pose3d_ros.structures import Rig
 class Watch:
     """Publishes estimates, and between and after them what time makes of the last one.
 
-    heard() and the timer belong to the executor's thread, publish() to the worker's.
+    The timer belongs to the executor's thread, publish() to the worker's.
     """
 
     def __init__(
@@ -49,20 +51,24 @@ class Watch:
         if (pose := self._watchdog.end()) is not None:
             self._publisher.publish_aged(pose, self._calibration_hash, self._limits().gone_s)
 
-    def heard(self, stamp_ns: int) -> None:
-        """An image that can be used came."""
-        now_s = self._report.now_s()
-        self._report.record.heard(now_s)
+    def publish(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float) -> Sent:
+        """Send a new estimate as it is to be taken now; arrived_s is when the set's last image came (monotonic)."""
+        limits = self._limits()
+        captured = _captured_s(estimate.pose.stamp_ns, frames)
         with self._lock:
-            self._watchdog.heard(stamp_ns, now_s)
-
-    def publish(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float) -> float:
-        """Send a new estimate; as PosePublisher.publish."""
-        with self._lock:
-            limits = self._limits()
-            pose = self._watchdog.saw(estimate.pose, self._report.now_s(), limits)
+            # The lock may have been waited for: nothing comes between this time and the message.
+            now_s = self._report.now_s()
+            pose = self._watchdog.saw(estimate.pose, captured, now_s, limits)
             self._calibration_hash = rig.calibration_hash
-            return self._publisher.publish(estimate, pose, frames, rig, arrived_s, limits.gone_s)
+            age_s = max(now_s - captured, 0.0)
+            if not len(pose) and self._watchdog.overdue(now_s, limits):
+                # Images this old cannot say that no person is there.
+                self._publisher.publish_aged(pose, self._calibration_hash, limits.gone_s)
+                latency_s = time.monotonic() - arrived_s
+            else:
+                latency_s = self._publisher.publish(estimate, pose, frames, rig, arrived_s, age_s, limits.gone_s)
+        self._publisher.publish_keypoints(estimate, frames, rig, latency_s)
+        return Sent(latency_s, age_s, limits.occluded_s)
 
     def _look(self) -> None:
         with self._lock:
@@ -74,3 +80,8 @@ class Watch:
     def _limits(self) -> Limits:
         options = self._estimation()
         return Limits(self._outputs().occluded_after, options.lost_after_s, options.gone_after_s)
+
+
+def _captured_s(stamp_ns: int, frames: Mapping[str, Frame]) -> float:
+    """When the oldest of a pose's images was captured, or the pose itself where its stamp lies before all of them."""
+    return min(one.captured_s - max(one.stamp_ns - stamp_ns, 0) * 1e-9 for one in frames.values())

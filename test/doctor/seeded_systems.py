@@ -242,7 +242,10 @@ SEEDED: dict[str, tuple[Facts, str]] = {
         "use_sim_time is true, and no /clock came (nothing publishes it)",
     ),
     "stamps_zero": (right(stamps_ns=(0,) * 150), "150 of 150 images carry the stamp 0.000 s and are not used"),
-    "stamp_offset": (right(late_s=(3600.02,) * 150), "its images are stamped 3600.0 s old when they arrive"),
+    "stamp_offset": (
+        right(late_s=(3600.02,) * 150),
+        "its images are stamped 3600.0 s old when they come",
+    ),
     "stamp_spread": (
         right(stamps_ns=SHIFTED),
         "their stamps are 16 ms apart (median, left later), stamp_tolerance is 10 ms",

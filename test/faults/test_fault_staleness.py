@@ -9,9 +9,7 @@ import pytest
 from synthetic_people import walker
 from whole_chain import Chain, Message
 
-from pose3d_ros.estimation.tracking import Tracker
-from pose3d_ros.estimation.watchdog import STANDSTILL_S, TICK_S, Limits, NodeTime, Watchdog
-from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.estimation.watchdog import STANDSTILL_S, Limits, NodeTime
 from pose3d_ros.structures import Floats, JointSource, PersonState
 
 LIMITS = Limits()
@@ -96,7 +94,7 @@ def test_fault_images_stop_for_a_moment() -> None:
     chain.run(0.2)
     assert chain.held().state[0] == PersonState.VISIBLE
     assert chain.held().ids == ("1",)
-    assert chain.held().age_s[0] == 0.0
+    assert chain.held().age_s[0] == pytest.approx(chain.latency_s, abs=0.011)
 
 
 def test_fault_one_camera_stops_and_returns() -> None:
@@ -212,7 +210,7 @@ def test_fault_clock_stops() -> None:
 
 def test_fault_inference_hangs() -> None:
     """Fault: one frame set is in work for ever while images come.
-    Sees: the people of the last pose become OCCLUDED, LOST and vanish, counted from the arrival of its images.
+    Sees: the people of the last pose become OCCLUDED, LOST and vanish, counted from the capture of its images.
     Recovers: by itself when poses go out again.
     """
     chain = Chain(one_person)
@@ -220,22 +218,3 @@ def test_fault_inference_hangs() -> None:
     chain.latency_s = 5.0
     last_s = chain.last_image_s
     check_contract([chain.heard[-1], *chain.run(2.0)], last_s)
-
-
-def test_a_pose_that_took_long_is_that_much_older() -> None:
-    from pose3d_ros.estimation.track import Observed3D
-
-    still = walker((0, 0), (0, 0), 0)[None]
-    shape = still.shape[:2]
-    observed = Observed3D(
-        still, np.tile(1e-4 * np.eye(3), (*shape, 1, 1)), np.ones(shape), np.full(shape, 4, np.uint8), np.ones(shape)
-    )
-    pose, _ = Tracker(H36M_17).update(observed, 7)
-    dog = Watchdog()
-    dog.heard(7, 100.0)
-    assert dog.saw(pose, 100.4, LIMITS).state[0] == PersonState.VISIBLE
-    found = dog.look(100.4, LIMITS)
-    assert found is not None
-    assert found.age_s[0] == pytest.approx(0.4)
-    assert found.state[0] == PersonState.OCCLUDED
-    assert dog.look(100.4 + TICK_S / 5, LIMITS) is not None

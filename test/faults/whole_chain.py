@@ -63,7 +63,8 @@ class Chain:
                 self._images()
             while self._due and self._due[0][0] <= self.now_s:
                 _, pose = self._due.pop(0)
-                self._publish(self._watchdog.saw(pose, self.now_s, self._limits), True)
+                captured_s = (pose.stamp_ns - T0_NS) * 1e-9
+                self._publish(self._watchdog.saw(pose, captured_s, self.now_s, self._limits), True)
             if self.now_s >= self._next_look_s:
                 self._next_look_s = self.now_s + TICK_S
                 if (pose := self._watchdog.look(self.now_s, self._limits)) is not None:
@@ -85,7 +86,6 @@ class Chain:
             people = seen(camera, xyz, self._rng, stamp_ns=now_ns)
             if camera.name in self.mirrored:
                 people = replace(people, xy=people.xy[:, OTHER_SIDE], score=people.score[:, OTHER_SIDE])
-            self._watchdog.heard(now_ns, self.now_s)
             self.last_image_s = self.now_s
             if (done := self._grouper.add(camera.name, people, now_ns, now_ns)) is not None:
                 pose = self._estimator.estimate_from_keypoints(done.payloads).pose

@@ -27,6 +27,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from torch import Tensor, nn
 from visualization_msgs.msg import MarkerArray
@@ -86,10 +87,18 @@ class KnownLifter(NamedTuple):
 
 
 class Cameras(Node):
-    """Publishes what the rig's drivers would; `alter` may spoil an image or a camera_info before it goes out."""
+    """Publishes what the rig's drivers would; `alter` may spoil an image or a camera_info before it goes out.
 
-    def __init__(self, context: Context, rig: Rig, *, reliable: bool = False, compressed: bool = False) -> None:
+    Each set comes after its time on /clock, so that no test depends on how fast this machine is; wall: stamps are the
+    machine's time instead.
+    """
+
+    def __init__(
+        self, context: Context, rig: Rig, *, reliable: bool = False, compressed: bool = False, wall: bool = False
+    ) -> None:
         super().__init__("cameras", context=context)
+        self.wall = wall
+        self.clock = None if wall else self.create_publisher(Clock, "/clock", 1)
         self.rig = rig
         self.compressed = compressed
         self.sent = 0
@@ -122,10 +131,17 @@ class Cameras(Node):
             self.infos[camera.name] = self.create_publisher(CameraInfo, f"{camera.name}/camera_info", qos)
             self.infos[camera.name].publish(conversions.camera_info_to_msg(camera, 0, self.frame_id(camera.name)))
 
+    def begin_set(self) -> int:
+        """Let time pass to the next set; returns its stamp in ns."""
+        stamp_ns = time.time_ns() if self.wall else T0_NS + self.sent * PERIOD_NS
+        self.sent += 1
+        if self.clock is not None:
+            self.clock.publish(conversions.clock_to_msg(stamp_ns))
+        return stamp_ns
+
     def publish_set(self) -> int:
         """One frame set of all cameras that are not stopped; returns its stamp in ns."""
-        stamp_ns = T0_NS + self.sent * PERIOD_NS
-        self.sent += 1
+        stamp_ns = self.begin_set()
         for n, camera in enumerate(self.rig.cameras):
             if camera.name in self.stopped:
                 continue
@@ -227,6 +243,7 @@ def graph(
     compressed: bool = False,
     error: Callable[[FrameSet], None] = lambda frames: None,
     lifts: bool = False,
+    wall: bool = False,
     **parameters: object,
 ) -> Iterator[Graph]:
     """The whole graph around a multi-view node on a domain of its own; parameters go to the node under test.
@@ -238,11 +255,12 @@ def graph(
         "image_transport": "compressed" if compressed else "raw",
         "monocular_fallback": "auto" if lifts else "never",
         "refine": "none",  # the known detector is exact, so what is triangulated is the truth
+        "use_sim_time": not wall,
         **parameters,
     }
     lifter = KnownLifter(KnownBody(rig)) if lifts else None
     with own_context() as context:
-        cameras = Cameras(context, rig, reliable=reliable, compressed=compressed)
+        cameras = Cameras(context, rig, reliable=reliable, compressed=compressed, wall=wall)
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         fallback = MonocularFallback(lifter=lifter) if lifter else None  # type: ignore[arg-type]
         node = MultiViewNode(KnownDetector(rig, error), fallback, context=context, parameter_overrides=overrides)
@@ -266,7 +284,9 @@ def monocular_graph(
             detector or KnownDetector(rig),
             KnownLifter(KnownBody(rig)),  # type: ignore[arg-type]
             context=context,
-            parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
+            parameter_overrides=[
+                Parameter(name, value=value) for name, value in {"use_sim_time": True, **parameters}.items()
+            ],
         )
         with spun(cameras, node) as one:
             yield one

@@ -20,7 +20,9 @@ def test_fault_camera_info_waited_for_though_a_rig_file_is_there(context: Any, n
     Before: the log waited for camera_info as well, which nobody sends there.
     """
     node = Node("waiting", context=context)
-    one = CameraInput(node, "left", InputOptions(), info_needed=needed, take=lambda name, frame: None)
+    one = CameraInput(
+        node, "left", InputOptions(), info_needed=needed, now_s=lambda: 0.0, take=lambda name, frame: None
+    )
     words = [*one.waited_for, *missing_inputs([one], 1.0, 0.5)]
     assert any("/left/image_raw" in word for word in words)
     assert any("camera_info" in word for word in words) is needed

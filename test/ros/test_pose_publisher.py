@@ -42,7 +42,7 @@ def publisher_of(node: Node, options: OutputOptions | None = None) -> PosePublis
 
 def publish(publisher: PosePublisher, people: Pose3D, lifetime_s: float = 1.0) -> None:
     estimate = SimpleNamespace(pose=people, keypoints={}, motion=None)
-    publisher.publish(estimate, people, {}, RIG, time.monotonic(), lifetime_s)  # type: ignore[arg-type]
+    publisher.publish(estimate, people, {}, RIG, time.monotonic(), 0.0, lifetime_s)  # type: ignore[arg-type]
 
 
 def optional_topics(node: Node) -> set[str]:
@@ -178,9 +178,10 @@ def test_fault_frame_sets_slower_than_markers_live(node: Node) -> None:
     watch = Watch(node, publisher, OutputOptions, lambda: MultiViewOptions(gone_after_s=1.0), report)  # type: ignore[arg-type]
     people = pose(PersonState.VISIBLE)
     people = replace(people, score=people.score + 0.9)
-    watch.heard(STAMP_NS)
     estimate = SimpleNamespace(pose=people, keypoints={}, motion=None)
-    watch.publish(estimate, {}, RIG, time.monotonic())  # type: ignore[arg-type]
+    frames = {"left": SimpleNamespace(stamp_ns=STAMP_NS, captured_s=0.0)}
+    estimate.pose = replace(people, stamp_ns=STAMP_NS)
+    watch.publish(estimate, frames, RIG, time.monotonic())  # type: ignore[arg-type]
     lifetimes = [one.lifetime.sec + 1e-9 * one.lifetime.nanosec for one in sent[0].markers[1:]]
     assert lifetimes
     assert min(lifetimes) > 0.7

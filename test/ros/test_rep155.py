@@ -64,7 +64,7 @@ def test_frames_are_where_the_joints_are_for_a_listener_of_tf(context: Any) -> N
     estimate, rig = SimpleNamespace(pose=people, keypoints={}, motion=None), SimpleNamespace(calibration_hash="")
     until = time.monotonic() + 60
     while not buffer.can_transform("map", "r_wrist_b8", Time(nanoseconds=STAMP_NS)) and time.monotonic() < until:
-        publisher.publish(estimate, people, {}, rig, time.monotonic(), 1.0)
+        publisher.publish(estimate, people, {}, rig, time.monotonic(), 0.0, 1.0)
         executor.spin_once(timeout_sec=0.1)
 
     def place(frame: str) -> np.ndarray:

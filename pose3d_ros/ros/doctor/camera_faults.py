@@ -10,6 +10,7 @@ import numpy as np
 
 from pose3d_ros.data.camera_info import MEND, camera_from_msgs
 from pose3d_ros.errors import CalibrationError
+from pose3d_ros.estimation.stamp_window import off_clock_words
 from pose3d_ros.ros.diagnostics import STALE_S
 from pose3d_ros.ros.doctor.facts import CameraSeen, Facts, Finding, NodeSeen
 from pose3d_ros.ros.environment import PROFILES_VARIABLE
@@ -221,13 +222,9 @@ def stamp_offset(facts: Facts) -> Iterator[Finding]:
             continue
         late = float(np.median(late_s))
         if late > STALE_S or late < -FUTURE_S:
-            way = f"{late:.1f} s old when they arrive" if late > 0 else f"{-late:.1f} s in the future"
-            yield Finding(
-                camera.topic,
-                f"its {camera.plural} are stamped {way}",
-                "synchronise the machines' clocks (chrony, PTP); where a bag or a simulation plays: --clock, and "
-                "use_sim_time: true for the node",
-            )
+            stamp_ns = camera.stamps_ns[-1]
+            words = off_clock_words(f"its {camera.plural}", stamp_ns, stamp_ns + round(1e9 * late))
+            yield Finding(camera.topic, *words)
 
 
 def clocks_differ(facts: Facts) -> Iterator[Finding]:
