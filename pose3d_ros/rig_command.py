@@ -11,7 +11,8 @@ import numpy as np
 from pose3d_ros.data.rig_files.rig_file import FORMATS, read_rig, write_rig
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.calibration import baselines_m
-from pose3d_ros.geometry.rig_checks import axis_angles_deg, check_rig, field_of_view_deg, up_axis
+from pose3d_ros.geometry.camera_checks import field_of_view_deg
+from pose3d_ros.geometry.rig_checks import axis_angles_deg, axis_hints, check_rig, up_axis
 from pose3d_ros.geometry.rig_frames import WORLDS, scaled, seen_from, with_z_up
 from pose3d_ros.options import HelpFormatter
 from pose3d_ros.output.rig_plot import write_rig_plot
@@ -78,14 +79,14 @@ def _convert(rig: Rig, args: argparse.Namespace) -> int:
     held = rig.frame_id if args.format in ("rig", "anipose", "pose2sim") else ""
     if held != rig.frame_id and rig.frame_id not in ("world", f"{rig.names[0]}_optical"):
         print(f"note: {args.format} has no place for the frame's name {rig.frame_id!r}; the places are kept")
-    for finding in check_rig(rig):
+    for finding in (*check_rig(rig), *axis_hints(rig)):
         print(f"{'fault' if finding.fault else 'warning'}: {finding.text}")
     return 0
 
 
 def _show(rig: Rig, output: Path | None) -> int:
     print_rig(rig)
-    findings = check_rig(rig)
+    findings = (*check_rig(rig), *axis_hints(rig))
     for finding in findings:
         print(f"{'FAULT' if finding.fault else 'warning'}: {finding.text}")
     if not findings:

@@ -17,9 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.arguments import Floats, check_is, check_name, floats, sequence, small_numbers, whole_number
+from pose3d_ros.errors import CalibrationError, InputError, shown
 
-Floats = NDArray[np.float64]
+__all__ = [
+    "DISTORTION_LENGTHS",
+    "Camera",
+    "Floats",
+    "FrameSet",
+    "JointSource",
+    "Keypoints2D",
+    "PersonState",
+    "Pose3D",
+    "Rig",
+    "Skeleton",
+]
 
 # Coefficient counts of OpenCV's models, which are ROS's (sensor_msgs/CameraInfo, REP-104).
 DISTORTION_LENGTHS: Mapping[str, tuple[int, ...]] = {
@@ -57,10 +69,24 @@ class Skeleton:
     left_right: tuple[tuple[int, int], ...]
 
     def __post_init__(self) -> None:
+        check_name("a skeleton's name", self.name)
+        for what in ("joint_names", "parents", "left_right"):
+            object.__setattr__(self, what, sequence(f"skeleton {self.name!r}: {what}", getattr(self, what)))
+        for joint in self.joint_names:
+            check_name(f"skeleton {self.name!r}: a joint's name", joint)
         if len(self.parents) != len(self.joint_names):
             raise InputError(
                 f"skeleton {self.name!r} has {len(self.joint_names)} joint names but "
                 f"{len(self.parents)} parents: give one parent a joint, -1 for the root"
+            )
+        joints = range(len(self.joint_names))
+        if any(parent not in (-1, *joints) for parent in self.parents):
+            raise InputError(
+                f"skeleton {self.name!r}: parents are {shown(self.parents)}, expected the number of a joint, or -1"
+            )
+        if any(not isinstance(pair, tuple) or len(pair) != 2 or set(pair) - {*joints} for pair in self.left_right):
+            raise InputError(
+                f"skeleton {self.name!r}: left_right is {shown(self.left_right)}, expected pairs of numbers of joints"
             )
 
     @property
@@ -104,12 +130,13 @@ class Camera:
     distortion_model: str = "plumb_bob"
     distortion: Floats = ()  # type: ignore[assignment]  # coefficients in OpenCV's order
     cam_from_world: Floats = ()  # type: ignore[assignment]  # (4, 4), translation in m; identity if empty
+    # Left and top of this image in, and width and height of, the image that it was cropped from, px; empty: the whole.
+    uncropped: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        width, height = (int(n) for n in self.size_wh)
-        if width <= 0 or height <= 0:
-            raise InputError(f"camera {self.name!r}: image size {self.size_wh} px must be positive (width, height)")
-        K = _array(f"camera {self.name!r}: K", self.K, (3, 3))
+        check_name("a camera's name", self.name)
+        width, height = size_of(f"camera {self.name!r}", self.size_wh)
+        K = floats(f"camera {self.name!r}: K", self.K, (3, 3))
         if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
             raise CalibrationError(
                 f"camera {self.name!r} is not calibrated: K has focal lengths fx={K[0, 0]}, fy={K[1, 1]} px, "
@@ -120,12 +147,12 @@ class Camera:
             raise CalibrationError(
                 f"camera {self.name!r}: K is {K.tolist()}, expected rows fx s cx, 0 fy cy, 0 0 1 px: is it transposed?"
             )
-        if self.distortion_model not in DISTORTION_LENGTHS:
+        if not isinstance(self.distortion_model, str) or self.distortion_model not in DISTORTION_LENGTHS:
             raise CalibrationError(
-                f"camera {self.name!r}: unknown distortion model {self.distortion_model!r}: "
+                f"camera {self.name!r}: unknown distortion model {shown(self.distortion_model)}: "
                 f"use one of {', '.join(DISTORTION_LENGTHS)}"
             )
-        coefficients = _array(f"camera {self.name!r}: distortion", self.distortion, (None,))
+        coefficients = floats(f"camera {self.name!r}: distortion", self.distortion, (None,))
         allowed = DISTORTION_LENGTHS[self.distortion_model]
         if len(coefficients) not in allowed and len(coefficients) != 0:
             raise CalibrationError(
@@ -133,9 +160,11 @@ class Camera:
                 f"coefficients, got {len(coefficients)}"
             )
         if not np.isfinite(coefficients).all():
-            raise CalibrationError(f"camera {self.name!r}: distortion {coefficients.tolist()} must be finite")
-        placed = self.cam_from_world if np.size(self.cam_from_world) else np.eye(4)
-        transform = _array(f"camera {self.name!r}: cam_from_world", placed, (4, 4))
+            raise CalibrationError(f"camera {self.name!r}: distortion {shown(coefficients.tolist())} must be finite")
+        placed = (
+            np.eye(4) if isinstance(self.cam_from_world, tuple) and not self.cam_from_world else self.cam_from_world
+        )
+        transform = floats(f"camera {self.name!r}: cam_from_world", placed, (4, 4))
         rotation = transform[:3, :3]
         # Published calibrations carry 6 digits; 1e-3 tells a rounded rotation from a wrong one.
         if (
@@ -152,6 +181,26 @@ class Camera:
         object.__setattr__(self, "K", K)
         object.__setattr__(self, "distortion", coefficients)
         object.__setattr__(self, "cam_from_world", transform)
+        object.__setattr__(self, "uncropped", self._checked_uncropped())
+
+    def _checked_uncropped(self) -> tuple[float, ...]:
+        """uncropped as floats; raises InputError unless this image fits into it."""
+        what = f"camera {self.name!r}: uncropped"
+        box = floats(what, self.uncropped, (None,))
+        if not len(box):
+            return ()
+        # Half a pixel: binning leaves away what does not fill a binned pixel.
+        if (
+            len(box) != 4
+            or not np.isfinite(box).all()
+            or (box[:2] + self.size_wh > box[2:] + 0.5).any()
+            or box.min() < 0
+        ):
+            raise InputError(
+                f"{what} is {box.tolist()}, expected left, top, width and height in px of an image that holds this one "
+                f"of {self.size_wh[0]} x {self.size_wh[1]} px"
+            )
+        return tuple(box.tolist())
 
     @property
     def centre(self) -> Floats:
@@ -170,13 +219,17 @@ class Camera:
         K[0] *= scale[0]
         K[1] *= scale[1]
         K[:2, 2] += 0.5 * scale - 0.5
-        return replace(self, size_wh=size_wh, K=K)
+        uncropped = tuple((np.reshape(self.uncropped, (-1, 2)) * scale).ravel().tolist())
+        return replace(self, size_wh=size_wh, K=K, uncropped=uncropped)
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
         """The camera of the image cut to the given box in px."""
         K = self.K.copy()
         K[:2, 2] -= (left, top)
-        return replace(self, size_wh=(width, height), K=K)
+        x, y, *whole = self.uncropped or (0.0, 0.0, *self.size_wh)
+        inside = min(left, top) >= 0 and left + width <= self.size_wh[0] and top + height <= self.size_wh[1]
+        uncropped = (x + left, y + top, *whole) if inside else ()
+        return replace(self, size_wh=(width, height), K=K, uncropped=uncropped)
 
     def rectified(self, K: ArrayLike | None = None) -> Camera:
         """The distortion-free camera of an undistorted image, with its own K if one is given."""
@@ -192,7 +245,11 @@ class Rig:
     frame_id: str = "world"
 
     def __post_init__(self) -> None:
-        cameras = tuple(self.cameras)
+        cameras = sequence("a rig's cameras", self.cameras)
+        for camera in cameras:
+            if not isinstance(camera, Camera):
+                raise InputError(f"a rig's cameras hold {shown(camera)}, expected a Camera")
+        check_name("a rig's frame_id", self.frame_id)
         names = [camera.name for camera in cameras]
         if not cameras:
             raise InputError("a rig needs at least one camera, got none")
@@ -244,10 +301,12 @@ class Keypoints2D:
     boxes: Floats | None = None  # (P, 4) px
 
     def __post_init__(self) -> None:
+        check_is("keypoints: skeleton", self.skeleton, Skeleton)
+        object.__setattr__(self, "stamp_ns", whole_number("keypoints: stamp_ns", self.stamp_ns))
         joints = self.skeleton.size
-        xy = _array("keypoints: xy", self.xy, (None, joints, 2))
+        xy = floats("keypoints: xy", self.xy, (None, joints, 2))
         people = len(xy)
-        score = _array("keypoints: score", self.score, (people, joints))
+        score = floats("keypoints: score", self.score, (people, joints))
         if ((score < 0) | (score > 1)).any() or not np.isfinite(score).all():
             raise InputError(f"keypoints: score must lie in [0, 1], got {score.min()} to {score.max()}")
         absent = np.asarray(~np.isfinite(xy).all(axis=-1))
@@ -255,9 +314,11 @@ class Keypoints2D:
         object.__setattr__(self, "score", np.where(absent, 0.0, score))
         if self.covariance is not None:
             shape = (people, joints, 2, 2)
-            object.__setattr__(self, "covariance", _array("keypoints: covariance", self.covariance, shape))
+            covariance = floats("keypoints: covariance", self.covariance, shape)
+            _check_covariances(covariance)
+            object.__setattr__(self, "covariance", covariance)
         if self.boxes is not None:
-            object.__setattr__(self, "boxes", _array("keypoints: boxes", self.boxes, (people, 4)))
+            object.__setattr__(self, "boxes", floats("keypoints: boxes", self.boxes, (people, 4)))
 
     def __len__(self) -> int:
         return len(self.xy)
@@ -298,6 +359,8 @@ class FrameSet:
     stamps_ns: Mapping[str, int]
 
     def __post_init__(self) -> None:
+        check_is("a frame set's images", self.images, Mapping)
+        check_is("a frame set's stamps_ns", self.stamps_ns, Mapping)
         if set(self.images) != set(self.stamps_ns):
             raise InputError(
                 f"a frame set needs one stamp an image: images of {sorted(self.images)}, "
@@ -305,11 +368,14 @@ class FrameSet:
             )
         for name, image in self.images.items():
             # None is what cv2.imread gives for a file that it cannot read.
-            if image is None or image.dtype != np.uint8 or image.shape[2:] != (3,) or image.size == 0:
-                given = "None" if image is None else f"{image.dtype} {image.shape}"
+            array = isinstance(image, np.ndarray)
+            if not array or image.dtype != np.uint8 or image.shape[2:] != (3,) or image.size == 0:
+                given = f"{image.dtype} {image.shape}" if array else shown(image)
                 raise InputError(
                     f"camera {name!r}: expected a uint8 BGR image of shape (H, W, 3), got {given}: was the file read?"
                 )
+        stamps = {name: whole_number(f"camera {name!r}: stamp_ns", stamp) for name, stamp in self.stamps_ns.items()}
+        object.__setattr__(self, "stamps_ns", stamps)
 
     @property
     def stamp_ns(self) -> int:
@@ -344,6 +410,10 @@ class Pose3D:
     stamp_ns: int
 
     def __post_init__(self) -> None:
+        check_is("pose: skeleton", self.skeleton, Skeleton)
+        check_is("pose: frame_id", self.frame_id, str)
+        object.__setattr__(self, "stamp_ns", whole_number("pose: stamp_ns", self.stamp_ns))
+        object.__setattr__(self, "ids", sequence("pose: ids", self.ids))
         people, joints = len(self.ids), self.skeleton.size
         shapes: dict[str, tuple[int, ...]] = {
             "xyz": (people, joints, 3),
@@ -354,26 +424,36 @@ class Pose3D:
             "age_s": (people,),
         }
         for field, shape in shapes.items():
-            object.__setattr__(self, field, _array(f"pose: {field}", getattr(self, field), shape))
-        small: dict[str, tuple[int, ...]] = {
-            "n_views": (people, joints),
-            "source": (people, joints),
-            "state": (people,),
+            object.__setattr__(self, field, floats(f"pose: {field}", getattr(self, field), shape))
+        small: dict[str, tuple[tuple[int, ...], int]] = {
+            "n_views": ((people, joints), 255),
+            "source": ((people, joints), max(JointSource)),
+            "state": ((people,), max(PersonState)),
         }
-        for field, shape in small.items():
-            numbers = np.asarray(getattr(self, field), dtype=np.uint8)
-            if numbers.shape != shape:
-                raise InputError(f"pose: {field} has shape {numbers.shape}, expected {shape}")
-            object.__setattr__(self, field, numbers)
+        for field, (size, most) in small.items():
+            object.__setattr__(self, field, small_numbers(f"pose: {field}", getattr(self, field), size, most))
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def _array(what: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Floats:
-    """value as float64, checked against shape (None: any length)."""
-    numbers = np.array(value, dtype=np.float64)
-    if numbers.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, numbers.shape, strict=True)):
-        wanted = tuple("any" if n is None else n for n in shape)
-        raise InputError(f"{what} has shape {numbers.shape}, expected {wanted}")
-    return numbers
+def size_of(where: str, size_wh: Any) -> tuple[int, int]:
+    """Width and height in px; raises InputError unless they are two positive whole numbers."""
+    sides = sequence(f"{where}: size_wh", size_wh)
+    if len(sides) != 2:
+        raise InputError(f"{where}: image size is {shown(size_wh)}, expected width and height in px")
+    width, height = (whole_number(f"{where}: {side}", n) for side, n in zip(("width", "height"), sides, strict=True))
+    if width <= 0 or height <= 0:
+        raise InputError(f"{where}: image size {(width, height)} px must be positive (width, height)")
+    return width, height
+
+
+def _check_covariances(covariance: Floats) -> None:
+    """Raise InputError for a covariance (..., 2, 2) px^2 below zero in some direction; NaN is not known."""
+    a, b, c, d = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 0], covariance[..., 1, 1]
+    # Sums of products of rounded numbers come out a little below zero.
+    below = (a < 0) | (d < 0) | (a * d * (1 + 1e-6) < b * c)
+    if below.any():
+        raise InputError(
+            f"keypoints: covariance holds {covariance[below][0].tolist()} px^2, expected symmetric positive matrices"
+        )

@@ -13,6 +13,7 @@ PACKAGE = Path(pose3d_ros.__file__).parent
 LAYERS = (
     {"errors"},
     {"files"},
+    {"arguments"},
     {"structures", "options", "cache", "downloads", "state"},
     {"skeletons"},
     {"geometry"},

@@ -119,6 +119,15 @@ def header_stamp_ns(raw: bytes) -> int:
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
+def header_frame_id(raw: bytes) -> str:
+    """frame_id of a serialised message that begins with a std_msgs/Header; empty for bytes that hold none."""
+    # CDR: the stamp's eight bytes, then length and characters of the text, with a zero at its end.
+    if len(raw) < 16:
+        return ""
+    (length,) = struct.unpack_from("<I" if raw[1] & 1 else ">I", raw, 12)
+    return raw[16 : 16 + max(0, length - 1)].decode("utf-8", "replace")
+
+
 @cache
 def _types() -> Any:
     """Definitions of messages; those read here are the same in every ROS 2, so what the file says is not needed."""

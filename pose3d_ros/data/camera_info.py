@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pose3d_ros.errors import CalibrationError
+from pose3d_ros.geometry.camera_checks import validate_camera
 from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats
 
-# From a fisheye lens of 220 degrees (0.26 of its image circle, equidistant) to a telescope of a twentieth of a degree.
-FOCAL_SHARES = (0.05, 1000.0)
+# fx of P over fx of K: 0.3 where every pixel of a strong barrel lens is kept; beyond, it is of another unit or size.
+P_OVER_K = (0.2, 4.0)
+ROTATION_DIGITS = 1e-3  # as of a Camera's: published calibrations carry few digits
 MEND = "calibrate the camera (ros2 run camera_calibration cameracalibrator), or set the driver's camera_info_url"
 
 
@@ -28,11 +30,12 @@ def named_rectified(topics: Iterable[str]) -> bool:
 def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified: bool, *, topic: str = "") -> Camera:
     """The camera of the images that come with this CameraInfo.
 
-    rectified: the images are rectified, so P[:3, :3] holds and there is no distortion; else K and D.
-    cam_from_world (4, 4) m is of the frame that P or K speaks of; R is not applied here. The sizes of
+    rectified: the images are rectified, so P[:3, :3] holds, there is no distortion, and R turns the camera; else K
+    and D. cam_from_world (4, 4) m places the optical frame, the same for both. The sizes of
     CameraInfo are those of the sensor; ROI and then binning give the image. A binned pixel is the mean of
     its neighbourhood, so its centre is theirs (image_geometry only divides, up to half a pixel elsewhere).
-    topic is named in errors. Raises CalibrationError, naming the camera, its topic and the mend.
+    topic is named in errors. Raises CalibrationError, naming the camera and the fix, also for a calibration that
+    cannot be true (geometry/camera_checks.py).
     """
     where = f"camera {name!r} ({topic or f'{name}/camera_info'})"
     K = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, 4 if rectified else 3)[:, :3]
@@ -49,12 +52,8 @@ def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified:
         raise CalibrationError(
             f"{where} says its images are {info.width} x {info.height} px, expected the sensor's size: {MEND}"
         )
-    shares = K[0, 0] / info.width, K[1, 1] / info.height
-    if not FOCAL_SHARES[0] <= min(shares) <= max(shares) <= FOCAL_SHARES[1]:
-        raise CalibrationError(
-            f"{where} has fx={K[0, 0]:g}, fy={K[1, 1]:g} px at {info.width} x {info.height} px, expected "
-            f"{FOCAL_SHARES[0]:g} to {FOCAL_SHARES[1]:g} times the size: {MEND}"
-        )
+    if rectified:
+        check_p_against_k(name, info)
     model, coefficients = ("plumb_bob", np.zeros(0)) if rectified else _distortion(where, info)
     camera = Camera(
         name=name,
@@ -62,9 +61,42 @@ def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified:
         K=K,
         distortion_model=model,
         distortion=coefficients,
-        cam_from_world=np.asarray(cam_from_world, dtype=np.float64),
+        cam_from_world=(rotation(name, info) if rectified else np.eye(4))
+        @ np.asarray(cam_from_world, dtype=np.float64),
     )
-    return _cut_and_binned(where, camera, info)
+    camera = _cut_and_binned(where, camera, info)
+    validate_camera(camera)
+    return camera
+
+
+def rotation(name: str, info: Any) -> Floats:
+    """rectified_from_cam (4, 4) of a CameraInfo; identity where the driver left R empty.
+
+    Raises CalibrationError for an R that is no rotation.
+    """
+    R = np.asarray(info.r, dtype=np.float64).reshape(3, 3)
+    transform = np.eye(4)
+    if not R.any():
+        return transform
+    with np.errstate(invalid="ignore"):
+        off = np.abs(R @ R.T - np.eye(3)).max()
+    if not off <= ROTATION_DIGITS or np.linalg.det(R) < 0:
+        raise CalibrationError(
+            f"camera {name!r}: R of its camera_info is {np.round(R, 4).tolist()}, expected a rotation (identity for a "
+            "single camera): calibrate the pair again"
+        )
+    transform[:3, :3] = R
+    return transform
+
+
+def check_p_against_k(name: str, info: Any) -> None:
+    """Raise CalibrationError where P cannot be of K's lens; a driver of rectified images may leave K empty."""
+    fx, rectified_fx = float(info.k[0]), float(info.p[0])
+    if fx > 0 and rectified_fx > 0 and not P_OVER_K[0] <= rectified_fx / fx <= P_OVER_K[1]:
+        raise CalibrationError(
+            f"camera {name!r}: P of its camera_info has fx={rectified_fx:.6g} px, K has fx={fx:.6g} px, expected "
+            f"{P_OVER_K[0]:g} to {P_OVER_K[1]:g} times that: calibrate K and P together"
+        )
 
 
 def stereo_baseline_from_projection(info_right: Any) -> float:

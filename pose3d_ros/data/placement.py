@@ -6,14 +6,22 @@ that takes points of the reference frame to the camera's optical frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pose3d_ros.errors import CalibrationError
+from pose3d_ros.data.camera_info import check_p_against_k, rotation
+from pose3d_ros.errors import CalibrationError, Pose3DError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
+from pose3d_ros.geometry.rig_checks import OPTICAL_FROM_BODY
 from pose3d_ros.structures import Camera, Floats
+
+# A board is shown to both cameras of a stereo pair at once: 8 m apart it has been done, 60 m is a baseline in mm.
+MAX_STEREO_BASELINE_M = 10.0
+# Names that drivers give the optical frame of a camera whose body is `{}`, or `{}_link`, or `{}_frame`.
+OPTICAL_NAMES = ("{}_optical_frame", "{}_optical", "{}_optical_link")
+SAME_ROTATION = 0.1  # rad; no optical frame stands between the body's axes
 
 # (target frame, source frame, stamp in ns) -> target_from_source (4, 4); raises CalibrationError.
 LookUp = Callable[[str, str, int], Floats]
@@ -38,15 +46,63 @@ def frames_differ(frame_ids: Sequence[str]) -> bool:
     return len(set(frame_ids)) == len(frame_ids)
 
 
-def by_tf(camera: str, frame_id: str, stamp_ns: int, fixed_frame: str, look_up: LookUp) -> Floats:
-    """cam_from_fixed (4, 4) of a camera at its image's stamp; raises CalibrationError naming both frames."""
+def camera_frame(image_frame_id: str, info_frame_id: str) -> str:
+    """The frame of a camera: its images', or where they have none its camera_info's; TF knows no leading slash."""
+    return image_frame_id.lstrip("/") or info_frame_id.lstrip("/")
+
+
+def frames_disagree(camera: str, image_frame_id: str, info_frame_id: str) -> str:
+    """What is wrong where images and camera_info name two frames; empty where they agree."""
+    ours, theirs = image_frame_id.lstrip("/"), info_frame_id.lstrip("/")
+    if not ours or not theirs or ours == theirs:
+        return ""
+    return (
+        f"camera {camera!r}: header.frame_id of its images is {ours[:80]!r}, of its camera_info {theirs[:80]!r}: the "
+        "images' is used; let the driver give both the same"
+    )
+
+
+def check_frame(camera: str, frame_id: str) -> str:
+    """The frame; raises CalibrationError for one that nothing can be placed in, or published in."""
     if not frame_id:
         raise CalibrationError(
-            f"camera {camera!r}: its images have an empty header.frame_id, so TF cannot place it: set the driver's "
-            "frame_id to the camera's optical frame"
+            f"camera {camera!r}: its images have an empty header.frame_id, so TF cannot place it and poses have no "
+            "frame: set the driver's frame_id to the camera's optical frame"
         )
+    if not frame_id.isprintable() or frame_id != frame_id.strip():
+        raise CalibrationError(
+            f"camera {camera!r}: header.frame_id of its images is {frame_id[:80]!r}, expected a printable "
+            "name: set the driver's frame_id to the camera's optical frame"
+        )
+    return frame_id
+
+
+def by_tf(camera: str, frame_id: str, stamp_ns: int, fixed_frame: str, look_up: LookUp) -> Floats:
+    """cam_from_fixed (4, 4) of a camera at its image's stamp; raises CalibrationError naming both frames."""
+    check_frame(camera, frame_id)
     fixed_from_cam = np.eye(4) if frame_id == fixed_frame else look_up(fixed_frame, frame_id, stamp_ns)
+    if optical := _optical_frame(frame_id, stamp_ns, look_up):
+        raise CalibrationError(
+            f"camera {camera!r}: header.frame_id of its images is {frame_id!r}, the camera's body, whose optical frame "
+            f"is {optical!r} on TF: set the driver's frame_id to {optical!r}"
+        )
     return np.asarray(np.linalg.inv(fixed_from_cam), dtype=np.float64)
+
+
+def _optical_frame(frame_id: str, stamp_ns: int, look_up: LookUp) -> str:
+    """The frame on TF that is by name and rotation (REP-103) the optical one of this body; empty where none is."""
+    if "optical" in frame_id:
+        return ""
+    stem = frame_id.removesuffix("_link").removesuffix("_frame")
+    for name in dict.fromkeys(form.format(one) for one in (frame_id, stem) for form in OPTICAL_NAMES):
+        try:
+            body_from_optical = look_up(frame_id, name, stamp_ns)
+        except Pose3DError:
+            continue
+        turn = OPTICAL_FROM_BODY[:3, :3] @ body_from_optical[:3, :3]
+        if np.abs(turn - np.eye(3)).max() < SAME_ROTATION:
+            return name
+    return ""
 
 
 def baseline_in(info: Any) -> Floats:
@@ -61,37 +117,42 @@ def baseline_in(info: Any) -> Floats:
     return np.array([P[0, 3] / P[0, 0], P[1, 3] / P[1, 1], 0.0])
 
 
-def by_projection(camera: str, info: Any, first_info: Any, *, rectified: bool) -> Floats:
-    """cam_from_first (4, 4) by the P of a stereo driver's CameraInfo.
+def by_projection(camera: str, first: str, infos: Mapping[str, Any]) -> Floats:
+    """cam_from_first (4, 4) m between the optical frames of a stereo driver's cameras, by the P of their CameraInfo.
 
-    Rectified images share one orientation, so only the offset is left; an original image's camera is turned
-    by R (sensor_msgs/CameraInfo.r: rectified_from_cam) on both sides. Raises CalibrationError for a P without
-    an offset: two cameras in one place see no depth.
+    P tells where the rectified cameras stand to each other, R (rectified_from_cam) turns each of them into its own.
+    Raises CalibrationError for a P without an offset: two cameras in one place see no depth; and for an offset that
+    no stereo pair has.
     """
-    if info is first_info:
+    if camera == first:
         return np.eye(4)
+    info, first_info = infos[camera], infos[first]
     offset = baseline_in(info) - baseline_in(first_info)
-    if np.linalg.norm(offset) < MIN_BASELINE_M:
+    length = float(np.linalg.norm(offset))
+    tx = f"Tx = P[3] = {float(info.p[3]) + 0.0:g}"
+    if not np.isfinite(offset).all():
         raise CalibrationError(
-            f"camera {camera!r}: its camera_info has P[3] = {float(info.p[3]) + 0.0:g}, so the baseline is zero, "
+            f"camera {camera!r}: its camera_info has {tx}, expected -fx times the baseline in m: calibrate the pair as "
+            "stereo"
+        )
+    if length < MIN_BASELINE_M:
+        same = f", and so has that of {first!r}" if first_info.p[3] else ""
+        raise CalibrationError(
+            f"camera {camera!r}: its camera_info has {tx}{same}, so the baseline is zero, "
             "expected -fx times the baseline in m: use a stereo calibration, or place them by TF (placement: tf) or "
             "by a rig file (placement: file)"
         )
+    if length > MAX_STEREO_BASELINE_M:
+        raise CalibrationError(
+            f"camera {camera!r}: its camera_info has {tx} and fx = {float(info.p[0]):g}, a baseline of {length:.4g} m, "
+            f"expected {MAX_STEREO_BASELINE_M:g} m at most: Tx is -fx times the baseline in m; was it calibrated in mm?"
+        )
+    for one in (camera, first):
+        check_p_against_k(one, infos[one])
     rectified_from_rectified = np.eye(4)
     rectified_from_rectified[:3, 3] = offset
-    if rectified:
-        return rectified_from_rectified
-    cam_from_first: Floats = rotation(info).T @ rectified_from_rectified @ rotation(first_info)
+    cam_from_first: Floats = rotation(camera, info).T @ rectified_from_rectified @ rotation(first, first_info)
     return cam_from_first
-
-
-def rotation(info: Any) -> Floats:
-    """rectified_from_cam (4, 4) of a CameraInfo; identity where the driver left R empty."""
-    R = np.asarray(info.r, dtype=np.float64).reshape(3, 3)
-    transform = np.eye(4)
-    if R.any():
-        transform[:3, :3] = R
-    return transform
 
 
 def consistent_sizes(camera: Camera, info: Any) -> str:

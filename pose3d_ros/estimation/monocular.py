@@ -21,6 +21,7 @@ from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
 from pose3d_ros.geometry.calibration import check_image_size
+from pose3d_ros.geometry.camera_checks import validate_camera
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.options import check, check_changes, option
 from pose3d_ros.skeletons import H36M_17, remap
@@ -137,7 +138,11 @@ class MonocularEstimator:
         return self._lifter
 
     def set_camera(self, camera: Camera, frame_id: str = "") -> None:
-        """Use another calibration or place from now on; people keep their ids. frame_id as in the constructor."""
+        """Use another calibration or place from now on; people keep their ids. frame_id as in the constructor.
+
+        Raises CalibrationError for a calibration that cannot be true (geometry/camera_checks.py).
+        """
+        validate_camera(camera)
         self._camera = camera if frame_id else camera.placed(np.eye(4))
         self._frame_id = frame_id or f"{camera.name}_optical"
 

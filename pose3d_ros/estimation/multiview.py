@@ -40,7 +40,8 @@ from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
 from pose3d_ros.geometry.association import associate
-from pose3d_ros.geometry.calibration import check_baseline, check_image_size
+from pose3d_ros.geometry.calibration import check_image_size
+from pose3d_ros.geometry.rig_checks import validate_rig
 from pose3d_ros.options import check_changes
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.state import Stateful
@@ -57,7 +58,7 @@ class MultiViewEstimator:
     use). Poses are in rig.frame_id, m. refinement are networks that were loaded before, by load_refinement.
     Where a set holds one camera's images only, fallback (by default as the options say) lifts its people, who keep
     their ids; somebody whom one of several cameras sees is not lifted.
-    Raises CalibrationError for a rig of fewer than min_views cameras, or whose cameras all stand at one place,
+    Raises CalibrationError for a rig of fewer than min_views cameras, or that cannot be true (geometry/rig_checks.py),
     WeightsError or InputError where a network that the options ask for cannot be had.
     """
 
@@ -132,7 +133,7 @@ class MultiViewEstimator:
                 f"the rig has {len(rig.cameras)} cameras ({', '.join(rig.names)}), but {self._options.min_views} must "
                 "see a joint before it is placed: add cameras, or lower min_views (2 at least)"
             )
-        check_baseline(rig)
+        validate_rig(rig)
         self._lessons.learn_or_warn()
         before, self._rig = self._rig, rig
         parts = {} if same_calibration(before.cameras, rig.cameras) else self._parts_of_rig()

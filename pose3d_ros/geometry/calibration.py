@@ -1,4 +1,4 @@
-"""Checks that a rig's cameras can triangulate at all, and that images are of the size that was calibrated."""
+"""How far cameras stand apart, and whether images are of the size that was calibrated."""
 
 from __future__ import annotations
 
@@ -17,22 +17,6 @@ MIN_BASELINE_M = 1e-3
 def baselines_m(rig: Rig) -> dict[tuple[str, str], float]:
     """Distance between the centres of every pair of cameras, m, by their names."""
     return {(a.name, b.name): float(np.linalg.norm(a.centre - b.centre)) for a, b in combinations(rig.cameras, 2)}
-
-
-def check_baseline(rig: Rig) -> None:
-    """Raise CalibrationError, naming two cameras, if all cameras of a rig of two or more stand at one place.
-
-    Some cameras may share a place (a zoom beside a wide angle) as long as one stands apart: joints that only
-    coincident cameras see are then rejected one by one (Rejection.RANK).
-    """
-    distances = baselines_m(rig)
-    if distances and max(distances.values()) < MIN_BASELINE_M:
-        (first, second), distance = max(distances.items(), key=lambda item: item[1])
-        raise CalibrationError(
-            f"cameras {first!r} and {second!r} stand at the same place of frame {rig.frame_id!r} (baseline "
-            f"{distance:.6f} m, expected at least {MIN_BASELINE_M} m), so nothing can be triangulated: publish "
-            "their transforms on TF, or the stereo driver's projection matrix with its Tx, or give a rig file"
-        )
 
 
 def check_image_size(camera: Camera, shape: tuple[int, ...]) -> None:

@@ -1,51 +1,92 @@
-"""What is wrong with a calibrated rig, in plain words (NumPy, float64)."""
+"""What is wrong with a calibrated rig, in plain words, whatever path it came by (NumPy, float64).
+
+The node, recordings, `pose3d estimate`, `rig show` and the estimators all ask here; camera_checks.py looks at each
+camera by itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 
+from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M, baselines_m
+from pose3d_ros.geometry.camera_checks import Finding, check_camera, image_grid
 from pose3d_ros.geometry.projection import project, undistort
-from pose3d_ros.structures import Camera, Floats, Rig
+from pose3d_ros.structures import Camera, Rig
 
-# Lenses of cameras that look at people: 400 mm on full frame has 5 degrees, a wide angle that still follows a
-# pinhole's formula ends near 150.
-FIELD_OF_VIEW_DEG = (5.0, 150.0)
-FISHEYE_FIELD_OF_VIEW_DEG = (30.0, 220.0)
-PIXEL_ASPECT = (0.8, 1.25)
-# No room that people are watched in is this wide, and 100 mm is the least baseline of most rigs.
-MAX_DISTANCE_M = 100.0
+# From a camera to the next one. Halls are 20 m wide; at 25 m people between two cameras are as small as detectors
+# find them. A camera farther from all others than the longest side of a sports hall shares no person with them.
+USUAL_DISTANCE_M, MAX_DISTANCE_M = 25.0, 50.0
 ROUNDED_ROTATION = 1e-5  # four digits after the point give 1e-4
-GRID = 9  # pixels a side that stand for the image
-# How far from a camera people may be, in units of its distance to the other camera (at least 1 m).
-DEPTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know; a fault makes the rig useless until it is mended."""
-
-    fault: bool
-    text: str
+# How far from a camera people may be, in units of its distance to the other camera (at least 1 m). Steps of 5 %: the
+# view of a lens of 5 degrees is as deep as wide where it crosses another one at a right angle.
+DEPTHS = np.geomspace(0.25, 32.0, 96)
+# Optical axes in a camera's body (REP-103): right is -y, down is -z, forward is x.
+OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
 
 def check_rig(rig: Rig) -> tuple[Finding, ...]:
-    """Faults and warnings of a rig's cameras and their places, each with its mend; empty for a sound rig."""
-    found = [finding for camera in rig.cameras for finding in _check_camera(camera)]
-    found += _check_distances(rig)
-    if not any(finding.fault and "field of view" in finding.text for finding in found):
-        found += _check_common_view(rig)
-    return (*found, *axis_hints(rig))
+    """Faults and warnings of a rig's cameras and their places, each with its fix; empty for a sound rig."""
+    return _findings(_Key.of(rig))
+
+
+def validate_rig(rig: Rig) -> tuple[str, ...]:
+    """The rig's warnings; raises CalibrationError with its first fault."""
+    findings = check_rig(rig)
+    for finding in findings:
+        if finding.fault:
+            raise CalibrationError(finding.text)
+    return tuple(finding.text for finding in findings)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What the findings depend on: cameras and how they stand to each other, so that a rig that drives about is one."""
+
+    frame_id: str
+    cameras: tuple[object, ...]
+    rig: Rig = field(compare=False)
+
+    @staticmethod
+    def of(rig: Rig) -> _Key:
+        world_from_first = np.linalg.inv(rig.cameras[0].cam_from_world)
+        return _Key(
+            rig.frame_id,
+            tuple(
+                (
+                    *(one.name, one.size_wh, one.K.tobytes(), one.distortion_model, one.distortion.tobytes()),
+                    one.uncropped,
+                    # 0.1 mm and 0.1 mrad: what comes over TF differs in the last digits.
+                    *np.round(one.cam_from_world @ world_from_first, 4).ravel().tolist(),
+                )
+                for one in rig.cameras
+            ),
+            rig,
+        )
+
+
+@lru_cache(maxsize=16)
+def _findings(key: _Key) -> tuple[Finding, ...]:
+    rig = key.rig
+    found = [finding for camera in rig.cameras for finding in (*check_camera(camera), *_rotation(camera))]
+    found += _distances(rig)
+    if not any(finding.fault for finding in found):
+        found += _common_view(rig)
+    return tuple(found)
 
 
 def axis_hints(rig: Rig) -> tuple[Finding, ...]:
     """Which axis looks like up, if the cameras are held upright: a hint that people decide, and so never advice."""
     axis, sign = up_axis(rig)
-    if rig.frame_id.endswith("_optical") or (axis, sign) == (2, 1):
+    if rig.frame_id.endswith("_optical"):
         return ()
+    if (axis, sign) == (2, 1):
+        under = ", ".join(camera.name for camera in rig.cameras if camera.centre[2] < 0)
+        return (Finding(False, f"{under} below z = 0: is the origin not on the floor?"),) if under else ()
     up = f"{'+' if sign > 0 else '-'}{'xyz'[axis]}"
     return (
         Finding(
@@ -54,14 +95,6 @@ def axis_hints(rig: Rig) -> tuple[Finding, ...]:
             "side: people tell it for certain (`pose3d estimate`, /diagnostics)",
         ),
     )
-
-
-def field_of_view_deg(camera: Camera) -> tuple[float, float]:
-    """Angles that the image spans across and down, as K alone has it: distortion is left out."""
-    extent = np.array(camera.size_wh) / np.diag(camera.K)[:2]
-    # A fisheye's radius is the angle itself, a pinhole's its tangent.
-    angles = extent if camera.distortion_model == "equidistant" else 2 * np.arctan(extent / 2)
-    return float(np.rad2deg(angles[0])), float(np.rad2deg(angles[1]))
 
 
 def axis_angles_deg(rig: Rig) -> dict[tuple[str, str], float]:
@@ -81,7 +114,7 @@ def up_axis(rig: Rig) -> tuple[int, int]:
 
 
 def lonely_cameras(rig: Rig) -> list[str]:
-    """Names of the cameras of two or more that see nothing of what another one sees, up to 8 baselines away."""
+    """Names of the cameras of two or more that see nothing of what another one sees, up to 32 baselines away."""
     if len(rig.cameras) < 2:
         return []
     return [
@@ -91,87 +124,60 @@ def lonely_cameras(rig: Rig) -> list[str]:
     ]
 
 
-def _check_camera(camera: Camera) -> list[Finding]:
-    found = []
-    fisheye = camera.distortion_model == "equidistant"
-    low, high = FISHEYE_FIELD_OF_VIEW_DEG if fisheye else FIELD_OF_VIEW_DEG
-    across, down = field_of_view_deg(camera)
-    if not low <= max(across, down) <= high:
-        found.append(
-            Finding(
-                True,
-                f"camera {camera.name!r}: focal length {camera.K[0, 0]:.6g} px at {camera.size_wh[0]} x "
-                f"{camera.size_wh[1]} px is a field of view of {across:.1f} x {down:.1f} degrees, expected {low:g} to "
-                f"{high:g}: is K in px, and of images of this size?",
-            )
-        )
-    aspect = camera.K[0, 0] / camera.K[1, 1]
-    if not PIXEL_ASPECT[0] <= aspect <= PIXEL_ASPECT[1]:
-        found.append(Finding(False, f"camera {camera.name!r}: fx/fy is {aspect:.3f}: are its pixels not square?"))
-    cx, cy = camera.K[:2, 2] / camera.size_wh
-    if not (0.25 <= cx <= 0.75 and 0.25 <= cy <= 0.75):
-        found.append(
-            Finding(
-                False,
-                f"camera {camera.name!r}: the principal point lies at {cx:.0%} of the width and {cy:.0%} of the "
-                "height, expected near the middle: is K of another image size or a crop?",
-            )
-        )
-    folded = float(np.isnan(undistort(camera, _grid(camera))).any(axis=-1).mean())
-    if folded:
-        found.append(
-            Finding(
-                True,
-                f"camera {camera.name!r}: its distortion {camera.distortion.tolist()} folds inside the image, so "
-                f"{folded:.0%} of it has no ray: calibrate with boards out to the corners, or with fewer coefficients",
-            )
-        )
+def _rotation(camera: Camera) -> list[Finding]:
     rotation = camera.cam_from_world[:3, :3]
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-    if error > ROUNDED_ROTATION:
-        found.append(
-            Finding(False, f"camera {camera.name!r}: its rotation is off a rotation by {error:.1e}: too few digits?")
-        )
-    return found
+    if error <= ROUNDED_ROTATION:
+        return []
+    text = f"camera {camera.name!r}: its rotation is off a rotation by {error:.1e}: too few digits?"
+    return [Finding(False, text, camera.name)]
 
 
-def _check_distances(rig: Rig) -> list[Finding]:
+def _distances(rig: Rig) -> list[Finding]:
     distances = baselines_m(rig)
-    reach = max([*distances.values(), *(float(np.linalg.norm(camera.centre)) for camera in rig.cameras)])
-    if reach > MAX_DISTANCE_M:
-        return [Finding(True, f"the cameras are up to {reach:.0f} m apart or from the origin: are lengths in mm? Say "
-                              "`--unit mm`")]  # fmt: skip
     found = []
-    for (a, b), distance in distances.items():
-        if distance < MIN_BASELINE_M:
-            fault = max(distances.values()) < MIN_BASELINE_M
+    for camera in rig.cameras if distances else ():
+        nearest = min(distance for pair, distance in distances.items() if camera.name in pair)
+        if nearest > USUAL_DISTANCE_M:
             found.append(
                 Finding(
-                    fault,
-                    f"cameras {a!r} and {b!r} stand at the same place (baseline {distance * 1000:.3f} mm): what only "
-                    "they see has no depth: were their transforms set, and in m?",
+                    nearest > MAX_DISTANCE_M,
+                    f"camera {camera.name!r} stands {nearest:.4g} m from the next camera, expected "
+                    f"{USUAL_DISTANCE_M:g} m at most: are lengths in mm or board squares? A file's: `--unit mm`",
+                    camera.name,
                 )
             )
-    if up_axis(rig) == (2, 1) and not rig.frame_id.endswith("_optical"):
-        under = [camera.name for camera in rig.cameras if camera.centre[2] < 0]
-        if under:
-            found.append(Finding(False, f"{', '.join(under)} below z = 0: is the origin not on the floor?"))
+    closest = {pair: distance for pair, distance in distances.items() if distance < MIN_BASELINE_M}
+    for (a, b), distance in closest.items():
+        found.append(
+            Finding(
+                len(closest) == len(distances),
+                f"cameras {a!r} and {b!r} stand at the same place of frame {rig.frame_id!r} (baseline "
+                f"{distance * 1000:.3f} mm): what only they see has no depth: give each its own place in m (TF, Tx of "
+                "a stereo driver's P, or a rig file)",
+            )
+        )
     return found
 
 
-def _check_common_view(rig: Rig) -> list[Finding]:
-    """Cameras that share no view with any other; cameras whose every partner looks away."""
+def _common_view(rig: Rig) -> list[Finding]:
+    """Cameras that share no view with any other."""
     lonely = lonely_cameras(rig)
-    if not lonely:
-        return []
     many = "cameras look away from all others" if len(lonely) > 1 else "camera looks away from all others"
-    return [
-        Finding(
-            True,
-            f"{', '.join(lonely)}: {many}, they see nothing in common: is world_from_camera given where "
-            "cam_from_world is meant, or a rotation about another axis?",
+    why = "is world_from_camera given where cam_from_world is meant, or a rotation about another axis?"
+    turned = tuple(_as_body(camera) if camera.name in lonely else camera for camera in rig.cameras)
+    if lonely and not lonely_cameras(Rig(turned, rig.frame_id)):
+        why = (
+            "with x ahead and z up they would: give the places of the optical frames (x right, y down, z forward), not "
+            "of the cameras' bodies"
         )
-    ]
+    text = f"{', '.join(lonely)}: {many}, they see nothing in common: {why}"
+    return [Finding(True, text, name) for name in lonely]
+
+
+def _as_body(camera: Camera) -> Camera:
+    """The camera whose body (x ahead, y left, z up) stands as this one's optical frame does (REP-103)."""
+    return camera.placed(OPTICAL_FROM_BODY @ camera.cam_from_world)
 
 
 def _share_view(a: Camera, b: Camera) -> bool:
@@ -180,17 +186,10 @@ def _share_view(a: Camera, b: Camera) -> bool:
 
 
 def _sees_some_of(camera: Camera, other: Camera) -> bool:
-    ideal = undistort(camera, _grid(camera)).reshape(-1, 2)
+    ideal = undistort(camera, image_grid(camera)).reshape(-1, 2)
     ideal = ideal[np.isfinite(ideal).all(axis=-1)]
     unit = max(1.0, float(np.linalg.norm(camera.centre - other.centre)))
     rays = np.hstack([ideal, np.ones((len(ideal), 1))]) @ camera.cam_from_world[:3, :3]
-    points = camera.centre + rays * (np.array(DEPTHS)[:, None, None] * unit)
+    points = camera.centre + rays * (DEPTHS[:, None, None] * unit)
     pixels = project(other, points)
     return bool(((pixels >= 0) & (pixels < other.size_wh)).all(axis=-1).any())
-
-
-def _grid(camera: Camera) -> Floats:
-    """(GRID, GRID, 2) px over the image, its corners included."""
-    width, height = camera.size_wh
-    grid: Floats = np.stack(np.meshgrid(np.linspace(0, width - 1, GRID), np.linspace(0, height - 1, GRID)), axis=-1)
-    return grid

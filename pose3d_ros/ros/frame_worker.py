@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from pose3d_ros.data.live_rig import LiveRig, Sighting
 from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result, Sent
-from pose3d_ros.ros.live_rig import LiveRig, Sighting
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 from pose3d_ros.ros.node_report import NodeReport
 from pose3d_ros.ros.readings import ImageReading, Reading

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
 
+from pose3d_ros.data.live_rig import LiveRig
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.out_of_memory import free
@@ -30,7 +31,6 @@ from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.lifecycle import Lifecycle
 from pose3d_ros.ros.lifecycle_options import LifecycleOptions
-from pose3d_ros.ros.live_rig import LiveRig
 from pose3d_ros.ros.monocular_options import MonocularNodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions

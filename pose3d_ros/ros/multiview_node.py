@@ -20,6 +20,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from pose3d_ros.data.live_rig import LiveRig
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.detection.out_of_memory import free
@@ -45,7 +46,6 @@ from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.lifecycle import Lifecycle
 from pose3d_ros.ros.lifecycle_options import LifecycleOptions
-from pose3d_ros.ros.live_rig import LiveRig
 from pose3d_ros.ros.log_lines import short
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts

@@ -22,7 +22,7 @@ K = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
 
 def _info(P: np.ndarray, R: np.ndarray | None = None) -> SimpleNamespace:
     rotation = np.zeros(9) if R is None else R.ravel()
-    return SimpleNamespace(p=P.ravel(), r=rotation, width=640, height=480)
+    return SimpleNamespace(k=K.ravel(), p=P.ravel(), r=rotation, width=640, height=480)
 
 
 def _stereo(baseline_m: float) -> tuple[SimpleNamespace, SimpleNamespace]:
@@ -32,9 +32,9 @@ def _stereo(baseline_m: float) -> tuple[SimpleNamespace, SimpleNamespace]:
 
 def test_projection_puts_the_right_camera_one_baseline_to_the_right() -> None:
     left, right = _stereo(0.12)
-    right_from_left = by_projection("right", right, left, rectified=True)
+    right_from_left = by_projection("right", "left", {"left": left, "right": right})
     assert Camera("right", (640, 480), K, cam_from_world=right_from_left).centre == pytest.approx([0.12, 0, 0])
-    assert np.array_equal(by_projection("left", left, left, rectified=True), np.eye(4))
+    assert np.array_equal(by_projection("left", "left", {"left": left}), np.eye(4))
 
 
 def test_projection_of_original_images_gives_back_the_rig_that_was_rectified() -> None:
@@ -42,7 +42,7 @@ def test_projection_of_original_images_gives_back_the_rig_that_was_rectified() -
     turn = cv2.Rodrigues(np.array([0.02, -0.05, 0.01]))[0]
     shift = np.array([-0.2, 0.004, 0.01])
     R1, R2, P1, P2, *_ = cv2.stereoRectify(K, np.zeros(5), K, np.zeros(5), (640, 480), turn, shift[:, None])
-    right_from_left = by_projection("right", _info(P2, R2), _info(P1, R1), rectified=False)
+    right_from_left = by_projection("right", "left", {"left": _info(P1, R1), "right": _info(P2, R2)})
     assert right_from_left[:3, :3] == pytest.approx(turn, abs=1e-9)
     assert right_from_left[:3, 3] == pytest.approx(shift, abs=1e-9)
 
@@ -50,13 +50,13 @@ def test_projection_of_original_images_gives_back_the_rig_that_was_rectified() -
 def test_projection_without_a_baseline_is_refused_with_the_mend() -> None:
     left, right = _stereo(0.0)
     with pytest.raises(CalibrationError, match=r"'right'.*P\[3\] = 0.*baseline is zero.*placement: tf"):
-        by_projection("right", right, left, rectified=True)
+        by_projection("right", "left", {"left": left, "right": right})
 
 
 def test_projection_with_an_empty_p_is_refused() -> None:
     left, _ = _stereo(0.1)
     with pytest.raises(CalibrationError, match="baseline is zero"):
-        by_projection("right", _info(np.zeros((3, 4))), left, rectified=True)
+        by_projection("right", "left", {"left": left, "right": _info(np.zeros((3, 4)))})
 
 
 def test_tf_is_asked_for_the_cameras_pose_in_the_fixed_frame_at_the_stamp() -> None:

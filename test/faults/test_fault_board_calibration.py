@@ -18,8 +18,8 @@ from pose3d_ros.calibration.verdict import judge_calibration
 from pose3d_ros.cli import main
 from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.geometry.camera_checks import Finding
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.geometry.rig_checks import Finding
 from pose3d_ros.structures import Camera, Floats
 
 BOARD = Board(9, 6, 0.03)

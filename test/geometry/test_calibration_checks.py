@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.geometry.calibration import baselines_m, check_baseline
+from pose3d_ros.geometry.calibration import baselines_m
+from pose3d_ros.geometry.rig_checks import validate_rig
 from pose3d_ros.structures import Camera, Rig
 
 
@@ -18,22 +19,22 @@ def rig(*centres):
 
 
 def test_two_cameras_at_one_place_are_refused_by_name():
-    with pytest.raises(CalibrationError, match=r"'cam0' and 'cam1' stand at the same place.*0\.000000 m.*TF"):
-        check_baseline(rig((1, 2, 3), (1, 2, 3)))
+    with pytest.raises(CalibrationError, match=r"'cam0' and 'cam1' stand at the same place.*0\.000 mm.*TF"):
+        validate_rig(rig((1, 2, 3), (1, 2, 3)))
 
 
 def test_three_cameras_at_one_place_are_refused():
     with pytest.raises(CalibrationError, match="same place"):
-        check_baseline(rig((0, 0, 0), (0, 0, 0), (0, 1e-4, 0)))
+        validate_rig(rig((0, 0, 0), (0, 0, 0), (0, 1e-4, 0)))
 
 
 def test_one_camera_apart_is_enough():
-    check_baseline(rig((0, 0, 0), (0, 0, 0), (0.12, 0, 0)))
-    check_baseline(rig((0, 0, 0), (0.02, 0, 0)))
+    validate_rig(rig((0, 0, 0), (0, 0, 0), (0.12, 0, 0)))
+    validate_rig(rig((0, 0, 0), (0.02, 0, 0)))
 
 
 def test_a_single_camera_has_no_baseline_to_check():
-    check_baseline(rig((0, 0, 0)))
+    validate_rig(rig((0, 0, 0)))
 
 
 def test_baselines_are_the_distances_of_the_centres():

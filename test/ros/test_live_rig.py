@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 
+from pose3d_ros.data.live_rig import LiveRig, Sighting
 from pose3d_ros.data.placement import missing_transform
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer
-from pose3d_ros.ros.live_rig import LiveRig, Sighting
 from pose3d_ros.ros.tf_look_up import tf_look_up
 from pose3d_ros.structures import Camera, Floats
 
@@ -58,7 +58,7 @@ def test_the_same_rig_comes_again_until_a_transform_or_a_calibration_changes() -
     transforms.known["side_optical"] = at(5.0)
     moved = live.update(sightings(*NAMES))
     assert moved.camera("side").centre == pytest.approx([5, 0, 0])
-    zoomed = live.update(sightings(*NAMES, K=np.diag([2.0, 2.0, 1.0]) @ K))
+    zoomed = live.update(sightings(*NAMES, K=np.diag([500.0, 500, 0]) + K))
     assert zoomed.camera("left").K[0, 0] == 1000.0
     assert len({first.calibration_hash, moved.calibration_hash, zoomed.calibration_hash}) == 3
 
@@ -148,7 +148,7 @@ def test_two_of_three_cameras_in_one_place_are_a_warning() -> None:
     transforms.known["side_optical"] = transforms.known["right_optical"]
     live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
     live.update(sightings(*NAMES))
-    assert any("'right' and 'side' stand at one place" in warning for warning in live.warnings)
+    assert any("'right' and 'side' stand at the same place" in warning for warning in live.warnings)
 
 
 def test_too_few_cameras_name_every_cause() -> None:
@@ -185,12 +185,20 @@ def test_a_transform_that_does_not_come_is_given_up_and_an_unknown_frame_at_once
 
 def test_fault_projection_matrix_of_nan() -> None:
     """Fault: a stereo driver's P holds NaN in place of a camera's baseline.
-    Sees: "camera 'side': cam_from_world is not a rigid transform"; that camera is left out, the others go on.
+    Sees: "camera 'side': its camera_info has Tx = P[3] = nan"; that camera is left out, the others go on.
     Recovers: by itself with a sound camera_info.
     """
     live = LiveRig(NAMES, Transforms(), placement="projection", rectified=True)
     sound, broken = sightings(*NAMES, baseline_m=0.5), sightings(*NAMES, baseline_m=0.5)
     broken["side"].info.p[3] = float("nan")
     assert live.update(broken).names == ("left", "right")
-    assert "camera 'side': cam_from_world is not a rigid transform" in live.problems["side"]
+    assert "camera 'side': its camera_info has Tx = P[3] = nan" in live.problems["side"]
     assert live.update(sound).names == NAMES
+
+
+def test_a_transform_that_is_not_rigid_leaves_out_its_camera() -> None:
+    transforms = Transforms()
+    transforms.known["side_optical"] = 2.0 * np.eye(4)
+    live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
+    assert live.update(sightings(*NAMES)).names == ("left", "right")
+    assert "camera 'side': cam_from_world is not a rigid transform" in live.problems["side"]

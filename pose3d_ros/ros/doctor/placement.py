@@ -52,13 +52,16 @@ def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
 
 
 def rig_by_projection(node: NodeSeen) -> Rig | None:
-    """The cameras as a stereo driver's P places them; None where it does not, or fewer than two are calibrated."""
+    """The cameras as a stereo driver's P places them; None where fewer than two are calibrated.
+
+    Raises CalibrationError for a P that places them nowhere that they can be.
+    """
     infos = {camera.name: camera.info for camera in node.cameras if camera.info is not None}
     first = next(iter(infos), "")
     cameras = []
     for name, info in infos.items():
+        place = by_projection(name, first, infos)
         try:
-            place = by_projection(name, info, infos[first], rectified=node.rectified)
             cameras.append(camera_from_msgs(name, info, place, node.rectified))
         except (Pose3DError, np.linalg.LinAlgError):
             continue

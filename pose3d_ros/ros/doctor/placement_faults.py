@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from pose3d_ros.data.placement import baseline_in, frames_differ, missing_transform
+from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.rig_checks import check_rig, lonely_cameras
 from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
@@ -261,15 +262,16 @@ def rig_implausible(facts: Facts) -> Iterator[Finding]:
     if any(zero_baseline(facts)) or any(tf_inverted(facts)) or any(body_frame(facts)):
         return
     for node in facts.nodes:
-        by_p = node.placement == "projection" or _needs_projection(node)
-        rig = rig_by_projection(node) if by_p else rig_by_tf(facts, node)
-        if rig is None or _finds_people(node):
+        if _finds_people(node):
             continue
-        for found in check_rig(rig):
-            if found.fault:
-                yield Finding(
-                    node.name, found.text, "correct the calibration or the transform that says so, and ask again"
-                )
+        by_p = node.placement == "projection" or _needs_projection(node)
+        try:
+            rig = rig_by_projection(node) if by_p else rig_by_tf(facts, node)
+            faults = [found.text for found in check_rig(rig) if found.fault] if rig is not None else []
+        except CalibrationError as error:
+            faults = [str(error)]
+        for text in faults:
+            yield Finding(node.name, text, "correct the calibration or the transform that says so, and ask again")
 
 
 def _needs_projection(node: NodeSeen) -> bool:

@@ -12,6 +12,7 @@ from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros import conversions
 from pose3d_ros.structures import Camera
 
+LENS_8 = [0.1, -0.05, 1e-3, 1e-3, 0.01, 0.08, -0.02, 5e-3]
 K = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
 P = np.array([[450.0, 0, 300, -45], [0, 450, 250, 0], [0, 0, 1, 0]])
 D = [0.1, -0.05, 0.001, 0.002, 0.01]
@@ -129,7 +130,12 @@ def test_a_wrong_number_of_coefficients_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("model", "coefficients"), [("plumb_bob", D), ("equidistant", [0.1] * 4), ("rational_polynomial", [0.1] * 8)]
+    ("model", "coefficients"),
+    [
+        ("plumb_bob", D),
+        ("equidistant", [0.1] * 4),
+        ("rational_polynomial", LENS_8),
+    ],
 )
 def test_a_camera_goes_there_and_back(model, coefficients):
     own = Camera("left", (640, 480), K, model, np.array(coefficients))

@@ -1,4 +1,4 @@
-"""The rig that a running node sees: put together from camera_info and TF, kept while nothing changes."""
+"""The rig that a node or a recording sees: put together from camera_info and TF, kept while nothing changes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from pose3d_ros.data.camera_info import camera_from_msgs
 from pose3d_ros.data.placement import (
     LookUp,
     baseline_in,
     by_projection,
     by_tf,
+    camera_frame,
+    check_frame,
     consistent_sizes,
     frames_differ,
+    frames_disagree,
 )
 from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import CalibrationError, Pose3DError
-from pose3d_ros.geometry.calibration import MIN_BASELINE_M, baselines_m, check_baseline
-from pose3d_ros.ros.conversions import camera_from_msgs
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M
+from pose3d_ros.geometry.rig_checks import check_rig
 from pose3d_ros.structures import Camera, Floats, Rig
 
 
@@ -39,7 +43,7 @@ class LiveRig:
 
     update() gives the same Rig object again until a calibration or a transform changes. `problems` says, by camera,
     why one cannot be used now: it stays in the rig where it was, and the others go on without its images. `warnings`
-    says what else is odd.
+    says what else is odd. What cannot be true is refused as everywhere (geometry/rig_checks.py).
     Placement auto waits for TF for tf_patience_s before it takes the projection matrices.
     """
 
@@ -60,7 +64,6 @@ class LiveRig:
         self.fixed_frame = fixed_frame
         self.placement = "file" if placement == "auto" and rig_file else placement
         self.problems: dict[str, str] = {}
-        self.warnings: list[str] = []
         self.rig: Rig | None = None
         self._look_up = look_up
         self._rectified = rectified
@@ -71,8 +74,17 @@ class LiveRig:
         self._infos: dict[str, Any] = {}
         self._frames: dict[str, str] = {}
         self._keys: dict[str, tuple[Any, ...]] = {}
-        self._intrinsics: dict[str, Camera] = {}  # not placed yet
+        self._intrinsics: dict[str, Camera] = {}  # placed in the optical frame: rectified ones are turned by R
         self._places: dict[str, tuple[Camera, Floats]] = {}  # with cam_from_fixed (4, 4)
+        self._checked: tuple[str, ...] = ()  # the cameras that the rig was made of
+        self._implausible: dict[str, str] = {}  # those of them that it does not hold, and why
+        self._warnings: list[str] = []  # of the rig
+        self._odd_frames: dict[str, str] = {}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd about the cameras, though they are used."""
+        return [*self._warnings, *filter(None, self._odd_frames.values())]
 
     def update(self, sightings: Mapping[str, Sighting]) -> Rig:
         """The rig for these images; raises CalibrationError when fewer than min_cameras are usable."""
@@ -83,28 +95,44 @@ class LiveRig:
         changed = False
         for name, one in known.items():
             changed |= self._place(name, one)
-        placed = [name for name in self.names if name in self._places]
+        placed = tuple(name for name in self.names if name in self._places)
         if sum(name not in self.problems for name in placed) < self._min_cameras:
             why = "; ".join(dict.fromkeys(self.problems.values())) or "no other camera has sent images yet"
             raise CalibrationError(why)
-        if changed or self.rig is None or self.rig.names != tuple(placed):
-            rig = Rig(
-                tuple(camera.placed(place) for camera, place in map(self._places.__getitem__, placed)),
-                self._fixed_frame(),
-            )
-            check_baseline(rig)
-            self.warnings = _shared_places(rig)
-            self.rig = rig
+        if changed or self._checked != placed or self.rig is None:
+            self.rig = None
+            self.rig = self._plausible(placed)
+            self._checked = placed
+        self.problems |= self._implausible
         return self.rig
+
+    def _plausible(self, names: tuple[str, ...]) -> Rig:
+        """The rig of these cameras, less those that cannot be true; raises CalibrationError for too few."""
+        self._implausible = {}
+        while True:
+            places = (self._places[name] for name in names)
+            placed = (camera.placed(camera.cam_from_world @ place) for camera, place in places)
+            rig = Rig(tuple(placed), self._fixed_frame())
+            findings = check_rig(rig)
+            faults = [finding for finding in findings if finding.fault]
+            if not faults:
+                self._warnings = [finding.text for finding in findings]
+                return rig
+            self._implausible |= {finding.camera: finding.text for finding in faults if finding.camera}
+            names = tuple(name for name in names if name not in self._implausible)
+            if len(names) < self._min_cameras or not all(finding.camera for finding in faults):
+                raise CalibrationError(faults[0].text)
 
     def _calibrate(self, name: str, one: Sighting) -> bool:
         """Take over the camera's intrinsics; False, with the problem noted, where they cannot be used."""
-        self._frames[name] = one.frame_id
+        info_frame = one.info.header.frame_id if one.info is not None else ""
+        self._frames[name] = camera_frame(one.frame_id, info_frame)
+        self._odd_frames[name] = frames_disagree(name, one.frame_id, info_frame)
         if self._file is not None:
             camera = self._file.camera(name)
             if one.info is not None and (problem := consistent_sizes(camera, one.info)):
                 return self._refuse(name, problem)
-            self._intrinsics[name] = camera
+            self._intrinsics.setdefault(name, camera.placed(np.eye(4)))
             return True
         if one.info is None:
             return self._refuse(name, f"camera {name!r}: no camera_info has come")
@@ -124,12 +152,12 @@ class LiveRig:
         if len(known) < 2 or (first not in self._frames and not self.fixed_frame):
             causes = "; ".join(self.problems.values()) or f"waiting for {first!r} and one more camera"
             raise CalibrationError(f"{', '.join(known) or 'no camera'} can be used yet, expected two or more: {causes}")
-        frames = [one.frame_id for one in known.values()]
+        frames = [self._frames[name] for name in known]
         cause = f"all images carry the same header.frame_id {frames[0]!r}, so TF cannot tell the cameras apart"
         if frames_differ(frames):
             try:
                 for name, one in known.items():
-                    by_tf(name, one.frame_id, one.stamp_ns, self._fixed_frame(), self._look_up)
+                    by_tf(name, self._frames[name], one.stamp_ns, self._fixed_frame(), self._look_up)
             except CalibrationError as error:
                 cause = str(error)
             else:
@@ -164,15 +192,15 @@ class LiveRig:
         """cam_from_fixed (4, 4) by the chosen placement."""
         fixed = self._fixed_frame()
         if self.placement == "tf":
-            return by_tf(name, one.frame_id, one.stamp_ns, fixed, self._look_up)
+            return by_tf(name, self._frames[name], one.stamp_ns, fixed, self._look_up)
         if self._file is not None:
             reference, cam_from_reference = self._file.frame_id, self._file.camera(name).cam_from_world
         else:
-            reference = self._frames.get(self.names[0], "")
-            if self.names[0] not in self._infos:
-                raise CalibrationError(f"camera {self.names[0]!r}, to which the others' P refer, has sent nothing yet")
-            first = self._infos[self.names[0]]
-            cam_from_reference = by_projection(name, self._infos[name], first, rectified=self._rectified)
+            first = self.names[0]
+            if first not in self._infos:
+                raise CalibrationError(f"camera {first!r}, to which the others' P refer, has sent nothing yet")
+            reference = check_frame(first, self._frames[first])
+            cam_from_reference = by_projection(name, first, self._infos)
         if reference == fixed:
             return cam_from_reference
         fixed_from_reference = self._look_up(fixed, reference, one.stamp_ns)
@@ -213,15 +241,6 @@ def _rig_of_file(path: str, names: Sequence[str]) -> Rig:
             f"{', '.join(names)}"
         )
     return rig.subset(names)
-
-
-def _shared_places(rig: Rig) -> list[str]:
-    """A warning for every two cameras in one place, as a transform that nobody measured gives it."""
-    return [
-        f"cameras {first!r} and {second!r} stand at one place ({1000 * distance:.2g} mm apart): check their transforms"
-        for (first, second), distance in baselines_m(rig).items()
-        if distance < MIN_BASELINE_M
-    ]
 
 
 def _key(info: Any) -> tuple[Any, ...]:
