@@ -21,7 +21,7 @@ PARAMETERS = (
     ("device", "", "auto, cpu or cuda; empty: as in the parameter file"),
 )
 OTHERS = (
-    ("namespace", "", "namespace of the node and of every topic"),
+    ("namespace", "", "namespace of the node, of every topic, and in front of the names of people's TF frames"),
     ("use_sim_time", "", "true when a simulator or a bag publishes /clock; empty: as in the parameter file"),
     ("respawn", "true", "true: start the node again five seconds after it has ended, whatever it ended by"),
     ("autostart", "", "false: the node waits for a lifecycle manager; empty: as in the parameter file (true)"),

@@ -13,6 +13,8 @@ EVERY_S, SELDOM_S = 5.0, 320.0
 OVER_S = 30.0
 # Texts may hold names out of messages: so many different ones are remembered.
 MOST_TEXTS = 64
+# Not the 1 of /cam1/image_raw or of 'cam 1': those are names.
+NUMBER = re.compile(r"""(?<![\w/'"])\d[\d.]*(?!['"])""")
 
 
 def short(message: str, separator: str = "; ") -> str:
@@ -49,7 +51,7 @@ class Repetition:
 
         Messages that differ in numbers alone are the same.
         """
-        key = kind, re.sub(r"[\d.]+", "#", message)
+        key = kind, NUMBER.sub("#", message)
         said = self._texts.pop(key, None)
         if said is None or now_s - said.asked_s > OVER_S:
             said = _Said(logged_s=-SELDOM_S, wait_s=0.0, asked_s=now_s)

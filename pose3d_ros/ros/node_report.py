@@ -103,13 +103,15 @@ class NodeReport:
         facts = self._facts()
         if self._told_running == (running := (facts["placement"], rig.frame_id, *lenses(rig))):
             return
+        if not self._told_running:
+            self._node.get_logger().info(", ".join(f"{package} from {source}" for package, source in sources.items()))
         self._told_running = running
-        origins = ", ".join(f"{package} from {source}" for package, source in sources.items())
         placed = "" if facts["placement"] == "none" else f" by {facts['placement']}"
-        self._node.get_logger().info(
+        line = (
             f"running: {', '.join(rig.names)}{placed} in frame {rig.frame_id}, {facts['detector']} on "
-            f"{facts['device']}, calibration {facts['calibration_hash']}; {origins}"
+            f"{facts['device']}, calibration {facts['calibration_hash']}"
         )
+        self._node.get_logger().info(short(line, ", "))
 
     def _check(self) -> None:
         """Diagnose where the last diagnosis is a second old, or no longer holds."""

@@ -16,7 +16,7 @@ from pose3d_ros.structures import Pose3D
 
 TRACKED = "/humans/bodies/tracked"  # REP-155's topics are global
 DEPTH = 10
-MEND = "install it (apt install ros-$ROS_DISTRO-hri-msgs), or set rep155: false"
+MEND = "apt install ros-$ROS_DISTRO-hri-msgs, or set rep155: false"
 
 
 class BodyPublisher:
@@ -48,9 +48,7 @@ class BodyPublisher:
         try:
             from hri_msgs.msg import IdsList
         except ImportError as error:
-            self._node.get_logger().error(
-                f"rep155 is true, but {TRACKED} is not published: hri_msgs is missing ({error}): {MEND}"
-            )
+            self._node.get_logger().error(f"rep155: {TRACKED} needs hri_msgs ({error}): {MEND}")
             return
         self._message = IdsList
         self._list = self._node.create_publisher(IdsList, TRACKED, DEPTH)

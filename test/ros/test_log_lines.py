@@ -54,6 +54,10 @@ def test_a_new_cause_is_logged_soon_and_one_that_comes_back_too() -> None:
     assert not repetition.due("health", "no image on /right for 1.0 s", 8.0), "two lines of a kind are 5 s apart"
     assert repetition.due("health", "no image on /right for 4.0 s", 11.5)
     assert not repetition.due("health", "no image on /left for 1.0 s", 15.0)
+    assert repetition.due("frame", "no image on /cam1 for 3 s", 15.0)
+    assert repetition.due("frame", "no image on /cam2 for 3 s", 20.0), "a name, not a number"
+    assert repetition.due("frame", "no image of '02' for 3 s", 25.0)
+    assert repetition.due("frame", "no image of '03' for 3 s", 30.0)
     assert repetition.due("health", "no image on /left for 1.0 s", 60.0), "news, after it was well"
 
 
