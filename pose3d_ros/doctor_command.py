@@ -1,12 +1,13 @@
-"""pose3d doctor: look at a running system for some seconds and say in plain words what is wrong, with the mend.
+"""pose3d doctor: look at a running system for some seconds and say in plain words what is wrong, and how to fix it.
 
 It joins the graph that this terminal's ROS settings lead to (ROS_DOMAIN_ID and so on), listens to /diagnostics, TF,
 and every camera's images and camera_info, asks the nodes for their parameters, and publishes and changes nothing. It
-names, among others: topics that nobody publishes, QoS and types that do not fit, camera_info that is missing or zero,
+names, among others: topics that nothing publishes, QoS and types that do not fit, camera_info that is missing or zero,
 images of another size, images that DDS drops, stamps that are old, zero or apart, transforms that are missing, late or
-inverted, a zero baseline, use_sim_time, a GPU that is not used; and passes on what the node says of itself. Without a
-node it looks at the cameras alone. docs/doctor.md lists every fault with its mend. Exit code: 0 healthy, 1 something is
-to be mended, 2 wrong usage.
+inverted, two nodes that publish the same frames, a zero baseline, use_sim_time, a GPU that is not used; and passes on
+what the node reports of itself. The first finding is the cause of those behind it. Without a node it looks at the
+cameras alone. docs/doctor.md lists every fault with its fix. Exit code: 0 healthy, 1 a fault was found or there is no
+ROS here, 2 wrong usage.
 """
 
 from __future__ import annotations

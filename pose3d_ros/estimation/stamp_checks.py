@@ -106,6 +106,11 @@ class StampChecks:
         return StampFault.REORDERED if newest_ns is not None and stamp_ns < newest_ns else None
 
     @property
+    def stamps_ns(self) -> tuple[int, ...]:
+        """The last KEPT."""
+        return tuple(self._stamps)
+
+    @property
     def rate_hz(self) -> float:
         """Images a second by their stamps, of the last KEPT; 0 while there are too few."""
         period_s = self._period_s()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -94,11 +94,19 @@ class Result:
 class Record:
     """Counts what the node does; written by the executor's and the worker's thread.
 
-    waiting says what is waited for while images come and no frame set does; product is what the node gives; stale_s is
-    how long there may be no image or no result before that is an error.
+    waiting says what is waited for while images come and no frame set does; apart says, where it can be measured, why
+    cameras' images make no frame set; product is what the node gives; stale_s is how long there may be no image or no
+    result before that is an error.
     """
 
-    def __init__(self, waiting: str = STAMPS_DIFFER, product: str = "poses", stale_s: float = STALE_S) -> None:
+    def __init__(
+        self,
+        waiting: str = STAMPS_DIFFER,
+        product: str = "poses",
+        stale_s: float = STALE_S,
+        apart: Callable[[], str] = str,
+    ) -> None:
+        self._apart = apart
         self._waiting, self._product, self._stale_s = waiting, product, stale_s
         self._heard_s: float | None = None
         self._lock = threading.Lock()
@@ -168,12 +176,13 @@ class Record:
         cause = cause if now_s - cause_s <= CAUSE_S else ""
         silent = self._heard_s is not None and now_s - self._heard_s > self._stale_s
         if silent or not self._results or now_s - self._results[-1][0] > self._stale_s:
-            ago = f"for {now_s - self._results[-1][0]:.1f} s" if self._results else "yet"
+            ago = f"for {max(now_s - self._results[-1][0], 0.0):.1f} s" if self._results else "yet"
             since = f"no {self._product} {ago}"
             slow, late = self._slow(now_s)
             # A set that takes as long as those before it is under way; one that takes much longer is stuck.
             expected = late and now_s - self._results[-1][0] <= 2e-3 * self._results[-1][1].age_ms
-            why = [why for why in (cause, slow if expected else self._busy(now_s), *missing) if why]
+            apart = "" if silent else self._apart()
+            why = [why for why in (cause, slow if expected else self._busy(now_s), apart, *missing) if why]
             why = why or [self._in_between(silent)]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         last = self._results[-1][1]

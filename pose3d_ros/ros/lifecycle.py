@@ -65,6 +65,13 @@ class Lifecycle(ManagedEntity):
         return f"not configured: it looks at no image until `ros2 lifecycle set {name} configure`, and activate"
 
     @property
+    def state(self) -> str:
+        """active, inactive, unconfigured or finalized, as ROS names a managed node's states."""
+        if self._active:
+            return "active"
+        return "finalized" if self._ended else "inactive" if self._configured else "unconfigured"
+
+    @property
     def failed(self) -> bool:
         """Whether the last transition failed."""
         return self._failure is not None

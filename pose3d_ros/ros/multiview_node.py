@@ -29,6 +29,7 @@ from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.refinement_options import load_refinement
+from pose3d_ros.estimation.stamp_distances import Stream, none_agree
 from pose3d_ros.geometry.solvers import load_compiled
 from pose3d_ros.ros.camera_inputs import (
     CameraInput,
@@ -134,7 +135,7 @@ class MultiViewNode(LifecycleNode):
 
     def _activate(self) -> None:
         stopped = threading.Event()
-        self._report.begin(Record(self._waiting_for, stale_s=self.inputs.stale_after))
+        self._report.begin(Record(self._waiting_for, stale_s=self.inputs.stale_after, apart=self._stamps_apart))
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             self.options.cameras,
             tolerance_s=self.sets.tolerance_s(self.inputs.stamps),
@@ -287,6 +288,11 @@ class MultiViewNode(LifecycleNode):
             *self._live_rig.warnings,
             *missing_inputs(self._inputs.values(), inputs.silent_after, inputs.stale_after),
         ]
+
+    def _stamps_apart(self) -> str:
+        """Whose stamps make no frame set, and how far apart they are; empty where they agree."""
+        streams = [Stream(one.name, one.topic, one.checks.stamps_ns) for one in self._inputs.values()]
+        return none_agree(streams, self.sets.stamp_tolerance)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from set to set."""

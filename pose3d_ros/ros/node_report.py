@@ -141,7 +141,11 @@ class NodeReport:
             f"{self._node.get_fully_qualified_name().lstrip('/')}: {self._product}",
             health.level,
             health.message,
-            {"use_sim_time": str(self._node.get_parameter("use_sim_time").value).lower(), **health.values},
+            {
+                "state": self._lifecycle.state,
+                "use_sim_time": str(self._node.get_parameter("use_sim_time").value).lower(),
+                **health.values,
+            },
         )
         stamp_ns = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(conversions.diagnostics_to_msg([status], stamp_ns))
@@ -161,7 +165,7 @@ class NodeReport:
         """Says so where time is to come from /clock and none has come."""
         if not self._node.get_parameter("use_sim_time").value or self._node.get_clock().now().nanoseconds:
             return []
-        return ["use_sim_time is true, but no /clock has come: start what publishes it, e.g. ros2 bag play --clock"]
+        return ["use_sim_time is true, but no /clock has come: let a bag (--clock) or a simulation publish it"]
 
 
 def lenses(rig: Rig) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pose3d_ros.estimation.exposure import WORDS
 from pose3d_ros.ros.doctor.facts import (
     CLOCK,
     KEYPOINTS,
@@ -400,7 +401,7 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
     ),
     "images carry the body's frame, TF has no optical one": (body_frames(), "body_frame", "'left_link'"),
     "black images": (
-        with_report(node(cameras=tuple(camera(name, image=replace(IMAGE_SEEN[name], dark="nearly black"))
+        with_report(node(cameras=tuple(camera(name, image=replace(IMAGE_SEEN[name], dark=WORDS["dark"]))
                                        for name in ("left", "right"))), "running, 0 people", 0),
         "images_dark", "nearly black",
     ),
@@ -471,7 +472,7 @@ SEEDED |= {
     ),
     "rig_implausible": (stereo(-72_000.0), "120"),
     "images_dark": (
-        right(image=replace(IMAGE_SEEN["right"], dark="nearly black")), "an image of camera 'right' is nearly black",
+        right(image=replace(IMAGE_SEEN["right"], dark=WORDS["dark"])), "images of camera 'right' are nearly black",
     ),
     "node_slow": (
         node(values=values(rate_hz="2.10")), "it works off 2.1 frame sets a second of the 30.0 that the cameras give",

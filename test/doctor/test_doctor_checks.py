@@ -33,7 +33,7 @@ from seeded_systems import (
     values,
 )
 
-from pose3d_ros.ros.doctor.camera_faults import nearest_s
+from pose3d_ros.estimation.stamp_distances import nearest_s
 from pose3d_ros.ros.doctor.checks import CHECKS, judge
 from pose3d_ros.ros.doctor.facts import Edge, Facts, ImageSeen, Topic
 from pose3d_ros.ros.doctor.placement import fixed_from, path

@@ -200,3 +200,11 @@ def test_fault_poses_stop_though_images_come() -> None:
     record.cause(0.6, "zero K")
     health = record.health(0.6, [], {})
     assert (health.level, health.message) == (Level.ERROR, "no poses for 0.6 s: zero K")
+
+
+def test_no_negative_time_is_said() -> None:
+    """A result may be written down by another thread while the node asks how it stands."""
+    record = Record()
+    record.heard(0.0)
+    record.processed(10.2, _result())
+    assert "no poses for 0.0 s" in record.health(10.0, [], {}).message

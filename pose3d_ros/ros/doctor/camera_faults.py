@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
 
 import numpy as np
 
 from pose3d_ros.data.camera_info import MEND, camera_from_msgs
 from pose3d_ros.errors import CalibrationError
+from pose3d_ros.estimation.stamp_distances import Stream, disagreements
 from pose3d_ros.estimation.stamp_window import off_clock_words
 from pose3d_ros.ros.diagnostics import STALE_S
 from pose3d_ros.ros.doctor.facts import CameraSeen, Facts, Finding, NodeSeen
 from pose3d_ros.ros.environment import PROFILES_VARIABLE
 from pose3d_ros.ros.qos_fit import qos_problem
-from pose3d_ros.structures import Floats
 
 # A person who was not seen for 0.2 s is OCCLUDED (tracking.py): slower cameras make everybody flicker.
 LOW_HZ = 5.0
@@ -24,12 +22,8 @@ LOW_HZ = 5.0
 INFOS_JUDGED, IMAGES_SHARE = 5, 0.2
 # Clocks kept by NTP agree within some ms; nothing arrives before it was made.
 FUTURE_S = 0.1
-# Stamps of a pair that vary less than this are of cameras in step, whose clocks or exposures differ.
-STEADY_S = 0.002
 # Pairs of stamps before their distance is judged.
 STAMPS_JUDGED = 5
-# The nearest stamp is at most half a period away; what is further has lost its partner.
-LOST_PERIODS = 0.75
 # Of cameras of one make the images arrive alike; JPEG next to raw images over one network costs some tens of ms.
 APART_S = 0.15
 
@@ -252,64 +246,17 @@ def clocks_differ(facts: Facts) -> Iterator[Finding]:
 def stamp_spread(facts: Facts) -> Iterator[Finding]:
     """Cameras whose stamps do not meet within the tolerance."""
     for node in facts.nodes:
-        tolerance = float(node.parameters.get("stamp_tolerance", 0.01))
-        seen = [one for one in node.cameras if len(one.stamps_ns) >= STAMPS_JUDGED and 0 not in one.stamps_ns]
         if node.parameters.get("stamps", "capture") == "arrival":
             continue
-        apart = {}
-        for a, b in combinations(seen, 2):
-            found = _apart_s(a.stamps_ns, b.stamps_ns)
-            if float(np.mean(np.abs(found) <= tolerance)) < 0.5:
-                apart[a.name, b.name] = a, b, found
-        while apart:
-            # The camera that most pairs have in common is the one to look at.
-            counts = Counter(name for pair in apart for name in pair)
-            name = counts.most_common(1)[0][0]
-            pair = next(pair for pair in apart if name in pair)
-            yield _spread_words(*apart[pair], tolerance)
-            apart = {other: found for other, found in apart.items() if name not in other}
+        tolerance_s = float(node.parameters.get("stamp_tolerance", 0.01))
+        streams = [Stream(one.name, one.topic, one.stamps_ns) for one in node.cameras if 0 not in one.stamps_ns]
+        for a, b, says, mend in disagreements(streams, tolerance_s):
+            yield Finding(f"{a.topic} and {b.topic}", says, mend)
 
 
 def images_dark(facts: Facts) -> Iterator[Finding]:
-    """Images in which no person can be seen: nearly black, or overexposed."""
+    """Images that show nothing: nearly black, or overexposed."""
     for _, camera in facts.cameras_seen():
         if camera.image is not None and camera.image.dark:
-            yield Finding(
-                camera.topic,
-                f"an image of camera {camera.name!r} is {camera.image.dark}",
-                "take off the lens cap, give light, or set the driver's exposure and gain to auto",
-            )
-
-
-def _spread_words(a: CameraSeen, b: CameraSeen, apart: Floats, tolerance: float) -> Finding:
-    median = float(np.median(apart))
-    steady = float(np.median(np.abs(apart - median))) < STEADY_S
-    later = f", {b.name if median > 0 else a.name} later" if steady else ", varying"
-    return Finding(
-        f"{a.topic} and {b.topic}",
-        f"their stamps are {1000 * float(np.median(np.abs(apart))):.0f} ms apart (median{later}), stamp_tolerance is "
-        f"{1000 * tolerance:g} ms: few or no frame sets come of them",
-        "they keep step, so synchronise the clocks that stamp them (PTP), or trigger both at once"
-        if steady
-        else "let one trigger start all exposures; a larger stamp_tolerance costs 1.5 mm a ms of who walks",
-    )
-
-
-def _apart_s(a_ns: tuple[int, ...], b_ns: tuple[int, ...]) -> Floats:
-    """How much later b's stamps are than a's, in s; images whose partner was lost are left out."""
-    # Of a slower camera every image has a partner.
-    apart = nearest_s(a_ns, b_ns) if len(a_ns) <= len(b_ns) else -nearest_s(b_ns, a_ns)
-    between_s = [np.diff(np.sort(np.array(stamps, dtype=np.int64))) * 1e-9 for stamps in (a_ns, b_ns)]
-    # Not the median: where half of the images are lost, that is two periods (stamp_checks.py).
-    period_s = min(float(np.percentile(one, 20)) for one in between_s)
-    partnered = apart[np.abs(apart) < LOST_PERIODS * period_s]
-    return partnered if len(partnered) else apart
-
-
-def nearest_s(a_ns: tuple[int, ...], b_ns: tuple[int, ...]) -> Floats:
-    """For every stamp of a, how much later the nearest one of b is, in s; those of a beyond b's are left out."""
-    b = np.sort(np.array(b_ns, dtype=np.int64))
-    a = np.array([stamp for stamp in a_ns if b[0] <= stamp <= b[-1]] or list(a_ns), dtype=np.int64)
-    at = np.clip(np.searchsorted(b, a), 1, len(b) - 1)
-    before, after = b[at - 1] - a, b[at] - a
-    return np.where(np.abs(before) < np.abs(after), before, after) * 1e-9
+            what, _, mend = camera.image.dark.partition(": ")
+            yield Finding(camera.topic, f"images of camera {camera.name!r} are {what}", mend)

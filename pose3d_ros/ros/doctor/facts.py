@@ -48,7 +48,7 @@ class ImageSeen:
     size_wh: tuple[int, int]  # px
     frame_id: str
     unreadable: str = ""  # why it cannot be decoded; its size is then (0, 0)
-    dark: str = ""  # what is wrong with its exposure
+    dark: str = ""  # what is wrong with its exposure, and the fix (exposure.WORDS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from pose3d_ros.errors import Pose3DError
+from pose3d_ros.estimation.exposure import WORDS, exposure
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.doctor.facts import (
@@ -43,6 +44,8 @@ PRODUCTS = {"human_pose_3d": POSES, "keypoints_2d": KEYPOINTS}
 PEOPLE = re.compile(r"(?:^|[/_])(?:human|body|face|gaze)_")
 # Each person has about twenty frames.
 MOST_FRAMES, MOST_CALIBRATIONS = 5000, 10
+# Images that are looked at: the last three that came so long after each other.
+KEEP_S, MOST_KEPT = 0.3, 3
 
 
 class ClockEars:
@@ -219,21 +222,38 @@ class TransformEars:
                 self._late[topic, parent, child].append(self._clock.late_s(conversions.stamp_to_ns(one.header.stamp)))
 
 
-class CameraEars:
-    """Hears one camera, or its keypoints; messages stay as they came, but for their stamps and one of them."""
+class InfoEars:
+    """Hears one topic of camera_info."""
 
-    def __init__(self, node: Node, camera: CameraSeen, topics: Mapping[str, Topic], clock: ClockEars) -> None:
-        self._clock = clock
+    def __init__(self, node: Node, topic: str, topics: Mapping[str, Topic]) -> None:
         self._infos = 0
         self._info: CameraInfo | None = None
         self._calibrations: set[tuple[Any, ...]] = set()
-        self._raw: bytes | None = None
+        latched = any(one.qos.latched for one in topics.get(topic, Topic()).publishers)
+        node.create_subscription(CameraInfo, topic, self._on_info, LATCHED if latched else QOS)
+
+    def seen(self, camera: CameraSeen) -> CameraSeen:
+        """The camera with its calibration."""
+        return replace(camera, info=self._info, infos=self._infos, calibrations=max(len(self._calibrations), 1))
+
+    def _on_info(self, info: CameraInfo) -> None:
+        self._infos += 1
+        self._info = info
+        if len(self._calibrations) < MOST_CALIBRATIONS:
+            numbers = (np.asarray(one, dtype=np.float64).tobytes() for one in (info.k, info.d, info.p))
+            self._calibrations.add((info.width, info.height, info.distortion_model, *numbers))
+
+
+class CameraEars:
+    """Hears one camera, or its keypoints; messages stay as they came, but for their stamps and some of them."""
+
+    def __init__(self, node: Node, camera: CameraSeen, clock: ClockEars) -> None:
+        self._clock = clock
+        self._raws: list[bytes] = []  # some, to be looked at
+        self._kept_s = -KEEP_S
         self._stamps: list[int] = []
         self._late: list[tuple[float, float]] = []
         self._gids: set[bytes] = set()
-        senders = topics.get(camera.info_topic, Topic()).publishers
-        latched = any(one.qos.latched for one in senders)
-        node.create_subscription(CameraInfo, camera.info_topic, self._on_info, LATCHED if latched else QOS)
         compressed = camera.image_topic.endswith("/compressed")
         self._kind: Any = CompressedImage if compressed else Image if camera.image_topic else Keypoints2DArray
         if camera.topic:
@@ -245,44 +265,39 @@ class CameraEars:
         return replace(
             camera,
             image=self._image(),
-            info=self._info,
-            infos=self._infos,
-            calibrations=max(len(self._calibrations), 1),
             senders=tuple(sorted({by_gid[gid] for gid in self._gids if gid in by_gid})),
             stamps_ns=tuple(self._stamps),
             late_s=tuple(late[0] for late in self._late),
             sim_late_s=tuple(late[1] for late in self._late),
         )
 
-    def _on_info(self, info: CameraInfo) -> None:
-        self._infos += 1
-        self._info = info
-        if len(self._calibrations) < MOST_CALIBRATIONS:
-            numbers = (np.asarray(one, dtype=np.float64).tobytes() for one in (info.k, info.d, info.p))
-            self._calibrations.add((info.width, info.height, info.distortion_model, *numbers))
-
     def _on_image(self, raw: bytes, info: Any) -> None:
         # CDR: four bytes of which the second says little endian, then the header's stamp. Reading the whole message
         # costs milliseconds.
         sec, nanosec = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
-        self._raw = raw
+        if (now_s := time.monotonic()) - self._kept_s >= KEEP_S or not self._raws:
+            self._kept_s = now_s
+            self._raws = [*self._raws[-MOST_KEPT + 1 :], raw]
         self._stamps.append(sec * 10**9 + nanosec)
         self._late.append(self._clock.late_s(self._stamps[-1]))
         self._gids.add(_gid(info))
 
     def _image(self) -> ImageSeen | None:
-        if self._raw is None:
+        if not self._raws:
             return None
-        message = deserialize_message(self._raw, self._kind)
-        frame_id = message.header.frame_id
+        messages = [deserialize_message(raw, self._kind) for raw in self._raws]
+        message, frame_id = messages[-1], messages[-1].header.frame_id
         if self._kind is Keypoints2DArray:
             return ImageSeen((message.width, message.height), frame_id)
         try:
-            image = conversions.image_from_msg(message)
+            images = [conversions.image_from_msg(one) for one in messages]
         except Pose3DError as error:
             size_wh = (message.width, message.height) if self._kind is Image else (0, 0)
             return ImageSeen(size_wh, frame_id, unreadable=str(error))
-        return ImageSeen((image.shape[1], image.shape[0]), frame_id)
+        # One image says nothing: a lamp may flicker, an infrared projector light every other one.
+        shows = {exposure(image) for image in images}
+        dark = WORDS.get(shows.pop(), "") if len(shows) == 1 and len(images) == MOST_KEPT else ""
+        return ImageSeen((images[-1].shape[1], images[-1].shape[0]), frame_id, dark=dark)
 
 
 def _new(heard: set[str], kinds: Mapping[str, str], kind: str) -> list[str]:

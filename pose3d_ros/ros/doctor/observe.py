@@ -17,12 +17,14 @@ from rclpy.executors import SingleThreadedExecutor
 
 from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, CameraSeen, Facts, Machine, NodeSeen, Topic
 from pose3d_ros.ros.doctor.graph import Onlooker, senders_on, topics_of
-from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, TransformEars
+from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, InfoEars, TransformEars
 from pose3d_ros.ros.doctor.ours import is_ours, may_be_ours
 
 # Discovery, and diagnostics that come once a second; on a busy machine, or with many nodes, until nobody new comes.
 DISCOVERY_S = 2.0
 STEADY_S, LONGEST_DISCOVERY_S = 1.0, 10.0
+# A graph on which there seems to be nothing is watched for longer.
+EMPTY_S = 3.0
 # How often new topics of diagnostics, TF and time are looked for.
 JOIN_S = 0.25
 # A node that has not answered by then hangs or is another user's, whose parameters cannot be asked for.
@@ -101,7 +103,13 @@ def observe(
         }
         listed = [camera for one in found.values() for camera in one.cameras]
         loose = () if found else _cameras_of_nobody(topics, namespace)
-        ears = {one.topic or one.info_topic: CameraEars(node, one, topics, clock) for one in (*listed, *loose)}
+        if not found and not loose:  # on a busy machine endpoints are heard of later than their nodes
+            spin(time.monotonic() + EMPTY_S, lambda: bool(_cameras_of_nobody(topics_of(node), namespace)))
+            topics = topics_of(node)
+            loose = _cameras_of_nobody(topics, namespace)
+        # Two nodes may share a camera's images, or its camera_info.
+        ears = {one.topic: CameraEars(node, one, clock) for one in (*listed, *loose) if one.topic}
+        infos = {topic: InfoEars(node, topic, topics) for topic in {one.info_topic for one in (*listed, *loose)}}
         for one in (clock, diagnostics, transforms):
             one.begin()
         watched_from_s = time.monotonic()
@@ -109,10 +117,15 @@ def observe(
         watched_s = time.monotonic() - watched_from_s
         topics = topics_of(node)  # who came meanwhile is heard of too
         found = {name: replace(one, parameters=parameters[name].answer()) for name, one in found.items()}
+        # A busy node that nothing but its diagnostics tell of: it is not configured.
+        for name, kind in may_be_ours({}, diagnostics.products(), node.others()).items():
+            if name not in names and _within(name, namespace):
+                found[name] = replace(_node(name, kind, {}, diagnostics, topics), cameras=())
         by_gid = senders_on(node, {*transforms.topics, *(one.topic for one in (*listed, *loose) if one.topic)})
 
         def seen(cameras: tuple[CameraSeen, ...]) -> tuple[CameraSeen, ...]:
-            return tuple(ears[one.topic or one.info_topic].seen(one, by_gid) for one in cameras)
+            heard = (ears[one.topic].seen(one, by_gid) if one.topic else one for one in cameras)
+            return tuple(infos[one.info_topic].seen(one) for one in heard)
 
         return Facts(
             watched_s=watched_s,

@@ -1,0 +1,99 @@
+"""How far apart two cameras' capture stamps are, and the words where they make no frame sets; for node and doctor.
+
+No ROS and no clock in here. NumPy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from pose3d_ros.structures import Floats
+
+# Stamps of a camera before they are compared with another's.
+JUDGED_FROM = 5
+# The nearest stamp is at most half a period away; what is further has lost its partner.
+LOST_PERIODS = 0.75
+# Stamps of a pair that vary less than this are of cameras in step, whose clocks or exposures differ.
+STEADY_S = 0.002
+# Where fewer have a partner within the tolerance, the cameras give few frame sets or none.
+AGREE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What came of one camera."""
+
+    name: str
+    topic: str
+    stamps_ns: tuple[int, ...]
+
+
+def disagreements(streams: Iterable[Stream], tolerance_s: float) -> Iterator[tuple[Stream, Stream, str, str]]:
+    """Pairs of cameras whose stamps do not meet within the tolerance, with the words and the fix.
+
+    One pair for each camera that has to be looked at: that which most pairs have in common comes first.
+    """
+    pairs = combinations([one for one in streams if len(one.stamps_ns) >= JUDGED_FROM], 2)
+    apart = {(a.name, b.name): (a, b, found) for a, b in pairs if not agree(found := _apart(a, b), tolerance_s)}
+    while apart:
+        name = Counter(name for pair in apart for name in pair).most_common(1)[0][0]
+        a, b, found = next(apart[pair] for pair in apart if name in pair)
+        yield a, b, *_words(a, b, found, tolerance_s)
+        apart = {pair: one for pair, one in apart.items() if name not in pair}
+
+
+def none_agree(streams: Iterable[Stream], tolerance_s: float) -> str:
+    """Says so where no two cameras' stamps meet, with the distance of the first two and the fix; else empty."""
+    pairs = list(combinations([one for one in streams if len(one.stamps_ns) >= JUDGED_FROM], 2))
+    if not pairs or any(agree(_apart(a, b), tolerance_s) for a, b in pairs):
+        return ""
+    a, b = pairs[0]
+    says, fix = _words(a, b, _apart(a, b), tolerance_s)
+    return f"no two cameras' stamps agree: of {a.topic} and {b.topic} {says}; {fix}"
+
+
+def agree(apart: Floats, tolerance_s: float) -> bool:
+    """Whether cameras so far apart (N,) s make frame sets."""
+    return bool(np.mean(np.abs(apart) <= tolerance_s) >= AGREE_SHARE)
+
+
+def _apart(a: Stream, b: Stream) -> Floats:
+    return apart_s(a.stamps_ns, b.stamps_ns)
+
+
+def _words(a: Stream, b: Stream, apart: Floats, tolerance_s: float) -> tuple[str, str]:
+    median = float(np.median(apart))
+    steady = float(np.median(np.abs(apart - median))) < STEADY_S
+    later = f"{b.name if median > 0 else a.name} later" if steady else "varying"
+    return (
+        f"their stamps are {1000 * float(np.median(np.abs(apart))):.0f} ms apart (median, {later}), stamp_tolerance is "
+        f"{1000 * tolerance_s:g} ms: few or no frame sets come of them",
+        "they keep step, so synchronise the clocks that stamp them (PTP), or trigger both at once"
+        if steady
+        else "let one trigger start all exposures; a larger stamp_tolerance costs 1.5 mm a ms of a person who walks",
+    )
+
+
+def apart_s(a_ns: tuple[int, ...], b_ns: tuple[int, ...]) -> Floats:
+    """How much later b's stamps are than a's, in s; images whose partner was lost are left out."""
+    # Of a slower camera every image has a partner.
+    apart = nearest_s(a_ns, b_ns) if len(a_ns) <= len(b_ns) else -nearest_s(b_ns, a_ns)
+    between_s = [np.diff(np.sort(np.array(stamps, dtype=np.int64))) * 1e-9 for stamps in (a_ns, b_ns)]
+    # Not the median: where half of the images are lost, that is two periods (stamp_checks.py).
+    period_s = min(float(np.percentile(one, 20)) for one in between_s)
+    partnered = apart[np.abs(apart) < LOST_PERIODS * period_s]
+    return partnered if len(partnered) else apart
+
+
+def nearest_s(a_ns: tuple[int, ...], b_ns: tuple[int, ...]) -> Floats:
+    """For every stamp of a, how much later the nearest one of b is, in s; those of a beyond b's are left out."""
+    b = np.sort(np.array(b_ns, dtype=np.int64))
+    a = np.array([stamp for stamp in a_ns if b[0] <= stamp <= b[-1]] or list(a_ns), dtype=np.int64)
+    at = np.clip(np.searchsorted(b, a), 1, len(b) - 1)
+    before, after = b[at - 1] - a, b[at] - a
+    return np.where(np.abs(before) < np.abs(after), before, after) * 1e-9
