@@ -149,11 +149,13 @@ def bag_frames(
     """
     topics = {camera: topics[camera] for camera in rig.names if camera in topics}
     seen = _stamps(bag, topics, progress)
-    for words in _off_clock(seen, topics):
-        warnings.warn(f"{bag.path.name}: {words}", stacklevel=2)
+    off_clock = _off_clock(seen, topics)
     stamps_ns, recorded_ns = _grouped(seen, tolerance_s)
     if not len(stamps_ns):
-        raise InputError(f"{bag.path.name}: no two cameras' images are within {tolerance_s:g} s: {_apart(seen)}")
+        why = "; ".join([*off_clock, _apart(seen)])
+        raise InputError(f"{bag.path.name}: no two cameras' images are within {tolerance_s:g} s: {why}")
+    for words in off_clock:
+        warnings.warn(f"{bag.path.name}: poses keep the images' stamps, but {words}", stacklevel=2)
     unused = sum(map(len, seen.values())) - np.count_nonzero(stamps_ns != ABSENT)
     times_s = (stamps_ns.max(axis=1) - stamps_ns[0].max()) / 1e9
     low, high = -np.inf if start_s is None else start_s, np.inf if end_s is None else end_s

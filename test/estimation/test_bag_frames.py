@@ -137,3 +137,60 @@ def test_raw_images_need_no_ros() -> None:
     code = "import sys, pose3d_ros.estimation.bag_frames, pose3d_ros.data.bag_rig; print('rclpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     assert bgr_from_raw.__module__ == "pose3d_ros.data.image_messages"
+
+
+def recorded(path: Path, *late_s: float, rig: Rig | None = None) -> Path:
+    """small_bag, of which each camera's images were recorded so long after their stamps."""
+    with BagWriter(path) as bag:
+        for k in range(5):
+            for n, camera in enumerate((rig or small_rig()).cameras):
+                stamp_ns = T0 + k * 33_333_333
+                at_ns = stamp_ns + round(1e9 * late_s[n])
+                bag.image(f"/{camera.name}/image_raw", picture(10 * k + n), stamp_ns, at_ns)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("late_s", "words"),
+    [
+        (3600.0, "images on /cam1/image_raw, /cam2/image_raw are stamped 3600.0 s old when recorded: play bags with"),
+        (-3600.0, "images on /cam1/image_raw, /cam2/image_raw are stamped 3600.0 s in the future: play bags with"),
+    ],
+)
+def test_fault_bag_whose_stamps_are_of_another_time(tmp_path: Path, late_s: float, words: str) -> None:
+    """Fault: a bag's images are stamped an hour before or after they were recorded.
+    Sees: a warning "images on /cam1/image_raw, ... are stamped 3600.0 s old when recorded: ..."; poses keep the stamps.
+    Recovers: nothing to recover: the poses are right to each other.
+    Kind: K1
+    Before: nothing was said.
+    """
+    with pytest.warns(UserWarning, match=words):
+        frames = frames_of(recorded(tmp_path / "take", late_s, late_s))
+    assert len(frames) == 5
+
+
+def test_fault_bag_of_cameras_that_stamp_with_time_since_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the cameras of a bag stamp with the time since their machines started; or one of two does.
+    Sees: a warning "cameras stamp with time since boot (or a simulation's): ..."; where one does, a refusal with it.
+    Recovers: with stamps of one clock.
+    Kind: K1
+    Before: nothing was said, or "those of cam2 are 1.7e+09 s from those of cam1".
+    """
+    monkeypatch.setitem(globals(), "T0", 5231 * 10**9)
+    boot_s = 1.7e9
+    with pytest.warns(UserWarning, match=r"time since boot .*/cam1/image_raw, /cam2/image_raw carry 5231\.\d s"):
+        assert len(frames_of(recorded(tmp_path / "both", boot_s, boot_s))) == 5
+    with BagWriter(tmp_path / "one") as bag:
+        for k in range(5):
+            for n, stamp_ns in enumerate((T0 + k * 33_333_333, round(boot_s * 1e9) + k * 33_333_333)):
+                bag.image(f"/cam{n + 1}/image_raw", picture(10 * k + n), stamp_ns, round(boot_s * 1e9) + k * 33_333_333)
+    with pytest.raises(InputError, match=r"time since boot .*/cam1/image_raw carry"):
+        frames_of(tmp_path / "one")
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.02, 0.9])
+def test_stamps_of_the_recorders_own_clock_need_no_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, late_s: float
+) -> None:
+    assert len(frames_of(recorded(tmp_path / "take", late_s, late_s))) == 5
+    assert not [one for one in recwarn if "stamp" in str(one.message)]
