@@ -21,14 +21,15 @@ from pose3d_ros.ros.rep155 import TRACKED
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POLICY = CHECKOUT / "config" / "sros2_policy.xml"
-# Every way that a node takes its images or gives its results.
+# Every way that a node takes its images or gives its results; what is off is not advertised.
+EVERYTHING = {"publish_keypoints": True, "prediction_horizon": 0.1}
 WAYS = {
     "multiview": (
-        {"fixed_frame": "map", "use_sim_time": True},
+        {"fixed_frame": "map", "use_sim_time": True, **EVERYTHING},
         {"image_transport": "compressed"},
-        {"input": "keypoints"},
+        {"input": "keypoints", **EVERYTHING},
     ),
-    "monocular": ({"fixed_frame": "map", "use_sim_time": True}, {"image_transport": "compressed"}),
+    "monocular": ({"fixed_frame": "map", "use_sim_time": True, **EVERYTHING}, {"image_transport": "compressed"}),
     "detector": ({"use_sim_time": True}, {"image_transport": "compressed"}),
 }
 # Each needs what is not everywhere: hri_msgs, or a distribution after Humble.
