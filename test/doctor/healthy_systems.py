@@ -6,6 +6,7 @@ ROS-free: facts are made by hand, as `pose3d doctor` sees such graphs.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -320,6 +321,12 @@ SYSTEMS: dict[str, Facts] = {
     "a camera on an arm": moving_camera(),
     "a simulation's /clock next to real cameras": simulation_next_door(),
     "another robot's volatile /tf_static": another_robots_static_tf(),
+    "images without a frame_id, camera_info has it": node(
+        cameras=tuple(
+            camera(name, image=ImageSeen((640, 480), ""), info=info(header=SimpleNamespace(frame_id=f"{name}_optical")))
+            for name in ("left", "right")
+        )
+    ),
     "an empty room": node(most_people=0, values=values(people="0")),
     "a recording's poses are played, no node": Facts(
         other_nodes=("/rosbag2_player",), topics={"/human_pose_3d": Topic((Endpoint("/rosbag2_player", POSES),))},

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.estimation.exposure import WORDS
+from pose3d_ros.geometry.rig_checks import OPTICAL_FROM_BODY
 from pose3d_ros.ros.doctor.facts import (
     CLOCK,
     KEYPOINTS,
@@ -26,7 +27,6 @@ from pose3d_ros.ros.doctor.facts import (
     NodeSeen,
     Topic,
 )
-from pose3d_ros.ros.doctor.placement_faults import BODY_FROM_OPTICAL
 from pose3d_ros.ros.qos_fit import Qos
 
 BEST_EFFORT, LATCHED = Qos(reliable=False), Qos(latched=True)
@@ -330,7 +330,7 @@ def two_nodes(prefix: str = "", seen: bool = True) -> Facts:
 
 
 BOOT_NS = tuple(stamp - T0_NS + 3600 * 10**9 for stamp in STAMPS_NS)
-BODY = Edge("left_link", "left_optical", np.block([[BODY_FROM_OPTICAL, np.zeros((3, 1))], [np.zeros(3), 1.0]]))
+BODY = Edge("left_link", "left_optical", np.linalg.inv(OPTICAL_FROM_BODY))
 LINKS = tuple(Edge("world", f"{name}_link", edge.parent_from_child @ np.linalg.inv(BODY.parent_from_child))
               for name, edge in EDGES.items())  # fmt: skip
 
@@ -392,6 +392,10 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
         "clocks_differ", "/left/image_raw and /right/image_raw: on arrival images of the first are 20 ms old",
     ),
     "Tx in mm": (stereo(-72_000.0), "rig_implausible", "120"),
+    "K of half the resolution": (
+        with_report(both(info=info(k=[300.0, 0, 159.5, 0, 300.0, 119.5, 0, 0, 1])), "no poses yet: camera 'left' ..."),
+        "camera_info_unusable", "K is of images of about 319 x 239 px",
+    ),
     "camera_info names another frame than the images": (
         right(info=info(header=SimpleNamespace(frame_id="right_rectified"))), "info_frame_differs",
         "'right_rectified'",
@@ -468,7 +472,8 @@ SEEDED |= {
     ),
     "info_frame_differs": (CAUSES["camera_info names another frame than the images"][0], "'right_rectified'"),
     "body_frame": (
-        replace(body_frames(BODY), nodes=(replace(body_frames().nodes[0], level=0),)), "carry the frame_id 'left_link'",
+        replace(body_frames(BODY), nodes=(replace(body_frames().nodes[0], level=0),)),
+        "'left_link', the camera's body, whose optical frame is 'left_optical' on TF",
     ),
     "rig_implausible": (stereo(-72_000.0), "120"),
     "images_dark": (

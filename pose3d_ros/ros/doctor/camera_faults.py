@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pose3d_ros.data.camera_info import MEND, camera_from_msgs
+from pose3d_ros.data.placement import frames_disagree
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.estimation.stamp_distances import Stream, disagreements
 from pose3d_ros.estimation.stamp_window import off_clock_words
@@ -73,21 +74,17 @@ def _refused_infos(facts: Facts) -> Iterator[tuple[CameraSeen, str]]:
 
 def _says_and_fix(problem: str) -> tuple[str, str]:
     """A message that ends in how to fix it, in two."""
-    return problem.removesuffix(f": {MEND}"), MEND
+    says, _, mend = problem.rpartition(": ")
+    return (says, mend) if says else (problem, MEND)
 
 
 def info_frame_differs(facts: Facts) -> Iterator[Finding]:
     """camera_info names another frame than the images: who reads the one and who the other disagree."""
     for _, camera in _calibrated_by_info(facts):
-        header = getattr(camera.info, "header", None)
-        said = header.frame_id if header is not None else ""
-        if camera.image is not None and said and camera.image.frame_id and said != camera.image.frame_id:
-            yield Finding(
-                camera.info_topic,
-                f"camera_info of {camera.name!r} has frame_id {said!r}, its images {camera.image.frame_id!r}: the "
-                "images' is used",
-                "let the driver give both the camera's optical frame",
-            )
+        images = camera.image.frame_id if camera.image is not None else ""
+        says, _, mend = frames_disagree(camera.name, images, camera.info_frame_id).partition("; ")
+        if says:
+            yield Finding(camera.info_topic, says, mend)
 
 
 def size_mismatch(facts: Facts) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.data.camera_info import named_rectified
+from pose3d_ros.data.placement import camera_frame
 from pose3d_ros.ros.qos_fit import Qos
 from pose3d_ros.structures import Floats
 
@@ -67,6 +68,17 @@ class CameraSeen:
     stamps_ns: tuple[int, ...] = ()  # of the images or keypoints, as they came
     late_s: tuple[float, ...] = ()  # arrival less stamp by this machine's clock
     sim_late_s: tuple[float, ...] = ()  # the same by /clock; NaN before its first message
+
+    @property
+    def frame_id(self) -> str:
+        """Its frame, as the node takes it."""
+        return camera_frame(self.image.frame_id if self.image is not None else "", self.info_frame_id)
+
+    @property
+    def info_frame_id(self) -> str:
+        """The frame that its camera_info names."""
+        header = getattr(self.info, "header", None)
+        return str(header.frame_id) if header is not None else ""
 
     @property
     def topic(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pose3d_ros.data.camera_info import camera_from_msgs
-from pose3d_ros.data.placement import baseline_in, by_projection, frames_differ
+from pose3d_ros.data.placement import LookUp, baseline_in, by_projection, frames_differ, missing_transform
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
 from pose3d_ros.structures import Floats, Rig
@@ -23,7 +23,7 @@ def placed_by_tf(facts: Facts, node: NodeSeen) -> Iterator[tuple[CameraSeen, str
     seen = [camera for camera in node.cameras if camera.image is not None]
     if not seen:
         return
-    frames = [camera.image.frame_id for camera in seen if camera.image]
+    frames = [camera.frame_id for camera in seen]
     baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in seen)
     if (node.placement == "auto" and baseline) or not frames_differ(frames):
         return  # a stereo driver's P serves; or frames_equal
@@ -39,11 +39,10 @@ def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
     cameras = []
     edges = facts.edges_of(node) or ()
     for camera, fixed in placed_by_tf(facts, node):
-        places = path(edges, fixed, camera.image.frame_id) if camera.image else None
-        if places is None or camera.info is None:
+        if camera.info is None:
             continue
         try:
-            cam_from_fixed = np.linalg.inv(fixed_from(places, fixed))
+            cam_from_fixed = np.linalg.inv(look_up_in(edges)(fixed, camera.frame_id, 0))
             one = camera_from_msgs(camera.name, camera.info, cam_from_fixed, node.rectified)
         except (Pose3DError, np.linalg.LinAlgError):
             continue
@@ -66,6 +65,18 @@ def rig_by_projection(node: NodeSeen) -> Rig | None:
         except (Pose3DError, np.linalg.LinAlgError):
             continue
     return Rig(tuple(cameras), f"{first}_optical") if len(cameras) > 1 else None
+
+
+def look_up_in(edges: tuple[Edge, ...]) -> LookUp:
+    """A look-up in the transforms that were seen."""
+
+    def look_up(target: str, source: str, stamp_ns: int) -> Floats:
+        chain = path(edges, target, source)
+        if chain is None:
+            raise missing_transform(target, source, "")
+        return fixed_from(chain, target)
+
+    return look_up
 
 
 def path(edges: tuple[Edge, ...], target: str, source: str) -> tuple[Edge, ...] | None:

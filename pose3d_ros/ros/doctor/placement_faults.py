@@ -7,20 +7,17 @@ from itertools import combinations
 
 import numpy as np
 
-from pose3d_ros.data.placement import baseline_in, frames_differ, missing_transform
+from pose3d_ros.data.placement import baseline_in, by_tf, check_frame, frames_differ, missing_transform
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.rig_checks import check_rig, lonely_cameras
 from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
-from pose3d_ros.ros.doctor.placement import path, placed_by_tf, rig_by_projection, rig_by_tf
+from pose3d_ros.ros.doctor.placement import look_up_in, path, placed_by_tf, rig_by_projection, rig_by_tf
 from pose3d_ros.structures import Camera, Rig
 
 # Cosine between the image's up and the fixed frame's z: few cameras are tilted by more than 45 degrees, and one on its
 # side (portrait) has 0.
 UPRIGHT, LYING = 0.7, 0.5
-# A camera's body looks along x with z up, its optical frame along z with y down (REP-103); drivers' are exact.
-BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-SAME_ROTATION = 0.05
 # Joints of about half a person: fewer may be a false detection in two cameras.
 UNSURE_JOINTS = 8
 TURN_ROUND = (
@@ -33,34 +30,31 @@ def tf_missing(facts: Facts) -> Iterator[Finding]:
     """A camera's frame is not connected to the fixed one."""
     for node in facts.nodes:
         for camera, fixed in placed_by_tf(facts, node):
-            frame = camera.image.frame_id if camera.image else ""
-            if not frame:
-                yield Finding(
-                    camera.image_topic,
-                    "its images have an empty header.frame_id, so TF cannot place the camera",
-                    "set the driver's frame_id to the camera's optical frame",
-                )
-            elif path(facts.edges_of(node) or (), fixed, frame) is None:
+            frame = camera.frame_id
+            try:
+                check_frame(camera.name, frame)
+            except CalibrationError as error:
+                yield _in_two(camera.topic, error)
+                continue
+            if path(facts.edges_of(node) or (), fixed, frame) is None:
                 known = sorted({name for edge in facts.edges_of(node) or () for name in (edge.parent, edge.child)})
                 says, mend = str(missing_transform(fixed, frame, "")).split(": ", 1)
-                has = (
-                    f"TF has {', '.join(known[:8])}"
-                    if known
-                    else "no transform came on the topics of TF that the node follows"
-                )
+                has = f"TF has {', '.join(known[:8])}" if known else "no transform came on its topics of TF"
                 yield Finding(f"{fixed} -> {frame}", f"{says.split(' (')[0]}: {has}", mend)
+
+
+def _in_two(subject: str, error: CalibrationError) -> Finding:
+    """A message that ends in how to fix it."""
+    says, _, mend = str(error).rpartition(": ")
+    return Finding(subject, says, mend)
 
 
 def frames_equal(facts: Facts) -> Iterator[Finding]:
     """All cameras carry one frame_id, and nothing else says where they stand."""
     for node in facts.nodes:
-        frames = [camera.image.frame_id for camera in node.cameras if camera.image and camera.image.frame_id]
-        if (
-            len(frames) < 2
-            or frames_differ(frames)
-            or node.placement in ("file", "projection")
-            or node.kind == "detector"
-        ):
+        frames = [camera.frame_id for camera in node.cameras if camera.image and camera.frame_id]
+        elsewhere = node.placement in ("file", "projection") or node.kind == "detector"
+        if len(frames) < 2 or frames_differ(frames) or elsewhere:
             continue
         if any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in node.cameras):
             continue
@@ -92,7 +86,7 @@ def tf_two_parents(facts: Facts) -> Iterator[Finding]:
 def _chains(facts: Facts, node: NodeSeen) -> Iterator[Edge]:
     """The transforms that place a node's cameras."""
     for camera, fixed in placed_by_tf(facts, node):
-        yield from path(facts.edges_of(node) or (), fixed, camera.image.frame_id if camera.image else "") or ()
+        yield from path(facts.edges_of(node) or (), fixed, camera.frame_id) or ()
 
 
 def tf_late(facts: Facts) -> Iterator[Finding]:
@@ -100,7 +94,7 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
     for node in facts.nodes:
         wait = float(node.parameters.get("tf_wait", 0.1))
         for camera, fixed in placed_by_tf(facts, node):
-            for edge in path(facts.edges_of(node) or (), fixed, camera.image.frame_id if camera.image else "") or ():
+            for edge in path(facts.edges_of(node) or (), fixed, camera.frame_id) or ():
                 edge_late_s, camera_late_s = facts.late_s(edge, node), facts.late_s(camera, node)
                 if edge.static or not edge_late_s or not camera_late_s:
                     continue
@@ -120,38 +114,28 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
 def body_frame(facts: Facts) -> Iterator[Finding]:
     """Images carry the frame of the camera's body (x forward) and not its optical frame (z forward)."""
     for node in facts.nodes:
-        rig = rig_by_tf(facts, node)
-        if rig is None or _finds_people(node):
+        if _finds_people(node):
             continue
+        rig = rig_by_tf(facts, node)
         for camera, fixed in placed_by_tf(facts, node):
-            frame = camera.image.frame_id if camera.image else ""
-            optical = _optical_child(facts.edges_of(node) or (), frame)
-            if optical:
-                says = f"TF has {optical!r} below it, turned as an optical frame is from a body's (REP-103)"
-                mend = f"let the driver's images carry the frame_id {optical!r}"
-            elif _looks_up(rig, camera.name, fixed):
-                says = "as an optical frame (z forward) it looks at the ceiling, as a body's (x forward) it looks level"
-                mend = (
-                    "publish the optical frame too, turned by roll -90 and yaw -90 degrees from the body's, for the "
-                    "images to carry"
-                )
-            else:
+            edges = facts.edges_of(node) or ()
+            try:
+                by_tf(camera.name, camera.frame_id, 0, fixed, look_up_in(edges))
+            except CalibrationError as error:
+                if path(edges, fixed, camera.frame_id) is not None:
+                    yield _in_two(camera.topic, error)
                 continue
-            yield Finding(
-                camera.topic, f"images of camera {camera.name!r} carry the frame_id {frame!r}, which looks like its "
-                f"body's frame: {says}", mend,
-            )  # fmt: skip
+            if rig is not None and _looks_up(rig, camera.name):
+                yield Finding(
+                    camera.topic,
+                    f"frame_id {camera.frame_id!r} of its images looks like the camera's body: as an optical frame (z "
+                    "forward) it looks at the ceiling, as a body's (x forward) it looks level",
+                    "publish the optical frame too, turned by roll -90 and yaw -90 degrees from the body's, for the "
+                    "images to carry",
+                )
 
 
-def _optical_child(edges: tuple[Edge, ...], frame: str) -> str:
-    """A child of the frame that is turned from it as an optical frame is from a camera's body; empty for none."""
-    for edge in edges:
-        if edge.parent == frame and np.abs(edge.parent_from_child[:3, :3] - BODY_FROM_OPTICAL).max() < SAME_ROTATION:
-            return edge.child
-    return ""
-
-
-def _looks_up(rig: Rig, name: str, fixed: str) -> bool:
+def _looks_up(rig: Rig, name: str) -> bool:
     """Whether a camera looks up steeply in a frame whose z is up; x of its frame, a body's forward, is then level."""
     if name not in rig.names or not _z_is_up(rig):
         return False
@@ -276,7 +260,7 @@ def rig_implausible(facts: Facts) -> Iterator[Finding]:
 
 def _needs_projection(node: NodeSeen) -> bool:
     """Whether P is the only thing left that could place its cameras: they share one frame."""
-    frames = [camera.image.frame_id for camera in node.cameras if camera.image]
+    frames = [camera.frame_id for camera in node.cameras if camera.image]
     asked = node.parameters.get("placement", "auto")
     return asked == "projection" or (
         asked == "auto" and len(frames) > 1 and not frames_differ(frames) and node.values.get("placement") == "auto"
