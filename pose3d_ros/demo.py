@@ -22,7 +22,7 @@ from typing import Any
 
 from pose3d_ros import __version__
 from pose3d_ros.data.footage import CAMERAS, SAMPLES, Sample, fetch_sample, reference_single
-from pose3d_ros.data.playback import with_cameras
+from pose3d_ros.data.playback import with_cameras, write_stills
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.detection import choice
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
@@ -40,6 +40,7 @@ from pose3d_ros.ros.processes import (
 from pose3d_ros.weights import store
 
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
+STILLS = "stills"  # folder of the first images and their rig
 NODES = "pose3d_ros.ros"
 # Loading torch and the models took 6 s on 2 free cores; a cold disk and busy cores take their time.
 START_S = 180.0
@@ -224,6 +225,8 @@ def write_results(request: Request, recording: Recording, footage: Sample, up: s
     write_csv(recording.poses, request.output / "people.csv")
     write_skeleton_plot(recording, request.output / "skeleton.png")
     write_overlay(recording, footage.videos, request.output / "overlay.mp4")
+    if not request.mono:
+        write_stills(footage, request.output / STILLS)
     return summary
 
 

@@ -60,11 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--cameras", metavar="A,B,...", help="only these of the cameras")
     given.add_argument(
         "--offset", action="append", default=[], metavar="CAMERA=SECONDS",
-        help="this camera began so much later than those without an offset (negative: earlier); to the nearest frame",
+        help="this camera began so much later than those without an offset (negative: earlier)",
     )  # fmt: skip
     given.add_argument("--start", type=float, metavar="S", help="leave out what comes before, s from the beginning")
     given.add_argument("--end", type=float, metavar="S", help="leave out what comes from here on, s from the beginning")
-    given.add_argument("--fps", type=float, metavar="RATE", help="frames/s of all cameras, whatever the files say")
+    given.add_argument(
+        "--fps",
+        type=float,
+        metavar="RATE",
+        help="frames/s of all cameras, where the files are wrong: by default a video's time stamps count",
+    )
     given.add_argument("--stride", type=int, default=1, metavar="N", help="take every n-th frame set")
     add_bag_arguments(parser.add_argument_group("a recording of ROS topics (docs/export.md)"))
     how = parser.add_argument_group("how")
@@ -117,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
     check_formats(args.formats)
     given = open_input(request)
     source = given.source
+    for note in given.notes:
+        print(f"note: {note}", file=sys.stderr)
     settings: dict[str, Any] = {
         "version": __version__,
         **source.identity(),

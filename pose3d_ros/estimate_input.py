@@ -55,6 +55,7 @@ class Input:
     source: FrameSource
     has_images: bool  # the source's moments are FrameSets
     pictures: VideoFrames | BagFrames | None = None  # None: there are none to show
+    notes: tuple[str, ...] = ()  # what a user should know of the recording's times
     reference: Reference | None = None  # one row a moment
 
 
@@ -130,17 +131,14 @@ def _opened(
         raise InputError(f"two cameras or more must be given, got {given} (one camera: pose3d mono)")
     if not people:
         source = open_videos(rig, videos, fps, cut)
-        return Input(source, True, source)
+        return Input(source, True, source, source.notes)
     if fps is None:
         raise InputError("--fps is missing: keypoint files do not say how many frames there are a second")
     frames = open_keypoint_frames(rig, people, fps, cut, request.keypoint_order)
-    pictures = open_videos(rig, videos, fps, cut) if videos else None
-    if pictures is not None and (pictures.timeline.first, len(pictures)) != (frames.timeline.first, len(frames)):
-        raise InputError(
-            f"the videos have {len(pictures)} frame sets from frame {pictures.timeline.first} on, the keypoints "
-            f"{len(frames)} from {frames.timeline.first} on, expected the same: cut both with --start and --end"
-        )
-    return Input(frames, False, pictures)
+    pictures = (
+        open_videos(rig, videos, fps, Cut(offsets, end_s=request.end_s)).at(frames.moments_ns) if videos else None
+    )
+    return Input(frames, False, pictures, frames.notes)
 
 
 def _compared(given: Input, request: Request, published: Reference | None = None, rate_hz: float = 1.0) -> Input:
@@ -160,7 +158,7 @@ def _compared(given: Input, request: Request, published: Reference | None = None
         return given
     names, xyz = published
     source = given.source
-    times_s = source.t0_ns / 1e9 + np.arange(len(source)) / source.fps
+    times_s = source.moments_ns / 1e9
     row = np.round((times_s - first_s) * rate_hz).astype(int)
     there = (row >= 0) & (row < len(xyz))
     # What comes after the reference has ended is not read again.

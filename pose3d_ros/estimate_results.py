@@ -107,7 +107,10 @@ def _moments(log: RecordingLog, pictures: Iterator[FrameSet]) -> Iterator[Shown]
 def _recording(source: FrameSource, poses: Sequence[Pose3D]) -> Recording:
     """Poses alone as a Recording."""
     none = np.zeros(len(poses), dtype=np.int64)
-    return Recording(source.rig, tuple(poses), none, {}, {}, source.t0_ns, source.fps, len(source), len(poses))
+    return Recording(
+        source.rig, tuple(poses), none, {}, {}, source.t0_ns, source.fps, len(source), len(poses),
+        moments_ns=source.moments_ns,
+    )  # fmt: skip
 
 
 @contextmanager

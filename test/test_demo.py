@@ -19,6 +19,7 @@ from synthetic_people import STANDING
 from pose3d_ros import demo
 from pose3d_ros.cli import main
 from pose3d_ros.data.footage import reference_single, sample
+from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.ros.processes import ChildProcesses
 
 FRAMES = 12
@@ -28,7 +29,8 @@ FRAMES = 12
 def test_a_short_demo_writes_exactly_its_results_and_they_agree_with_the_reference(tmp_path, capsys):
     output = tmp_path / "result"
     assert main(["demo", "--frames", str(FRAMES), "--output", str(output)]) == 0
-    assert {file.name for file in output.iterdir()} == {*demo.RESULTS, "log"}
+    assert {file.name for file in output.iterdir()} == {*demo.RESULTS, demo.STILLS, "log"}
+    assert load_rig(output / demo.STILLS / "rig.yaml").camera("cam01").size_wh == (1080, 1920)
     summary = json.loads((output / "summary.json").read_text())
     assert summary["frame_sets_sent"] == summary["poses_published"] == FRAMES
     assert summary["agreement_mm"]["mean"] <= 60.0

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
-from pose3d_ros.data.footage import read_video, reference_single, sample
-from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.data.footage import reference_single, sample
+from pose3d_ros.data.playback import write_stills
+from pose3d_ros.data.rigs import load_rig
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def test_the_readmes_python_example_finds_the_person_in_still_images(footage, weights, tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    footage_of_one = sample("single")
-    save_rig(footage_of_one.rig, tmp_path / "rig.yaml")
-    for name, video in footage_of_one.videos.items():
-        cv2.imwrite(str(tmp_path / f"{name}.png"), next(iter(read_video(video))))
+    write_stills(sample("single"), tmp_path)  # as `pose3d demo` leaves them
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     names, reference = reference_single()
@@ -31,3 +30,11 @@ def test_the_readmes_python_example_finds_the_person_in_still_images(footage, we
         for person in people
     )
     assert nearest < 0.15, done.stdout
+
+
+@pytest.mark.parametrize("name", ["single", "multi"])
+def test_the_samples_stills_are_of_their_rigs_size(name, footage, tmp_path):
+    write_stills(sample(name), tmp_path)
+    for camera in load_rig(tmp_path / "rig.yaml").cameras:
+        image = cv2.imread(str(tmp_path / f"{camera.name}.png"))
+        assert image.shape[1::-1] == camera.size_wh, camera.name

@@ -101,6 +101,7 @@ def footage() -> list[Table]:
                 seen = {}
                 for name, file in files.items():
                     people = file.people(n - frames if name == delayed else n)
+                    assert people is not None  # the sample has all 100 frames
                     seen[name] = Keypoints2D(people[..., :2], people[..., 2], file.skeleton, stamp_ns)
                 estimate = estimator.estimate_from_keypoints(seen)
                 found = offsets.update(sample.rig.cameras, estimate.keypoints, estimate.ids)

@@ -119,7 +119,7 @@ def video_rate(path: Path | str) -> float:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()
     if not 0 < fps < np.inf:
-        raise _unreadable(path, "it does not say how many frames it has a second")
+        raise unreadable(path, "it does not say how many frames it has a second")
     return fps
 
 
@@ -146,7 +146,7 @@ def _frames(capture: cv2.VideoCapture, path: Path | str, start: int, stop: int |
                 yield np.asarray(image, dtype=np.uint8)
             index += 1
         if index == 0 and stop != 0:
-            raise _unreadable(path, "no frame decodes")
+            raise unreadable(path, "no frame decodes")
     finally:
         capture.release()
 
@@ -161,7 +161,7 @@ def _open(path: Path | str) -> cv2.VideoCapture:
         raise FootageError(f"{error}: delete it and run `pose3d demo` to fetch it again") from error
 
 
-def _unreadable(path: Path | str, why: str) -> FootageError:
+def unreadable(path: Path | str, why: str) -> FootageError:
     mend = (
         "delete it and run `pose3d demo` to fetch it again" if cache_dir() in Path(path).parents else "check the file"
     )

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pose3d_ros.errors import InputError
 from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
@@ -13,6 +16,7 @@ Moment = FrameSet | Mapping[str, Keypoints2D]  # a camera that is missing is an 
 
 # Lengths that differ by no more than this many frames are taken for one: encoders drop or repeat a last frame.
 SAME_LENGTH = 2
+ABSENT = -1  # the number of a frame that a camera does not have
 
 
 class FrameSource(Protocol):
@@ -36,6 +40,11 @@ class FrameSource(Protocol):
     @property
     def t0_ns(self) -> int:
         """Capture stamp of the first moment."""
+        ...
+
+    @property
+    def moments_ns(self) -> NDArray[np.int64]:
+        """(N,) capture stamp of each moment, rising."""
         ...
 
     def __len__(self) -> int:
@@ -64,56 +73,40 @@ class Cut:
 WHOLE = Cut()
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """Which frame of each camera belongs to moment k: frame first + k step - late[camera].
+def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut, fix: str = "") -> None:
+    """Refuse cameras of which it is not known that they began together, or that share no time.
 
-    Time 0 is the first frame of a camera that is not late.
-    """
-
-    fps: float  # of the videos
-    first: int  # frames after time 0
-    step: int
-    moments: int
-    late: Mapping[str, int]  # frames after time 0 at which a camera began
-
-    def frame(self, camera: str, k: int) -> int:
-        """Number of the camera's frame at moment k."""
-        return self.first + k * self.step - self.late[camera]
-
-    def stamp_ns(self, k: int) -> int:
-        """Capture stamp of moment k."""
-        return round((self.first + k * self.step) * 1e9 / self.fps)
-
-
-def timeline(spans: Mapping[str, tuple[int, int]], fps: float, cut: Cut = WHOLE) -> Timeline:
-    """The moments that all cameras have.
-
-    spans: first and one past the last frame of each camera. Raises InputError for cameras that do not overlap, or whose
-    ends differ while nobody said that they began together (an offset, or an end).
+    spans: when each begins and ends on its own clock, ns. period_ns: of the slowest. fix: another way out, for the
+    message. Raises InputError where ends differ though neither an offset nor an end was given.
     """
     for camera in cut.offsets_s:
         if camera not in spans:
             raise InputError(f"--offset {camera}: there is no such camera here: it has {', '.join(spans)}")
-    late = {camera: round(cut.offsets_s.get(camera, 0.0) * fps) for camera in spans}
-    ends = {camera: stop + late[camera] for camera, (_, stop) in spans.items()}
-    begins = {camera: first + late[camera] for camera, (first, _) in spans.items()}
-    if not cut.offsets_s and cut.end_s is None:
-        for what, at in (("begin", begins), ("end", ends)):
-            if max(at.values()) - min(at.values()) > SAME_LENGTH:
-                listed = ", ".join(f"{camera} at frame {frame}" for camera, frame in at.items())
-                raise InputError(
-                    f"the cameras {what} at different times ({listed}; expected the same to {SAME_LENGTH} frames): "
-                    "were they started together? Say how much later one began with --offset CAMERA=SECONDS; if all "
-                    f"began at once, --offset {next(iter(spans))}=0 takes what all of them have"
-                )
-    first, stop = max(begins.values()), min(ends.values())
-    if cut.start_s is not None:
-        first = max(first, round(cut.start_s * fps))
-    if cut.end_s is not None:
-        stop = min(stop, round(cut.end_s * fps))
-    moments = -(-(stop - first) // cut.step)
-    if moments < 1:
-        listed = ", ".join(f"{camera} {begins[camera] / fps:g} to {ends[camera] / fps:g} s" for camera in spans)
+    late_ns = {camera: round(cut.offsets_s.get(camera, 0.0) * 1e9) for camera in spans}
+    begins = {camera: first + late_ns[camera] for camera, (first, _) in spans.items()}
+    ends = {camera: stop + late_ns[camera] for camera, (_, stop) in spans.items()}
+    if min(ends.values()) <= max(begins.values()):
+        listed = ", ".join(f"{camera} {begins[camera] / 1e9:g} to {ends[camera] / 1e9:g} s" for camera in spans)
         raise InputError(f"there is no moment that all cameras have ({listed}): check --offset, --start and --end")
-    return Timeline(fps, first, cut.step, moments, late)
+    if cut.offsets_s or cut.end_s is not None:
+        return
+    for what, at in (("begin", begins), ("end", ends)):
+        if max(at.values()) - min(at.values()) > (SAME_LENGTH + 0.5) * period_ns:
+            listed = ", ".join(f"{camera} at {at_ns / 1e9:.3f} s" for camera, at_ns in at.items())
+            raise InputError(
+                f"the cameras {what} at different times ({listed}; expected the same to "
+                f"{SAME_LENGTH * period_ns / 1e9:.3f} s): were they started together? Give how much later one began "
+                f"with --offset CAMERA=SECONDS; if all began at once, --offset {next(iter(spans))}=0 takes what all of "
+                f"them have{fix}"
+            )
+
+
+def kept_moments(moments_ns: NDArray[np.int64], cut: Cut) -> NDArray[np.intp]:
+    """Indices of the moments (N,) that a cut keeps; raises InputError where that is none."""
+    low_ns = -1 if cut.start_s is None else round(cut.start_s * 1e9)
+    high_ns = 2**63 - 1 if cut.end_s is None else round(cut.end_s * 1e9)
+    kept = np.flatnonzero((moments_ns >= low_ns) & (moments_ns < high_ns))[:: cut.step]
+    if not len(kept):
+        lasts = f"{moments_ns[0] / 1e9:g} to {moments_ns[-1] / 1e9:g} s" if len(moments_ns) else "none"
+        raise InputError(f"there is no moment that all cameras have ({lasts}): check --offset, --start and --end")
+    return kept

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
+
 from pose3d_ros.data.footage import SAMPLES, Sample, read_video, sample, video_rate
-from pose3d_ros.data.rigs import load_rig
+from pose3d_ros.data.rigs import load_rig, save_rig
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import REPORT, read_text
@@ -52,6 +54,18 @@ def with_cameras(footage: Sample, cameras: Sequence[str]) -> Sample:
     if len(set(cameras)) != len(cameras):
         raise InputError(f"cameras {', '.join(cameras)}: name each camera once")
     return replace(footage, rig=footage.rig.subset(cameras), videos={name: footage.videos[name] for name in cameras})
+
+
+def write_stills(footage: Sample, folder: Path) -> None:
+    """The first image of every camera as <camera>.png, and rig.yaml: the rig of the videos as they are.
+
+    The published calibration is of 1088 px; two of the videos are 1080 px wide, and their cameras here too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_rig(footage.rig, folder / "rig.yaml")
+    for camera, image in next(play(footage, 1)).images.items():
+        if not cv2.imwrite(str(folder / f"{camera}.png"), image):
+            raise FootageError(f"{folder / camera}.png cannot be written: is the disk full?")
 
 
 def play(footage: Sample, frames: int = 0, loops: int = 1, t0_ns: int = T0_NS) -> Iterator[FrameSet]:

@@ -47,6 +47,7 @@ class Recording:
     markers_received: int = 0
     tf_received: int = 0
     exposure: Mapping[str, list[int]] = field(default_factory=dict)  # by camera: images, dark ones, bright ones
+    moments_ns: NDArray[np.int64] | None = None  # (frames_per_loop,) where frames are not evenly spaced; is not saved
 
     def __post_init__(self) -> None:
         received = np.asarray(self.received_ns, dtype=np.int64)
@@ -57,7 +58,14 @@ class Recording:
         object.__setattr__(self, "received_ns", received)
 
     def frame_index(self, stamp_ns: int) -> int:
-        """Number of the frame set with this capture stamp, counted over all loops."""
+        """Number of the frame set with this capture stamp, or the nearest, counted over all loops."""
+        if self.moments_ns is not None:
+            after = min(max(int(np.searchsorted(self.moments_ns, stamp_ns)), 1), len(self.moments_ns) - 1)
+            return (
+                after - int(2 * stamp_ns <= int(self.moments_ns[after - 1]) + int(self.moments_ns[after]))
+                if after > 0
+                else 0
+            )
         return round((stamp_ns - self.t0_ns) * self.fps / 1e9)
 
     def footage_frame(self, stamp_ns: int) -> int:

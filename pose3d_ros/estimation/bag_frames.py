@@ -59,6 +59,12 @@ class BagFrames:
         """Capture stamp of the first set: its newest image's."""
         return int(self.stamps_ns[0].max())
 
+    @property
+    def moments_ns(self) -> Stamps:
+        """(N,) capture stamp of each set: its newest image's."""
+        newest: Stamps = self.stamps_ns.max(axis=1)
+        return newest
+
     def __len__(self) -> int:
         return len(self.stamps_ns)
 

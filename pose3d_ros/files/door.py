@@ -103,7 +103,8 @@ def read_bytes(path: Path | str, kind: Kind) -> bytes:
     place = checked(path, kind)
     try:
         with place.open("rb") as file:
-            data = file.read(kind.most_mb * MB + 1)
+            # read(n) takes memory for n bytes at once, whatever the file holds.
+            data = file.read(min(os.fstat(file.fileno()).st_size, kind.most_mb * MB) + 1)
     except OSError as error:
         raise refused(path, kind, _reason(error)) from error
     if len(data) > kind.most_mb * MB:  # it grows while it is read

@@ -31,14 +31,23 @@ def check_picture(data: bytes, path: Path | str, kind: Kind = PICTURE) -> None:
         raise refused(path, kind, f"it has {width} x {height} px, expected {MOST_PIXELS} pixels at most")
 
 
-def open_video(path: Path | str, kind: Kind = VIDEO) -> cv2.VideoCapture:
-    """An opened video of images of a possible size; raises the kind's error."""
-    capture = cv2.VideoCapture(str(checked(path, kind)), cv2.CAP_FFMPEG)
+def open_video(path: Path | str, kind: Kind = VIDEO, packets: bool = False) -> cv2.VideoCapture:
+    """An opened video of images of a possible size, decoded or as packets; raises the kind's error."""
+    undecoded = [cv2.CAP_PROP_FORMAT, -1] if packets else []
+    capture = cv2.VideoCapture(str(checked(path, kind)), cv2.CAP_FFMPEG, undecoded)
     if not capture.isOpened():
         capture.release()
         raise refused(path, kind, "not a video that OpenCV can open")
+    # Pixels as stored: a phone's rotation flag turns no video, as EXIF turns no picture.
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     width, height = (int(capture.get(one)) for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if width <= 0 or height <= 0 or width * height > MOST_PIXELS:
         capture.release()
         raise refused(path, kind, f"its images are {width} x {height} px, expected {MOST_PIXELS} pixels at most")
     return capture
+
+
+def first_bytes(path: Path | str, kind: Kind, count: int) -> bytes:
+    """What a file begins with, which says of what form it is; raises the kind's error."""
+    with checked(path, kind).open("rb") as file:
+        return file.read(count)

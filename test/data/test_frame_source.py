@@ -1,53 +1,41 @@
-"""Which frames of several cameras belong together."""
+"""Whether cameras' recordings began and ended together, and what a cut keeps of them."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pose3d_ros.data.frame_source import Cut, timeline
+from pose3d_ros.data.frame_source import Cut, check_ends, kept_moments
 from pose3d_ros.errors import InputError
 
-
-@given(
-    late=st.lists(st.integers(-40, 40), min_size=2, max_size=4),
-    lengths=st.lists(st.integers(100, 140), min_size=4, max_size=4),
-    step=st.integers(1, 5),
-    fps=st.sampled_from([25.0, 30000 / 1001, 60.0]),
-)
-def test_every_moment_has_a_frame_of_each_camera_taken_then(
-    late: list[int], lengths: list[int], step: int, fps: float
-) -> None:
-    spans = {f"c{k}": (0, length) for k, length in zip(range(len(late)), lengths, strict=False)}
-    line = timeline(spans, fps, Cut({f"c{k}": begun / fps for k, begun in enumerate(late)}, step=step))
-    for k in (0, line.moments - 1):
-        for number, camera in enumerate(spans):
-            assert 0 <= line.frame(camera, k) < spans[camera][1]
-            # The camera's own frame, on the common clock.
-            assert (line.frame(camera, k) + late[number]) / fps == pytest.approx(line.stamp_ns(k) / 1e9, abs=1e-8)
-    after = line.moments
-    assert any(not line.frame(camera, after) < spans[camera][1] for camera in spans)
-    assert line.first == max(late)
+SECOND = 1_000_000_000
+FRAME = SECOND / 25
 
 
 def test_lengths_that_differ_need_a_word_from_the_user() -> None:
-    spans = {"left": (0, 100), "right": (0, 95)}
-    with pytest.raises(InputError, match=r"left at frame 100, right at frame 95.*--offset CAMERA=SECONDS"):
-        timeline(spans, 25.0)
-    assert timeline(spans, 25.0, Cut({"left": 0.0})).moments == 95
-    assert timeline(spans, 25.0, Cut(end_s=2.0)).moments == 50
-    assert timeline({"left": (0, 100), "right": (0, 98)}, 25.0).moments == 98
+    spans = {"left": (0, 4 * SECOND), "right": (0, round(3.8 * SECOND))}
+    with pytest.raises(
+        InputError, match=r"end at different times \(left at 4.000 s, right at 3.800 s.*--offset CAMERA=SEC"
+    ):
+        check_ends(spans, FRAME, Cut())
+    check_ends(spans, FRAME, Cut({"left": 0.0}))
+    check_ends(spans, FRAME, Cut(end_s=2.0))
+    check_ends({"left": (0, 4 * SECOND), "right": (0, round(4 * SECOND - 2 * FRAME))}, FRAME, Cut())
+    with pytest.raises(InputError, match=r"begin at different times"):
+        check_ends({"left": (0, 4 * SECOND), "right": (SECOND, 4 * SECOND)}, FRAME, Cut())
 
 
-def test_cameras_that_do_not_overlap_are_told() -> None:
+def test_cameras_that_do_not_overlap_are_reported() -> None:
+    spans = {"left": (0, 4 * SECOND), "right": (0, 4 * SECOND)}
     with pytest.raises(InputError, match=r"no moment that all cameras have \(left 0 to 4 s, right 5 to 9 s\)"):
-        timeline({"left": (0, 100), "right": (0, 100)}, 25.0, Cut({"right": 5.0}))
+        check_ends(spans, FRAME, Cut({"right": 5.0}))
     with pytest.raises(InputError, match="--offset middle: there is no such camera"):
-        timeline({"left": (0, 100)}, 25.0, Cut({"middle": 5.0}))
+        check_ends(spans, FRAME, Cut({"middle": 5.0}))
 
 
-def test_start_and_end_are_on_the_common_clock() -> None:
-    line = timeline({"left": (0, 100), "right": (0, 100)}, 10.0, Cut({"right": 2.0}, start_s=4.0, end_s=6.0))
-    assert (line.moments, line.stamp_ns(0)) == (20, 4_000_000_000)
-    assert (line.frame("left", 0), line.frame("right", 0)) == (40, 20)
+def test_start_end_and_stride_keep_moments_by_their_time() -> None:
+    moments = np.arange(0, 3 * SECOND, SECOND // 10)
+    kept = kept_moments(moments, Cut(start_s=0.4, end_s=1.0, step=2))
+    assert (moments[kept] / SECOND).tolist() == [0.4, 0.6, 0.8]
+    with pytest.raises(InputError, match=r"no moment that all cameras have \(0 to 2.9 s\)"):
+        kept_moments(moments, Cut(start_s=9.0))

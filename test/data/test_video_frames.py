@@ -78,7 +78,8 @@ def test_files_are_assigned_by_stem_or_by_word(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_told_before_any_work(videos: dict[str, Path], tmp_path: Path) -> None:
     slow = {**videos, RIGHT: write(tmp_path / "slow.mp4", 30, fps=24.0)}
-    with pytest.raises(InputError, match=rf"different frame rates \({LEFT} 25, {RIGHT} 24 frames/s\).*--fps"):
+    rates = rf"30 frames each and different frame rates \({LEFT} 25, {RIGHT} 24 frames/s\).*--fps RATE"
+    with pytest.raises(InputError, match=rates):
         open_videos(RIG, slow)
     assert open_videos(RIG, slow, fps=25.0).fps == 25.0
     with pytest.raises(InputError, match="the cameras end at different times"):
