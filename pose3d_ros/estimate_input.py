@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.bag_frames import BagFrames
 from pose3d_ros.estimation.bag_input import BagTopics, open_bag_frames
 from pose3d_ros.evaluation.summary import Reference
+from pose3d_ros.geometry.rig_checks import validate_rig
 from pose3d_ros.skeletons import LIMB_JOINTS
 from pose3d_ros.structures import Floats, Rig
 
@@ -78,7 +80,15 @@ def open_input(request: Request) -> Input:
         return _bag(request)
     if request.rig is None:
         raise InputError("--rig is missing: give the file of the calibrated cameras (docs/calibration.md)")
-    rig = load_rig(request.rig)
+    names = [name.strip() for name in request.cameras.split(",") if name.strip()]
+    rig = load_rig(request.rig, names)
+    if names:  # what else there is may not be calibrated
+        request = replace(
+            request,
+            videos=tuple(word for word in request.videos if {word.partition("=")[0], Path(word).stem} & {*names}),
+            keypoints=tuple(word for word in request.keypoints if word.partition("=")[0] in names),
+            offsets=tuple(word for word in request.offsets if word.partition("=")[0] in names),
+        )
     videos = _chosen(assigned(rig, request.videos), request)
     people = _chosen(_by_camera(rig, request.keypoints, "--keypoints"), request)
     paths = {name: Path(path).expanduser() for name, path in people.items()}
@@ -123,12 +133,14 @@ def _bag(request: Request) -> Input:
 def _opened(
     request: Request, rig: Rig, videos: Mapping[str, Path], people: Mapping[str, Path], fps: float | None
 ) -> Input:
-    """The input without a reference."""
+    """The input without a reference; raises CalibrationError for cameras that cannot be true, warns of odd ones."""
     offsets = {name: _seconds(text) for name, text in _by_camera(rig, request.offsets, "--offset").items()}
     cut = Cut(offsets, request.start_s, request.end_s, request.stride)
     if len(people or videos) < 2:
         given = ", ".join(people or videos) or "none"
         raise InputError(f"two cameras or more must be given, got {given} (one camera: pose3d mono)")
+    for text in validate_rig(rig.subset(list(people or videos))):
+        warnings.warn(text, stacklevel=2)
     if not people:
         source = open_videos(rig, videos, fps, cut)
         return Input(source, True, source, source.notes)

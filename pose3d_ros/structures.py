@@ -149,15 +149,15 @@ class Camera:
             )
         if not isinstance(self.distortion_model, str) or self.distortion_model not in DISTORTION_LENGTHS:
             raise CalibrationError(
-                f"camera {self.name!r}: unknown distortion model {shown(self.distortion_model)}: "
-                f"use one of {', '.join(DISTORTION_LENGTHS)}"
+                f"camera {self.name!r}: distortion model {shown(self.distortion_model)}, "
+                f"expected one of {', '.join(DISTORTION_LENGTHS)}"
             )
         coefficients = floats(f"camera {self.name!r}: distortion", self.distortion, (None,))
         allowed = DISTORTION_LENGTHS[self.distortion_model]
         if len(coefficients) not in allowed and len(coefficients) != 0:
             raise CalibrationError(
-                f"camera {self.name!r}: {self.distortion_model} takes {' or '.join(map(str, allowed))} "
-                f"coefficients, got {len(coefficients)}"
+                f"camera {self.name!r}: distortion has {len(coefficients)} coefficients for {self.distortion_model}, "
+                f"expected {' or '.join(map(str, allowed))}"
             )
         if not np.isfinite(coefficients).all():
             raise CalibrationError(f"camera {self.name!r}: distortion {shown(coefficients.tolist())} must be finite")
@@ -444,7 +444,7 @@ def size_of(where: str, size_wh: Any) -> tuple[int, int]:
         raise InputError(f"{where}: image size is {shown(size_wh)}, expected width and height in px")
     width, height = (whole_number(f"{where}: {side}", n) for side, n in zip(("width", "height"), sides, strict=True))
     if width <= 0 or height <= 0:
-        raise InputError(f"{where}: image size {(width, height)} px must be positive (width, height)")
+        raise InputError(f"{where}: image size is {width} x {height} px, expected both positive")
     return width, height
 
 

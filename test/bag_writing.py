@@ -90,7 +90,9 @@ class BagWriter:
         msg = self.make(kind, header=self.header(stamp_ns, ""), format="rgb8; png compressed bgr8", data=data)
         self.add(topic, kind, msg, stamp_ns)
 
-    def info(self, camera: Camera, frame_id: str, stamp_ns: int, P: np.ndarray | None = None) -> None:
+    def info(
+        self, camera: Camera, frame_id: str, stamp_ns: int, P: np.ndarray | None = None, K: np.ndarray | None = None
+    ) -> None:
         kind = "sensor_msgs/msg/CameraInfo"
         roi = self.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
         msg = self.make(
@@ -100,7 +102,7 @@ class BagWriter:
             width=camera.size_wh[0],
             distortion_model=camera.distortion_model,
             d=camera.distortion,
-            k=camera.K.ravel(),
+            k=(camera.K if K is None else K).ravel(),
             r=np.eye(3).ravel(),
             p=(np.hstack([camera.K, np.zeros((3, 1))]) if P is None else P).ravel(),
             binning_x=0,
@@ -109,7 +111,7 @@ class BagWriter:
         )
         self.add(f"/{camera.name}/camera_info", kind, msg, stamp_ns)
 
-    def static(self, transforms: Mapping[tuple[str, str], np.ndarray], at_ns: int) -> None:
+    def static(self, transforms: Mapping[tuple[str, str], np.ndarray], at_ns: int, topic: str = "/tf_static") -> None:
         """(parent, child) -> parent_from_child, as /tf_static."""
         kind = "tf2_msgs/msg/TFMessage"
         stamped = []
@@ -128,7 +130,7 @@ class BagWriter:
                     ),
                 )
             )
-        self.add("/tf_static", kind, self.make(kind, transforms=stamped), at_ns)
+        self.add(topic, kind, self.make(kind, transforms=stamped), at_ns)
 
 
 def small_bag(

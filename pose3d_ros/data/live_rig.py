@@ -167,7 +167,8 @@ class LiveRig:
             if self._now_s() < self._give_up_tf_s:
                 raise CalibrationError(f"placement auto: {cause}; waiting for TF {self._tf_patience_s:g} s at most")
         offsets = [baseline_in(info) for info in self._infos.values()]
-        if first in self._infos and max(float(np.linalg.norm(one)) for one in offsets) > MIN_BASELINE_M:
+        # NaN is an offset too, and by_projection refuses it by name.
+        if first in self._infos and not all(float(np.linalg.norm(one)) <= MIN_BASELINE_M for one in offsets):
             return "projection"
         raise CalibrationError(
             f"placement auto: {cause}; and camera_info's P holds no baseline (P[3] = 0); and no rig_file is given: "
@@ -233,14 +234,10 @@ def _rig_of_file(path: str, names: Sequence[str]) -> Rig:
     """The rig file's cameras of these names; raises CalibrationError naming what is missing."""
     if not path:
         raise CalibrationError("placement is 'file', but the parameter rig_file is empty: give the path of a rig.yaml")
-    rig = load_rig(Path(path).expanduser())  # a shell leaves the ~ of rig_file:=~/rig.yaml
-    missing = [name for name in names if name not in rig.names]
-    if missing:
-        raise CalibrationError(
-            f"rig {path} has no camera {missing[0]!r}: it has {', '.join(rig.names)}; the parameter cameras says "
-            f"{', '.join(names)}"
-        )
-    return rig.subset(names)
+    try:
+        return load_rig(Path(path).expanduser(), names)  # a shell leaves the ~ of rig_file:=~/rig.yaml
+    except CalibrationError as error:
+        raise CalibrationError(f"{error} (the parameter cameras is {', '.join(names)})") from error
 
 
 def _key(info: Any) -> tuple[Any, ...]:

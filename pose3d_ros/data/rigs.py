@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,21 @@ from pose3d_ros.files.door import RIG, read_text, reading
 from pose3d_ros.structures import Camera, Floats, Rig
 
 _REQUIRED = ("name", "width", "height", "K", "cam_from_world")
-_OPTIONAL = ("distortion_model", "distortion")
+_OPTIONAL = ("distortion_model", "distortion", "uncropped")
 
 
-def load_rig(path: Path | str) -> Rig:
-    """The rig of a YAML file.
+def load_rig(path: Path | str, cameras: Sequence[str] = ()) -> Rig:
+    """The rig of a YAML file; of these cameras, in this order, where any are named: no other one is looked at.
 
     Keys: frame_id, cameras: a list of {name, width, height in px, K: 9 numbers by rows in px,
-    distortion_model, distortion, cam_from_world: 16 numbers by rows, translation in m}.
+    distortion_model, distortion, cam_from_world: 16 numbers by rows, translation in m, uncropped: of images cut out of
+    larger ones, their left and top in, and the width and height of the larger one, px}.
     Raises CalibrationError that names the file, the camera and the key.
     """
-    return rig_from_mapping(yaml_content(read_text(path, RIG), str(path), RIG), where=str(path))
+    return rig_from_mapping(yaml_content(read_text(path, RIG), str(path), RIG), str(path), cameras)
 
 
-def rig_from_mapping(content: Any, where: str) -> Rig:
+def rig_from_mapping(content: Any, where: str, cameras: Sequence[str] = ()) -> Rig:
     """The rig of a mapping with load_rig's keys; `where` names its origin in the CalibrationError."""
     if not isinstance(content, dict) or not isinstance(content.get("cameras"), list):
         raise CalibrationError(f"rig {where} has no list 'cameras': see config/rig_example.yaml for the form")
@@ -39,9 +41,19 @@ def rig_from_mapping(content: Any, where: str) -> Rig:
     try:
         frame_id = values.name(content.get("frame_id", "world"))
         with reading(where, RIG):
-            return Rig(tuple(map(_camera, content["cameras"])), frame_id=frame_id)
+            entries = _named(content["cameras"], cameras) if cameras else content["cameras"]
+            return Rig(tuple(map(_camera, entries)), frame_id=frame_id)
     except (ValueError, CalibrationError) as error:
         raise CalibrationError(f"rig {where}: {error}") from error
+
+
+def _named(entries: list[Any], cameras: Sequence[str]) -> list[Any]:
+    """The entries of these cameras; raises InputError that lists those there are."""
+    found = {str(entry.get("name", "?")): entry for entry in entries if isinstance(entry, dict)}
+    for name in cameras:
+        if name not in found:
+            raise InputError(f"the rig has no camera {name!r}: it has {', '.join(found)}")
+    return [found[name] for name in cameras]
 
 
 def save_rig(rig: Rig, path: Path | str) -> None:
@@ -65,6 +77,7 @@ def rig_to_mapping(rig: Rig) -> dict[str, Any]:
             "distortion_model": camera.distortion_model,
             "distortion": camera.distortion.tolist(),
             "cam_from_world": camera.cam_from_world.ravel().tolist(),
+            **({"uncropped": list(camera.uncropped)} if camera.uncropped else {}),
         }
         for camera in rig.cameras
     ]
@@ -99,4 +112,5 @@ def _camera(entry: Any) -> Camera:
         distortion_model=str(entry.get("distortion_model", "plumb_bob")),
         distortion=numbers("distortion", "a list of numbers", -1),
         cam_from_world=numbers("cam_from_world", "16 numbers by rows", 4, 4),
+        uncropped=tuple(numbers("uncropped", "4 numbers of px", -1).tolist()),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pose3d_ros.data.bag_rig import rig_of_bag
 from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.bag_frames import BagFrames, bag_frames
+from pose3d_ros.geometry.rig_checks import validate_rig
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def open_bag_frames(
     Raises InputError, CalibrationError or FootageError that says what does not fit.
     """
     bag = open_bag(path)
-    rig = load_rig(rig_file) if rig_file is not None else None
+    rig = load_rig(rig_file, cameras) if rig_file is not None else None
     if rig is not None and topics.fixed_frame:
         raise InputError("--rig and --fixed-frame: give one of the two; a rig file names its own frame")
     names = cameras or (rig.names if rig is not None else ())
@@ -88,7 +90,11 @@ def open_bag_frames(
         rig = rig_of_bag(
             bag, found, topics.camera_info_topic, rectified=topics.rectified, fixed_frame=topics.fixed_frame
         )
+    else:
+        rig = rig.subset(list(found))
+        for text in validate_rig(rig):
+            warnings.warn(text, stacklevel=2)
     return bag_frames(
-        bag, rig.subset(list(found)), found,
+        bag, rig, found,
         tolerance_s=topics.tolerance_s, start_s=start_s, end_s=end_s, stride=stride, progress=progress,
     )  # fmt: skip
