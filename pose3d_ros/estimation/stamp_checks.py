@@ -138,8 +138,8 @@ class StampChecks:
                 for fault, words in _WORDS.items() if self._is_told(fault, at_s)]  # fmt: skip
         if self.lost >= LOSS_TOLD:
             told.append(
-                f"{self.lost:.0%} of the {plural} on {topic} are lost (gaps in their stamps): the network or this "
-                "machine does not keep up; see config/fastdds.xml, or send fewer or smaller ones"
+                f"{self.lost:.0%} of the {plural} on {topic} are lost (gaps in their stamps): unless the driver "
+                "leaves them out, send fewer or smaller ones, or see config/fastdds.xml"
             )
         return told
 
@@ -174,8 +174,8 @@ _WORDS = {
         "camera hang? Restart its driver; for a simulation without noise set repeated_images to keep"
     ),
     StampFault.BACK: (
-        "time went back by {by_s:.1f} s on {topic} (a bag that began anew, or a clock that was set): everything that "
-        "depends on time began afresh"
+        "time went back by {by_s:.1f} s on {topic} (as a bag that begins again, or a clock that is set): all that "
+        "depends on time began again"
     ),
 }
 

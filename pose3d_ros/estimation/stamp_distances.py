@@ -47,14 +47,17 @@ def disagreements(streams: Iterable[Stream], tolerance_s: float) -> Iterator[tup
         apart = {pair: one for pair, one in apart.items() if name not in pair}
 
 
-def none_agree(streams: Iterable[Stream], tolerance_s: float) -> str:
-    """Says so where no two cameras' stamps meet, with the distance of the first two and the fix; else empty."""
+def none_agree(streams: Iterable[Stream], tolerance_s: float, fix: str = "") -> str:
+    """Says so where no two cameras' stamps meet, with the distance of the first two and the fix; else empty.
+
+    fix is that of what is known of their way here; else it is made of how they differ.
+    """
     pairs = list(combinations([one for one in streams if len(one.stamps_ns) >= JUDGED_FROM], 2))
     if not pairs or any(agree(_apart(a, b), tolerance_s) for a, b in pairs):
         return ""
     a, b = pairs[0]
-    says, fix = _words(a, b, _apart(a, b), tolerance_s)
-    return f"no two cameras' stamps agree: of {a.topic} and {b.topic} {says}; {fix}"
+    says, usual_fix = _words(a, b, _apart(a, b), tolerance_s)
+    return f"no two cameras' stamps agree: of {a.topic} and {b.topic} {says}; {fix or usual_fix}"
 
 
 def agree(apart: Floats, tolerance_s: float) -> bool:

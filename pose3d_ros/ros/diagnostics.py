@@ -40,7 +40,12 @@ CAUSE_S = 3.0
 # A detector that takes left for right in so many of so many last frame sets is told of; now and then all do.
 MIRRORED_TOLD, MIRRORED_SETS = 5, 30
 
-STAMPS_DIFFER = "images come, but no two cameras' stamps agree within stamp_tolerance: synchronise them, or raise it"
+TOO_FEW = "images come, and no frame set yet: that takes two cameras' images with stamps within stamp_tolerance"
+KEYPOINTS_FEW = "keypoints come, and no frame set yet: that takes two cameras' with stamps within stamp_tolerance"
+KEYPOINTS_FIX = (
+    "let every detector keep up with its camera (its /diagnostics counts frame_sets/replaced_by_newer), and "
+    "synchronise the machines' clocks"
+)
 
 
 class Level(IntEnum):
@@ -101,7 +106,7 @@ class Record:
 
     def __init__(
         self,
-        waiting: str = STAMPS_DIFFER,
+        waiting: str = TOO_FEW,
         product: str = "poses",
         stale_s: float = STALE_S,
         apart: Callable[[], str] = str,
@@ -224,8 +229,8 @@ class Record:
         if self._busy_since_s is None or now_s - self._busy_since_s <= BUSY_S:
             return ""
         return (
-            f"one frame set has been in work for {now_s - self._busy_since_s:.1f} s: this machine is busy or too slow "
-            "for these images"
+            f"one frame set has been in work for {now_s - self._busy_since_s:.1f} s: this machine may be busy, or too "
+            "slow for these images"
         )
 
     def _slow(self, now_s: float) -> tuple[str, bool]:

@@ -41,7 +41,7 @@ from pose3d_ros.ros.camera_inputs import (
     note_stamps,
 )
 from pose3d_ros.ros.camera_topics import check_topics
-from pose3d_ros.ros.diagnostics import STAMPS_DIFFER, Record
+from pose3d_ros.ros.diagnostics import KEYPOINTS_FEW, KEYPOINTS_FIX, TOO_FEW, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
@@ -70,10 +70,6 @@ STANDSTILL_S = 1.0
 ALONE_SHARE = 0.5
 # Placement auto waits so long for TF before it takes the projection matrices: who starts first must not decide.
 TF_PATIENCE_S = 2.0
-KEYPOINTS_DIFFER = (
-    "keypoints come, but no two cameras' stamps agree within stamp_tolerance: synchronise the machines' clocks, and "
-    "let every detector keep up with its camera (its /diagnostics counts frame sets replaced_by_newer)"
-)
 
 
 class MultiViewNode(LifecycleNode):
@@ -194,11 +190,11 @@ class MultiViewNode(LifecycleNode):
 
     def _make_reading(self, detector: Detector | None) -> tuple[Detector, Reading]:
         """Who detects, and what the frames then hold."""
-        self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d", STAMPS_DIFFER
+        self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d", TOO_FEW
         if self.options.input == "images":
             return detector or make_detector(current(self, DetectorOptions), self.inputs.device), ImageReading()
         # Not on the topic that they come on.
-        self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d/with_ids", KEYPOINTS_DIFFER
+        self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d/with_ids", KEYPOINTS_FEW
         device = self.inputs.device
         elsewhere = DetectorsElsewhere(device if device.startswith("cuda") else "cpu")
         return elsewhere, KeypointReading(elsewhere)
@@ -292,7 +288,8 @@ class MultiViewNode(LifecycleNode):
     def _stamps_apart(self) -> str:
         """Whose stamps make no frame set, and how far apart they are; empty where they agree."""
         streams = [Stream(one.name, one.topic, one.checks.stamps_ns) for one in self._inputs.values()]
-        return none_agree(streams, self.sets.stamp_tolerance)
+        fix = KEYPOINTS_FIX if self.options.input == "keypoints" else ""
+        return none_agree(streams, self.sets.stamp_tolerance, fix)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from set to set."""

@@ -7,7 +7,7 @@ import pytest
 
 from pose3d_ros.estimation.stamp_checks import StampChecks
 from pose3d_ros.estimation.stamp_distances import Stream, disagreements, none_agree
-from pose3d_ros.ros.diagnostics import Level, Record
+from pose3d_ros.ros.diagnostics import KEYPOINTS_FIX, Level, Record
 
 PERIOD_NS = 33_333_333
 STAMPS_NS = 1_700_000_000 * 10**9 + PERIOD_NS * np.arange(200)
@@ -63,3 +63,13 @@ def test_one_camera_of_many_is_named_alone() -> None:
     assert len(found) == 1
     assert "camera_7" in {one.name for one in found[0][:2]}
     assert none_agree(streams, 0.01) == ""
+
+
+def test_detectors_that_skip_each_others_images_must_keep_up() -> None:
+    """Keypoints of every second image each, of one machine the even and of the other the odd ones."""
+    even = Stream("left", "/left/keypoints_2d", tuple(int(one) for one in STAMPS_NS[::2]))
+    odd = Stream("right", "/right/keypoints_2d", tuple(int(one) for one in STAMPS_NS[1::2]))
+    words = none_agree((even, odd), 0.01, KEYPOINTS_FIX)
+    assert "their stamps are 33 ms apart" in words
+    assert "keep up with its camera" in words
+    assert "PTP" not in words

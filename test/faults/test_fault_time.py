@@ -73,7 +73,7 @@ def test_fault_bag_loop(back_s: float, sim_time: bool) -> None:
     told = Camera()
     for stamp in stamps[: 60 + JUMP_STAMPS]:
         told.sees(stamp)
-    assert f"time went back by {back_s - 0.033:.1f} s on {TOPIC} (a bag that began anew" in told.words()
+    assert f"time went back by {back_s - 0.033:.1f} s on {TOPIC} (as a bag that begins again" in told.words()
     assert "after a newer one" not in told.words()
     assert "time went back" not in told.words(TOLD_S + 0.1)
 

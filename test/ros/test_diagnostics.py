@@ -134,9 +134,12 @@ def test_a_frame_set_that_takes_too_long_is_told() -> None:
     assert "one frame set" not in record.health(2.0, [], {}).message
 
 
-def test_images_whose_stamps_never_agree_are_told() -> None:
+def test_what_a_frame_set_takes_is_reported_while_none_comes() -> None:
     record = Record()
-    assert "no two cameras' stamps agree within stamp_tolerance" in record.health(2.0, [], {}).message
+    assert (
+        "no frame set yet: that takes two cameras' images with stamps within stamp_tolerance"
+        in record.health(2.0, [], {}).message
+    )
     record.count("received")
     assert record.health(2.0, [], {}).message == "no poses yet: images come and are being worked on"
 

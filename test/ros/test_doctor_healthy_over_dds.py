@@ -47,7 +47,7 @@ class RobotCameras(Cameras):
     """The cameras of a robot in its namespace, of which TF is remapped, with stamps of now."""
 
     def __init__(self, context: Context, namespace: str) -> None:
-        super().__init__(context, RIG)
+        super().__init__(context, RIG, wall=True)
         self.alter = self._now
         self.namespace = namespace
 

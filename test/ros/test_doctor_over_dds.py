@@ -91,7 +91,9 @@ def says(facts: Facts) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def looks() -> Iterator[tuple[Facts, Facts]]:
     """The same graph while it is healthy, and with eight faults at once."""
-    with graph(ring("left", "right", "side", "door"), fixed_frame="world", stale_after=5.0, silent_after=5.0) as one:
+    with graph(
+        ring("left", "right", "side", "door"), fixed_frame="world", stale_after=5.0, silent_after=5.0, wall=True
+    ) as one:
         one.cameras.publish_transforms("left", "right", "side", "door")
         running = Running(one)
         try:
