@@ -1,7 +1,7 @@
 """pose3d calibrate: a rig.yaml from pictures or videos of a chessboard or Charuco board.
 
 Show the board to every camera near and far, tilted, and out to the image's corners; to place several cameras, show
-it to two or more at the same moment (frames go together by number).
+it to two or more at the same moment (pictures go together by number, videos by time).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import yaml
 
-from pose3d_ros.calibration.board_views import BoardViews, find_boards, pick_diverse
+from pose3d_ros.calibration.board_views import BoardViews, find_boards, is_video, pick_diverse
 from pose3d_ros.calibration.boards import FORM, Board, board_text, parse_board
 from pose3d_ros.calibration.lenses import LENSES, LensFit, fit_lens
 from pose3d_ros.calibration.placing import PlacedRig, place_cameras
 from pose3d_ros.calibration.verdict import judge_calibration
 from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.data.video_times import video_times
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.geometry.calibration import baselines_m
 from pose3d_ros.geometry.rig_checks import check_rig
@@ -60,7 +61,12 @@ def run(args: argparse.Namespace) -> int:
             "take it differently: use one with an odd and an even number, or Charuco"
         )
     alone = len(sources) == 1
-    found = [find_boards(board, name, source, args.every, not args.quiet, alone) for name, source in sources.items()]
+    # Of videos of different rates every camera's images are taken at the times of the slowest.
+    period_ns = max([0.0, *(video_times(Path(source)).period_ns for source in sources.values() if is_video(source))])
+    found = [
+        find_boards(board, name, source, args.every, not args.quiet, alone, period_ns)
+        for name, source in sources.items()
+    ]
     board = _found_kind(board, found)
     views = _picked(found, args.most)
     fits = [fit_lens(board, one, args.lens) for one in views]

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from pose3d_ros.calibration.boards import Board, Image, find_board, guess_board, other_kinds
 from pose3d_ros.data.encoded_images import read_image
-from pose3d_ros.data.footage import read_video
 from pose3d_ros.data.frame_numbers import frame_numbers
+from pose3d_ros.data.matched_times import TOGETHER, nearest_index
+from pose3d_ros.data.video_times import frames_at, video_times
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.structures import Floats
 
@@ -43,14 +44,16 @@ class BoardViews:
         return replace(self, corners={frame: self.corners[frame] for frame in frames})
 
 
-def find_boards(board: Board, camera: str, source: str, every: int, progress: bool, alone: bool = True) -> BoardViews:
+def find_boards(
+    board: Board, camera: str, source: str, every: int, progress: bool, alone: bool = True, period_ns: float = 0.0
+) -> BoardViews:
     """Look for the board in a video, a folder of pictures or a glob of them.
 
     A Charuco board is looked for as it was named, and else as the old or the inverted kind; the first found decides.
-    Frame numbers are a video's, or those of the pictures' names (data/frame_numbers.py), so that cameras go together.
-    every: of a video, one image in so many. alone: no other camera's go with them, so any names do. Raises
-    FootageError for images that cannot be read or differ in size, or names that do not say their number,
-    CalibrationError, with what is seen instead, if the board is found nowhere.
+    Frame numbers are a video's by its time, in steps of period_ns (its own where that is 0), or those of the pictures'
+    names (data/frame_numbers.py), so that cameras go together. every: of a video, one image in so many. alone: no other
+    camera's go with them, so any names do. Raises FootageError for images that cannot be read or differ in size, or
+    names that do not say their number, CalibrationError, with what is seen instead, if the board is found nowhere.
     """
     corners = {}
     size: tuple[int, int] = (0, 0)
@@ -58,7 +61,8 @@ def find_boards(board: Board, camera: str, source: str, every: int, progress: bo
     looked_at = 0
     pictures = {}
     kinds = (board, *other_kinds(board))
-    images = tqdm(_images(camera, source, every, alone), desc=f"boards of {camera}", unit="image", disable=not progress)
+    read = _images(camera, source, every, alone, period_ns)
+    images = tqdm(read, desc=f"boards of {camera}", unit="image", disable=not progress)
     for frame, name, image in images:
         if name:
             pictures[frame] = name
@@ -87,6 +91,11 @@ def find_boards(board: Board, camera: str, source: str, every: int, progress: bo
     return BoardViews(camera, size, looked_at, corners, pictures, kinds[0])
 
 
+def is_video(source: str) -> bool:
+    """Whether a source is a video, not pictures."""
+    return Path(source).is_file() and Path(source).suffix.lower() not in PICTURES
+
+
 def pick_diverse(views: BoardViews, frames: list[int], most: int) -> list[int]:
     """At most so many of the frames, as different as can be in where and how the board is seen; in order.
 
@@ -110,11 +119,18 @@ def _appearance(px: Floats, size_wh: tuple[int, int]) -> Floats:
     return np.array([*unit.mean(axis=0), 2 * np.sqrt(spread[0, 0]), 2 * np.sqrt(spread[1, 1]), 20 * spread[0, 1]])
 
 
-def _images(camera: str, source: str, every: int, alone: bool) -> Iterator[tuple[int, str, Image]]:
+def _images(camera: str, source: str, every: int, alone: bool, period_ns: float) -> Iterator[tuple[int, str, Image]]:
     """Number, file name (empty: of a video) and pixels of each image."""
     path = Path(source)
-    if path.is_file() and path.suffix.lower() not in PICTURES:
-        yield from ((k, "", image) for k, image in enumerate(read_video(path)) if k % every == 0)
+    if is_video(source):
+        times = video_times(path)
+        period_ns = period_ns or times.period_ns
+        goals = np.arange(0, times.at_ns[-1] + period_ns / 2, every * period_ns)
+        frames = nearest_index(times.at_ns, goals)
+        # Where frames are lost, the nearest is of another moment than the other cameras'.
+        near = np.flatnonzero(np.abs(times.at_ns[frames] - goals) <= TOGETHER * period_ns)
+        images = frames_at(path, times, frames[near].tolist())
+        yield from ((int(k) * every, "", image) for k, image in zip(near, images, strict=False) if image is not None)
         return
     if path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in PICTURES]

@@ -73,11 +73,11 @@ class Cut:
 WHOLE = Cut()
 
 
-def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut, fix: str = "") -> None:
+def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut) -> None:
     """Refuse cameras of which it is not known that they began together, or that share no time.
 
-    spans: when each begins and ends on its own clock, ns. period_ns: of the slowest. fix: another way out, for the
-    message. Raises InputError where ends differ though neither an offset nor an end was given.
+    spans: when each begins and ends on its own clock, ns. period_ns: of the slowest. Raises InputError where ends
+    differ though neither an offset nor an end was given.
     """
     for camera in cut.offsets_s:
         if camera not in spans:
@@ -97,7 +97,7 @@ def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut,
                 f"the cameras {what} at different times ({listed}; expected the same to "
                 f"{SAME_LENGTH * period_ns / 1e9:.3f} s): were they started together? Give how much later one began "
                 f"with --offset CAMERA=SECONDS; if all began at once, --offset {next(iter(spans))}=0 takes what all of "
-                f"them have{fix}"
+                f"them have; where frames were lost without a trace in the time stamps, no offset is right"
             )
 
 

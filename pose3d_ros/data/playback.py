@@ -14,6 +14,7 @@ import cv2
 
 from pose3d_ros.data.footage import SAMPLES, Sample, read_video, sample, video_rate
 from pose3d_ros.data.rigs import load_rig, save_rig
+from pose3d_ros.data.video_times import SAME_RATE, video_times
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import REPORT, read_text
@@ -42,7 +43,17 @@ def open_footage(name: str, cameras: Sequence[str] = ()) -> Sample:
             )
         rig = load_rig(folder / "rig.yaml")
         videos = {camera: folder / f"{camera}.mp4" for camera in rig.names}
-        whole = Sample(name=name, rig=rig, videos=videos, fps=video_rate(videos[rig.names[0]]))
+        for camera, path in videos.items():
+            if not video_times(path).even:
+                raise FootageError(
+                    f"footage {path}: frames of {camera} are not evenly spaced, and the player numbers them: use "
+                    "`pose3d estimate`, which takes them by their time stamps"
+                )
+        rates = {camera: video_rate(path) for camera, path in videos.items()}
+        if max(rates.values()) - min(rates.values()) > SAME_RATE:
+            listed = ", ".join(f"{camera} {rate:g}" for camera, rate in rates.items())
+            raise FootageError(f"footage {folder}: different frame rates ({listed}): convert the videos to one rate")
+        whole = Sample(name=name, rig=rig, videos=videos, fps=rates[rig.names[0]])
     return with_cameras(whole, cameras) if cameras else whole
 
 

@@ -20,14 +20,12 @@ from pose3d_ros.data.frame_source import ABSENT, WHOLE, Cut, check_ends, kept_mo
 from pose3d_ros.data.matched_times import matched, nearest_index
 from pose3d_ros.data.playback import run_ahead
 from pose3d_ros.data.stamps import even_rate_hz
-from pose3d_ros.data.video_times import Stamps, VideoTimes, frames_at, video_times
+from pose3d_ros.data.video_times import SAME_RATE, Stamps, VideoTimes, frames_at, video_times
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.files.media import open_video
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.structures import FrameSet, Rig
 
-# Rates are written as fractions (30000 / 1001) or rounded (29.97): these differ by less.
-SAME_RATE = 0.01  # Hz
 AHEAD = 3  # frames that each video is decoded ahead
 # Encoders drop or repeat a last frame: counts that differ by no more are the same.
 SAME_COUNT = 2

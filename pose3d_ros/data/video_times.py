@@ -20,6 +20,8 @@ from pose3d_ros.files.media import first_bytes, open_video
 Stamps = NDArray[np.int64]
 # Matroska rounds to ms.
 ROUNDING_NS = 1_000_000
+# Rates are written as fractions (30000 / 1001) or rounded (29.97): these differ by less.
+SAME_RATE = 0.01  # Hz
 # An interval this many times the middle one is a gap: a frame at least is missing.
 GAP = 1.5
 # First bytes of containers that hold a rate and no time stamps: AVI, and raw MJPEG and H.264 or H.265 streams.

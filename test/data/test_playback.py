@@ -6,6 +6,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from variable_videos import respaced
 
 from pose3d_ros.data.footage import Sample
 from pose3d_ros.data.playback import T0_NS, Playback, open_footage, play, run_ahead, with_cameras
@@ -135,3 +136,17 @@ def test_a_broken_report_says_where_to_look(tmp_path, text):
 def test_a_missing_report_says_where_to_look(tmp_path):
     with pytest.raises(FootageError, match="left no report"):
         Playback.load(tmp_path / "player.json")
+
+
+def test_videos_that_numbers_do_not_time_are_not_played(folder):
+    """The player gives image k the stamp k / rate: what that is wrong for is for `pose3d estimate`."""
+    writer = cv2.VideoWriter(str(folder / "left.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, (64, 48))
+    for _ in range(6):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    with pytest.raises(FootageError, match=r"different frame rates \(left 25, right 20\)"):
+        open_footage(str(folder))
+    respaced(folder / "left.mp4", [0, 0.04, 0.3, 0.34, 0.38, 0.42], folder / "gap.mp4")
+    (folder / "gap.mp4").replace(folder / "left.mp4")
+    with pytest.raises(FootageError, match="frames of left are not evenly spaced"):
+        open_footage(str(folder))

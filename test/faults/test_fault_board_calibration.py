@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from variable_videos import respaced
 
 from pose3d_ros import calibrate_command
+from pose3d_ros.calibration import board_views
 from pose3d_ros.calibration.board_views import BoardViews, find_boards
 from pose3d_ros.calibration.boards import Board, board_text, find_board, parse_board
 from pose3d_ros.calibration.lenses import fit_lens
@@ -20,6 +22,7 @@ from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.geometry.camera_checks import Finding
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.output.overlay import open_writer
 from pose3d_ros.structures import Camera, Floats
 
 BOARD = Board(9, 6, 0.03)
@@ -255,3 +258,29 @@ def test_fault_pictures_whose_names_do_not_say_their_number(names: tuple[str, ..
     with pytest.raises(FootageError, match=r"camera 'a': .* numbers.*: rename them"):
         find_boards(board, "a", str(tmp_path), 1, progress=False, alone=False)
     assert set(find_boards(board, "a", str(tmp_path), 1, progress=False).corners) == {0, 1}
+
+
+def test_fault_calibration_videos_that_lost_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: a calibration video lost frames, or the cameras' videos have different rates.
+    Sees: nothing: images of one time go together, and a camera that has none there is left out of that moment.
+    Recovers: nothing to recover.
+    Kind: K5
+    Before: frame n went with frame n.
+    """
+    lost = [k for k in range(30) if k not in range(7, 13)]
+    videos = {"a": (range(30), 1), "b": (lost, 1), "c": (range(60), 2)}
+    seen: dict[str, dict[int, int]] = {name: {} for name in videos}
+    for name, (shown, faster) in videos.items():
+        writer = open_writer(tmp_path / f"{name}_even.mp4", 25.0 * faster, (64, 48))
+        for k in shown:
+            writer.write(np.full((48, 64, 3), 8 * k // faster, np.uint8))
+        writer.release()
+        respaced(tmp_path / f"{name}_even.mp4", [k / 25 / faster for k in shown], tmp_path / f"{name}.mp4")
+    monkeypatch.setattr(
+        board_views, "find_board", lambda board, grey: (np.arange(54), np.full((54, 2), grey.mean() / 8))
+    )
+    for name in videos:
+        found = find_boards(BOARD, name, str(tmp_path / f"{name}.mp4"), 5, False, period_ns=4e7)
+        seen[name] = {number: round(px[0, 0]) for number, (_, px) in found.corners.items()}
+    assert seen["a"] == seen["c"] == {k: k for k in range(0, 30, 5)}
+    assert seen["b"] == {k: k for k in (0, 5, 15, 20, 25)}
