@@ -48,15 +48,16 @@ def measure(args: argparse.Namespace) -> list[Table]:
             "pose3d_ros.ros.bench_cameras", [str(seconds)], {"refine": "none"}, seconds,
             slow_s=slow_s, listener="pose3d_ros.ros.bench_ages",
         )  # fmt: skip
-        rows.append((slow_s, *figures(run.heard)))
+        rows.append((f"{slow_s:g}", *figures(run.heard)))
     columns = (
-        "s a set", "messages", "of images", "VISIBLE > 0.2 s when published", "when heard", "OCCLUDED > 0.5 s",
-        "LOST > 1 s", "VISIBLE, % of people in messages of images", "of all", "with people, % of those < 0.95 s old",
-        "of all ", "oldest person heard, ms", "p50 age of images, ms", "p95 ",
+        "s a set", "messages", "of images", "published VISIBLE > 0.2 s", "OCCLUDED > 0.5 s", "LOST > 1 s",
+        "heard VISIBLE > 0.2 s", "OCCLUDED > 0.5 s ", "LOST > 1 s ",
+        "VISIBLE, % of people in messages of images", "of all", "with people, % of those < 0.95 s old", "of all ",
+        "oldest person heard, ms", "p50 age of images, ms", "p95 ",
     )  # fmt: skip
     note = (
         "Of images: messages with camera_names; between them time alone speaks. Published: by DDS's source timestamp; "
-        "heard, as the columns after it: by the subscriber's clock in its callback, its own way included."
+        "heard, and the columns after it: by the subscriber's clock in its callback, its own way included."
     )
     return [Table("age", f"how old people are, {seconds:g} s at 30 Hz", columns, rows, note, decimals=1)]
 
@@ -68,15 +69,15 @@ def figures(heard: Sequence[Heard]) -> tuple[float | int | None, ...]:
         for stamp, published, now, cameras, states in heard
         for state in states
     ]
-    early = sum(published_s > LIMITS_S[0] for state, published_s, _, _ in people if state == 0)
-    late = [sum(heard_s > LIMITS_S[state] for other, _, heard_s, _ in people if other == state) for state in range(3)]
+    published = [sum(one[1] > LIMITS_S[state] for one in people if one[0] == state) for state in range(3)]
+    late = [sum(one[2] > LIMITS_S[state] for one in people if one[0] == state) for state in range(3)]
     first_ns = next((now for _, _, now, _, states in heard if states), None)
     # Before the first person nothing is to be seen.
     counted = [one for one in heard if first_ns is not None and one[2] >= first_ns]
     of_images = [one for one in counted if one[3]]
     ages_ms = [(now - stamp) / 1e6 for stamp, _, now, _, _ in of_images]
     return (
-        len(heard), sum(one[3] > 0 for one in heard), early, *late,
+        len(heard), sum(one[3] > 0 for one in heard), *published, *late,
         _share([state == 0 for state, _, _, made in people if made]),
         _share([state == 0 for state, _, _, _ in people]),
         _share([bool(one[4]) for one in counted if one[1] - one[0] < 0.95e9]),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pose3d_ros.benchmarks.age import figures as age_figures
 from pose3d_ros.benchmarks.node_graph import BenchError, Played, play
 from pose3d_ros.benchmarks.ros import figures, played
 from pose3d_ros.benchmarks.runtime import tables
@@ -24,6 +25,23 @@ def test_figures_count_what_was_lost_and_only_the_first_answer():
     sets, lost, *times = figures(told, node)
     assert (sets, lost) == (10, 1)
     assert times == pytest.approx([2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 6.5])
+
+
+def test_age_figures_count_people_who_look_fresher_than_they_are():
+    ms = 1_000_000
+    heard = [
+        (0, 10 * ms, 11 * ms, 0, []),  # before anybody was seen
+        (0, 150 * ms, 160 * ms, 2, [0, 1]),
+        (0, 190 * ms, 210 * ms, 2, [0]),  # late on its way
+        (0, 300 * ms, 310 * ms, 2, [0]),  # wrong
+        (0, 600 * ms, 610 * ms, 0, [1, 2]),  # the first is
+        (0, 990 * ms, 1010 * ms, 0, [2]),
+        (0, 1200 * ms, 1210 * ms, 0, []),
+    ]
+    messages, of_images, *late = age_figures(heard)
+    assert (messages, of_images) == (7, 3)
+    assert late[:6] == [1, 1, 0, 2, 1, 1]
+    assert late[6:11] == pytest.approx([75.0, 300 / 7, 100.0, 100 * 5 / 6, 1010.0])
 
 
 def test_nothing_answered_gives_no_times():
