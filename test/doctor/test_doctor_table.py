@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from healthy_systems import SYSTEMS
 from seeded_systems import CAUSES, SEEDED, TO_KNOW
@@ -32,6 +34,18 @@ def test_the_first_finding_is_the_cause(name: str) -> None:
     assert found, name
     assert found[0][0] == check, printed(facts, found)
     assert words in f"{found[0][1].subject}: {found[0][1].says}"
+
+
+# What is found without a node, or is made of what the node itself reports.
+NODELESS = {"ros_missing", "node_not_running", "node_silent", "node_says", "no_person", *TO_KNOW}
+
+
+@pytest.mark.parametrize("name", [name for name in SEEDED if name not in NODELESS])
+def test_a_fault_stays_first_with_what_the_node_makes_of_it(name: str) -> None:
+    """The node gives no poses and says so, as it does in most of these systems."""
+    facts = SEEDED[name][0]
+    sick = replace(facts.nodes[0], level=2, message="no poses yet: some consequence", most_people=0)
+    assert reported(replace(facts, nodes=(sick, *facts.nodes[1:])))[0] == name
 
 
 def test_the_two_figures() -> None:

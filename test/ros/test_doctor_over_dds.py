@@ -112,6 +112,7 @@ def spoil(name, image, info) -> None:
         info.k = np.zeros(9)
     if name == "right":
         info.width, info.height = 320, 240
+        info.k = np.array([300.0, 0, 159.5, 0, 300.0, 119.5, 0, 0, 1])
     if name == "side":
         stamp = conversions.stamp_from_ns(conversions.stamp_to_ns(image.header.stamp) - 60 * 10**9)
         image.header.stamp = info.header.stamp = stamp

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rcl_interfaces.srv import GetParameters
+from rcl_interfaces.srv import GetParameters, ListParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
@@ -41,26 +41,37 @@ class Onlooker(Node):
 
 
 class Asked:
-    """A question for parameters that is under way; one by one, as one that is not declared ends the answer."""
+    """A question for parameters that is under way: which there are, then those that are wanted.
+
+    One that is not declared would end the whole answer. Two questions are as few as a busy node can be asked.
+    """
 
     def __init__(self, onlooker: Node, node: str, names: Sequence[str]) -> None:
-        self._names = names
-        self._client: Any = onlooker.create_client(GetParameters, f"{node}/get_parameters")
-        self._answers: dict[str, Any] = {}
+        self._wanted = names
+        self._list: Any = onlooker.create_client(ListParameters, f"{node}/list_parameters")
+        self._get: Any = onlooker.create_client(GetParameters, f"{node}/get_parameters")
+        self._listed: Any = None
+        self._got: Any = None
+        self._names: list[str] = []
 
     def done(self) -> bool:
-        """Whether all answers are there; asks as soon as the node can be asked."""
-        if not self._answers and self._client.service_is_ready():
-            self._answers = {name: self._client.call_async(GetParameters.Request(names=[name])) for name in self._names}
-        return bool(self._answers) and all(one.done() for one in self._answers.values())
+        """Whether the answer is there; asks as soon as the node can be asked."""
+        if self._listed is None and self._list.service_is_ready() and self._get.service_is_ready():
+            self._listed = self._list.call_async(ListParameters.Request())
+        if self._got is None and self._listed is not None and self._listed.done() and self._listed.result() is not None:
+            there = set(self._listed.result().result.names)
+            self._names = [name for name in self._wanted if name in there]
+            self._got = self._get.call_async(GetParameters.Request(names=self._names))
+        return self._got is not None and bool(self._got.done())
 
     def answer(self) -> dict[str, object]:
         """The parameters that the node has and told."""
+        if not self.done() or self._got.result() is None:
+            return {}
         found: dict[str, object] = {}
-        for name, future in self._answers.items():
-            if future.done() and future.result() is not None and future.result().values:
-                value = parameter_value_to_python(future.result().values[0])
-                found[name] = list(value) if isinstance(value, (list, tuple)) else value
+        for name, told in zip(self._names, self._got.result().values, strict=False):
+            value = parameter_value_to_python(told)
+            found[name] = list(value) if isinstance(value, (list, tuple)) else value
         return {name: value for name, value in found.items() if value is not None}
 
 

@@ -16,7 +16,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
 from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, CameraSeen, Facts, Machine, NodeSeen, Topic
-from pose3d_ros.ros.doctor.graph import Onlooker, senders_on, topics_of
+from pose3d_ros.ros.doctor.graph import Asked, Onlooker, senders_on, topics_of
 from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, InfoEars, TransformEars
 from pose3d_ros.ros.doctor.ours import is_ours, may_be_ours
 
@@ -71,6 +71,7 @@ def observe(
     clock = ClockEars(node)
     diagnostics, transforms = DiagnosticsEars(node), TransformEars(node, clock)
     joined_s = -JOIN_S
+    parameters: dict[str, Asked] = {}
 
     def join() -> None:
         nonlocal joined_s
@@ -83,6 +84,8 @@ def observe(
     def spin(until_s: float, done: Callable[[], bool] = lambda: False) -> None:
         while (left := until_s - time.monotonic()) > 0 and not done():
             join()
+            for one in parameters.values():
+                one.done()  # the second question follows the first answer
             executor.spin_once(timeout_sec=min(left, 0.1))
             progress(time.monotonic() - started_s)
 
