@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from pose3d_ros.estimation.observation import gathered, joint_score
 from pose3d_ros.estimation.people_2d import usable_people, without_weak_joints
 from pose3d_ros.estimation.person_scale import leg_lengths
 from pose3d_ros.geometry.association import BONE_LENGTH_RANGE_M, associate
-from pose3d_ros.geometry.pair_fits import pair_fits
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M
+from pose3d_ros.geometry.pair_fits import PairFits, pair_fits
 from pose3d_ros.geometry.triangulation import Rejection, triangulate
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Keypoints2D
@@ -30,6 +32,11 @@ WINDOW_S = 2.0
 OFTEN = 0.5
 # Association measures bones with noise and foreshortened: near its limits a bone may be the reason already.
 SIZE_MARGIN = 1.4
+# Giants and dwarfs are told from people by legs that are this sure, as a share of their length: a stereo head's are not
+# any surer.
+ROUGHLY = 0.5
+# 2D people of each view that are explained.
+MOST = 6
 # While there is no pose a frame set is explained so often, s: more say nothing new, and cost a millisecond each.
 SAMPLE_S = 0.25
 
@@ -92,7 +99,7 @@ def views_with_people(keypoints: Mapping[str, Keypoints2D], options: MultiViewOp
 
 
 def explain(cameras: Sequence[Camera], keypoints: Mapping[str, Keypoints2D], options: MultiViewOptions) -> Explained:
-    """A reason for every 2D person (h36m_17, by camera) of a frame set that gave no pose."""
+    """A reason for every 2D person (h36m_17, by camera) of a frame set that gave no pose; MOST of each view."""
     seeing = views_with_people(keypoints, options)
     if len(seeing) < 2:
         return Explained()
@@ -100,18 +107,14 @@ def explain(cameras: Sequence[Camera], keypoints: Mapping[str, Keypoints2D], opt
     reasons: Counter[Reason] = Counter()
     people = []
     for camera in cameras:
-        whole = keypoints[camera.name]
+        whole = _surest(keypoints[camera.name])
         usable = usable_people(whole, options)
         people.append(without_weak_joints(whole.select(usable), options))
         reasons[Reason.WEAK] += len(whole) - len(usable)
     groups = associate(cameras, people, limit_mrad=options.association_limit_mrad)
     views = (groups >= 0).sum(-1)
-    legs: list[float] = []
-    for group in groups[views == 1]:
-        view = int(np.flatnonzero(group >= 0)[0])
-        reason, found = _alone(cameras, people, view, int(group[view]), options)
-        reasons[reason] += 1
-        legs += found
+    alone, legs = _alone(cameras, people, groups[views == 1], options)
+    reasons.update(alone)
     reasons[Reason.FEW_VIEWS] += int(views[(views > 1) & (views < options.min_views)].sum())
     shared = groups[(views > 1) & (views >= options.min_views)]
     for reason, count in zip(_together(cameras, people, shared, options), (shared >= 0).sum(-1).tolist(), strict=True):
@@ -119,36 +122,51 @@ def explain(cameras: Sequence[Camera], keypoints: Mapping[str, Keypoints2D], opt
     return Explained({r: n for r, n in reasons.items() if n}, tuple(c.name for c in cameras), tuple(legs))
 
 
+def _surest(people: Keypoints2D) -> Keypoints2D:
+    """Those with the highest scores: a crowd would cost seconds, and says nothing that a few do not."""
+    order = np.argsort(-people.score.sum(-1), kind="stable")[:MOST]
+    return people.select(np.sort(order))
+
+
 def _alone(
-    cameras: Sequence[Camera], people: Sequence[Keypoints2D], view: int, person: int, options: MultiViewOptions
-) -> tuple[Reason, list[float]]:
-    """Why a person was matched with no other view's: by the one who comes nearest; lengths of legs of wrong size."""
-    best: tuple[float, Reason, list[float]] = (np.inf, Reason.FEW_JOINTS, [])
-    one = people[view].select([person])
-    for other, camera in enumerate(cameras):
-        if other == view or not len(people[other]):
+    cameras: Sequence[Camera], people: Sequence[Keypoints2D], groups: NDArray[np.intp], options: MultiViewOptions
+) -> tuple[list[Reason], list[float]]:
+    """Why people were matched with no other view's: by the one who comes nearest; lengths of legs of wrong size."""
+    singles = {(int(v), int(group[v])) for group in groups for v in np.flatnonzero(group >= 0)}
+    nearest = {one: (np.inf, Reason.FEW_JOINTS) for one in singles}
+    legs: list[float] = []
+    for a, b in combinations(range(len(cameras)), 2):
+        if not any(view in (a, b) for view, _ in singles) or not (len(people[a]) and len(people[b])):
             continue
-        if np.linalg.norm(camera.centre - cameras[view].centre) < 1e-3:
-            if not np.isfinite(best[0]):
-                best = (np.inf, Reason.RANK, [])
+        if np.linalg.norm(cameras[a].centre - cameras[b].centre) < MIN_BASELINE_M:
+            for one in singles:
+                if one[0] in (a, b) and not np.isfinite(nearest[one][0]):
+                    nearest[one] = (np.inf, Reason.RANK)
             continue
-        fits = pair_fits(cameras[view], one, camera, people[other])
-        for q in np.flatnonzero(np.isfinite(fits.miss_rad[0])):
-            miss, bone = float(fits.miss_rad[0, q]), float(fits.bone_m[0, q])
-            if miss >= best[0]:
-                continue
-            legs: list[float] = []
-            # Who fits a second view alone has no third one to contradict.
-            reason = Reason.REPROJECTION if len(people) > 2 else Reason.ASSOCIATION
-            if miss > 1e-3 * options.association_limit_mrad:
-                reason = Reason.ASSOCIATION
-            elif fits.in_front[0, q] < 0.5:
-                reason = Reason.BEHIND
-            elif not SIZE_MARGIN * BONE_LENGTH_RANGE_M[0] <= bone <= BONE_LENGTH_RANGE_M[1] / SIZE_MARGIN:
-                reason = Reason.SIZE
-                legs = [] if other < view else _legs([cameras[view], camera], [one, people[other].select([int(q)])])
-            best = (miss, reason, legs)
-    return best[1], best[2]
+        fits = pair_fits(cameras[a], people[a], cameras[b], people[b])
+        for p, q in np.argwhere(np.isfinite(fits.miss_rad)).tolist():
+            miss = float(fits.miss_rad[p, q])
+            better = [one for one in ((a, p), (b, q)) if one in singles and miss < nearest[one][0]]
+            if better:
+                # Who fits a second view alone has no third one to contradict.
+                fitting = Reason.REPROJECTION if len(people) > 2 else Reason.ASSOCIATION
+                reason = _unfit(fits, p, q, options) or fitting
+                nearest.update(dict.fromkeys(better, (miss, reason)))
+        sized = [(p, q) for p, q in np.argwhere(fits.shared > 0).tolist() if _unfit(fits, p, q, options) == Reason.SIZE]
+        for p, q in sized[:MOST]:
+            if any(nearest.get(one, (0.0, None)) == (fits.miss_rad[p, q], Reason.SIZE) for one in ((a, p), (b, q))):
+                legs += _legs([cameras[a], cameras[b]], [people[a].select([p]), people[b].select([q])])
+    return [reason for _, reason in nearest.values()], legs
+
+
+def _unfit(fits: PairFits, p: int, q: int, options: MultiViewOptions) -> Reason | None:
+    """Why two views of a person do not fit each other; None where they do."""
+    low, high = BONE_LENGTH_RANGE_M
+    if not fits.miss_rad[p, q] <= 1e-3 * options.association_limit_mrad:
+        return Reason.ASSOCIATION
+    if fits.in_front[p, q] < 0.5:
+        return Reason.BEHIND
+    return None if SIZE_MARGIN * low <= fits.bone_m[p, q] <= high / SIZE_MARGIN else Reason.SIZE
 
 
 def _legs(cameras: Sequence[Camera], people: Sequence[Keypoints2D]) -> list[float]:
@@ -156,7 +174,7 @@ def _legs(cameras: Sequence[Camera], people: Sequence[Keypoints2D]) -> list[floa
     seen = gathered(people, np.zeros((1, 2), dtype=np.intp))
     found = triangulate(cameras, seen.xy, seen.score if seen.covariance is None else None, seen.covariance,
                         max_std_m=np.inf)  # fmt: skip
-    lengths: list[float] = leg_lengths(found.xyz, found.covariance).tolist()
+    lengths: list[float] = leg_lengths(found.xyz, found.covariance, ROUGHLY).tolist()
     return lengths
 
 
@@ -238,7 +256,7 @@ class MissingPoses:
         samples = self._samples
         if len(samples) < 2 or samples[-1][0] - samples[0][0] < WINDOW_S - 1e-6:
             return ""
-        with_people = [cameras for _, cameras, _ in samples if len(cameras) > 1]
+        with_people = [cameras for _, cameras, _ in samples if cameras]
         if len(with_people) < OFTEN * len(samples):
             return ""
         cameras = ", ".join(sorted(set().union(*with_people)))

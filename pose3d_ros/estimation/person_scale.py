@@ -18,7 +18,7 @@ LEG_RANGE_M = (0.45, 1.1)
 # An adult's: what factors are counted from.
 USUAL_LEG_M = 0.85
 # A leg counts where its joints are surer than this share of its length along their worst axis. A stereo head of 12 cm
-# comes to that at 2 m; further away a pixel that its calibration is off by makes people a tenth larger.
+# hardly comes to that; a pixel that its calibration is off by makes people at 3 m a tenth larger.
 SURE = 0.12
 # Legs behind a verdict, over how long, and which share of them must lie outside the range, on one side.
 LEAST_LEGS, LEAST_S, AGREEING = 60, 3.0, 0.75
@@ -41,13 +41,13 @@ class Scale:
         return f"{self.leg_m:.3g} m, median of {self.legs}" if np.isfinite(self.leg_m) else "not known yet"
 
 
-def leg_lengths(xyz: Floats, covariance: Floats) -> Floats:
+def leg_lengths(xyz: Floats, covariance: Floats, sure: float = SURE) -> Floats:
     """Lengths (L,) m of the legs of people (P, 17, 3) m, h36m_17, that are sure by their covariance (P, 17, 3, 3)."""
     points, spread = xyz[:, _LEGS], covariance[:, _LEGS]  # (P, 2, 3, ...)
     length = np.linalg.norm(np.diff(points, axis=2), axis=-1).sum(-1)  # (P, 2)
     known = np.isfinite(length) & np.isfinite(spread).all(axis=(-3, -2, -1))
     widest = np.linalg.eigvalsh(np.where(known[..., None, None, None], spread, 0.0))[..., -1].max(axis=-1)
-    return np.asarray(length[known & (np.sqrt(np.maximum(widest, 0.0)) <= SURE * np.where(known, length, 0.0))])
+    return np.asarray(length[known & (np.sqrt(np.maximum(widest, 0.0)) <= sure * np.where(known, length, 0.0))])
 
 
 class PersonScale:

@@ -115,15 +115,16 @@ def mirrored(rig: Rig) -> Rig:
     return replace(rig, cameras=(replace(second, name=first.name), replace(first, name=second.name)))
 
 
-def head(baseline_m: float = 0.12) -> Rig:
+def head(baseline_m: float = 0.12, focal_px: float = 700.0) -> Rig:
     """Two eyes side by side that look along the world's x, z up, 1 m high."""
-    K = np.array([[700.0, 0, 320], [0, 700.0, 240], [0, 0, 1]])
+    wide = round(640 * focal_px / 700)
+    K = np.array([[focal_px, 0, wide / 2], [0, focal_px, 0.375 * wide], [0, 0, 1]])
     eyes = []
     for name, y in (("left", baseline_m / 2), ("right", -baseline_m / 2)):
         cam_from_world = np.eye(4)
         cam_from_world[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
         cam_from_world[:3, 3] = -cam_from_world[:3, :3] @ (0.0, y, 1.0)
-        eyes.append(Camera(name, (640, 480), K, cam_from_world=cam_from_world))
+        eyes.append(Camera(name, (wide, round(0.75 * wide)), K, cam_from_world=cam_from_world))
     return Rig(tuple(eyes))
 
 
@@ -136,7 +137,7 @@ WHY = {
     "weak_2d": (walking, PAIR, PAIR, replace(OPTIONS, min_person_score=0.95)),
     "few_views": (walking, PAIR, RIG.subset(RIG.names[:3]), replace(OPTIONS, min_views=3)),
     "behind": (far_off, head(), mirrored(head()), OPTIONS),
-    "size": (walking, PAIR, scaled(PAIR, 1000.0), OPTIONS),
+    "size": (walking, PAIR, scaled(PAIR, 4.5), OPTIONS),
     "uncertain": (walking, PAIR, PAIR, replace(OPTIONS, max_std_m=0.001)),
     "score": (walking, PAIR, PAIR, replace(OPTIONS, birth_score=1.0)),
     "few_joints": (walking, PAIR, PAIR, replace(OPTIONS, min_joint_score=0.75, min_person_joints=1)),
@@ -188,31 +189,38 @@ def test_weak_false_detections_in_an_empty_room_are_no_people() -> None:
     assert not last.people.faults
 
 
+def near(t_s: float) -> Sequence[Floats]:
+    """One who stands 2 m before a stereo head, a little to and fro."""
+    return [walker((2.0 + 0.1 * np.sin(t_s), 0.0), (0.0, 0.0), t_s)]
+
+
+# What the check of the rig alone lets pass: cameras within 50 m of each other.
 @pytest.mark.parametrize(
-    ("factor", "cause"),
+    ("factor", "rig", "cause"),
     [
-        (1000.0, "places (or Tx) in mm"),
-        (100.0, "places (or Tx) in cm"),
-        (1 / 0.0165, r"squares of the board \(about 1[4-9] mm\)"),
-        (1 / 0.036, r"squares of the board \(about 3[0-9] mm\)"),
-        (10.0, "They must be in m"),
-        (2.0, "K of images of this size"),
-        (0.1, "must be in m"),
+        (1000.0, head(0.045, 2800.0), "places (or Tx) in mm"),
+        (100.0, head(0.4, 1400.0), "places (or Tx) in cm"),
+        (1 / 0.0165, head(0.4, 1400.0), r"squares of the board \(about 1[3-9] mm\)"),
+        (1 / 0.036, head(0.4, 1400.0), r"squares of the board \(about 3[0-9] mm\)"),
+        (10.0, head(0.4, 1400.0), "They must be in m"),
+        (2.0, PAIR, "K of images of this size"),
+        (0.1, PAIR, "must be in m"),
     ],
 )
-def test_fault_scale_of_the_rig_by_peoples_legs(factor: float, cause: str) -> None:
+def test_fault_scale_of_the_rig_by_peoples_legs(factor: float, rig: Rig, cause: str) -> None:
     """Fault: a rig whose lengths are in mm, cm or board squares, or whose baseline is wrong.
     Sees: ERROR "people's legs measure 905 m (median of 80), expected 0.45 to 1.1: the rig is about 1060 times too large".
     Recovers: at once with the right rig.
     Kind: K2
     Before: "running, 0 people", level OK; below a factor of 3 people of twice their size, level OK.
     """  # noqa: E501
-    last = watched(walking, scaled(PAIR, factor), seconds=8.0)[-1]
+    people = walking if rig is PAIR else near
+    last = watched(people, scaled(rig, factor), true=rig, seconds=8.0, noise_px=1.0)[-1]
     fault = last.people.faults[0]
     assert "people's legs measure" in fault
     assert (f"times too {'large' if factor > 1 else 'small'}") in fault
     assert re.search(cause.replace("(or Tx)", r"\(or Tx\)"), fault), fault
-    assert abs(float(last.people.values["people/leg"].split()[0]) / factor - 0.87) < 0.06
+    assert abs(float(last.people.values["people/leg"].split()[0]) / factor - 0.87) < 0.1
     record = Record()
     record.processed(0.0, result(last))
     assert record.health(0.1, [], {}).level is Level.ERROR
@@ -248,12 +256,12 @@ def test_people_of_all_sizes_leave_a_right_rig_alone(people: People) -> None:
     assert not any(one.people.faults for one in watched(people, seconds=8.0))
 
 
-@pytest.mark.parametrize(("depth_m", "noise_px"), [(1.5, 4.0), (3.0, 1.0), (4.0, 4.0), (8.0, 4.0)])
+@pytest.mark.parametrize(("depth_m", "noise_px"), [(1.5, 4.0), (3.0, 2.0), (4.0, 2.0), (8.0, 4.0)])
 def test_a_noisy_stereo_head_raises_no_alarm_about_scale(depth_m: float, noise_px: float) -> None:
     rig = head()
     estimates = watched(
         lambda t_s: [walker((depth_m, 0.2), (0, 0), t_s)], rig, true=rig, seconds=10.0, noise_px=noise_px,
-        options=replace(OPTIONS, max_std_m=10.0),
+        options=replace(OPTIONS, max_std_m=10.0, match_distance_m=5.0),
     )  # fmt: skip
     assert not any("legs" in fault for one in estimates for fault in one.people.faults)
 
