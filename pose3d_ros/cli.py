@@ -66,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = cut(str(error))
         print(f"pose3d {arguments.command}: {text}: check the path, its permissions and the disk", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        text = cut(str(error)) or "the input asks for more than there is"
+        print(
+            f"pose3d {arguments.command}: no memory was left ({text}): give smaller files or numbers", file=sys.stderr
+        )
+        return 1
     except KeyboardInterrupt:
         print(f"\npose3d {arguments.command}: stopped", file=sys.stderr)
         return 130

@@ -45,7 +45,7 @@ def read_asf(path: Path | str) -> AsfSkeleton:
     lines = read_text(path, CAPTURE, "latin-1").splitlines()
     try:
         return _skeleton(lines)
-    except (ValueError, KeyError, IndexError) as error:
+    except Exception as error:  # a damaged text leads anywhere
         raise InputError(f"{path} is not a readable ASF skeleton ({error})") from error
 
 
@@ -57,7 +57,7 @@ def read_amc(path: Path | str, skeleton: AsfSkeleton) -> tuple[dict[str, Floats]
     lines = read_text(path, CAPTURE, "latin-1").splitlines()
     try:
         return _moved(skeleton, _frames(lines))
-    except (ValueError, KeyError, IndexError) as error:
+    except Exception as error:  # a damaged text leads anywhere
         raise InputError(f"{path} is not readable AMC motion of this skeleton ({error!r})") from error
 
 

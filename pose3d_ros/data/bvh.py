@@ -40,10 +40,12 @@ def read_bvh(path: Path | str) -> BvhMotion:
             raise ValueError("MOTION lacks Frames: or Frame Time:")
         count, step = int(words[start + 2]), float(words[start + 5])
         values = np.array(words[start + 6 :], dtype=np.float64).reshape(count, -1)
-        if values.shape[1] != sum(len(joint.channels) for joint in joints) or step <= 0 or not count:
-            raise ValueError(f"{values.shape[1]} numbers a frame do not fit the channels")
+        if values.shape[1] != sum(len(joint.channels) for joint in joints) or not 1e-3 <= step <= 1 or not count:
+            raise ValueError(
+                f"{values.shape[1]} numbers a frame, {step:g} s each, do not fit the channels or no motion"
+            )
         return _moved(joints, values, 1.0 / step)
-    except (ValueError, KeyError, IndexError, OverflowError) as error:
+    except Exception as error:  # a damaged text leads anywhere
         raise InputError(f"{path} is not a readable BVH file ({error})") from error
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from pose3d_ros.data.asf_amc import AsfSkeleton, read_amc, read_asf
 from pose3d_ros.data.bvh import read_bvh
-from pose3d_ros.data.motion import SPLITS, Clip, Motion, split_of
+from pose3d_ros.data.motion import FARTHEST_M, SPLITS, Clip, Motion, split_of
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import CAPTURE, reading, refused
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
@@ -53,7 +54,10 @@ def load_captures(path: Path | str) -> Motion:
     clips: list[Clip] = []
     start = 0
     for file in files:
-        xyz, fps = from_bvh(file) if file.suffix.lower() == ".bvh" else from_amc(file, _asf_of(file))
+        with reading(file, CAPTURE):
+            xyz, fps = from_bvh(file) if file.suffix.lower() == ".bvh" else from_amc(file, _asf_of(file))
+        if not np.isfinite(xyz).all() or np.abs(xyz).max() > FARTHEST_M:
+            raise refused(file, CAPTURE, f"joints are not finite, or farther than {FARTHEST_M} m from the origin")
         stride = max(round(fps / FPS), 1)
         xyz = on_floor(xyz[::stride])
         folders = file.relative_to(top).parts[:-1]  # none for a file; what lies above top says nothing

@@ -22,6 +22,8 @@ from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, Skeleton
 
 FORM = "expected a list of image_id, keypoints, score, or a data set of images and annotations"
+# No image is as large; heatmaps' scores lie a little beyond 0 and 1, those of classified coordinates reach 10.
+FARTHEST_PX, LEAST_SCORE, MOST_SCORE = 1e6, -1.0, 100.0
 # Two detections of one person are suppressed by every detector; people of two images 1/30 s apart lie this near.
 ON_EACH_OTHER = 0.1  # mean distance of joints, as a share of the person's extent
 
@@ -81,13 +83,24 @@ def coco_file(content: Any, path: Path) -> CocoFile:
 def points_of(people: list[Any], skeleton: Skeleton, path: Path) -> Floats:
     """Flat lists as points (P, J, 3)."""
     try:
+        kinds = {type(number) for person in people for number in person}
+        if not kinds <= {int, float}:
+            raise TypeError(", ".join(sorted(kind.__name__ for kind in kinds)))
         points = np.array(people, dtype=np.float64).reshape(len(people), skeleton.size, 3)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         sizes = sorted({len(person) if isinstance(person, list) else 0 for person in people})
         raise FootageError(
             f"keypoints {path}: people have {', '.join(map(str, sizes[:8]))} numbers, expected {3 * skeleton.size}: x, "
             f"y, score of the {skeleton.size} points of {skeleton.name}"
         ) from error
+    # NaN stands for what was not seen; anything else that is no place in an image, or no score, is another format.
+    px, score = points[..., :2], points[..., 2]
+    if (np.abs(px) > FARTHEST_PX).any() or ((score < LEAST_SCORE) | (score > MOST_SCORE)).any():
+        raise FootageError(
+            f"keypoints {path}: x, y up to {np.nanmax(np.abs(px), initial=0.0):g} px, scores {np.nanmin(score):g} to "
+            f"{np.nanmax(score):g}, expected {FARTHEST_PX:g} px and {LEAST_SCORE:g} to {MOST_SCORE:g} at most: write "
+            "x, y in px of the image, and the score"
+        )
     return points
 
 

@@ -17,7 +17,7 @@ from pose3d_ros.data.noise import DETECTED, crop_scale
 from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
 from pose3d_ros.files.archives import npz_arrays
-from pose3d_ros.files.door import LABELS
+from pose3d_ros.files.door import LABELS, reading
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.skeletons import COCO_17, H36M_17
@@ -104,6 +104,8 @@ def residuals_of_labels(path: Path | str) -> Residuals:
     try:
         detected, label, score = (np.asarray(arrays[name], float) for name in ("detected_px", "label_px", "score"))
         fps = float(arrays["fps"])
+        if not 0 < fps < np.inf or np.isinf(detected).any() or np.isinf(label).any():
+            raise ValueError(f"fps {fps:g}, or an infinite place")
         if detected.shape != label.shape or detected.shape[2:] != (COCO_17.size, 2) or score.shape != label.shape[:3]:
             raise ValueError(f"shapes {detected.shape}, {label.shape}, {score.shape}")
     except (TypeError, ValueError, KeyError) as error:
@@ -111,6 +113,12 @@ def residuals_of_labels(path: Path | str) -> Residuals:
             f"{path} holds no labelled detections ({error}): expected detected_px and label_px (R, T, 17, 2), "
             "score (R, T, 17) and fps"
         ) from error
+    with reading(path, LABELS):
+        return _against_labels(detected, label, score, fps)
+
+
+def _against_labels(detected: Floats, label: Floats, score: Floats, fps: float) -> Residuals:
+    """Errors (R, T, 17, 2) px of detections against labels."""
     scale = crop_scale(label)
     off, exchanged = _unexchanged(detected[:, None, :, DETECTED], label[:, None, :, DETECTED])
     labelled = np.isfinite(label[:, :, DETECTED]).all(axis=-1)

@@ -24,6 +24,7 @@ from pose3d_ros.data.consensus import BODY, BODY_PAIRS, Residuals
 from pose3d_ros.data.mixture import HALF_RANGE_PX, Mixture, fit_mixture
 from pose3d_ros.data.noise import DETECTED, autoregressive
 from pose3d_ros.errors import InputError
+from pose3d_ros.files import values
 from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import NOISE, read_text
 from pose3d_ros.structures import Floats
@@ -128,10 +129,16 @@ class DetectorNoise:
         try:
             if plain.pop("joints") != list(BODY) or plain.pop("unit") != "px of a 256 px crop":
                 raise ValueError("other joints or unit")
-            mixtures = tuple(
-                Mixture(one["gamma"], np.array(one["mean"]), np.array(one["covariance"])) for one in plain["mixtures"]
-            )
-            return DetectorNoise(**(plain | {"mixtures": mixtures, "miss": np.array(plain["miss"])}))
+            mixtures = tuple(map(_mixture, plain.pop("mixtures")))
+            miss, fitted_to = values.numbers(plain.pop("miss"), len(BODY)), values.name(plain.pop("fitted_to"))
+            figures = {key: float(values.numbers(one)) for key, one in plain.items()}
+            noise = DetectorNoise(mixtures=mixtures, miss=miss, fitted_to=fitted_to, **figures)
+            shares = np.append(miss, noise.exchange)
+            if len(mixtures) != len(BODY) or not ((shares >= 0) & (shares <= 1)).all() or not noise.last_s > 0:
+                raise ValueError(f"{len(mixtures)} mixtures, shares {shares.min():g} to {shares.max():g}")
+            if not np.isfinite(list(figures.values())).all():
+                raise ValueError("a number is not finite")
+            return noise
         except (AttributeError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path} is not noise fitted by `pose3d fit-noise` ({error}): fit it again") from error
 
@@ -212,6 +219,20 @@ def other_side() -> list[int]:
 
 
 _OTHER_SIDE = other_side()
+
+
+def _mixture(plain: dict[str, object]) -> Mixture:
+    """One joint's, out of JSON; raises ValueError for what is no distribution."""
+    one = Mixture(
+        float(values.numbers(plain["gamma"])),
+        values.numbers(plain["mean"], 2),
+        values.numbers(plain["covariance"], 2, 2),
+    )
+    if not 0 <= one.gamma <= 1 or not np.isfinite(one.mean).all() or not np.isfinite(one.covariance).all():
+        raise ValueError(f"gamma is {one.gamma:g}, or a number is not finite")
+    if np.linalg.eigvalsh(one.covariance).min() <= 0:
+        raise ValueError(f"covariance is {one.covariance.tolist()}")
+    return one
 
 
 def _mirrored_fit(error: Floats, joint: int) -> Mixture:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pose3d_ros.data.coco_files import CocoFile, coco_file, points_of
 from pose3d_ros.data.frame_numbers import frame_numbers
 from pose3d_ros.data.frame_source import WHOLE, Cut, check_ends
-from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.errors import FootageError, InputError, shown
 from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import KEYPOINTS, read_text
 from pose3d_ros.skeletons import BODY_25, BODY_25B, COCO_17
@@ -293,8 +293,12 @@ def _bone_length(points: Floats, skeleton: Skeleton) -> float:
 
 def _openpose_people(path: Path) -> list[Any]:
     """The flat lists x, y, score of one file's people."""
+    content = _json(path)
     try:
-        return [person["pose_keypoints_2d"] for person in _json(path)["people"]]
+        people = [person["pose_keypoints_2d"] for person in content["people"]]
+        if odd := [one for one in people if not isinstance(one, list)]:
+            raise TypeError(f"pose_keypoints_2d is {shown(odd[0])}")
+        return people
     except (KeyError, TypeError) as error:
         raise FootageError(
             f"keypoints {path} has not OpenPose's form ({error!r}; expected people with pose_keypoints_2d)"

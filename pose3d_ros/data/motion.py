@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, shown
 from pose3d_ros.files.archives import npz_arrays
-from pose3d_ros.files.door import MOTION
+from pose3d_ros.files.door import MOTION, reading
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
 SPLITS = ("train", "val", "test")
+MOST_FPS = 10_000.0
+FARTHEST_M = 1000.0  # a hall of motion capture has tens of metres
 NO_DATA = (
     "no motion data was given and none ships with pose3d_ros (motion capture may not be resold): "
     "give --data FILE.npz, in the form of docs/training.md, or a folder of BVH or AMC files"
@@ -55,8 +57,10 @@ class Motion:
             raise InputError(f"motion: xyz has shape {self.xyz.shape}, expected (N, 17, 3) finite m")
         home: dict[str, str] = {}
         for clip in self.clips:
-            if clip.start < 0 or clip.length < 1 or clip.start + clip.length > len(self.xyz) or clip.fps <= 0:
+            if clip.start < 0 or clip.length < 1 or clip.start + clip.length > len(self.xyz):
                 raise InputError(f"motion: clip {clip.name!r} does not lie within the {len(self.xyz)} frames: {clip}")
+            if not 0 < clip.fps <= MOST_FPS:
+                raise InputError(f"motion: clip {clip.name!r} has {clip.fps:g} frames/s, expected 0 to {MOST_FPS:g}")
             if clip.split not in SPLITS:
                 raise InputError(f"motion: clip {clip.name!r} is in split {clip.split!r}, expected one of {SPLITS}")
             if home.setdefault(clip.subject, clip.split) != clip.split:
@@ -128,7 +132,9 @@ def load_motion(path: Path | str | None) -> Motion:
         from pose3d_ros.data.capture_files import load_captures  # it makes Motion, so it cannot come first
 
         return load_captures(path)
-    return motion_from_arrays(npz_arrays(path, MOTION), where=str(path))
+    arrays = npz_arrays(path, MOTION)
+    with reading(path, MOTION):
+        return motion_from_arrays(arrays, where=str(path))
 
 
 def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion data") -> Motion:
@@ -146,6 +152,10 @@ def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion 
     xyz = np.asarray(arrays["xyz"], dtype=np.float64)
     if xyz.ndim != 3 or xyz.shape[1:] != (len(names), 3) or not len(xyz) or not np.isfinite(xyz).all():
         raise InputError(f"{where}: xyz has shape {xyz.shape}, expected (N, {len(names)}, 3) finite numbers, N >= 1")
+    if np.abs(xyz).max() > FARTHEST_M:
+        raise InputError(
+            f"{where}: xyz reaches {np.abs(xyz).max():g} m from the origin, expected {FARTHEST_M:g} at most"
+        )
     xyz = xyz[:, order]
     _check_units(xyz, where)
     _check_clips(arrays, where)
@@ -174,8 +184,11 @@ def _check_clips(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
                 f"{where}: {name} has shape {np.shape(arrays[name])}, expected one entry a clip, as subject"
             )
     for name in ("clip_start", "clip_len", "fps"):
-        if not np.issubdtype(np.asarray(arrays[name]).dtype, np.number):
-            raise InputError(f"{where}: {name} holds {np.asarray(arrays[name]).dtype}, expected numbers")
+        numbers = np.asarray(arrays[name])
+        if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
+            raise InputError(f"{where}: {name} holds {numbers.dtype}, expected finite numbers")
+        if name != "fps" and (numbers != np.round(numbers)).any():
+            raise InputError(f"{where}: {name} holds {shown(numbers.tolist())}, expected whole numbers")
 
 
 def split_of(subject: str) -> str:

@@ -53,7 +53,7 @@ class Recording:
         received = np.asarray(self.received_ns, dtype=np.int64)
         if received.shape != (len(self.poses),):
             raise InputError(f"recording: received_ns has shape {received.shape}, expected ({len(self.poses)},)")
-        if self.fps <= 0 or self.frames_per_loop <= 0:
+        if not 0 < self.fps < np.inf or self.frames_per_loop <= 0:
             raise InputError(f"recording: fps {self.fps} and frames_per_loop {self.frames_per_loop} must be positive")
         object.__setattr__(self, "received_ns", received)
 
@@ -118,10 +118,10 @@ class Recording:
                 keypoints={
                     camera: _split_keypoints(arrays, camera, entries) for camera, entries in meta["keypoints"].items()
                 },
-                t0_ns=meta["t0_ns"],
-                fps=meta["fps"],
-                frames_per_loop=meta["frames_per_loop"],
-                frame_sets_sent=meta["frame_sets_sent"],
+                t0_ns=int(meta["t0_ns"]),
+                fps=float(meta["fps"]),
+                frames_per_loop=int(meta["frames_per_loop"]),
+                frame_sets_sent=int(meta["frame_sets_sent"]),
                 stage_ms=meta["stage_ms"],
                 settings=meta["settings"],
                 markers_received=meta["markers_received"],

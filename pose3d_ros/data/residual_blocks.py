@@ -88,9 +88,16 @@ class ResidualBlocks:
         """Read what save wrote; raises InputError for any other file."""
         arrays = npz_arrays(path, BLOCKS)
         try:
-            return ResidualBlocks(
-                arrays["error"].astype(np.float64), arrays["score"].astype(np.float64), float(arrays["fps"])
-            )
+            error, score = arrays["error"].astype(np.float64), arrays["score"].astype(np.float64)
+            fps = float(arrays["fps"])
+            if (
+                error.shape != (*score.shape, 2)
+                or score.shape[2:] != (len(BODY),)
+                or not 0 < fps < np.inf
+                or not score.size
+            ):
+                raise ValueError(f"shapes {error.shape} and {score.shape} at {fps:g} Hz")
+            return ResidualBlocks(error, score, fps)
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(f"{path} does not hold residual blocks ({error}): make them with fit-noise") from error
 

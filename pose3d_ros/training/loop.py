@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from pose3d_ros.errors import DependencyError, InputError, shown
 from pose3d_ros.files.archives import checked_checkpoint
-from pose3d_ros.files.door import CHECKPOINT
+from pose3d_ros.files.door import CHECKPOINT, reading
 
 Batch = Mapping[str, Tensor]
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -74,9 +74,11 @@ def fit(
     state: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule}
     path = folder / LAST
     if options.resume and path.is_file():
-        rest = fabric.load(path, state, weights_only=True)
-        _check_recipe(rest["recipe"], recipe, path)
-        begin, history = int(rest["epoch"]), History(list(rest["loss"]), list(rest["score"]))
+        checked_checkpoint(path, CHECKPOINT)
+        with reading(path, CHECKPOINT):
+            rest = fabric.load(path, state, weights_only=True)
+            _check_recipe(rest["recipe"], recipe, path)
+            begin, history = int(rest["epoch"]), History(list(rest["loss"]), list(rest["score"]))
     elif path.is_file() and not options.resume:
         raise InputError(f"{path} is there already: give --resume to go on with it, or another folder")
     end = time.monotonic() + 60 * options.minutes
@@ -117,8 +119,11 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     whole = checked_checkpoint(path, CHECKPOINT)
     try:
         content = torch.load(whole, map_location="cpu", weights_only=True)
-        return {name: content[name] for name in ("recipe", "net", "epoch", "loss", "score")}
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        kinds = {"recipe": Mapping, "net": Mapping, "epoch": int, "loss": list, "score": list}
+        if odd := [name for name, kind in kinds.items() if not isinstance(content[name], kind)]:
+            raise TypeError(f"{odd[0]} is {shown(content[odd[0]])}")
+        return {name: content[name] for name in kinds}
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, MemoryError) as error:
         raise InputError(f"{path} is not a checkpoint of pose3d train ({error}): give {BEST} or {LAST}") from error
     except Exception as error:  # pickle's own errors share no other root
         raise InputError(f"{path} holds more than tensors and plain values ({error}): it was not loaded") from error

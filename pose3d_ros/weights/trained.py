@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pose3d_ros.cache import sha256_of
 from pose3d_ros.errors import InputError, WeightsCorruptError, WeightsMissingError
 from pose3d_ros.files.documents import json_content
-from pose3d_ros.files.door import NETWORK, RECIPE, checked
+from pose3d_ros.files.door import NETWORK, RECIPE, checked, reading
 
 if TYPE_CHECKING:  # torch only when a network is wanted: listing the table must not load it
     from torch import Tensor, nn
@@ -192,10 +192,7 @@ def save(
 
 
 def _read(place: Path, name: str, *, verified: bool) -> Loaded:
-    import torch
     from safetensors import SafetensorError, safe_open
-
-    from pose3d_ros.networks.build import build
 
     try:
         with safe_open(place, framework="pt") as file:
@@ -206,6 +203,16 @@ def _read(place: Path, name: str, *, verified: bool) -> Loaded:
             f"{place} is no {SUFFIX} file, or a damaged one ({error}): copy it again from where it was trained"
         ) from error
     recipe = _recipe(metadata, place)
+    with reading(place, NETWORK):
+        return _built(tensors, recipe, place, name, verified=verified)
+
+
+def _built(tensors: Mapping[str, Tensor], recipe: dict[str, Any], place: Path, name: str, *, verified: bool) -> Loaded:
+    """The network of a recipe with a file's numbers; raises InputError, WeightsCorruptError."""
+    import torch
+
+    from pose3d_ros.networks.build import build
+
     net = build(recipe)
     state = {key[len(NET) :]: value for key, value in tensors.items() if key.startswith(NET)}
     try:
