@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pose3d_ros.data.rig_files.rig_file import FORMATS, read_rig, write_rig
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, shown
 from pose3d_ros.geometry.calibration import baselines_m
 from pose3d_ros.geometry.camera_checks import field_of_view_deg
 from pose3d_ros.geometry.rig_checks import axis_angles_deg, axis_hints, check_rig, up_axis
@@ -57,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
         rig = scaled(rig, UNITS_M[args.unit])
     rig = with_z_up(rig, WORLDS[args.world])
     if args.cameras:
-        rig = rig.subset([name.strip() for name in args.cameras.split(",")])
+        names = [name.strip() for name in args.cameras.split(",") if name.strip()]
+        if not names:
+            raise InputError(f"--cameras is {shown(args.cameras)}, expected names such as {', '.join(rig.names)}")
+        rig = rig.subset(names)
     return _show(rig, args.output) if args.action == "show" else _convert(rig, args)
 
 
@@ -65,9 +68,9 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     """Width and height of "640x480"; raises InputError."""
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text, re.ASCII)
     if not match:
-        raise InputError(f"--size is {text!r}, expected WIDTHxHEIGHT in px, such as 640x480")
+        raise InputError(f"--size is {shown(text)}, expected WIDTHxHEIGHT in px, such as 640x480")
     return int(match[1]), int(match[2])
 
 

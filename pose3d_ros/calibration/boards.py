@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, shown
 from pose3d_ros.structures import Floats
 
 Image = NDArray[np.uint8]
@@ -19,6 +19,7 @@ FORM = (
 )
 # Fewer corners of a Charuco board do not fix its pose well.
 MIN_CORNERS = 8
+MOST_CORNERS = 100  # a side; a camera of 65 Mpx would see a square in 80 px
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,23 @@ def parse_board(text: str) -> Board:
         if kind not in ("chessboard", "charuco") or len(parts) != (2 if kind == "chessboard" else 4):
             raise ValueError(kind)
     except (ValueError, IndexError) as error:
-        raise InputError(f"--board is {text!r}, expected {FORM}, such as chessboard:9x6:0.025") from error
-    if dictionary and not hasattr(cv2.aruco, dictionary):
+        raise InputError(f"--board is {shown(text)}, expected {FORM}, such as chessboard:9x6:0.025") from error
+    if dictionary and not (dictionary.startswith("DICT_") and hasattr(cv2.aruco, dictionary)):
         known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
-        raise InputError(f"--board {text!r}: unknown dictionary {dictionary!r}: use one of {known}")
-    if min(columns, rows) < 3 or not 0 < lengths[0] < 2 or not 0 <= lengths[-1] <= lengths[0]:
+        raise InputError(f"--board {shown(text)}: unknown dictionary {shown(dictionary)}: use one of {known}")
+    if (
+        not 3 <= min(columns, rows) <= max(columns, rows) <= MOST_CORNERS
+        or not 0 < lengths[0] < 2
+        or not 0 <= lengths[-1] <= lengths[0]
+    ):
         raise InputError(
-            f"--board {text!r}: expected at least 3 x 3, squares of less than 2 m (25 mm is 0.025), and markers "
-            "smaller than squares"
+            f"--board {shown(text)}: expected 3 x 3 to {MOST_CORNERS} x {MOST_CORNERS}, squares of less than 2 m "
+            "(25 mm is 0.025), and markers smaller than squares"
+        )
+    if dictionary and (markers := columns * rows // 2) > (held := _markers_of(dictionary)):
+        raise InputError(
+            f"--board {shown(text)} has {markers} markers, {dictionary} holds {held}: give the dictionary that it was "
+            "printed with, or the board's own numbers of squares"
         )
     marker_m = lengths[1] if dictionary else 0.0
     return Board(columns, rows, lengths[0], marker_m, dictionary, "legacy" in kinds, "inverted" in kinds)
@@ -96,6 +106,11 @@ def other_kinds(board: Board) -> tuple[Board, ...]:
     layouts = (board.legacy, not board.legacy) if board.rows % 2 == 0 else (board.legacy,)
     kinds = [replace(board, legacy=legacy, inverted=inverted) for inverted in (False, True) for legacy in layouts]
     return tuple(kind for kind in kinds if kind != board)
+
+
+def _markers_of(dictionary: str) -> int:
+    """Number of different markers."""
+    return len(cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, dictionary)).bytesList)
 
 
 def find_board(board: Board, grey: Image) -> tuple[NDArray[np.intp], Floats] | None:

@@ -32,12 +32,14 @@ else:
 # A calibration nests 4 deep, a file of ROS parameters 5.
 DEEPEST = 32
 # Values that a text may stand for once every alias is written out: a rig of 100 cameras has 4000.
-MOST_VALUES = 1_000_000
+MOST_VALUES = 50_000
 # Digits of one number: a double has 17 that matter, and 309 before its point at most.
 MOST_DIGITS = 400
 # Memory that a JSON text becomes, bytes: CPython's list, dict and number take about these.
 LIST_BYTES, DICT_BYTES, NUMBER_BYTES, MOST_JSON_BYTES = 64, 232, 32, 600_000_000
 
+# A dot that is no decimal point: each nests a table, and tomllib takes a time that grows with their square.
+_DOTTED = re.compile(r"[^\d\s.]\s*\.|\.\s*[^\d\s.]|\d\.\d+\.")
 _LONG_NUMBER = re.compile(rf"[\d_]{{{MOST_DIGITS},}}")
 
 
@@ -109,6 +111,8 @@ def json_content(text: str | bytes, where: str, kind: Kind) -> Any:
 def toml_content(text: str, where: str, kind: Kind) -> dict[str, Any]:
     """The tables of a TOML text; raises the kind's error that names `where`."""
     _check_numbers(text, where, kind)
+    if any(len(_DOTTED.findall(line)) > DEEPEST for line in text.splitlines()):
+        _refuse(where, kind, "TOML", f"a key nests more than {DEEPEST} deep")
     try:
         content: dict[str, Any] = tomllib.loads(text)
         return content

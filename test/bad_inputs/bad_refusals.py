@@ -8,11 +8,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pose3d_ros import cli
 from pose3d_ros.errors import Pose3DError
 
 MOST_BYTES = 2000
+PARSER = cli.build_parser()  # one for all: a tenth of a second each
 
 
 def refusal(read: Callable[[], Any]) -> tuple[Any, str]:
@@ -45,7 +47,11 @@ def case(faults: list[str], name: str) -> Iterator[None]:
 def run(*argv: str | Path) -> tuple[int, str, str]:
     """(exit code, stdout, stderr) of `pose3d ...` in this process; an exception that leaves main is a traceback."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        patch.object(cli, "build_parser", lambda: PARSER),
+    ):
         try:
             code = cli.main([str(one) for one in argv])
         except SystemExit as end:
