@@ -97,7 +97,7 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
         (("--stride=-1",), "--stride"), (("--stride=1.5",), "--stride"), (("--tolerance=nan",), "--tolerance"),
         (("--tolerance=2",), "--tolerance"), (("--offset=left=nan",), "--offset"), (("--offset=left",), "--offset"),
         (("--offset=left=1e999",), "--offset"), (("--offset=middle=1",), "middle"), (("--offset==1",), "--offset"),
-        (("--cameras=left,middle",), "middle"), (("--cameras=" + LONG,), "--cameras"),
+        (("--cameras=left,middle",), "middle"), (("--cameras=" + LONG,), "camera"),
         (("--keypoints=" + LONG,), "--keypoints"), (("--keypoints=left=left.json",), "twice"),
         (("--keypoint-order=body_25",), ""), (("--reference=absent.trc",), "absent.trc"), (("--reference=.",), "."),
         (("--formats", "xyz"), "xyz"), (("--refine=other",), "other"), (("--output=rig.yaml",), "rig.yaml"),

@@ -30,7 +30,7 @@ from pose3d_ros.weights import trained
 def people_of(path: Path) -> list[np.ndarray]:
     """The people of every frame of a keypoint file or folder."""
     opened = open_keypoints(path, "body_25" if path.is_dir() else "auto")
-    return [opened.people(frame) for frame in range(*opened.span)]
+    return [points for frame in opened.numbers if (points := opened.people(frame)) is not None]
 
 
 def check_people(found: list[np.ndarray]) -> None:
