@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import multiprocessing
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +45,19 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LONGEST_S = 180
 # What a test with nodes waits for does not come without the guard; with it, it comes in a second or two.
 PATIENCE_S = "15"
+# Every entry's tests run in a process forked from one that has imported these: that takes longer than most tests.
+FORKS = multiprocessing.get_context("forkserver")
+SLOW_IMPORTS = (
+    "torch",
+    "scipy.optimize",
+    "scipy.spatial",
+    "scipy.stats",
+    "cv2",
+    "yaml",
+    "hypothesis",
+    "pytest",
+    "rclpy",
+)
 # Of `pytest -rA`: "FAILED test/a.py::test_b[c] - AssertionError".
 OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR) (\S+?::\S+)", re.MULTILINE)
 
@@ -91,6 +106,9 @@ def main() -> int:
     if mistakes := [f"{one}\n    {mistake}" for one in mutations if (mistake := one.mistake())]:
         print("\n".join(mistakes), file=sys.stderr)
         return 1
+    FORKS.set_forkserver_preload(list(SLOW_IMPORTS))
+    # Read when rclpy is imported; the tests' own conftest sets them too.
+    os.environ.update(ROS_PYTHON_CHECK_FIELDS="1", ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", OMP_NUM_THREADS="1")
     with tempfile.TemporaryDirectory(prefix="mutations_") as folder:
         clean = copy_of_the_checkout(Path(folder) / "clean")
         tests = list(dict.fromkeys(test for one in mutations for test in one.tests))
@@ -153,17 +171,34 @@ def survived(mutation: Mutation, clean: Path) -> str:
 
 def pytest(tree: Path, tests: Iterable[str], *, timeout_s: float, **environment: str) -> tuple[int | None, str]:
     """pytest's exit code, None where it took too long, and what it said; the package imported is that of the tree."""
-    environ = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", **environment}
+    environ = {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", **environment}
+    with tempfile.NamedTemporaryFile(prefix="said_", dir=tree.parent) as said:
+        one = FORKS.Process(target=_pytest, args=(str(tree), list(tests), environ, said.name))
+        one.start()
+        one.join(timeout_s)
+        late = one.exitcode is None
+        if late and one.pid is not None:
+            os.killpg(one.pid, signal.SIGKILL)  # with the nodes that its tests started
+            one.join()
+        text = Path(said.name).read_text(encoding="utf-8", errors="replace")
+    return (None, f"longer than {timeout_s:.0f} s") if late else (one.exitcode, text)
+
+
+def _pytest(tree: str, tests: list[str], environ: dict[str, str], said: str) -> None:
+    """pytest in this process, which was forked from one that has imported what is slow to import."""
+    os.setsid()
+    os.chdir(tree)
+    os.environ.update(environ)
+    sys.path.insert(0, tree)
+    with open(said, "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    runner = importlib.import_module("pytest")  # pytest here is the function above
+
     options = ["-q", "-rA", "--tb=short", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--rootdir", "."]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
-    try:
-        done = subprocess.run(
-            command, cwd=tree, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=timeout_s,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return None, f"longer than {timeout_s:.0f} s"
-    return done.returncode, done.stdout
+    code = int(runner.main([*options, *tests]))
+    sys.stdout.flush()
+    os._exit(code)  # what tests leave running must not hold this process up
 
 
 def outcomes(said: str, outcome: str) -> set[str]:
