@@ -26,8 +26,8 @@ GO, SLOW, STOP = "go", "slow down", "stop"
 OLDEST_S = 0.3
 # A stamp further ahead of this machine's clock says nothing of its age: synchronise the clocks (chrony, PTP).
 AHEAD_S = 0.1
-# A pelvis that may be further off than this (standard deviation) steers nothing.
-UNSURE_M = 0.3
+# A pelvis that may be further off than this (standard deviation) steers nothing. One camera alone knows depth to 0.3 m.
+UNSURE_M = 0.5
 
 Places = dict[str, tuple[float, float, float]]  # id -> pelvis, m
 

@@ -70,6 +70,7 @@ def nobody(pose: Pose3D) -> Pose3D:
         (message(0.15), example.GO, ""),
         (message(-0.05), example.GO, ""),  # clocks that NTP keeps
         (message(0.05, nobody), example.GO, ""),
+        (message(0.05, with_std(0.4)), example.GO, ""),  # one camera alone
         (message(0.05, with_state(PersonState.OCCLUDED, 0.25)), example.SLOW, "hidden for 0.25 s"),
         (message(1.0), example.STOP, "of 1.00 s ago"),
         (message(6.0), example.STOP, "of 6.00 s ago"),
@@ -78,7 +79,7 @@ def nobody(pose: Pose3D) -> Pose3D:
         (message(0.05, nobody, cameras=()), example.STOP, "no camera sees anything"),
         (message(0.05, with_state(PersonState.LOST, 0.6)), example.STOP, "last seen 0.60 s ago"),
         (message(0.05, with_state(PersonState.OCCLUDED, 0.4)), example.STOP, "last seen 0.40 s ago"),
-        (message(0.05, with_std(0.5)), example.STOP, "off by more than"),
+        (message(0.05, with_std(0.6)), example.STOP, "off by more than"),
         (message(0.05, with_std(math.nan)), example.STOP, "off by more than"),
         (message(0.05, without_pelvis), example.STOP, "where is not known"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -40,14 +41,17 @@ def test_fault_node_slower_than_its_cameras_over_dds() -> None:
         one.controller.create_subscription(TFMessage, "/tf", take_tf, 100)
         one.cameras.publish_transforms()
 
-        def until(state: int, least_s: float, fewest: int) -> list[HumanPose3DArray]:
-            """Play until so many images' messages have people of that state; no person looks younger than they are."""
+        def until(least: int, least_s: float, fewest: int) -> list[HumanPose3DArray]:
+            """Play until so many images' messages have people of that state or a later one; all are as they look.
+
+            Nothing here depends on how fast this machine is: where it is slow, people are older.
+            """
             heard.clear()
-            one.play_until(lambda: count(lambda p: p.state == state) >= fewest, f"{fewest} people of state {state}")
+            one.play_until(lambda: count(lambda p: p.state >= least) >= fewest, f"{fewest} people of state {least}")
             for came_s, message in heard:
                 for person in message.people:
                     assert least_s <= person.age <= came_s + 1e-3  # float32
-                    assert person.state == expected(person.age)
+                    assert fits(person.state, person.age)
             return [message for _, message in heard]
 
         def count(which: Callable[[HumanPose3D], bool]) -> int:
@@ -56,7 +60,7 @@ def test_fault_node_slower_than_its_cameras_over_dds() -> None:
         until(HumanPose3D.STATE_OCCLUDED, 0.3, 3)
         one.diagnosis_says("poses are")
         assert "ms old when they leave, expected below 200" in one.controller.message
-        assert "detect takes 3" in one.controller.message
+        assert re.search(r" takes \d{3,} ms: ", one.controller.message)
         slow["s"] = 0.7
         one.play_until(lambda: count(lambda p: p.state == HumanPose3D.STATE_LOST) > 0, "LOST people")
         late = until(HumanPose3D.STATE_LOST, 0.5, 2)
@@ -66,7 +70,8 @@ def test_fault_node_slower_than_its_cameras_over_dds() -> None:
         one.play_until(lambda: count(lambda p: p.state == HumanPose3D.STATE_VISIBLE) > 0, "VISIBLE people again")
 
 
-def expected(age_s: float) -> int:
-    """The state at an age; where it is near a limit, the next tick's counts (0.05 s), and no later one's."""
-    lost = age_s >= 0.45 and (age_s >= 0.5 or HumanPose3D.STATE_LOST)
-    return HumanPose3D.STATE_LOST if lost else HumanPose3D.STATE_OCCLUDED
+def fits(state: int, age_s: float) -> bool:
+    """Whether no person looks fresher than they are, and none is LOST long before their time (one tick, 0.05 s)."""
+    if state == HumanPose3D.STATE_LOST:
+        return age_s >= 0.45
+    return state == HumanPose3D.STATE_OCCLUDED and age_s < 0.5
