@@ -13,6 +13,7 @@ from synthetic_people import h36m_rig, seen, walker
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.person_scale import leg_lengths
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 from pose3d_ros.structures import Camera, Floats, Rig
 
@@ -360,3 +361,10 @@ def test_another_calibration_begins_afresh() -> None:
     evidence._scale.add(5.0, [1.8] * 60)
     estimator.set_rig(PAIR)
     assert evidence._scale.scale.legs == 0
+
+
+def test_legs_count_only_where_their_joints_are_sure() -> None:
+    body = walker((0.0, 0.0), (0.0, 0.0), 0.0)[None]
+    for std_m, legs in ((0.05, 2), (0.2, 0)):
+        covariance = np.broadcast_to(std_m**2 * np.eye(3), (1, 17, 3, 3))
+        np.testing.assert_allclose(leg_lengths(body, covariance), np.full(legs, 0.87), atol=0.01)
