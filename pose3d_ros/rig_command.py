@@ -52,15 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 when show finds a fault; what cannot be read or written raises from pose3d_ros.errors."""
-    rig = read_rig(*args.inputs, size_wh=parse_size(args.size))
+    names = [name.strip() for name in (args.cameras or "").split(",") if name.strip()]
+    if args.cameras is not None and not names:
+        raise InputError(f"--cameras is {shown(args.cameras)}, expected names of cameras such as left,right")
+    rig = read_rig(*args.inputs, size_wh=parse_size(args.size), cameras=names)
     if args.unit != "m":
         rig = scaled(rig, UNITS_M[args.unit])
     rig = with_z_up(rig, WORLDS[args.world])
-    if args.cameras:
-        names = [name.strip() for name in args.cameras.split(",") if name.strip()]
-        if not names:
-            raise InputError(f"--cameras is {shown(args.cameras)}, expected names such as {', '.join(rig.names)}")
-        rig = rig.subset(names)
     return _show(rig, args.output) if args.action == "show" else _convert(rig, args)
 
 

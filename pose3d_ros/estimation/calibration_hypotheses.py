@@ -30,6 +30,7 @@ HOLDS_RAD, BETTER, RIVAL = 0.6 * LIMIT_RAD, 2.0, 1.5
 # Joints that two views must share to be compared, as in association.
 SHARED_JOINTS = 4
 # The optical frame in the camera's body frame, REP 103: z forward, x right, y down against x forward, y left, z up.
+PARALLEL = 0.02  # rad by which the eyes of a stereo head differ; R of such pairs is within a degree
 OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
 RawSet = Mapping[str, Floats]  # camera -> (P, J, 2) px of all its people, NaN where a joint is not seen
@@ -102,10 +103,19 @@ def _hypotheses(cameras: Sequence[Camera], as_is: Sequence[_View]) -> list[tuple
         for n in range(len(cameras)):
             found.append((_inverted(names, (n,), beneath), _with(as_is, {n: inverse[n]})))
         found.append((_inverted(names, range(len(names)), beneath), _with(as_is, dict(enumerate(inverse)))))
+    body = [OPTICAL_FROM_BODY @ T for T in placed]
+    for which in (*((n,) for n in range(len(cameras))), tuple(range(len(cameras)))):
+        found.append((_body([names[n] for n in which]), _with(as_is, {n: body[n] for n in which})))
     for n, reference in permutations(range(len(cameras)), 2):
         relative = placed[n] @ np.linalg.inv(placed[reference])
         turned = np.linalg.inv(relative) @ placed[reference]
-        found.append((_inverted(names, (n,), False, names[reference]), _with(as_is, {n: turned})))
+        # Parallel cameras are a stereo pair, which P may place: then it is the sign of Tx.
+        if np.abs(relative[:3, :3] - np.eye(3)).max() < PARALLEL:
+            relative[:3, 3] *= -1
+            across = relative @ placed[reference]
+            found.append((_wrong_side(names[n], names[reference]), _with(as_is, {n: across})))
+        else:
+            found.append((_inverted(names, (n,), False, names[reference]), _with(as_is, {n: turned})))
     for a, b in combinations(range(len(cameras)), 2):
         text = (
             f"the images of cameras {names[a]!r} and {names[b]!r} are exchanged: exchange their topics, or the frames "
@@ -131,6 +141,23 @@ def _inverted(names: Sequence[str], which: Sequence[int], beneath: bool, referen
         "the fixed frame on TF; in a rig file give cam_from_world"
     )
     return Suspect("inverted", cameras, text)
+
+
+def _body(names: Sequence[str]) -> Suspect:
+    who = ", ".join(map(repr, names))
+    text = (
+        f"the frame of camera{'' if len(names) == 1 else 's'} {who} is the body's (x ahead, z up), not the optical one "
+        "(x right, y down, z forward): set the driver's frame_id to the optical frame"
+    )
+    return Suspect("body frame", tuple(names), text)
+
+
+def _wrong_side(name: str, reference: str) -> Suspect:
+    text = (
+        f"camera {name!r} stands on the other side of {reference!r} than it is placed: Tx = P[3] of its camera_info "
+        "has the wrong sign (expected -fx times the baseline for the right camera), or its transform is inverted"
+    )
+    return Suspect("inverted", (name,), text)
 
 
 def _with(as_is: Sequence[_View], placed: Mapping[int, Floats]) -> list[_View]:

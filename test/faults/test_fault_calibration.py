@@ -14,6 +14,7 @@ from pose3d_ros.data.footage_keypoints import keypoint_sample
 from pose3d_ros.data.keypoint_files import open_keypoint_frames
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport, same_calibration
+from pose3d_ros.estimation.calibration_hypotheses import OPTICAL_FROM_BODY
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
@@ -158,6 +159,36 @@ def test_fault_inverted_tf(views: int, wrong: tuple[int, ...]) -> None:
     assert "inverted (world_from_cam where cam_from_world is meant" in report.fault
     health.set_rig(scene.rig)
     assert not health.report.fault
+
+
+def test_fault_frames_of_the_cameras_bodies() -> None:
+    """Fault: all images carry the frames of the cameras' bodies (x ahead), and TF has no optical ones.
+    Sees: ERROR "the frame of cameras 'c1', 'c2' is the body's (x ahead, z up), not the optical one".
+    Recovers: when the drivers name the optical frames; a new baseline begins.
+    Kind: K2
+    Before: "inverted": wrong cause, wrong fix.
+    """
+    scene = Walked("h36m", 1, 2, seed=1, frames=42)
+    cameras = tuple(one.placed(np.linalg.inv(OPTICAL_FROM_BODY) @ one.cam_from_world) for one in scene.rig.cameras)
+    reports, _ = watched(scene, rig=replace(scene.rig, cameras=cameras), until_s=8.0)
+    assert "is the body's (x ahead, z up), not the optical one" in reports[-1][1].fault
+    assert reports[-1][1].severe
+
+
+def test_fault_tx_of_wrong_sign() -> None:
+    """Fault: Tx of a stereo driver's P has the wrong sign.
+    Sees: ERROR "camera ... stands on the other side of ... than it is placed: Tx = P[3] ... has the wrong sign".
+    Recovers: with the right camera_info; a new baseline begins.
+    Kind: K2
+    Before: a text about TF, which is not in use.
+    """
+    scene = Walked("head1060", 0, 0, seed=0, frames=42)
+    first, second = scene.rig.cameras[:2]
+    relative = second.cam_from_world @ np.linalg.inv(first.cam_from_world)
+    relative[:3, 3] *= -1
+    rig = replace(scene.rig, cameras=(first, second.placed(relative @ first.cam_from_world)))
+    reports, _ = watched(scene, rig=rig, until_s=8.0)
+    assert "Tx = P[3] of its camera_info has the wrong sign" in reports[-1][1].fault
 
 
 def test_fault_camera_put_back() -> None:

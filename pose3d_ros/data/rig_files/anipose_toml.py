@@ -89,7 +89,11 @@ def _toml(value: Any) -> str:
 
 def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
     """The tables that are cameras; others (metadata, charuco, capture_volume) hold none of a camera's keys."""
-    return {key: table for key, table in content.items() if isinstance(table, dict) and _KEYS & table.keys()}
+    tables = {key: table for key, table in content.items() if isinstance(table, dict)}
+    found = {key: table for key, table in tables.items() if _KEYS & table.keys()}
+    # Some write [cameras.left] for [left].
+    return found or {key: one for table in tables.values() for key, one in table.items()
+                     if isinstance(one, dict) and _KEYS & one.keys()}  # fmt: skip
 
 
 def _camera(where: str, key: str, table: dict[str, Any]) -> Camera:

@@ -52,9 +52,22 @@ def read_kalibr(files: Mapping[str, str]) -> Rig:
     cam_from_world = np.eye(4)
     for name, (key, entry) in zip(names, entries.items(), strict=True):
         if cameras:
-            cam_from_world = numbers(f"{where}: {key}", entry, "T_cn_cnm1", 4, 4) @ cam_from_world
+            cam_from_world = _from_before(where, entries, key) @ cam_from_world
         cameras.append(_camera(f"{where}: {key}", name, entry, cam_from_world))
     return Rig(tuple(cameras), frame_id=f"{names[0]}_optical")
+
+
+def _from_before(where: str, entries: Mapping[str, Any], key: str) -> Floats:
+    """This camera's frame from that of the one before: T_cn_cnm1, or by the IMU that both are placed to."""
+    before, entry = entries[f"cam{_number(key) - 1}"], entries[key]
+    shared = before.keys() & entry.keys() if isinstance(before, dict) and isinstance(entry, dict) else set()
+    by_imu = [name for name in ("T_cam_imu", "T_imu_cam") if name in shared]
+    if "T_cn_cnm1" in (entry or ()) or not by_imu:
+        return numbers(f"{where}: {key}", entry, "T_cn_cnm1", 4, 4)
+    cam, other = (numbers(f"{where}: {key}", one, by_imu[0], 4, 4) for one in (entry, before))
+    if by_imu[0] == "T_cam_imu":  # a_from_b, as T_cn_cnm1 is
+        return np.asarray(cam @ np.linalg.pinv(other), dtype=np.float64)
+    return np.asarray(np.linalg.pinv(cam) @ other, dtype=np.float64)
 
 
 def write_kalibr(rig: Rig) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -68,11 +68,14 @@ FORMATS: Mapping[str, RigFormat] = MappingProxyType(
 )
 
 
-def read_rig(path: Path | str, *more: Path | str, size_wh: tuple[int, int] | None = None) -> Rig:
+def read_rig(
+    path: Path | str, *more: Path | str, size_wh: tuple[int, int] | None = None, cameras: Sequence[str] = ()
+) -> Rig:
     """The rig of a calibration of any format of FORMATS, lengths in m.
 
     Several files, or a folder that holds them, make up one rig where the format splits it (left.yaml and right.yaml,
-    intrinsics.yml and extrinsics.yml). size_wh, in px, is for OpenCV files that hold none. The world is the file's
+    intrinsics.yml and extrinsics.yml). size_wh, in px, is for OpenCV files that hold none. cameras: these
+    only, in this order; a rig.yaml may hold others that cannot be used. The world is the file's
     own: the first camera's optical frame for ros, kalibr and opencv. Raises CalibrationError that names the file.
     """
     files = _texts([Path(path), *map(Path, more)])
@@ -85,7 +88,11 @@ def read_rig(path: Path | str, *more: Path | str, size_wh: tuple[int, int] | Non
         raise CalibrationError(f"{kind} holds a whole rig in one file, got {', '.join(files)}: give one")
     try:
         with reading(", ".join(files), RIG):
-            return read_opencv(files, size_wh) if kind == "opencv" else FORMATS[kind].read(files)
+            if kind == "rig":
+                ((where, text),) = files.items()
+                return rig_from_mapping(yaml_mapping(where, text), where, cameras)
+            rig = read_opencv(files, size_wh) if kind == "opencv" else FORMATS[kind].read(files)
+            return rig.subset(cameras) if cameras else rig
     except (InputError, CalibrationError) as error:
         where = ", ".join(files)
         told = str(error)

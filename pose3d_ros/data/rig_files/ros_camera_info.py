@@ -7,6 +7,7 @@ So second_from_first = R2^T [I | (Tx/fx, Ty/fy, 0)] R1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats, Rig
 
 
 def is_ros(text: str) -> bool:
-    """Whether a text looks like a camera_info."""
+    """Whether a text looks like a camera_info, as camera_calibration or as `ros2 topic echo` writes it."""
+    if "distortion_model" in text and re.search(r"^k\s*:", text, re.MULTILINE):
+        return True
     return "camera_matrix" in text and "distortion_model" in text and "!!opencv-matrix" not in text
 
 
@@ -30,7 +33,7 @@ def read_ros(files: Mapping[str, str]) -> Rig:
 
     Raises CalibrationError for a pair without baseline, for half a pair, for more than two files.
     """
-    entries = [(where, yaml_mapping(where, text)) for where, text in files.items()]
+    entries = [(where, _entry(where, text)) for where, text in files.items()]
     shifts = [_shift(where, entry) for where, entry in entries]
     if len(entries) > 2:
         raise CalibrationError(
@@ -63,6 +66,31 @@ def read_ros(files: Mapping[str, str]) -> Rig:
         second_from_first[:3, 3] = R2.T @ shifts[1]
         cameras.append(_camera(names[1], *entries[1], second_from_first))
     return Rig(tuple(cameras), frame_id=f"{names[0]}_optical")
+
+
+def _entry(where: str, text: str) -> dict[Any, Any]:
+    """The keys of camera_calibration's YAML; a message that was echoed is put into them."""
+    # OpenCV's own header is no YAML, and echo ends each message with a line of its own: the first one counts.
+    text = re.sub(r"\A\s*%YAML:[^\n]*\n(---\n)?", "", text)
+    first, *_ = re.split(r"^---\s*$", text.strip().removeprefix("---"), maxsplit=1, flags=re.MULTILINE)
+    entry = yaml_mapping(where, first)
+    if "k" not in entry or "camera_matrix" in entry:
+        return entry
+    region = entry.get("roi")
+    roi = region if isinstance(region, dict) else {}
+    if max(entry.get("binning_x") or 0, entry.get("binning_y") or 0) > 1 or roi.get("width") or roi.get("height"):
+        raise CalibrationError(
+            f"{where} is a camera_info with binning or a region of interest, which a file cannot hold: echo one of "
+            "whole images"
+        )
+    matrices = {"k": "camera_matrix", "d": "distortion_coefficients"}
+    matrices |= {"r": "rectification_matrix", "p": "projection_matrix"}
+    return {
+        "image_width": entry.get("width"),
+        "image_height": entry.get("height"),
+        "distortion_model": entry.get("distortion_model"),
+        **{long: {"data": entry[short]} for short, long in matrices.items() if short in entry},
+    }
 
 
 def write_ros(rig: Rig) -> dict[str, str]:
