@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rclpy.node import Node
@@ -88,12 +88,14 @@ class PosePublisher:
         arrived_s: float,
         age_s: float,
         markers_for_s: float,
+        again: Callable[[], Pose3D | None] = lambda: None,
     ) -> float:
         """Send what the options ask for, but for keypoints.
 
         pose is the estimate's as it is to go out age_s after it was captured, frames are those used, by camera;
         arrived_s is when the set's last image came (monotonic); markers vanish markers_for_s after the last ones.
-        Returns the latency in s that the message has.
+        Returns the latency in s that the message has. again gives another pose where making the message took so long
+        that this one is no longer true.
         """
         latency_s = time.monotonic() - arrived_s
         source: dict[str, Any] = {
@@ -102,7 +104,12 @@ class PosePublisher:
             "calibration_hash": rig.calibration_hash,
         }
         # Not behind the lock: what was judged fresh leaves at once.
-        self._poses.publish(conversions.pose_to_msg(pose, **source))
+        message = conversions.pose_to_msg(pose, **source)
+        if (later := again()) is not None:
+            if not len(later):  # images this old cannot say that no person is there
+                source["camera_stamps_ns"] = {}
+            pose, message = later, conversions.pose_to_msg(later, **source)
+        self._poses.publish(message)
         with self._lock:
             if estimate.motion is not None and (topic := self._optional.get(PREDICTED)):
                 horizon_s = self._options.prediction_horizon

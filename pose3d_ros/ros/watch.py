@@ -19,7 +19,7 @@ from pose3d_ros.ros.diagnostics import Sent
 from pose3d_ros.ros.node_report import NodeReport
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.pose_publisher import PosePublisher
-from pose3d_ros.structures import Rig
+from pose3d_ros.structures import Pose3D, Rig
 
 
 class Watch:
@@ -59,6 +59,12 @@ class Watch:
             # The lock may have been waited for: nothing comes between this time and the message.
             now_s = self._report.now_s()
             pose = self._watchdog.saw(estimate.pose, captured, now_s, limits)
+
+            def again() -> Pose3D | None:
+                """The pose as it is by now, where a state has changed since; what goes out must not be too fresh."""
+                later = self._watchdog.saw(estimate.pose, captured, self._report.now_s(), limits)
+                return later if (later.ids, later.state.tolist()) != (pose.ids, pose.state.tolist()) else None
+
             self._calibration_hash = rig.calibration_hash
             age_s = max(now_s - captured, 0.0)
             if not len(pose) and self._watchdog.overdue(now_s, limits):
@@ -66,7 +72,7 @@ class Watch:
                 self._publisher.publish_aged(pose, self._calibration_hash, limits.gone_s)
                 latency_s = time.monotonic() - arrived_s
             else:
-                latency_s = self._publisher.publish(estimate, pose, frames, rig, arrived_s, age_s, limits.gone_s)
+                latency_s = self._publisher.publish(estimate, pose, frames, rig, arrived_s, age_s, limits.gone_s, again)
         self._publisher.publish_keypoints(estimate, frames, rig, latency_s)
         return Sent(latency_s, age_s, limits.occluded_s)
 

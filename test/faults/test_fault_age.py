@@ -259,8 +259,11 @@ class Publisher:
 
     def __init__(self, node: Node) -> None:
         self.node, self.heard = node, []  # type: ignore[var-annotated]
+        self.message_s = 0.0  # how long a message takes to be made
 
     def publish(self, estimate: Any, pose: Pose3D, *rest: Any) -> float:
+        self.node.passes(self.message_s)
+        pose = rest[-1]() or pose
         self.heard.append((self.node.now_s(), pose, True))
         return 0.0
 
@@ -316,6 +319,23 @@ def test_fault_judged_behind_a_lock() -> None:
     worker.join(timeout=10.0)
     (_, pose, _), *rest = publisher.heard
     assert not rest
+    assert (pose.state.tolist(), pose.age_s[0]) == ([PersonState.OCCLUDED], pytest.approx(0.25))
+
+
+def test_fault_message_that_takes_long_to_be_made() -> None:
+    """Fault: on a busy machine the message of a pose that was 0.15 s old takes 0.1 s to be made.
+    Sees: OCCLUDED, 0.25 s old.
+    Recovers: by itself.
+    Kind: K1
+    Before: VISIBLE.
+    """
+    node = Node()
+    watch, publisher = watch_of(node)
+    seen = frames(node, node.ros_ns)
+    node.passes(0.15)
+    publisher.message_s = 0.1
+    watch.publish(estimate(pose_at(0.0)), seen, RIG, 0.0)
+    ((_, pose, _),) = publisher.heard
     assert (pose.state.tolist(), pose.age_s[0]) == ([PersonState.OCCLUDED], pytest.approx(0.25))
 
 
