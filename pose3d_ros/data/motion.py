@@ -149,15 +149,17 @@ def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion 
     if absent:
         raise InputError(f"{where} has no joint {', '.join(absent)}: expected {', '.join(H36M_17.joint_names)}")
     order = [names.index(name) for name in H36M_17.joint_names]
+    if arrays["xyz"].dtype.kind not in "iuf":
+        raise InputError(f"{where}: xyz holds {arrays['xyz'].dtype}, expected real numbers")
     xyz = np.asarray(arrays["xyz"], dtype=np.float64)
     if xyz.ndim != 3 or xyz.shape[1:] != (len(names), 3) or not len(xyz) or not np.isfinite(xyz).all():
         raise InputError(f"{where}: xyz has shape {xyz.shape}, expected (N, {len(names)}, 3) finite numbers, N >= 1")
+    xyz = xyz[:, order]
+    _check_units(xyz, where)
     if np.abs(xyz).max() > FARTHEST_M:
         raise InputError(
             f"{where}: xyz reaches {np.abs(xyz).max():g} m from the origin, expected {FARTHEST_M:g} at most"
         )
-    xyz = xyz[:, order]
-    _check_units(xyz, where)
     _check_clips(arrays, where)
     clips = []
     for n, subject in enumerate(str(name) for name in arrays["subject"]):
@@ -186,7 +188,7 @@ def _check_clips(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
     for name in ("clip_start", "clip_len", "fps"):
         numbers = np.asarray(arrays[name])
         if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
-            raise InputError(f"{where}: {name} holds {numbers.dtype}, expected finite numbers")
+            raise InputError(f"{where}: {name} holds {numbers.dtype}, expected numbers, all finite")
         if name != "fps" and (numbers != np.round(numbers)).any():
             raise InputError(f"{where}: {name} holds {shown(numbers.tolist())}, expected whole numbers")
 
