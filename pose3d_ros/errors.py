@@ -96,6 +96,10 @@ class OutOfMemoryError(Pose3DError):
     """No memory was left for the work."""
 
 
+class StillBusyError(Pose3DError):
+    """Work that was to stop goes on."""
+
+
 class FootageError(Pose3DError):
     """A video or recording cannot be read."""
 

@@ -139,8 +139,7 @@ class DetectorNode(LifecycleNode):
 
         def stop() -> None:
             stopped.set()
-            mailbox.close()
-            thread.join(timeout=10.0)
+            self._lifecycle.end_worker(mailbox, thread)
 
         return stop
 

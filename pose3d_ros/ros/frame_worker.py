@@ -14,7 +14,7 @@ from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result, Sent
-from pose3d_ros.ros.mailbox import Mailbox, start_worker
+from pose3d_ros.ros.mailbox import Mailbox, end_worker, start_worker
 from pose3d_ros.ros.node_report import NodeReport
 from pose3d_ros.ros.readings import ImageReading, Reading
 from pose3d_ros.structures import FrameSet, Rig
@@ -67,6 +67,7 @@ class FrameWorker:
         settings: Callable[[], Any],
         reading: Reading | None = None,
         afterwards: Callable[[], None] = lambda: None,
+        end: Callable[[Mailbox[Any], threading.Thread], None] = end_worker,
     ) -> None:
         self.live_rig = live_rig
         self._reading = reading or ImageReading()
@@ -81,6 +82,7 @@ class FrameWorker:
         self._afterwards = afterwards
         self._shortage = MemoryShortage()
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
+        self._end = end
         self._thread = start_worker(self._mailbox, self._work, self._failed, "frame worker")
 
     def hand_over(self, frames: PayloadSet[Frame]) -> None:
@@ -90,10 +92,9 @@ class FrameWorker:
             self._report.record.count("replaced")
 
     def close(self) -> None:
-        """Stop working; what is under way is finished first, and not published."""
+        """Stop working; what is under way is finished first, and not published. Raises StillBusyError."""
         self._stopped.set()
-        self._mailbox.close()
-        self._thread.join(timeout=10.0)
+        self._end(self._mailbox, self._thread)
 
     def _failed(self, error: Exception) -> None:
         if not self._stopped.is_set():

@@ -6,6 +6,7 @@ https://design.ros2.org/articles/node_lifecycle.html
 from __future__ import annotations
 
 import gc
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,10 +14,13 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, ManagedEntity, TransitionCallbackReturn
 
-from pose3d_ros.errors import Pose3DError
+from pose3d_ros.errors import Pose3DError, StillBusyError
+from pose3d_ros.ros.mailbox import PATIENCE_S, Mailbox, end_worker
 
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
 Work = Callable[[], None]
+# At the end of the program a worker is waited for no longer: ros2 launch sends SIGTERM after 5 s.
+CLOSING_S = 1.0
 
 
 class Lifecycle(ManagedEntity):
@@ -34,6 +38,8 @@ class Lifecycle(ManagedEntity):
         self._ended = self._froze = False
         self._failure: Exception | None = None
         self._why = ""
+        self._busy: list[threading.Thread] = []  # workers that did not end when they were to
+        self._patience_s = PATIENCE_S
         node.add_managed_entity(self)
 
     def start(self) -> None:
@@ -44,12 +50,30 @@ class Lifecycle(ManagedEntity):
             raise self._failure
 
     def close(self) -> None:
-        """Shut the node down, whatever its state."""
+        """Shut the node down, whatever its state; work that does not end soon is left alone (running.py ends it)."""
+        self._patience_s = CLOSING_S
         if not self._ended and self._node.context.ok():
             # Whoever manages the node hears of it; without ROS, or in the middle of a transition, nobody can.
             with suppress(Exception):
                 self._node.trigger_shutdown()
         self._release()
+
+    def end_worker(self, mailbox: Mailbox[Any], thread: threading.Thread) -> None:
+        """Stop a worker thread; raises StillBusyError, and begins nothing until it has ended, where it goes on."""
+        try:
+            end_worker(mailbox, thread, self._patience_s)
+        except StillBusyError:
+            self._busy.append(thread)
+            raise
+
+    def _refuse_while_busy(self) -> None:
+        """Two workers must never share an estimator, a detector or a publisher."""
+        self._busy = [one for one in self._busy if one.is_alive()]
+        if self._busy:
+            raise StillBusyError(
+                f"the {self._busy[0].name} of before still works on its last frame set: try again once it has ended, "
+                "or restart the node"
+            )
 
     def standing(self) -> str:
         """Why the node does not work, in words; empty where it does."""
@@ -89,12 +113,12 @@ class Lifecycle(ManagedEntity):
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
         """Load what is needed to run."""
         self._configured = True
-        return self._attempt("configure", self._configure)
+        return self._attempt("configure", self._configure, begins=True)
 
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
         """Begin to work."""
         self._active = True
-        result = self._attempt("activate", self._activate)
+        result = self._attempt("activate", self._activate, begins=True)
         if result is SUCCESS and not gc.get_freeze_count():
             # Half a million objects of PyTorch's are loaded by now. One round of the garbage collector over all of them
             # would hold up a pose by 60 to 100 ms, every few seconds.
@@ -131,6 +155,8 @@ class Lifecycle(ManagedEntity):
         for work in [self._deactivate] * was_active + [self._cleanup] * was_configured:
             try:
                 work()
+            except StillBusyError as error:
+                self._node.get_logger().error(f"while ending: {error}")
             except Exception:
                 self._node.get_logger().error(f"while ending: {traceback.format_exc()}")
 
@@ -140,8 +166,10 @@ class Lifecycle(ManagedEntity):
             gc.unfreeze()
         self._froze = False
 
-    def _attempt(self, what: str, work: Work) -> TransitionCallbackReturn:
+    def _attempt(self, what: str, work: Work, *, begins: bool = False) -> TransitionCallbackReturn:
         try:
+            if begins:
+                self._refuse_while_busy()
             work()
         except Exception as error:
             self._failure = error

@@ -10,7 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from pose3d_ros.errors import StillBusyError
+
 Item = TypeVar("Item")
+
+# A worker that is to stop finishes its frame set: one takes up to 1 s on slow machines, and tens of seconds when a GPU
+# hangs.
+PATIENCE_S = 10.0
 
 
 class Mailbox(Generic[Item]):
@@ -46,6 +52,10 @@ class Mailbox(Generic[Item]):
             self._filled.notify_all()
 
 
+class Worker(threading.Thread):
+    """A thread of start_worker."""
+
+
 def start_worker(
     mailbox: Mailbox[Item], work: Callable[[Item], None], failed: Callable[[Exception], None], name: str
 ) -> threading.Thread:
@@ -62,6 +72,19 @@ def start_worker(
             except Exception as error:
                 failed(error)
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread = Worker(target=run, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def end_worker(mailbox: Mailbox[Item], thread: threading.Thread, patience_s: float = PATIENCE_S) -> None:
+    """Close the mailbox and wait for the thread; raises StillBusyError where it works on, for it may never end."""
+    mailbox.close()
+    thread.join(timeout=patience_s)
+    if thread.is_alive():
+        raise StillBusyError(f"the {thread.name} still works on its last frame set after {patience_s:g} s")
+
+
+def busy_workers() -> list[str]:
+    """Names of the worker threads of this process that run."""
+    return [one.name for one in threading.enumerate() if isinstance(one, Worker)]

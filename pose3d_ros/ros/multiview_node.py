@@ -154,6 +154,7 @@ class MultiViewNode(LifecycleNode):
             settings=lambda: self._estimator_options,
             reading=self._reading,
             afterwards=self._learn,
+            end=self._lifecycle.end_worker,
         )
         self._running.callback(self._worker.close)
         self._waiting = self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))

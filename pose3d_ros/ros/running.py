@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,41 +13,48 @@ from rclpy.signals import SignalHandlerOptions
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.options import describe
 from pose3d_ros.ros import environment
+from pose3d_ros.ros.ending import listen
+from pose3d_ros.ros.mailbox import busy_workers
 
-# How long a signal may go unnoticed: C code that waits for messages does not hear it.
+# How often the signals are looked at: C code that waits for messages does not hear them.
 SPIN_S = 0.1
 
 
 def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequence[str] | None = None) -> int:
     """Make a node, spin it until SIGINT or SIGTERM, close() and destroy it; returns the exit code.
 
-    The handlers are ours and only note the signal. rclpy's would raise KeyboardInterrupt wherever the program
-    happens to be: a second SIGINT (a terminal's to the process group, and launch's own) hits destroy_node.
+    0 after SIGINT or SIGTERM, also while it starts; 1 with the reason where it cannot start; 128 and the signal's
+    number where a second signal, or work that does not end, cuts it short (ending.py). rclpy's handlers would raise
+    KeyboardInterrupt wherever the program happens to be: a second SIGINT (a terminal's to the process group, and
+    launch's own) hits destroy_node.
     """
     arguments = list(sys.argv if argv is None else argv)
     if (code := answered(make, options, arguments)) is not None:
         return code
-    stop: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: stop.append(received))
+    ending = listen(make.__name__)
     node = None
     try:
         start_ros(arguments)
         node = make()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while not stop:
+        ending.started = True
+        while not ending.notice():
             executor.spin_once(timeout_sec=SPIN_S)
     except Pose3DError as error:
         print(f"{make.__name__}: {error}", file=sys.stderr, flush=True)
         return 1
-    except ExternalShutdownException:
+    except (ExternalShutdownException, KeyboardInterrupt):
         pass
     finally:
+        ending.started = True
         if node is not None:
             node.close()
+            if ending.notice() and (busy := busy_workers()):
+                ending.abandon(f"the {busy[0]} still works on its last frame set")
             node.destroy_node()
         rclpy.try_shutdown()
+        ending.stop_listening()
     return 0
 
 
