@@ -9,6 +9,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pose3d_ros.estimation.stamp_checks import UNUSABLE, StampChecks, StampFault, pixel_digest, rate_words
@@ -16,7 +17,8 @@ from pose3d_ros.estimation.stamp_window import off_clock_words
 from pose3d_ros.estimation.watchdog import captured_s
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
-from pose3d_ros.ros.distribution import Subscriber, TimeSynchronizer
+from pose3d_ros.ros.conversions.poses import MOST_PEOPLE
+from pose3d_ros.ros.distribution import SimpleFilter, Subscriber, TimeSynchronizer
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.qos_fit import refused
 
@@ -33,6 +35,10 @@ PAIRING_QUEUE = 5
 # Keypoints come as much later than camera_info as detecting and the network take: at 60 Hz this covers a second.
 KEYPOINTS_PAIRING_QUEUE = 60
 LONGEST_DETECTION_S = 10.0
+# A person of 128 joints with covariances takes 3.7 kB; header, names and the like as much as 16 people.
+MOST_KEYPOINT_BYTES = (MOST_PEOPLE + 16) * 4096
+# So long it is said that messages were too large, s.
+TOO_LARGE_TOLD_S = 5.0
 
 # So many more images than pairs of one stamp show a driver that stamps them differently, or sends camera_info rarely.
 IMAGES_BEFORE_NEWEST = 3
@@ -72,6 +78,7 @@ class Stream:
     hint: str  # what may be wrong where somebody publishes it and nothing comes
     took_s: Callable[[Any], float] = lambda message: 0.0  # since the image arrived where the message was made
     digest: Callable[[Any], int | None] = lambda message: None  # tells a repeated one; None where nothing does
+    most_bytes: int | None = None  # of a message; larger ones are not even read
 
 
 def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
@@ -102,7 +109,10 @@ def keypoint_stream(name: str) -> Stream:
     hint = "do its images come? It says so in its own /diagnostics"
     topic = f"{name}/keypoints_2d"
     what = "keypoints message", "keypoints messages"
-    return Stream(Keypoints2DArray, topic, KEYPOINTS_QOS, KEYPOINTS_PAIRING_QUEUE, *what, hint, detection_s)
+    queue = KEYPOINTS_PAIRING_QUEUE
+    return Stream(
+        Keypoints2DArray, topic, KEYPOINTS_QOS, queue, *what, hint, detection_s, most_bytes=MOST_KEYPOINT_BYTES
+    )
 
 
 def detection_s(message: Keypoints2DArray) -> float:
@@ -143,13 +153,18 @@ class CameraInput:
         self._by_arrival, self._arrival_ns = options.stamps == "arrival", 0
         # Stamp in the header -> (stamp to use, captured_s) of images that may be handed on and have not been.
         self._usable: dict[int, tuple[int, float]] = {}
-        image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos)
+        self._too_large, self._too_large_s = 0, float("-inf")
+        limited = self.stream.most_bytes is not None
+        image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos, raw=limited)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
         self._subscriptions = [image.sub, info.sub]
         self.topic = image.sub.topic_name
         self.info_topic = info.sub.topic_name
         self._info_name = options.camera_info_topic.replace("{camera}", name)
         self._latched: Any = None  # a second subscription, where camera_info was published once for all to come
+        if limited:
+            raw, image = image, SimpleFilter()
+            raw.registerCallback(self._on_bytes, image)
         image.registerCallback(self._on_image)
         info.registerCallback(self._on_info)
         self._pairs = TimeSynchronizer([image, info], self.stream.queue)
@@ -201,6 +216,20 @@ class CameraInput:
             return f"{topic} ({why})"
         names = ", ".join(sorted({publisher.node_name for publisher in publishers}))
         return f"{topic} ({names} publishes it; {hint})"
+
+    def _on_bytes(self, data: bytes, image: SimpleFilter) -> None:
+        """Make a message of its bytes, unless there are more than it can have: 100,000 people would take seconds."""
+        if self.stream.most_bytes is not None and len(data) > self.stream.most_bytes:
+            self._too_large, self._too_large_s = self._too_large + 1, time.monotonic()
+            return
+        image.signalMessage(deserialize_message(data, self.stream.kind))
+
+    def too_large(self) -> list[str]:
+        """That messages were thrown away for their size of late, in words."""
+        if time.monotonic() - self._too_large_s > TOO_LARGE_TOLD_S:
+            return []
+        most = f"{self.stream.most_bytes} bytes ({MOST_PEOPLE} people)"
+        return [f"{self._too_large} {self.stream.plural} on {self.topic} larger than {most} were thrown away unread"]
 
     def _on_info(self, info: CameraInfo) -> None:
         self.info = info
@@ -270,6 +299,7 @@ def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_a
         words += absent
         if not absent and one.silent_s() > silent_after_s:
             words.append(f"no {one.stream.what} on {one.topic} for {one.silent_s():.1f} s")
+        words += one.too_large()
         words += one.checks.words(one.topic, one.stream.plural, time.monotonic())
     return [*_off_clock(inputs), *words, *rate_words({one.name: one.checks.rate_hz for one in inputs})]
 

@@ -80,7 +80,7 @@ def try_cv_bridge() -> None:
 
 
 CV_BRIDGE = ("CvBridge", "CvBridgeError")
-MESSAGE_FILTERS = ("Subscriber", "TimeSynchronizer", "ApproximateTimeSynchronizer")
+MESSAGE_FILTERS = ("SimpleFilter", "Subscriber", "TimeSynchronizer", "ApproximateTimeSynchronizer")
 TF2_ROS = (
     "Buffer",
     "TransformListener",
@@ -101,6 +101,7 @@ CvBridge = _cv_bridge.CvBridge
 CvBridgeError = _cv_bridge.CvBridgeError
 
 _message_filters, sources["message_filters"] = choose("message_filters", "rclpy", MESSAGE_FILTERS)
+SimpleFilter = _message_filters.SimpleFilter
 Subscriber = _message_filters.Subscriber
 TimeSynchronizer = _message_filters.TimeSynchronizer
 ApproximateTimeSynchronizer = _message_filters.ApproximateTimeSynchronizer

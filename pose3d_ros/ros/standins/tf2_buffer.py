@@ -1,10 +1,16 @@
-"""tf2_ros's Buffer over pytransform3d: transforms by child frame, interpolated at the stamp, kept for 10 s."""
+"""tf2_ros's Buffer over pytransform3d: transforms by child frame, interpolated at the stamp, kept for 10 s.
+
+Unlike tf2's it forgets frames of which nothing came for as long: a frame for each person who ever was there would fill
+the memory.
+"""
 
 from __future__ import annotations
 
 import bisect
 import threading
 import time as wall
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +31,8 @@ CACHE_S = 10.0  # tf2::BUFFER_CORE_DEFAULT_CACHE_TIME
 # tf2 refuses a quaternion whose squared length is further than this from 1 (buffer_core.cpp).
 QUATERNION_TOLERANCE = 10e-3
 POLL_S = 0.005
+# One for all, or each would have a throttle of its own.
+LOGGER = get_logger("tf2_buffer")
 
 
 class TransformException(Exception):  # noqa: N818 (tf2's names)
@@ -90,9 +98,19 @@ class _Frame:
 class Buffer:
     """What is known of the frames; safe to use from several threads."""
 
-    def __init__(self, cache_time: Duration | None = None, node: Any = None) -> None:
+    def __init__(
+        self,
+        cache_time: Duration | None = None,
+        node: Any = None,
+        *,
+        now_s: Callable[[], float] = wall.monotonic,
+    ) -> None:
         self._cache_ns = round(CACHE_S * 1e9) if cache_time is None else int(cache_time.nanoseconds)
         self._frames: dict[str, _Frame] = {}
+        self._parents: Counter[str] = Counter()  # how many frames have each as their parent
+        # When each frame that moves last came, the one silent for longest first: people come and go.
+        self._came_s: dict[str, float] = {}
+        self._now_s, self._ignored = now_s, 0
         self._lock = threading.Lock()
         if node is not None:
             # What a bag's or a simulation's second run says must not be older than what is kept.
@@ -102,7 +120,8 @@ class Buffer:
     def clear(self) -> None:
         """Forget what moves; static transforms stay, as in tf2, for nobody sends them again."""
         with self._lock:
-            self._frames = {child: frame for child, frame in self._frames.items() if frame.static}
+            for child in list(self._came_s):
+                self._forget(child)
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Take a transform that holds at its stamp."""
@@ -161,19 +180,40 @@ class Buffer:
             with self._lock:
                 frame = self._frames.get(child)
                 if frame is None or frame.static != static or frame.parent != parent:
+                    self._forget(child)
                     frame = self._frames[child] = _Frame(parent, static)
+                    self._parents[parent] += 1
                 frame.add(stamp_ns, pq, self._cache_ns)
+                if not static:
+                    self._forget_silent(child)
             return
-        get_logger("tf2_buffer").error(
-            f"TF of {child!r} in {parent!r} ignored: {why}", throttle_duration_sec=5.0, skip_first=False
+        self._ignored += 1
+        LOGGER.error(
+            f"TF of {child[:40]!r} in {parent[:40]!r} ignored: {why} ({self._ignored} ignored so far)",
+            throttle_duration_sec=5.0,
+            skip_first=False,
         )
+
+    def _forget_silent(self, came: str) -> None:
+        """Note that a frame came; forget those of which nothing came for as long as samples are kept."""
+        now_s = self._now_s()
+        self._came_s.pop(came, None)
+        self._came_s[came] = now_s
+        while now_s - self._came_s[oldest := next(iter(self._came_s))] > self._cache_ns * 1e-9:
+            self._forget(oldest)
+
+    def _forget(self, child: str) -> None:
+        self._came_s.pop(child, None)
+        if (frame := self._frames.pop(child, None)) is not None:
+            self._parents[frame.parent] -= 1
+            if not self._parents[frame.parent]:
+                del self._parents[frame.parent]
 
     def _look_up(self, target: str, source: str, stamp_ns: int) -> tuple[Floats, int]:
         """target_from_source (4, 4) and the time in ns it holds at."""
         with self._lock:
-            known = set(self._frames) | {frame.parent for frame in self._frames.values()}
             for argument, name in (("target_frame", target), ("source_frame", source)):
-                if name not in known:
+                if name not in self._frames and name not in self._parents:
                     raise LookupException(f'"{name}" passed to lookupTransform argument {argument} does not exist. ')
             upward, downward = self._to_root(source), self._to_root(target)
             if upward[-1] != downward[-1]:
