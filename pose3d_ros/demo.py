@@ -28,6 +28,7 @@ from pose3d_ros.detection import choice
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
 from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.output.summary_table import summary_table
+from pose3d_ros.output_lock import output_lock
 from pose3d_ros.ros.environment import require_ros
 from pose3d_ros.ros.processes import (
     HEARS_THE_NODE,
@@ -95,6 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch, play, measure; 0 when all was written, 1 where no person was found or it failed, 2 for wrong usage."""
+    with output_lock(args.output):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         request = checked(args)
     except InputError as error:

@@ -25,6 +25,7 @@ from pose3d_ros.estimation.refine_plan import CHOICES
 from pose3d_ros.files.documents import yaml_content
 from pose3d_ros.files.door import PARAMETER
 from pose3d_ros.options import from_mapping
+from pose3d_ros.output_lock import output_lock
 from pose3d_ros.structures import FrameSet
 from pose3d_ros.weights import store
 
@@ -104,6 +105,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when all was written, 1 where no person was found, 130 when it was stopped; raises pose3d_ros.errors."""
+    with output_lock(args.output):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     # Here, so that `pose3d --help` waits for no torch, OpenCV and matplotlib.
     from pose3d_ros.estimate_results import black, write_results
     from pose3d_ros.estimation.multiview import MultiViewEstimator

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from pose3d_ros.options import HelpFormatter
+from pose3d_ros.output_lock import output_lock
 
 EPOCH_PEOPLE = 8192  # fresh people an epoch: drawn in about a second, trained on in seconds to minutes
 
@@ -82,7 +83,10 @@ def run(args: argparse.Namespace) -> int:
     """0 when the run ended or its minutes are over; faults raise from pose3d_ros.errors."""
     from pose3d_ros.training.recipes import train  # torch only when it is needed
 
-    return train(args)
+    if args.devices * args.nodes > 1:  # each process of the same run comes by here
+        return train(args)
+    with output_lock(args.output):
+        return train(args)
 
 
 def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:

@@ -14,7 +14,7 @@ LAYERS = (
     {"errors"},
     {"files"},
     {"arguments"},
-    {"structures", "options", "cache", "downloads", "state"},
+    {"structures", "options", "cache", "downloads", "state", "output_lock"},
     {"skeletons"},
     {"geometry"},
     {"networks"},
@@ -141,6 +141,7 @@ OPENS_ITSELF = {
     "training/loop.py": "torch.load of tensors, after checked_checkpoint()",
     "weights/store.py": "an archive whose SHA-256 was compared",
     "weights/trained.py": "safetensors, after checked()",
+    "output_lock.py": "a folder, to hold it",
 }
 
 

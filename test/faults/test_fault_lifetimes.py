@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation import calibration_health
+from pose3d_ros.estimation import calibration_health, state_file
 from pose3d_ros.estimation.clock_offsets import ClockOffsets
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -106,3 +107,25 @@ def test_fault_learning_fails_outside_the_node(monkeypatch: pytest.MonkeyPatch) 
     assert failing.failures_to_learn == 5
     (one,) = warned
     assert "learning from a frame set failed (MemoryError: no memory for clocks)" in str(one.message)
+
+
+def test_fault_thousands_of_people_come_and_go() -> None:
+    """Fault: people come and go for months; nobody stays longer than some seconds.
+    Sees: memory as with the people of the last minute, with smoothing, clock offsets and every other memory on.
+    Recovers: nothing is needed.
+    Kind: K8
+    Before: not measured; TF kept 1.3 MB a person.
+    """
+    options = replace(OPTIONS, smoothing="kalman", compensate_offsets=True, birth_sets=1)
+    estimator = MultiViewEstimator(WITHOUT_ONE, options=options)
+    body, stamp_ns, held = walker((0.0, 0.0), (0.0, 0.0), 0.0)[None], 10**18, []
+    for person in range(190):
+        stamp_ns += 20 * 10**9  # the windows of all memories are passed
+        random = np.random.default_rng(person)
+        estimator.estimate_from_keypoints(
+            {c.name: seen(c, body, random, noise_px=1.0, stamp_ns=stamp_ns) for c in WITHOUT_ONE.cameras}
+        )
+        if person in (129, 189):  # the state is everything that is remembered: test_resume.py
+            held.append(len(state_file.to_bytes(estimator.state_dict())))
+    assert int(estimator.parts["tracker"].state_dict()["_last_number"]) == 190
+    assert (held[-1] - held[0]) / 60 < 1000  # bytes a person
