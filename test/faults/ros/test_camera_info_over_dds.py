@@ -92,7 +92,7 @@ def test_fault_size_differs(raw: Faults) -> None:
     Recovers: by itself when the two agree.
     """
     words = "image is 160 x 120 px, its calibration is for 320 x 240 px"
-    raw.shows(changed_info(width=320, height=240), words)
+    raw.shows(changed_info(width=320, height=240, k=SIDE.resized((320, 240)).K.ravel()), words)
 
 
 def test_fault_size_of_zero(raw: Faults) -> None:
