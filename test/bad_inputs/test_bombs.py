@@ -199,7 +199,7 @@ def test_frame_numbers_beyond_any_recording_are_refused(runner: Runner, tmp_path
     for number in (0, 10**11):
         write_json(tmp_path / "people" / f"a_{number}_keypoints.json", openpose_frame(0))
     words = [one.replace("{}", str(tmp_path / "people")) for one in _at(TAKES["keypoints"], tmp_path)]
-    check_ended(runner(*words), "people")
+    check_ended(runner(*words), "people", "100000000000")
 
 
 @pytest.mark.parametrize("name", ["metadata.yaml", "data"])
