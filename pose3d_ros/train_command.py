@@ -9,6 +9,7 @@ import argparse
 import math
 from pathlib import Path
 
+from pose3d_ros.errors import shown
 from pose3d_ros.options import HelpFormatter
 from pose3d_ros.output_lock import output_lock
 
@@ -46,6 +47,18 @@ def natural(text: str) -> int:
     if not text.isascii() or not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 to what every generator takes."""
+    if natural(text[:40]) >= 2**32 or len(text) > 40:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no seed: give 0 to {2**32 - 1}")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """From 0 on."""
+    return _between(text, 0.0, 1e6, "is no amount: give a number from 0 on")
 
 
 def duration(text: str) -> float:
@@ -98,14 +111,16 @@ def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
         "--noise", default="detector", choices=("detector", "normal", "gaussian"),
         help="errors of the 2D poses: the fitted mixture, one normal distribution for it, independent ones",
     )  # fmt: skip
-    one.add_argument("--sigma-px", type=float, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)")
+    one.add_argument(
+        "--sigma-px", type=amount, default=math.nan, help="of gaussian noise, an axis (nan: the rig's own)"
+    )
     one.add_argument("--epochs", type=positive, default=epochs, help="passes, each over fresh people")
     one.add_argument("--people", type=positive, default=EPOCH_PEOPLE, metavar="N", help="people an epoch")
     one.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that show the same people")
     one.add_argument("--batch", type=positive, default=batch, metavar="N", help="people a step and process")
     one.add_argument("--minutes", type=duration, default=math.inf, help="begin no epoch after this")
     one.add_argument("--schedule", default="cosine", choices=("cosine", "paper"), help="of the learning rate")
-    one.add_argument("--seed", type=int, default=0, help="of data, order and initial weights")
+    one.add_argument("--seed", type=seed, default=0, help="of data, order and initial weights")
     one.add_argument("--baseline", action="store_true", help="train the residual MLP on the same data and loss")
     one.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
     one.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"), help="what to compute on")
@@ -136,7 +151,7 @@ def _add_own(one: argparse.ArgumentParser, name: str) -> None:
         one.add_argument("--labels", default="annotated", choices=("annotated", "detected"), help="2D labels")
         one.add_argument("--without", nargs="*", default=[], choices=("spatial", "view", "stems"), help="ablations")
         one.add_argument("--losses", default="rstb", help="of r, s, t, b: which of the four losses")
-        one.add_argument("--lambda-b", type=float, default=0.002, help="weight of the loss of bone directions")
+        one.add_argument("--lambda-b", type=amount, default=0.002, help="weight of the loss of bone directions")
     if name == "lifter":
         one.add_argument(
             "--form", default="paper", choices=("paper", "any"),

@@ -166,6 +166,8 @@ def test_board_refuses_by_name(board: str, tmp_path: Path, monkeypatch: pytest.M
         (("train", "posern", "--data=rig.yaml"), "rig.yaml"), (("train", "posern", "--data=."), "."),
         (("train", "lifter", "--epochs=0"), "--epochs"), (("train", "lifter", "--minutes=nan"), "--minutes"),
         (("train", "lifter", "--dropout=1"), "--dropout"), (("train", "cvugcn", "--views=0"), "--views"),
+        (("train", "lifter", "--seed=-1"), "--seed"), (("train", "lifter", "--seed=" + "9" * 5000), "--seed"),
+        (("train", "lifter", "--sigma-px=inf"), "--sigma-px"), (("train", "cvugcn", "--lambda-b=nan"), "--lambda-b"),
         (("evaluate", "lifter", "--data=rig.yaml"), "rig.yaml"), (("doctor", "--seconds=nan"), "--seconds"),
         (("doctor", "--namespace=a b"), "--namespace"), (("models", "fetch", "no-such"), "no-such"),
         (("no-such",), "no-such"), ((), "COMMAND"), (("bench", "no-such"), "no-such"), ((LONG,), "COMMAND"),
