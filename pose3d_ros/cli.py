@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from pose3d_ros import __version__
-from pose3d_ros.errors import Pose3DError, cut
+from pose3d_ros.errors import Pose3DError, cut, shown
 from pose3d_ros.options import HelpFormatter
 
 # Command -> (module with add_arguments(parser) and run(args) -> exit code, one line of help).
@@ -56,7 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 1 on a failure that is told, 2 on wrong usage, 130 on Ctrl-C."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    words = sys.argv[1:] if argv is None else argv
+    if odd := [word for word in words if "\0" in word]:  # no shell passes one on; a caller of main may
+        parser.error(f"{shown(odd[0])} holds a NUL character")
+    arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
     except Pose3DError as error:
