@@ -101,10 +101,13 @@ class Watchdog:
         """Whether the last pose is too old to say that no person is there, only that none can be seen."""
         return now_s - self._captured_s + DELIVERY_S >= limits.occluded_s
 
-    def look(self, now_s: float, limits: Limits) -> Pose3D | None:
+    def look(self, now_s: float, limits: Limits, in_work_s: float | None = None) -> Pose3D | None:
         """What is to be published because time went by, or None; once all is old enough an empty pose, once.
 
-        Until somebody's state changes, or the last image is occluded_s old, nothing is. Call it every TICK_S.
+        Until a person's state changes, or the last image is occluded_s old, nothing is. A newer frame set that has been
+        in work for in_work_s brings newer poses, if that is below occluded_s: until then, for OCCLUDED alone no message
+        goes out, or people would change between VISIBLE and OCCLUDED with every frame set of a node that takes 0.15 s.
+        Call it every TICK_S.
         """
         if self._pose is None:
             return None
@@ -114,10 +117,20 @@ class Watchdog:
         found = aged(self._pose, now_s - self._captured_s, limits)
         if soon_s < limits.occluded_s and _standing(found) == self._told:
             return None
+        if in_work_s is not None and in_work_s < limits.occluded_s and self._no_worse_than_occluded(found):
+            return None
         self._told = _standing(found)
         if soon_s >= limits.gone_s:
             self._pose = None
         return found
+
+    def _no_worse_than_occluded(self, found: Pose3D) -> bool:
+        """Whether nothing has changed since the last message but that VISIBLE people are OCCLUDED."""
+        was = dict(self._told)
+        return set(was) == set(found.ids) and all(
+            state in (was[person], PersonState.OCCLUDED)
+            for person, state in zip(found.ids, found.state.tolist(), strict=True)
+        )
 
     def end(self) -> Pose3D | None:
         """An empty pose where the last one that went out was not: nothing will follow it."""

@@ -155,6 +155,11 @@ class Record:
         with self._lock:
             self._busy_since_s = None
 
+    def in_work_s(self, now_s: float) -> float | None:
+        """For how long the worker has had its frame set; None where it has none."""
+        with self._lock:
+            return None if self._busy_since_s is None else now_s - self._busy_since_s
+
     def processed(self, now_s: float, result: Result) -> None:
         """One frame set was published."""
         with self._lock:

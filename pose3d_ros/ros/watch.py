@@ -79,7 +79,8 @@ class Watch:
     def _look(self) -> None:
         with self._lock:
             limits = self._limits()
-            pose = self._watchdog.look(self._report.now_s(), limits)
+            now_s = self._report.now_s()
+            pose = self._watchdog.look(now_s, limits, self._report.record.in_work_s(now_s))
             if pose is not None:
                 self._publisher.publish_aged(pose, self._calibration_hash, limits.gone_s)
 

@@ -114,6 +114,40 @@ def test_covariance_and_age_only_grow_until_the_next_frame_set() -> None:
         assert other.state[0] >= one.state[0]
 
 
+def test_fault_node_that_takes_nearly_as_long_as_people_stay_visible() -> None:
+    """Fault: a frame set takes 0.15 s, 30 a second come.
+    Sees: people are VISIBLE in more than 95 % of all messages, and in none of them older than 0.2 s.
+    Recovers: nothing to recover.
+    Kind: K1
+    Before: the ages were 0.0; corrected by the clock alone, people changed between VISIBLE and OCCLUDED with every set.
+    """
+    dog, taken_s, captured = Watchdog(), 0.0, -0.02
+    states, ages = [], []
+    for ms in range(1, 30_000):
+        now_s, found = ms * 1e-3, None
+        if now_s - taken_s >= 0.15:
+            found = dog.saw(pose_at(captured), captured, now_s, LIMITS)
+            taken_s, captured = now_s, ((ms - 8) // 33) * 0.033  # 8 ms on its way here
+        elif ms % round(1000 * TICK_S) == 0:
+            found = dog.look(now_s, LIMITS, now_s - taken_s)
+        if found is not None and len(found):
+            states += found.state.tolist()
+            ages += [found.age_s[0]] if found.state[0] == PersonState.VISIBLE else []
+    assert np.mean(np.array(states) == PersonState.VISIBLE) > 0.95
+    assert max(ages) <= 0.2
+
+
+@pytest.mark.parametrize(("in_work_s", "waits"), [(None, False), (0.1, True), (0.19, True), (0.2, False), (5.0, False)])
+def test_a_newer_frame_set_in_work_is_waited_for_until_it_is_late_itself(in_work_s: float | None, waits: bool) -> None:
+    dog = Watchdog()
+    dog.saw(pose_at(0.0), 0.0, 0.1, LIMITS)
+    found = dog.look(0.25, LIMITS, in_work_s)
+    assert (found is None) == waits
+    lost = dog.look(0.5, LIMITS, in_work_s)  # LOST is never held back
+    assert lost is not None
+    assert lost.state.tolist() == [PersonState.LOST]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_fault_random_delays(seed: int) -> None:
     """Fault: frame sets take 5 ms to 1.2 s, at random, by seed mostly fast or mostly slow; 30 sets a second come.
