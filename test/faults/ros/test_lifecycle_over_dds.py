@@ -120,7 +120,7 @@ def test_fault_parameter_updates_good_and_bad(one: Graph) -> None:
 
     assert {person.id for person in one.poses_after(3)[-1].people} == ids
     assert set_together(one, max_std_m=0.001) == (True, "")  # 1 mm: nobody is placed so surely
-    one.diagnosis_says("people are seen, but none has a pose")
+    one.diagnosis_says("none has a pose")
     assert set_together(one, max_std_m=0.5, smoothing="none", publish_markers=True) == (True, "")
     one.poses_after(1)
 
