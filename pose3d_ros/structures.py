@@ -425,6 +425,10 @@ class Pose3D:
         }
         for field, shape in shapes.items():
             object.__setattr__(self, field, floats(f"pose: {field}", getattr(self, field), shape))
+        if (below := np.diagonal(self.covariance, axis1=-2, axis2=-1) < 0).any():
+            raise InputError(
+                f"pose: covariance holds {self.covariance[below.any(-1)][0].tolist()} m^2, none may be below 0"
+            )
         small: dict[str, tuple[tuple[int, ...], int]] = {
             "n_views": ((people, joints), 255),
             "source": ((people, joints), max(JointSource)),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.arguments import check_is
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, same_calibration
@@ -71,6 +72,8 @@ class MultiViewEstimator:
         *,
         refinement: Refinement | None = None,
     ) -> None:
+        check_is("the estimator's rig", rig, Rig)
+        check_is("the estimator's options", options, MultiViewOptions)
         self._options = options
         self._fallback = fallback or MonocularFallback(options.monocular_fallback, options.lifter)
         self._detector = detector
