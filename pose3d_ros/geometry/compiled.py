@@ -7,12 +7,14 @@ are robust.py's; a symmetric 3x3 matrix is its six entries 00 01 02 11 12 22. fl
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
+from pose3d_ros.cache import cache_dir
 from pose3d_ros.geometry import robust
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.judgement import MIN_CONDITION, Rejection, Triangulation
@@ -28,12 +30,25 @@ UNCERTAIN = int(Rejection.UNCERTAIN)
 BLOCK = 256  # points whose sums stay in the first-level cache
 
 
+def cache_folder() -> str:
+    """Where compiled functions are kept: numba compares this file only, and others' numbers are compiled in too."""
+    numbers = (
+        *(MAX_STEPS, DECREASE, DECREASE_FLOOR, FIRST_DAMPING, LAST_DAMPING, DAMPING_DOWN, DAMPING_UP, SUSPICIOUS),
+        *(FEW_VIEWS, RANK, CHEIRALITY, UNCERTAIN, MIN_BASELINE_M, MIN_CONDITION),
+    )
+    return str(cache_dir() / "numba" / f"{zlib.crc32(repr(numbers).encode()):08x}")
+
+
 def _compile(function: Callable[..., Any]) -> Any:
     """Compiled at the first call and kept on disk, or for this process only where no folder can be written."""
+    config: Any = numba.config
+    chosen, config.CACHE_DIR = config.CACHE_DIR, config.CACHE_DIR or cache_folder()
     try:
         return numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError:
         return numba.njit(error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = chosen
 
 
 def linear(views: Sightings) -> Floats:

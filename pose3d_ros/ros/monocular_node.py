@@ -129,6 +129,7 @@ class MonocularNode(LifecycleNode):
             stopped,
             min_cameras=1,
             settings=lambda: self._estimator_options,
+            end=self._lifecycle.end_worker,
         )
         self._running.callback(self._worker.close)
         note_stamps(self, self.inputs)

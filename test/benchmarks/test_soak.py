@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros import cli
-from pose3d_ros.benchmarks.soak import held, judged, scene
+from pose3d_ros.benchmarks.soak import LEAST_VISITORS, held, judged, judged_by_person, scene
 from pose3d_ros.data.bench_scene import rig
 
 
@@ -63,3 +63,20 @@ def test_it_runs_and_draws(tmp_path: Path) -> None:
     assert row["people"] >= 1
     assert row["threads"] >= 1
     assert plot.stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(("kb", "target"), [(0.0, "held"), (0.9, "held"), (3.0, "missed")])
+def test_memory_left_behind_by_visitors_is_noticed(kb: float, target: str) -> None:
+    people = np.linspace(100, 2 * LEAST_VISITORS, 100)
+    noise = np.random.default_rng(0).normal(0, 0.05, 100)
+    slope, found = judged_by_person(people, 400 + kb * 1e-3 * people + noise)
+    assert slope == pytest.approx(kb, abs=0.05)
+    assert found == target
+
+
+def test_every_visitor_has_an_id(tmp_path: Path) -> None:
+    file = tmp_path / "soak.json"
+    assert cli.main(["bench", "soak", "--visitors", "12", "--json", str(file)]) == 0
+    (row,) = json.loads(file.read_text())["tables"]["visitors"]["rows"]
+    assert row["people"] == 12
+    assert row["frame sets"] == 18

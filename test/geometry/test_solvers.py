@@ -131,3 +131,21 @@ def test_without_numba_numpy_solves(monkeypatch):
     monkeypatch.setattr(solvers, "find_spec", lambda name: None)
     assert solvers.load_compiled.__wrapped__() is None
     assert solvers.PORTABLE.linear is robust.linear
+
+
+def test_fault_constants_of_another_file_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: a constant of geometry/robust.py changes after its compiled twin was kept on disk.
+    Sees: nothing: the twin is compiled again, since the folder it is kept in carries the constants.
+    Recovers: nothing to recover.
+    Kind: K8
+    Before: the old constant stayed compiled in, until compiled.py itself changed.
+    """
+    compiled = pytest.importorskip("pose3d_ros.geometry.compiled")
+    before = compiled.cache_folder()
+    assert before == compiled.cache_folder()
+    functions = [one for one in vars(compiled).values() if hasattr(one, "_cache")]
+    assert functions
+    if not compiled.numba.config.CACHE_DIR:  # else the user has chosen the folder
+        assert all(str(one._cache.cache_path).startswith(before) for one in functions)
+    monkeypatch.setattr(compiled, "MAX_STEPS", compiled.MAX_STEPS + 1)
+    assert compiled.cache_folder() != before

