@@ -26,6 +26,7 @@ OPENING = {
     "player.py": "the parameters footage and report",
     "recorder.py": "the parameters footage, report and output",
     "bench_node.py": "the command line",
+    "bench_ages.py": "the command line",
     "bench_cameras.py": "the command line",
     "bench_faults.py": "the command line",
     "machine.py": "the system's own and the environment",

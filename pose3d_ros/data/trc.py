@@ -35,8 +35,8 @@ def read_trc(path: Path | str) -> Markers:
         cells = [[float(cell or "nan") for cell in row[:width]] + [np.nan] * (width - len(row)) for row in rows]
         table = np.array(cells, dtype=np.float64).reshape(-1, width)
         scale, rate_hz = _METRES[header["Units"]], float(header["DataRate"])
-        if not 0 < rate_hz < np.inf or np.isinf(table).any() or not len(table) or not names:
-            raise ValueError(f"{len(table)} rows of {len(names)} markers at {rate_hz:g} Hz, some not finite or none")
+        if not 0 < rate_hz < np.inf or np.isinf(table).any() or bool(len(table)) != bool(names):
+            raise ValueError(f"{len(table)} rows of {len(names)} markers at {rate_hz:g} Hz, or not all finite")
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise FootageError(f"{path} is not a readable TRC file ({error!r})") from error
     return Markers(names, table[:, 1], table[:, 2:].reshape(len(table), len(names), 3) * scale, rate_hz)

@@ -100,7 +100,8 @@ class StampChecks:
         if repeated:
             return StampFault.REPEATED
         if back_ns:
-            self._told[StampFault.REORDERED].clear()  # those were the jump's first
+            for fault in (StampFault.REORDERED, StampFault.DUPLICATE):
+                self._told[fault].clear()  # those were the jump's first
             self._by_s = back_ns * 1e-9
             return StampFault.BACK
         return StampFault.REORDERED if newest_ns is not None and stamp_ns < newest_ns else None

@@ -36,6 +36,8 @@ from pose3d_ros.structures import FrameSet
 
 # How long a signal may go unnoticed: C code that waits for messages does not hear it.
 SPIN_S = 0.1
+# While a set waits for its answer /clock goes on by this much every SPIN_S: 2 ms in the 20 s of timeout_s.
+CREEP_NS = 10_000
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Player(Node):
         self.published_ns: dict[int, int] = {}
         self.answered: set[int] = set()
         self.given_up: set[int] = set()
+        self._clock_ns = 0  # as it was last published
         self._waiting: dict[int, float] = {}  # stamp -> monotonic s when it is given up
         self._clock_publisher = self.create_publisher(Clock, "/clock", QoSProfile(depth=1))
         cameras = self.footage.rig.names
@@ -162,10 +165,12 @@ class Player(Node):
                 self._spin_until(begin + number / self.options.rate)
             else:
                 while self._unanswered() >= self.options.in_flight:
-                    self._executor.spin_once(timeout_sec=0.05)
+                    self._executor.spin_once(timeout_sec=SPIN_S)
+                    self._creep()
             yield ready
 
     def _publish(self, ready: PreparedSet) -> None:
+        self._clock_ns = ready.stamp_ns
         self._clock_publisher.publish(conversions.clock_to_msg(ready.stamp_ns))
         now_ns = time.monotonic_ns()
         self.published_ns[ready.stamp_ns] = now_ns
@@ -174,6 +179,11 @@ class Player(Node):
             publisher.publish(info)
         for publisher, image in zip(self._images, ready.images, strict=True):
             publisher.publish(image)
+
+    def _creep(self) -> None:
+        """Let the clock go on a little: the footage waits for its answer, and a clock that stands has failed."""
+        self._clock_ns += CREEP_NS
+        self._clock_publisher.publish(conversions.clock_to_msg(self._clock_ns))
 
     def _take_answer(self, msg: HumanPose3DArray) -> None:
         stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
@@ -222,7 +232,9 @@ class Player(Node):
         # In real time the node skips sets on purpose, so only the newest answers are still to come.
         until = time.monotonic() + (1.0 if self.options.rate > 0 else self.options.timeout_s + 1.0)
         while self._unanswered() and time.monotonic() < until:
-            self._executor.spin_once(timeout_sec=0.05)
+            self._executor.spin_once(timeout_sec=SPIN_S)
+            if not self.options.rate:
+                self._creep()
         if self.options.progress:
             self._print_progress()
 

@@ -16,6 +16,11 @@ from pose3d_ros.structures import Camera, Keypoints2D, Pose3D, Rig
 T0 = 1_700_000_000_000_000_000
 
 
+def _squares(factors: np.ndarray) -> np.ndarray:
+    """Covariances (..., n, n) of factors (..., n, n)."""
+    return np.asarray(factors @ np.swapaxes(factors, -1, -2))
+
+
 def _pose(random: np.random.Generator, ids: tuple[str, ...], stamp_ns: int) -> Pose3D:
     people, joints = len(ids), H36M_17.size
     xyz = random.normal(size=(people, joints, 3))
@@ -23,7 +28,7 @@ def _pose(random: np.random.Generator, ids: tuple[str, ...], stamp_ns: int) -> P
     return Pose3D(
         xyz=xyz,
         velocity=random.normal(size=(people, joints, 3)),
-        covariance=random.normal(size=(people, joints, 3, 3)),
+        covariance=_squares(random.normal(size=(people, joints, 3, 3))),
         score=random.uniform(size=(people, joints)),
         n_views=random.integers(0, 5, (people, joints)),
         reprojection_px=random.uniform(size=(people, joints)),
@@ -44,7 +49,7 @@ def _people(random: np.random.Generator, count: int, stamp_ns: int, whole: bool)
         score=random.uniform(0.1, 1, (count, joints)),
         skeleton=H36M_17,
         stamp_ns=stamp_ns,
-        covariance=random.uniform(size=(count, joints, 2, 2)) if whole else None,
+        covariance=_squares(random.uniform(size=(count, joints, 2, 2))) if whole else None,
         boxes=random.uniform(size=(count, 4)) if whole else None,
     )
 

@@ -248,7 +248,7 @@ def test_malformed_keypoints_are_left_out_with_their_cause_and_the_others_go_on(
             (in_person("scores", lambda s: [2.0, *s[1:]]), "score must lie in [0, 1], got 0.8"),
             (in_person("scores", lambda s: [float("nan"), *s[1:]]), "score must lie in [0, 1], got nan"),
             (in_person("xy", lambda xy: [1e30, *xy[1:]]), "2 image sizes outside the image of 160 x 120 px"),
-            (in_person("covariance", lambda c: [-1.0, *c[1:]]), "covariance is [[-1.0, 0.0]"),
+            (in_person("covariance", lambda c: [-1.0, *c[1:]]), "covariance holds [[-1.0, 0.0]"),
             (in_person("covariance", lambda c: [c[0], 9.0, 9.0, *c[3:]]), "9.0], [9.0"),
             (in_person("covariance", lambda c: [float("inf"), *c[1:]]), "covariance is [[inf"),
             (assign("camera_name", "left"), "the message is of camera 'left', expected 'side'"),

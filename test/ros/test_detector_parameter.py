@@ -13,7 +13,7 @@ def test_a_node_makes_the_detector_that_its_parameters_name(context, node, tmp_p
     given = {"detector": "onnx", "detector_model": str(tmp_path / "no.onnx"), "device": "cpu"}
     overrides = [Parameter(name, value=value) for name, value in given.items()]
     pytest.importorskip("onnxruntime")
-    with pytest.raises(InputError, match=r"no\.onnx: no such file"):
+    with pytest.raises(InputError, match=r"no\.onnx cannot be read \(no such file\)"):
         node(context=context, parameter_overrides=overrides)
 
 

@@ -6,6 +6,7 @@ import array
 import struct
 import zlib
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -108,21 +109,12 @@ def test_fault_texts_where_names_belong() -> None:
         conversions.pose_from_msg(crowd)
 
 
-class Page:
-    """A viewer's page that shows nothing."""
-
-    scene = SimpleNamespace()
-
-    def stop(self) -> None:
-        pass
-
-
 def test_fault_poses_that_name_absurd_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: a HumanPose3DArray that names a thousand cameras, or one that is no topic's name.
     Sees: the view goes on; it listens to 64 of them at most, and its log names the one.
     Recovers: with the next sound message.
     """
-    monkeypatch.setattr(viewer, "_serve", lambda port: Page())
+    monkeypatch.setattr(viewer, "serve", lambda port: MagicMock())
     message = conversions.pose_to_msg(no_pose(H36M_17, 1, "map"), camera_stamps_ns={"no name!": 1}, calibration_hash="")
     with own_context() as context:
         node = viewer.Viewer(context=context)

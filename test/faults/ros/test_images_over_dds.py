@@ -104,14 +104,14 @@ def replaced(data: bytes) -> Spoil:
 
 def test_fault_jpeg_cut(compressed: Faults) -> None:
     """Fault: a JPEG is cut on its way.
-    Sees: WARN "... compressed image of format ... cannot be decoded, expected a whole JPEG or PNG"; others go on.
+    Sees: WARN "... compressed image of format ... cannot be decoded (...), expected a whole JPEG or PNG"; others go on.
     Recovers: by itself with the next whole one.
     """
 
     def cut(image: Any, info: Any) -> None:
         image.data = image.data[: len(image.data) - 40]
 
-    compressed.shows(cut, "cannot be decoded, expected a whole JPEG or PNG")
+    compressed.shows(cut, "cannot be decoded (Premature end of JPEG file), expected a whole JPEG or PNG")
 
 
 def test_fault_jpeg_of_rubbish(compressed: Faults) -> None:
