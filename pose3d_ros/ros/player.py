@@ -166,7 +166,8 @@ class Player(Node):
             else:
                 while self._unanswered() >= self.options.in_flight:
                     self._executor.spin_once(timeout_sec=SPIN_S)
-                    self._creep()
+                    if self._unanswered() >= self.options.in_flight:
+                        self._creep()
             yield ready
 
     def _publish(self, ready: PreparedSet) -> None:

