@@ -76,35 +76,37 @@ class StampChecks:
         now_ns is ROS time, 0 where none has come; at_s any clock that rises; digest of its pixels, None where they say
         nothing.
         """
-        fault = self._judge(stamp_ns, now_ns, digest)
-        if fault is not None:
+        faults = self._judge(stamp_ns, now_ns, digest)
+        for fault in faults:
             self.counts[fault] += 1
             self._told[fault].append(at_s)
-        return fault
+        return faults[0] if faults else None
 
-    def _judge(self, stamp_ns: int, now_ns: int, digest: int | None) -> StampFault | None:
+    def _judge(self, stamp_ns: int, now_ns: int, digest: int | None) -> tuple[StampFault, ...]:
+        """All that is wrong; first what decides whether the image is used."""
         if stamp_ns <= 0:
-            return StampFault.ZERO
+            return (StampFault.ZERO,)
         if is_outside(stamp_ns, now_ns, self._window_s):
             self._off_clock = stamp_ns, now_ns
-            return StampFault.FUTURE if stamp_ns > now_ns else StampFault.OLD
+            return (StampFault.FUTURE if stamp_ns > now_ns else StampFault.OLD,)
         newest_ns = self._times.newest_ns
         back_ns = self._times.add(stamp_ns)
         if back_ns or (self._stamps and stamp_ns - self._stamps[-1] > STOPPED_NS):
             self._stamps.clear()
         if stamp_ns in self._stamps:
-            return StampFault.DUPLICATE
+            return (StampFault.DUPLICATE,)
         self._stamps.append(stamp_ns)
-        repeated = digest is not None and digest == self._digest
+        # A bag that begins again may do so with the image it ended with: both are true then.
+        repeated = (StampFault.REPEATED,) if digest is not None and digest == self._digest else ()
         self._digest = digest
-        if repeated:
-            return StampFault.REPEATED
         if back_ns:
             for fault in (StampFault.REORDERED, StampFault.DUPLICATE):
                 self._told[fault].clear()  # those were the jump's first
             self._by_s = back_ns * 1e-9
-            return StampFault.BACK
-        return StampFault.REORDERED if newest_ns is not None and stamp_ns < newest_ns else None
+            return (*repeated, StampFault.BACK)
+        if repeated or newest_ns is None or stamp_ns > newest_ns:
+            return repeated
+        return (StampFault.REORDERED,)
 
     @property
     def stamps_ns(self) -> tuple[int, ...]:

@@ -78,6 +78,21 @@ def test_fault_bag_loop(back_s: float, sim_time: bool) -> None:
     assert "time went back" not in told.words(TOLD_S + 0.1)
 
 
+def test_fault_bag_loop_begins_with_the_image_it_ended_with() -> None:
+    """Fault: a bag begins again, and its first image shows the same as its last.
+    Sees: WARN "time went back by ... s on /left/image_raw"; the image that repeats is not used, those after it are.
+    Recovers: by itself.
+    Kind: K1
+    Before: that time went back was not reported.
+    """
+    one = Camera()
+    for n in range(60):
+        one.sees(T0 + n * PERIOD, digest=n)
+    assert one.sees(T0, digest=59) is StampFault.REPEATED
+    assert "time went back by 2.0 s on /left/image_raw" in one.words()
+    assert one.sees(T0 + PERIOD, digest=1) is None
+
+
 def test_fault_clock_of_one_camera_set_back() -> None:
     """Fault: the clock of one camera of three is set back by half a second; the others go on.
     Sees: WARN "time went back by ... s" with that camera's topic; sets of the other two go on.

@@ -98,10 +98,8 @@ def test_the_graph_names_a_fault_and_recovers() -> None:
     (found,) = run.told["trials"]
     assert found["fault"] == "both cameras stop"
     assert found["well"]
-    # In the order in which a person ages; how soon is a figure of the benchmark.
-    ages = [found[name] for name in ("visible", "occluded", "lost", "gone") if found[name] is not None]
-    assert ages == sorted(ages)
-    assert found["gone"] is not None
+    # How soon is a figure of the benchmark; a busy machine may skip a state, or have it before the fault.
+    assert found["gone"] == max(found[name] for name in ("visible", "occluded", "lost", "gone") if found[name] is not None)
     assert found["named"] > 0
     assert 0 < found["again_pose"] <= found["again_ok"]
     assert run.end_s > 0
