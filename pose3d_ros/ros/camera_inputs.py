@@ -21,6 +21,7 @@ from pose3d_ros.ros.conversions.poses import MOST_PEOPLE
 from pose3d_ros.ros.distribution import SimpleFilter, Subscriber, TimeSynchronizer
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.qos_fit import refused
+from pose3d_ros.ros.serialized_images import read_compressed_image, read_image
 
 # Best effort hears reliable publishers too; an image that came late is of no use, so the queue is short.
 IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -37,8 +38,8 @@ KEYPOINTS_PAIRING_QUEUE = 60
 LONGEST_DETECTION_S = 10.0
 # A person of 128 joints with covariances takes 3.7 kB; header, names and the like as much as 16 people.
 MOST_KEYPOINT_BYTES = (MOST_PEOPLE + 16) * 4096
-# So long it is said that messages were too large, s.
-TOO_LARGE_TOLD_S = 5.0
+# So long it is reported that messages were thrown away unread, s.
+UNREAD_TOLD_S = 5.0
 
 # So many more images than pairs of one stamp show a driver that stamps them differently, or sends camera_info rarely.
 IMAGES_BEFORE_NEWEST = 3
@@ -58,7 +59,7 @@ class Frame:
     """One image, or its keypoints, as it came, not decoded yet."""
 
     topic: str
-    message: Any  # sensor_msgs/Image or CompressedImage, or Keypoints2DArray
+    message: Any  # SerializedImage or SerializedCompressedImage, or Keypoints2DArray
     info: Any  # sensor_msgs/CameraInfo; None with placement by file where none has come
     stamp_ns: int  # of its capture, or with stamps: arrival of its arrival
     arrived_s: float  # monotonic; of the image, also where its keypoints came later
@@ -75,10 +76,11 @@ class Stream:
     queue: int  # messages that may wait for the other one of their stamp
     what: str  # one of it, in words
     plural: str
-    hint: str  # what may be wrong where somebody publishes it and nothing comes
+    hint: str  # what may be wrong where it is published and nothing comes
+    read: Callable[[bytes], Any]  # the message of its bytes; raises InputError or rclpy's errors
     took_s: Callable[[Any], float] = lambda message: 0.0  # since the image arrived where the message was made
     digest: Callable[[Any], int | None] = lambda message: None  # tells a repeated one; None where nothing does
-    most_bytes: int | None = None  # of a message; larger ones are not even read
+    most_bytes: float = float("inf")  # of a message; larger ones are not even read
 
 
 def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
@@ -90,13 +92,13 @@ def image_stream(node: Node, name: str, options: InputOptions) -> Stream:
     if compressed:
         topic = node.resolve_topic_name(topic) + "/compressed"
     hint = "if it sends any, Fast DDS may drop them: large ones need FASTDDS_DEFAULT_PROFILES_FILE at the publisher"
-    kind, what = (CompressedImage if compressed else Image), ("image", "images")
+    kind, read = (CompressedImage, read_compressed_image) if compressed else (Image, read_image)
     keeps = options.repeated_images == "keep"
     digest = _no_digest if keeps else _digest_of_data
-    return Stream(kind, topic, IMAGE_QOS, PAIRING_QUEUE, *what, hint, digest=digest)
+    return Stream(kind, topic, IMAGE_QOS, PAIRING_QUEUE, "image", "images", hint, read, digest=digest)
 
 
-def _digest_of_data(message: Image | CompressedImage) -> int | None:
+def _digest_of_data(message: Any) -> int | None:
     return pixel_digest(message.data)
 
 
@@ -111,8 +113,13 @@ def keypoint_stream(name: str) -> Stream:
     what = "keypoints message", "keypoints messages"
     queue = KEYPOINTS_PAIRING_QUEUE
     return Stream(
-        Keypoints2DArray, topic, KEYPOINTS_QOS, queue, *what, hint, detection_s, most_bytes=MOST_KEYPOINT_BYTES
-    )
+        Keypoints2DArray, topic, KEYPOINTS_QOS, queue, *what, hint, _keypoints, detection_s,
+        most_bytes=MOST_KEYPOINT_BYTES,
+    )  # fmt: skip
+
+
+def _keypoints(message: bytes) -> Any:
+    return deserialize_message(message, Keypoints2DArray)
 
 
 def detection_s(message: Keypoints2DArray) -> float:
@@ -153,18 +160,16 @@ class CameraInput:
         self._by_arrival, self._arrival_ns = options.stamps == "arrival", 0
         # Stamp in the header -> (stamp to use, captured_s) of images that may be handed on and have not been.
         self._usable: dict[int, tuple[int, float]] = {}
-        self._too_large, self._too_large_s = 0, float("-inf")
-        limited = self.stream.most_bytes is not None
-        image = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos, raw=limited)
+        self._unread, self._unread_s, self._unread_why = 0, float("-inf"), ""
+        raw = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos, raw=True)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
-        self._subscriptions = [image.sub, info.sub]
-        self.topic = image.sub.topic_name
+        self._subscriptions = [raw.sub, info.sub]
+        self.topic = raw.sub.topic_name
         self.info_topic = info.sub.topic_name
         self._info_name = options.camera_info_topic.replace("{camera}", name)
         self._latched: Any = None  # a second subscription, where camera_info was published once for all to come
-        if limited:
-            raw, image = image, SimpleFilter()
-            raw.registerCallback(self._on_bytes, image)
+        image = SimpleFilter()
+        raw.registerCallback(self._on_bytes, image)
         image.registerCallback(self._on_image)
         info.registerCallback(self._on_info)
         self._pairs = TimeSynchronizer([image, info], self.stream.queue)
@@ -219,17 +224,24 @@ class CameraInput:
 
     def _on_bytes(self, data: bytes, image: SimpleFilter) -> None:
         """Make a message of its bytes, unless there are more than it can have: 100,000 people would take seconds."""
-        if self.stream.most_bytes is not None and len(data) > self.stream.most_bytes:
-            self._too_large, self._too_large_s = self._too_large + 1, time.monotonic()
+        if len(data) > self.stream.most_bytes:
+            self._not_read(f"larger than {self.stream.most_bytes} bytes ({MOST_PEOPLE} people)")
             return
-        image.signalMessage(deserialize_message(data, self.stream.kind))
+        try:
+            message = self.stream.read(data)
+        except Exception as error:  # rclpy's errors have no common type, and one message must not end the node
+            self._not_read(f"that cannot be read ({error})")
+            return
+        image.signalMessage(message)
 
-    def too_large(self) -> list[str]:
-        """That messages were thrown away for their size of late, in words."""
-        if time.monotonic() - self._too_large_s > TOO_LARGE_TOLD_S:
+    def _not_read(self, why: str) -> None:
+        self._unread, self._unread_s, self._unread_why = self._unread + 1, time.monotonic(), why
+
+    def unread(self) -> list[str]:
+        """That messages were thrown away unread of late, and why, in words."""
+        if time.monotonic() - self._unread_s > UNREAD_TOLD_S:
             return []
-        most = f"{self.stream.most_bytes} bytes ({MOST_PEOPLE} people)"
-        return [f"{self._too_large} {self.stream.plural} on {self.topic} larger than {most} were thrown away unread"]
+        return [f"{self._unread} {self.stream.plural} on {self.topic} {self._unread_why} were thrown away unread"]
 
     def _on_info(self, info: CameraInfo) -> None:
         self.info = info
@@ -299,7 +311,7 @@ def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_a
         words += absent
         if not absent and one.silent_s() > silent_after_s:
             words.append(f"no {one.stream.what} on {one.topic} for {one.silent_s():.1f} s")
-        words += one.too_large()
+        words += one.unread()
         words += one.checks.words(one.topic, one.stream.plural, time.monotonic())
     return [*_off_clock(inputs), *words, *rate_words({one.name: one.checks.rate_hz for one in inputs})]
 

@@ -10,9 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from statistics import median
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from pose3d_ros.estimation.calibration_health import CalibrationReport
 from pose3d_ros.estimation.clock_offsets import ClockEstimate
@@ -248,11 +247,11 @@ class Record:
             return "", False
         results = [result for _, result in self._results][-len(recent) :]
         skipped, taken = recent[-1] - recent[0], len(recent) - 1
-        way, limit_ms = _way(results), min(results[-1].visible_ms, 1000 * self._stale_s)
-        late = way.age_ms >= limit_ms
+        limit_ms = min(results[-1].visible_ms, 1000 * self._stale_s)
+        late = median(result.age_ms or result.latency_ms for result in results) >= limit_ms
         if not late and skipped < SLOW_SHARE * taken:
             return "", False
-        return lateness(way, limit_ms, taken, skipped), late
+        return lateness(_way(results), limit_ms, taken, skipped), late
 
     def _mirrored(self) -> str:
         """Says so where the detector often takes left for right in one camera."""
@@ -312,10 +311,10 @@ class Record:
 
 def _way(results: Sequence[Result]) -> Way:
     """The medians of some results."""
-    age_ms = float(np.median([result.age_ms or result.latency_ms for result in results]))
-    latency_ms = float(np.median([result.latency_ms for result in results]))
+    age_ms = median(result.age_ms or result.latency_ms for result in results)
+    latency_ms = median(result.latency_ms for result in results)
     stages = {
-        stage: float(np.median([result.stage_ms[stage] for result in results if stage in result.stage_ms]))
+        stage: median(result.stage_ms[stage] for result in results if stage in result.stage_ms)
         for stage in results[-1].stage_ms
     }
     return Way(age_ms, latency_ms, stages, detected_here="detect" in stages)
@@ -332,4 +331,4 @@ def _no_numbers(last: Result) -> str:
 
 
 def _median(numbers: Iterable[float]) -> str:
-    return f"{float(np.median(list(numbers))):.2f}"
+    return f"{median(numbers):.2f}"

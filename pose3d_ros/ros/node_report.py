@@ -57,13 +57,14 @@ class NodeReport:
         self._time = NodeTime()
         self._told_s, self._told_level = -DIAGNOSTICS_S, Level.OK
         self._told_running: tuple[str, ...] = ()
+        self._told_rig: Rig | None = None
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         node.create_timer(CHECK_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def begin(self, record: Record) -> None:
         """Keep another record from now on; what has not come yet is not complained of at once."""
         self.record, self._started_s = record, time.monotonic()
-        self._told_running = ()
+        self._told_running, self._told_rig = (), None
 
     def now_s(self) -> float:
         """The node's time; any thread may ask."""
@@ -100,7 +101,9 @@ class NodeReport:
 
     def say_that_it_runs(self, rig: Rig) -> None:
         """Log what is in use, again when cameras come, go or change; not whenever a moving camera has moved."""
-        facts = self._facts()
+        if rig is self._told_rig:
+            return
+        self._told_rig, facts = rig, self._facts()
         if self._told_running == (running := (facts["placement"], rig.frame_id, *lenses(rig))):
             return
         if not self._told_running:

@@ -33,7 +33,8 @@ PREDICTED, MARKERS = f"{POSES}/predicted", f"{POSES}/markers"
 class PosePublisher:
     """The publishers of human_pose_3d, its markers and predicted, /tf and <camera>/keypoints_2d.
 
-    A topic is on the graph while its option is on. The worker's thread publishes, the executor's switches.
+    A topic is on the graph while its option is on, and beside the poses nothing is made that no one hears. The worker's
+    thread publishes, the executor's switches.
     """
 
     def __init__(
@@ -111,7 +112,8 @@ class PosePublisher:
             pose, message = later, conversions.pose_to_msg(later, **source)
         self._poses.publish(message)
         with self._lock:
-            if estimate.motion is not None and (topic := self._optional.get(PREDICTED)):
+            topic = self._optional.get(PREDICTED)
+            if estimate.motion is not None and topic is not None and topic.get_subscription_count():
                 horizon_s = self._options.prediction_horizon
                 ahead = predicted_now(predicted(estimate.pose, estimate.motion, horizon_s), pose, horizon_s, age_s)
                 topic.publish(conversions.pose_to_msg(ahead, **source))
@@ -138,15 +140,25 @@ class PosePublisher:
 
     def _publish_markers(self, pose: Pose3D, lifetime_s: float) -> None:
         colours = self._colours(pose.ids)
-        if topic := self._optional.get(MARKERS):
+        if (topic := self._optional.get(MARKERS)) and topic.get_subscription_count():
             topic.publish(conversions.markers_to_msg(pose, lifetime_s, colours))
 
     def _publish_transforms(self, pose: Pose3D) -> None:
+        if self._transforms is None or not self._transforms_are_heard():
+            return
         transforms = conversions.transforms_to_msgs(pose, self._prefix) if self._options.publish_tf else []
         if self._options.rep155:
             transforms += conversions.bodies_to_transforms(pose, self._prefix)
         if transforms:
             self._transforms.sendTransform(transforms)
+
+    def _transforms_are_heard(self) -> bool:
+        """Whether /tf has a subscriber that is not this node, which looks its cameras up there."""
+        publisher = self._transforms.pub_tf
+        heard: int = publisher.get_subscription_count()
+        if heard > 1:
+            return True
+        return heard > sum(one.topic_name == publisher.topic_name for one in self._node.subscriptions)
 
     def _advertise(self, wanted: Mapping[str, type[Any]]) -> None:
         """Have the optional topics wanted on the graph, and no others."""
@@ -168,7 +180,10 @@ class PosePublisher:
             if not self._options.publish_keypoints:
                 return
             for name, keypoints in estimate.keypoints.items():
-                self._optional[self._keypoints_topics[name]].publish(
+                topic = self._optional[self._keypoints_topics[name]]
+                if not topic.get_subscription_count():
+                    continue
+                topic.publish(
                     conversions.keypoints_to_msg(
                         keypoints,
                         estimate.ids[name],

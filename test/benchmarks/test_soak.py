@@ -39,11 +39,10 @@ def test_a_run_that_is_too_short_is_not_judged() -> None:
 
 def test_what_is_held_is_counted() -> None:
     before_mb, _, before = held()
-    with Path("/proc/self/statm").open():
-        # Not np.ones: malloc may serve that from pages which earlier work left resident.
-        with mmap(-1, 32_000_000) as block:
-            block.write(b"1" * len(block))
-            after_mb, _, after = held()
+    # Not np.ones: malloc may serve that from pages which earlier work left resident.
+    with Path("/proc/self/statm").open(), mmap(-1, 32_000_000) as block:
+        block.write(b"1" * len(block))
+        after_mb, _, after = held()
     assert after == before + 1
     assert after_mb - before_mb == pytest.approx(32, abs=8)
 

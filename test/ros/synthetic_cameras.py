@@ -23,7 +23,6 @@ from known_person import (
     truth,
 )
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -41,6 +40,7 @@ from pose3d_ros.ros.distribution import Buffer, StaticTransformBroadcaster, Tran
 from pose3d_ros.ros.monocular_node import MonocularNode
 from pose3d_ros.ros.multiview_node import MultiViewNode
 from pose3d_ros.ros.processes import free_domain
+from pose3d_ros.ros.running import make_executor
 from pose3d_ros.structures import Floats, FrameSet, Rig
 
 # Generous: a machine that does other work as well must not fail a test.
@@ -191,7 +191,7 @@ class Graph:
 
     def __init__(self, cameras: Cameras, node: MultiViewNode | MonocularNode, controller: Controller) -> None:
         self.cameras, self.node, self.controller = cameras, node, controller
-        self.executor = SingleThreadedExecutor(context=cameras.context)
+        self.executor = make_executor(cameras.context)
         for one in (cameras, node, controller):
             self.executor.add_node(one)
 

@@ -99,7 +99,8 @@ def test_the_graph_names_a_fault_and_recovers() -> None:
     assert found["fault"] == "both cameras stop"
     assert found["well"]
     # How soon is a figure of the benchmark; a busy machine may skip a state, or have it before the fault.
-    assert found["gone"] == max(found[name] for name in ("visible", "occluded", "lost", "gone") if found[name] is not None)
+    ages = [found[name] for name in ("visible", "occluded", "lost", "gone")]
+    assert found["gone"] == max(age for age in ages if age is not None)
     assert found["named"] > 0
     assert 0 < found["again_pose"] <= found["again_ok"]
     assert run.end_s > 0

@@ -138,5 +138,29 @@ def test_fault_keypoints_of_100000_people() -> None:
         node.destroy_node()
 
 
+def test_fault_images_that_are_none() -> None:
+    """Fault: what comes as an image is cut, or no image at all.
+    Sees: "1 images on /left/image_raw that cannot be read (...) were thrown away unread".
+    Recovers: by itself with the next image.
+    """
+    taken: list[int] = []
+    with own_context() as context:
+        node = Node("bounded", context=context)
+        one = CameraInput(
+            node, "left", InputOptions(), info_needed=False, now_s=time.monotonic,
+            take=lambda camera, frame: taken.append(frame.message.width),
+        )  # fmt: skip
+        hear = one._subscriptions[0].callback
+        image = conversions.image_to_msg(np.full((48, 64, 3), 7, np.uint8), time.time_ns(), "left_optical")
+        hear(serialize_message(image)[:999])
+        assert taken == []
+        (words,) = [one for one in missing_inputs([one], 1.0, 1.0) if "thrown away" in one]
+        assert "1 images on /left/image_raw that cannot be read (a message of 995 bytes ends within a field" in words
+        hear(serialize_message(image))
+        assert taken == [64]
+        one.close()
+        node.destroy_node()
+
+
 def test_every_message_that_may_be_used_fits_the_bound() -> None:
     assert len(serialize_message(message_of(MOST_PEOPLE, joints=133))) < MOST_KEYPOINT_BYTES

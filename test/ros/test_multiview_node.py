@@ -68,6 +68,36 @@ def test_three_cameras_by_tf_give_the_true_pose_on_every_topic() -> None:
         assert int(diagnosis["frame_sets/processed"]) > 0
 
 
+def test_nothing_is_made_that_is_not_subscribed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, int] = {}
+
+    def counted(name: str) -> None:
+        make = getattr(conversions, name)
+
+        def count(*given: object, **named: object) -> object:
+            made[name] = made.get(name, 0) + 1
+            return make(*given, **named)
+
+        monkeypatch.setattr(conversions, name, count)
+
+    for name in ("markers_to_msg", "transforms_to_msgs", "keypoints_to_msg"):
+        counted(name)
+    options = {"fixed_frame": "world", "publish_keypoints": True, "prediction_horizon": 0.2}
+    with graph(ring("left", "right"), **options) as one:
+        one.cameras.publish_transforms()
+        one.poses_after(3)
+        assert min(made.values()) > 0
+        assert len(made) == 3
+        controller = one.controller
+        for each in list(controller.subscriptions):
+            if each.topic_name != "/human_pose_3d":
+                controller.destroy_subscription(each)
+        one.poses_after(3)  # until it is known that they are gone
+        before = dict(made)
+        assert error_mm(one.poses_after(3)[-1], IN_WORLD) < 1.0
+        assert made == before
+
+
 def test_what_cannot_be_learnt_of_a_set_costs_no_pose(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: ClockOffsets, *given: object) -> None:
         raise ZeroDivisionError("no clock")

@@ -18,19 +18,20 @@ from pose3d_ros.ros.conversions.stamps import header
 _bridge: Any = None
 
 
-def image_from_msg(msg: Image | CompressedImage) -> Bytes:
+def image_from_msg(msg: Any) -> Bytes:
     """The image as uint8 BGR (H, W, 3); a bgr8 image lies on the message's own memory, Bayer goes through cv_bridge.
 
-    Raises InputError for an unknown encoding, an empty or cut message, a corrupt JPEG.
+    msg is an Image or a CompressedImage, or has its fields (ros/serialized_images.py). Raises InputError for an unknown
+    encoding, an empty or cut message, a corrupt JPEG.
     """
-    return bgr_from_compressed(msg) if isinstance(msg, CompressedImage) else bgr_from_raw(msg, _bridged)
+    return bgr_from_raw(msg, _bridged) if hasattr(msg, "encoding") else bgr_from_compressed(msg)
 
 
-def image_size(msg: Image | CompressedImage) -> tuple[int, int] | None:
+def image_size(msg: Any) -> tuple[int, int] | None:
     """Width and height in px that a message announces, read before it is decoded; None where it announces none."""
-    if isinstance(msg, CompressedImage):
-        return announced_size(np.frombuffer(msg.data, dtype=np.uint8))
-    return msg.width, msg.height
+    if hasattr(msg, "encoding"):
+        return msg.width, msg.height
+    return announced_size(np.frombuffer(msg.data, dtype=np.uint8))
 
 
 def image_to_msg(image: Bytes, stamp_ns: int, frame_id: str) -> Image:
