@@ -158,7 +158,7 @@ class PosePublisher:
         heard: int = publisher.get_subscription_count()
         if heard > 1:
             return True
-        return heard > sum(one.topic_name == publisher.topic_name for one in self._node.subscriptions)
+        return bool(heard > sum(one.topic_name == publisher.topic_name for one in self._node.subscriptions))
 
     def _advertise(self, wanted: Mapping[str, type[Any]]) -> None:
         """Have the optional topics wanted on the graph, and no others."""
