@@ -44,7 +44,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # The tests of an entry take seconds; a test that hangs without the guard tells nothing of the guard.
 LONGEST_S = 180
 # What a test with nodes waits for does not come without the guard; with it, it comes in a second or two.
-PATIENCE_S = "15"
+PATIENCE_S = "10"
+MOST_JOBS = 4  # each takes 1.5 GB at the most
 # Every entry's tests run in a process forked from one that has imported these: that takes longer than most tests.
 FORKS = multiprocessing.get_context("forkserver")
 SLOW_IMPORTS = (
@@ -97,7 +98,9 @@ class Mutation:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="WORD", help="only entries whose files or tests hold this text")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="entries at a time (default: %(default)s)")
+    # One more than cores: tests with nodes wait for what does not come.
+    jobs = min((os.cpu_count() or 1) + 1, MOST_JOBS)
+    parser.add_argument("--jobs", type=int, default=jobs, metavar="N", help="entries at a time (default: %(default)s)")
     arguments = parser.parse_args()
     mutations = [one for one in listed() if arguments.only in f"{one} {' '.join(one.tests)}"]
     if not mutations:
@@ -113,7 +116,8 @@ def main() -> int:
         clean = copy_of_the_checkout(Path(folder) / "clean")
         tests = list(dict.fromkeys(test for one in mutations for test in one.tests))
         print(f"{len(mutations)} mutations; their {len(tests)} tests without any:", flush=True)
-        code, said = pytest(clean, tests, timeout_s=LONGEST_S * len(mutations))
+        side_by_side = ["-n", str(arguments.jobs), "--dist", "loadfile"]
+        code, said = pytest(clean, [*side_by_side, *tests], timeout_s=LONGEST_S * len(mutations))
         if code or set(tests) - (passed := outcomes(said, "PASSED")):
             lacking = "" if code else f"\nnot run: {', '.join(sorted(set(tests) - passed))}"
             print(f"{said}\nThe tests must pass on the unchanged program first.{lacking}", file=sys.stderr)

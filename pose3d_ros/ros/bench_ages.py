@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from pose3d_ros.msg import HumanPose3DArray
@@ -36,10 +36,13 @@ def main() -> int:
     """Listen until SIGINT; the argument is the file to write to."""
     report = Path(sys.argv.pop(1))
     start_ros(sys.argv)
-    node = AgeListener()
-    with suppress(KeyboardInterrupt, ExternalShutdownException):
-        while True:  # C code that waits for messages does not hear SIGINT
-            rclpy.spin_once(node, timeout_sec=0.1)
+    node, stopped = AgeListener(), threading.Event()
+    # Not KeyboardInterrupt: raised where Python ignores exceptions it would be lost, and the report with it.
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while not stopped.is_set():
+        executor.spin_once(timeout_sec=0.1)
     report.write_text(json.dumps(node.heard), encoding="utf-8")
     return 0
 

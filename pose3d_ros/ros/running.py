@@ -63,7 +63,8 @@ def make_executor(context: Context | None = None) -> Executor:
     """The executor that costs the least, to be spun by spin_once: rclpy's events executor, where it has one.
 
     It waits in C++: 60 turns of a timer and 60 small messages a second took 46 ms of CPU a second, the other executor
-    106. Its spin() never calls back (rclpy 9.1); spin_once does.
+    106. In rclpy 9.1 its spin() never calls back, spin_once does, and a subscription's callback must take the message
+    alone: with a MessageInfo it is a SystemError.
     """
     try:
         from rclpy.experimental.events_executor import EventsExecutor
