@@ -12,6 +12,8 @@ from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.frame_sets import PayloadSet
+from pose3d_ros.estimation.pacing import Pacing
+from pose3d_ros.estimation.watchdog import DELIVERY_S
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result, Sent
 from pose3d_ros.ros.mailbox import Mailbox, end_worker, start_worker
@@ -81,6 +83,7 @@ class FrameWorker:
         self._settings, self._applied = settings, None
         self._afterwards = afterwards
         self._shortage = MemoryShortage()
+        self._pacing = Pacing()
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
         self._end = end
         self._thread = start_worker(self._mailbox, self._work, self._failed, "frame worker")
@@ -88,6 +91,7 @@ class FrameWorker:
     def hand_over(self, frames: PayloadSet[Frame]) -> None:
         """Lay a set down for the thread, in the place of one that it has not taken yet."""
         self._report.record.count("received")
+        self._pacing.came(self._age_s(frames))
         if self._mailbox.put(frames):
             self._report.record.count("replaced")
 
@@ -103,6 +107,9 @@ class FrameWorker:
     def _work(self, frames: PayloadSet[Frame]) -> None:
         """One frame set, and what is told of it."""
         record = self._report.record
+        if self._pacing.passes_over(age_s := self._age_s(frames)):
+            record.count("replaced")  # by the one that is waited for
+            return
         record.begun(self._report.now_s())
         try:
             result = self._process(frames)
@@ -110,9 +117,14 @@ class FrameWorker:
             record.ended()
         if result is not None:
             record.processed(self._report.now_s(), result)
+            self._pacing.done(result.age_ms / 1000 - age_s, result.visible_ms / 1000 - DELIVERY_S)
             if (rig := self.live_rig.rig) is not None:
                 self._report.say_that_it_runs(rig)
             self._learn()
+
+    def _age_s(self, frames: PayloadSet[Frame]) -> float:
+        """How long ago the oldest of the images was captured."""
+        return self._report.now_s() - min(frame.captured_s for frame in frames.payloads.values())
 
     def _learn(self) -> None:
         try:

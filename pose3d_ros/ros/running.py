@@ -17,6 +17,9 @@ from pose3d_ros.ros import environment
 from pose3d_ros.ros.ending import listen
 from pose3d_ros.ros.mailbox import busy_workers
 
+# A thread that wants the interpreter's lock waits so long for one that computes (Python's default: 5 ms). Receiving an
+# image takes the lock several times, and beside a worker that never lets go each of them waited.
+SWITCH_S = 0.0005
 # How often the signals are looked at: C code that waits for messages does not hear them.
 SPIN_S = 0.1
 
@@ -35,6 +38,7 @@ def run_node(make: Callable[[], Any], options: Sequence[type[Any]], argv: Sequen
     ending = listen(make.__name__)
     node = None
     try:
+        sys.setswitchinterval(SWITCH_S)
         start_ros(arguments)
         node = make()
         executor = make_executor()
