@@ -127,6 +127,7 @@ OPENS_ITSELF = {
     "data/simulated_rigs.py": "a file of the package",
     "demo.py": "the log of its own process",
     "detection/devices.py": "/proc/cpuinfo",
+    "detection/fastest.py": "/proc/cpuinfo",
     "detection/graph.py": "weights whose SHA-256 was compared",
     "data/bag_damage.py": "a few bytes, after checked()",
     "detection/onnx_model.py": "ONNX Runtime, after checked()",

@@ -10,7 +10,7 @@ from pathlib import Path
 from pose3d_ros import __version__
 
 # Those whose version changes a figure; one that is not installed is told as None.
-PACKAGES = ("numpy", "scipy", "opencv-python-headless", "torch", "numba", "onnxruntime")
+PACKAGES = ("numpy", "scipy", "opencv-python-headless", "torch", "openvino", "numba", "onnxruntime")
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,18 +45,21 @@ class BoxTracks:
         """Go on from another one's state."""
         load_state(self, state, ("_every",))
 
-    def expected(self, search: Callable[[], Floats]) -> tuple[Floats, int]:
+    def to_search(self) -> bool:
+        """Whether the next image is to be searched."""
+        return self._wait == 0 or not len(self._followed)
+
+    def expected(self, found: Floats | None) -> tuple[Floats, int]:
         """Boxes (P, 4) px to look into, those followed first, and how many those are.
 
-        search gives boxes and scores (N, 5), best first.
+        found are the boxes and scores (N, 5), best first, of an image that was searched.
         """
         followed = self._followed
-        if self._wait > 0 and len(followed):
+        if found is None:
             self._wait -= 1
             return followed, len(followed)
         self._wait = self._every - 1 - self._shift
         self._shift = 0
-        found = search()
         new = (iou(found[:, :4], followed) < SAME_PERSON_IOU).all(axis=1)
         boxes = np.concatenate((followed, found[new, :4]))
         score = np.concatenate((np.ones(len(followed)), found[new, 4]))

@@ -77,11 +77,22 @@ class DetectorOptions:
         choices=("auto", "full", "half"),
         read_only=True,
     )
+    backend: str = option(
+        "auto",
+        "what runs the networks for people and joints (not a file's): torch, openvino (CPUs only, full precision), or "
+        "auto: the faster one on this machine, measured at the first start",
+        choices=("auto", "torch", "openvino"),
+        read_only=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)
         if self.detector == "onnx" and not self.detector_model:
             raise OptionError("option 'detector' is 'onnx': name the network's file in detector_model")
+        if self.backend == "openvino" and self.precision == "half":
+            raise OptionError(
+                "option 'backend' is 'openvino', which runs in full precision: use precision auto or full"
+            )
         if self.detector != "onnx" and self.detector_model:
             raise OptionError(
                 f"option 'detector_model' is {self.detector_model!r}, but 'detector' is {self.detector!r}: give onnx"

@@ -102,22 +102,38 @@ class GraphNetwork(nn.Module):
     pixel then lies before, and no padded copy is made (4 crops, 2 threads: 65 ms instead of 78).
     """
 
-    def __init__(self, file: GraphFile, start: str, outputs: Sequence[str], size: int, half_turn: bool = False) -> None:
+    scale: Tensor  # (3,)
+    shift: Tensor  # (3,)
+
+    def __init__(
+        self,
+        file: GraphFile,
+        start: str,
+        outputs: Sequence[str],
+        size: int,
+        half_turn: bool = False,
+        *,
+        scale: Sequence[float] = (1.0, 1.0, 1.0),
+        shift: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> None:
         """start is the node that the input (B, C, H, W) stands for; outputs come back in the order named.
 
         size is the side in px of the square input that the graph was made for; other multiples of 32 run too,
-        since resizing is relative.
+        since resizing is relative. scale and shift make the input of an image's three channels.
         """
         super().__init__()
         builder = _Builder(file, start, size, half_turn)
-        self._outputs = tuple(builder.value(name) for name in outputs)
-        self._steps = tuple(builder.steps)
-        self.layers = nn.ModuleList(operation for operation, _ in self._steps if isinstance(operation, nn.Module))
-        last = {number: step for step, (_, inputs) in enumerate(self._steps) for number in inputs}
+        self.outputs = tuple(builder.value(name) for name in outputs)
+        self.steps = tuple(builder.steps)
+        self.half_turn = half_turn
+        self.layers = nn.ModuleList(operation for operation, _ in self.steps if isinstance(operation, nn.Module))
+        last = {number: step for step, (_, inputs) in enumerate(self.steps) for number in inputs}
         self._done: tuple[tuple[int, ...], ...] = tuple(
-            tuple(number for number in last if last[number] == step and number not in self._outputs)
-            for step in range(len(self._steps))
+            tuple(number for number in last if last[number] == step and number not in self.outputs)
+            for step in range(len(self.steps))
         )
+        self.register_buffer("scale", torch.tensor(scale), persistent=False)
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
 
     @property
     def convolutions(self) -> list[Convolution]:
@@ -126,11 +142,19 @@ class GraphNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         values: dict[int, Tensor] = {0: x}
-        for step, (operation, inputs) in enumerate(self._steps):
+        for step, (operation, inputs) in enumerate(self.steps):
             values[step + 1] = operation(*[values[number] for number in inputs])
             for number in self._done[step]:
                 del values[number]
-        return tuple(values[number] for number in self._outputs)
+        return tuple(values[number] for number in self.outputs)
+
+    def heads(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Outputs, float32, of images (B, H, W, 3), 0 to 255, as upright as those."""
+        if self.half_turn:
+            images = images.flip(1, 2)
+        # (B, 3, H, W) in channels_last memory.
+        outputs = self((images.float() * self.scale.float() + self.shift.float()).permute(0, 3, 1, 2))
+        return tuple(one.float().flip(2, 3) if self.half_turn else one.float() for one in outputs)
 
 
 class _Builder:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pose3d_ros.detection import movenet
+from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.boxes import grown
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import cut, square, to_image
-from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, Skeleton
@@ -50,6 +52,11 @@ class JointFinder(Protocol):
         """Where it runs."""
         ...
 
+    @property
+    def backend(self) -> str:
+        """What runs it."""
+        ...
+
     def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
         """One person in each of N boxes (N, 4) px of the N images, BGR."""
         ...
@@ -63,15 +70,20 @@ class MoveNetJoints:
     def __init__(self, name: str, device: str, options: DetectorOptions) -> None:
         """name is one of movenet.SIZES. Raises WeightsMissingError, WeightsCorruptError, InputError."""
         self.name, self._device, self._box_scale = name, torch_device(device), options.box_scale
-        network = movenet.MoveNet(store.path(name), movenet.SIZES[name]).eval().to(self._device)
-        if halves(options.precision, self._device):
-            network = network.in_bfloat16() if self._device.type == "cpu" else network.half()
-        self._network = network
+        network = movenet.MoveNet(store.path(name), movenet.SIZES[name]).eval()
+        sides = network.size, network.size
+        self._heads = backend_of(name, network.network, movenet.in_bfloat16, sides, self._device, options)
+        self._network = network.to(self._device)
 
     @property
     def device(self) -> str:
         """Where it runs."""
         return str(self._device)
+
+    @property
+    def backend(self) -> str:
+        """What runs it: torch or openvino."""
+        return self._heads.name
 
     def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
         """All people in one forward."""
@@ -79,10 +91,12 @@ class MoveNetJoints:
         crops = [square(box) for box in grown(boxes, self._box_scale)]
         if not crops:
             return FoundJoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
-        batch = np.stack([cut(image, crop, size) for image, crop in zip(images, crops, strict=True)])
-        rgb = np.ascontiguousarray(batch[..., ::-1])
-        with torch.inference_mode():
-            points = self._network(torch.from_numpy(rgb).to(self._device)).cpu().numpy().astype(np.float64)
+        rgb = np.empty((len(crops), size, size, 3), dtype=np.uint8)
+        for one, image, crop in zip(rgb, images, crops, strict=True):
+            cv2.cvtColor(cut(image, crop, size), cv2.COLOR_BGR2RGB, dst=one)
+        heads = movenet.Heads(*self._heads(rgb))
+        with one_thread(), torch.inference_mode():
+            points = self._network.points(heads).cpu().numpy().astype(np.float64)
         check_numbers(points, self.name)
         xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
         side = np.array([crop.side for crop in crops])

@@ -6,8 +6,8 @@ graph up to its four heads; the decoder repeats the graph's own nodes, batched o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +38,7 @@ BFLOAT16_LAYERS = slice(3, 52)
 CENTRE_WEIGHT = "ConstantFolding/StatefulPartitionedCall/truediv_2_recip"
 
 
-@dataclass(frozen=True)
-class Heads:
+class Heads(NamedTuple):
     """The network's raw outputs, float32, on the grid of 64 x 64 cells (Lightning: 48 x 48) of an upright crop."""
 
     centre: Tensor  # (B, 1, 64, 64) logits
@@ -58,24 +57,18 @@ class MoveNet(nn.Module):
         super().__init__()
         self.size = size
         file = read_graph(topology)
-        self.network = GraphNetwork(file, NORMALISED, HEADS, size, half_turn=True)
+        self.network = GraphNetwork(
+            file, NORMALISED, HEADS, size, half_turn=True, scale=(SCALE,) * 3, shift=(-1.0,) * 3
+        )
         weight = torch.from_numpy(file.constants[CENTRE_WEIGHT].copy())[..., 0]
         self.register_buffer("centre_weight", weight, persistent=False)
 
-    def in_bfloat16(self) -> MoveNet:
-        """This network with its middle in bfloat16, for CPUs that compute it natively."""
-        for layer in self.network.convolutions[BFLOAT16_LAYERS]:
-            layer.to(torch.bfloat16)
-        return self
-
     def heads(self, crops: Tensor) -> Heads:
         """Raw outputs of crops (B, size, size, 3), RGB, 0 to 255."""
-        turned = crops.flip(1, 2).permute(0, 3, 1, 2)  # (B, 3, size, size) in channels_last memory
-        outputs = self.network(turned.float() * SCALE - 1.0)
-        return Heads(*(output.float().flip(2, 3) for output in outputs))
+        return Heads(*self.network.heads(crops))
 
     def decode(self, heads: Heads) -> Tensor:
-        """Keypoints (B, 17, 3): x, y in px of the crop (0 is its left or upper edge), score."""
+        """Keypoints (B, 17, 3): x, y in px of the crop (0 is its left or upper edge), score, as the graph does."""
         batch, cells = len(heads.centre), heads.centre.shape[-1]
         device = heads.centre.device
         every, joints = torch.arange(batch, device=device), torch.arange(JOINTS, device=device)
@@ -96,8 +89,19 @@ class MoveNet(nn.Module):
         y, x = (row + offset[..., 0]) * CELL, (column + offset[..., 1]) * CELL
         return torch.stack((x, y, score[one, joint, row, column]), dim=-1)
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """Keypoints (B, 17, 3) of crops (B, size, size, 3), RGB, 0 to 255: as decode gives them, but centred."""
-        points = self.decode(self.heads(crops))
+    def points(self, heads: Heads) -> Tensor:
+        """Keypoints (B, 17, 3): as decode gives them, but centred."""
+        points = self.decode(heads)
         points[..., :2] += OFF_CENTRE
         return points
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Keypoints (B, 17, 3) of crops (B, size, size, 3), RGB, 0 to 255."""
+        return self.points(self.heads(crops))
+
+
+def in_bfloat16(network: GraphNetwork) -> GraphNetwork:
+    """MoveNet's network with its middle in bfloat16, for CPUs that compute it natively."""
+    for layer in network.convolutions[BFLOAT16_LAYERS]:
+        layer.to(torch.bfloat16)
+    return network

@@ -51,19 +51,24 @@ class MultiPose(nn.Module):
     def __init__(self, topology: Path) -> None:
         """topology is the graph's json file, with its weights beside it."""
         super().__init__()
-        self.network = GraphNetwork(read_graph(topology), NORMALISED, HEADS, SIZE, half_turn=True)
+        self.network = GraphNetwork(
+            read_graph(topology), NORMALISED, HEADS, SIZE, half_turn=True, scale=(SCALE,) * 3, shift=(-1.0,) * 3
+        )
 
     def heads(self, image: Tensor) -> Heads:
         """Raw outputs of an image (H, W, 3), RGB, 0 to 255; H and W are multiples of 32."""
-        turned = image[None].flip(1, 2).permute(0, 3, 1, 2)
-        outputs = self.network(turned.float() * SCALE - 1.0)
-        return Heads(*(output[0].float().flip(1, 2) for output in outputs))
+        return Heads(*(output[0] for output in self.network.heads(image[None])))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """As decode gives them, but centred as MoveNet's of one person are."""
-        points, boxes = decode(self.heads(image))
-        points[..., :2] += OFF_CENTRE
-        return points, boxes
+        """People in an image (H, W, 3), RGB, 0 to 255."""
+        return people(self.heads(image))
+
+
+def people(heads: Heads) -> tuple[Tensor, Tensor]:
+    """As decode gives them, but centred as MoveNet's of one person are."""
+    points, boxes = decode(heads)
+    points[..., :2] += OFF_CENTRE
+    return points, boxes
 
 
 def decode(heads: Heads) -> tuple[Tensor, Tensor]:

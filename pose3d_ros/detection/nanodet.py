@@ -6,6 +6,7 @@ Focal Loss", NeurIPS 2020. The network is the original graph up to its heads, th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,24 +27,25 @@ HEADS = ("PartitionedCall/transpose_99", "PartitionedCall/transpose_105", "Parti
 class NanoDet(nn.Module):
     """Images to people's boxes and scores; move it to a device and dtype as any module."""
 
-    mean: Tensor  # (3,) of BGR
-    deviation: Tensor  # (3,)
-
     def __init__(self, topology: Path) -> None:
         """topology is the graph's json file, with its weights beside it."""
         super().__init__()
-        self.network = GraphNetwork(read_graph(topology), "input_1", HEADS, SIZE)
-        self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
-        self.register_buffer("deviation", torch.tensor(DEVIATION), persistent=False)
+        scale = [1 / deviation for deviation in DEVIATION]
+        shift = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
+        self.network = GraphNetwork(read_graph(topology), "input_1", HEADS, SIZE, scale=scale, shift=shift)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Raw outputs (B, 124, H / stride, W / stride), float32, of images (B, H, W, 3), BGR, 0 to 255."""
-        normalised = (images.float() - self.mean.float()) / self.deviation.float()
-        return tuple(head.float() for head in self.network(normalised.permute(0, 3, 1, 2)))
+        return self.network.heads(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Every cell's box (B, N, 5): left, top, right, bottom in px of the image's edges, person score."""
-        return torch.cat([decode(head, stride) for head, stride in zip(self.heads(images), STRIDES, strict=True)], 1)
+        """Boxes of images (B, H, W, 3), BGR, 0 to 255."""
+        return boxes(self.heads(images))
+
+
+def boxes(heads: Sequence[Tensor]) -> Tensor:
+    """Every cell's box (B, N, 5): left, top, right, bottom in px of the image's edges, person score."""
+    return torch.cat([decode(head, stride) for head, stride in zip(heads, STRIDES, strict=True)], 1)
 
 
 def decode(head: Tensor, stride: int) -> Tensor:
@@ -56,3 +58,8 @@ def decode(head: Tensor, stride: int) -> Tensor:
     y = ((torch.arange(height, device=head.device) + 0.5) * stride)[:, None].expand(height, width).flatten()
     x = ((torch.arange(width, device=head.device) + 0.5) * stride)[None, :].expand(height, width).flatten()
     return torch.stack((x - left, y - top, x + right, y + bottom, score), dim=-1)
+
+
+def in_bfloat16(network: GraphNetwork) -> GraphNetwork:
+    """NanoDet's network in bfloat16, for CPUs that compute it natively."""
+    return network.to(torch.bfloat16)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 
 from pose3d_ros.detection import movenet, multipose
+from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import EVEN, shrunk
-from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.detection.joint_finder import FoundJoints, Image
 from pose3d_ros.detection.people import distinct, people
@@ -40,6 +42,7 @@ class WholeImageNetwork(Protocol):
     name: str
     skeleton: Skeleton
     device: str
+    backend: str  # what runs it
     spread: float
     background: int  # of the canvas where the image does not reach, 0 to 255
 
@@ -57,7 +60,8 @@ class OneStageDetector:
 
     def __init__(self, network: WholeImageNetwork, options: DetectorOptions) -> None:
         self.options, self._network = options, network
-        self.name, self.skeleton, self.device = network.name, network.skeleton, network.device
+        self.name, self.skeleton = network.name, network.skeleton
+        self.device, self.backend = network.device, network.backend
 
     def reset(self) -> None:
         """Nothing is remembered."""
@@ -105,11 +109,11 @@ class MultiPoseNetwork:
     def __init__(self, device: str, options: DetectorOptions) -> None:
         self._device = torch_device(device)
         self.device = str(self._device)
-        network = multipose.MultiPose(store.path("movenet-multipose")).eval().to(self._device)
+        network = multipose.MultiPose(store.path("movenet-multipose")).eval().network
+        sides = multipose.SIZE, multipose.SIZE
         # Which of its layers would bear bfloat16 was not measured: on a CPU it runs in full precision.
-        if halves(options.precision, self._device) and self._device.type != "cpu":
-            network = network.half()
-        self._network = network
+        self._heads = backend_of("movenet-multipose", network, None, sides, self._device, options)
+        self.backend = self._heads.name
 
     def canvas_wh(self, size_wh: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """The longer side becomes 256 px, the other is filled up to a multiple of 32."""
@@ -120,9 +124,10 @@ class MultiPoseNetwork:
 
     def __call__(self, canvas: Image) -> FoundPeople:
         """Up to six people."""
-        rgb = np.ascontiguousarray(canvas[..., ::-1])
-        with torch.inference_mode():
-            found = self._network(torch.from_numpy(rgb).to(self._device))
+        rgb = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        heads = multipose.Heads(*(one[0] for one in self._heads(rgb[None])))
+        with one_thread(), torch.inference_mode():
+            found = multipose.people(heads)
         points, boxes = (one.cpu().numpy().astype(np.float64) for one in found)
         for one in (points, boxes):
             check_numbers(one, "movenet-multipose")

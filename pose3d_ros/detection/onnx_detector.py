@@ -110,6 +110,7 @@ class OnnxJoints:
         self._look = "imagenet" if options.detector_input == "auto" else options.detector_input
         self._spread = options.detector_spread
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
+        self.backend = "onnxruntime"
 
     def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
         """All people in one batch, where the file allows it."""
@@ -151,6 +152,7 @@ class OnnxPeople:
         auto = "unit" if len(model.output_names) == 1 else "raw"
         self._look = auto if options.detector_input == "auto" else options.detector_input
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
+        self.backend = "onnxruntime"
         self.spread = options.detector_spread
 
     def canvas_wh(self, size_wh: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from pose3d_ros.detection import nanodet
+from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.box_tracks import BoxTracks
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import shrunk
-from pose3d_ros.detection.devices import halves, torch_device
+from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.detection.joint_finder import FoundJoints, Image, JointFinder, MoveNetJoints
 from pose3d_ros.detection.people import distinct, people
@@ -37,9 +37,9 @@ class TopDownDetector:
         self.options = options or DetectorOptions()
         self._device = torch_device(device)
         self._joints = joints or MoveNetJoints("movenet-thunder", device, self.options)
-        self._boxes = nanodet.NanoDet(store.path("nanodet")).eval().to(self._device)
-        if halves(self.options.precision, self._device):
-            self._boxes = self._boxes.to(torch.bfloat16 if self._device.type == "cpu" else torch.float16)
+        network = nanodet.NanoDet(store.path("nanodet")).eval().network
+        sides = nanodet.SIZE, nanodet.SIZE
+        self._heads = backend_of("nanodet", network, nanodet.in_bfloat16, sides, self._device, self.options)
         self._tracks: dict[str, BoxTracks] = {}
 
     @property
@@ -58,6 +58,12 @@ class TopDownDetector:
         boxes, joints = str(self._device), self._joints.device
         return boxes if boxes == joints else f"boxes {boxes}, joints {joints}"
 
+    @property
+    def backend(self) -> str:
+        """What runs both networks: torch, openvino or ONNX Runtime."""
+        boxes, joints = self._heads.name, self._joints.backend
+        return boxes if boxes == joints else f"boxes {boxes}, joints {joints}"
+
     def reset(self) -> None:
         """Forget everybody: the next call looks for people in every image."""
         self._tracks.clear()
@@ -74,11 +80,13 @@ class TopDownDetector:
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
         """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""
+        searched = {camera: image for camera, image in frames.images.items() if self._tracks_of(camera).to_search()}
+        found_boxes = self._search(searched)
         boxes: list[Floats] = []
         images: list[Image] = []
         mine: dict[str, tuple[slice, int]] = {}  # camera -> its people, how many of them are followed
         for camera, image in frames.images.items():
-            expected, followed = self._tracks_of(camera).expected(partial(self._search, image))
+            expected, followed = self._tracks_of(camera).expected(found_boxes.get(camera))
             expected = expected[: self.options.max_people]
             mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
             boxes.append(expected)
@@ -101,22 +109,41 @@ class TopDownDetector:
             self._tracks[camera] = BoxTracks(self.options.search_every, phase)
         return self._tracks[camera]
 
-    def _search(self, image: Image) -> Floats:
-        """Boxes px and scores (N, 5) of the people in one image, best first."""
-        height, width = image.shape[:2]
-        scale = nanodet.SIZE / max(height, width)
-        small_wh = max(round(width * scale), 1), max(round(height * scale), 1)
-        padded_wh = [-(-side // nanodet.MULTIPLE) * nanodet.MULTIPLE for side in small_wh]
-        canvas = np.zeros((1, padded_wh[1], padded_wh[0], 3), dtype=np.uint8)
-        canvas[0, : small_wh[1], : small_wh[0]] = shrunk(image, small_wh)
-        with torch.inference_mode():
-            cells = self._boxes(torch.from_numpy(canvas).to(self._device))[0]
-            # NaN is kept, or nobody would be found without a word.
-            kept_cells = cells[~(cells[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
-        check_numbers(kept_cells, "NanoDet")
-        boxes, score = kept_cells[:, :4], kept_cells[:, 4]
-        best = np.argsort(-score)[:200]  # NanoDet's own limit
-        boxes, score = boxes[best], score[best]
-        kept = suppress(iou(boxes, boxes), score, SAME_BOX_IOU)
-        boxes = np.clip(boxes[kept] / scale, 0, [width, height, width, height]) - 0.5
-        return np.concatenate((boxes, score[kept, None]), axis=1)
+    def _search(self, images: Mapping[str, Image]) -> dict[str, Floats]:
+        """Boxes px and scores (N, 5) of the people in each camera's image, best first."""
+        canvases = {camera: _canvas(image) for camera, image in images.items()}
+        shapes = {canvas.shape for canvas in canvases.values()}
+        found = {}
+        for alike in ([name for name, canvas in canvases.items() if canvas.shape == shape] for shape in shapes):
+            heads = self._heads(np.stack([canvases[camera] for camera in alike]))
+            with one_thread(), torch.inference_mode():
+                cells = nanodet.boxes(heads)
+                for camera, one in zip(alike, cells, strict=True):
+                    # NaN is kept, or nobody would be found without a word.
+                    kept_cells = one[~(one[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
+                    check_numbers(kept_cells, "NanoDet")
+                    found[camera] = _boxes_of(kept_cells, images[camera])
+        return found
+
+
+def _canvas(image: Image) -> Image:
+    """The image at NanoDet's size in the upper left corner of a black one whose sides NanoDet can take."""
+    height, width = image.shape[:2]
+    scale = nanodet.SIZE / max(height, width)
+    small_wh = max(round(width * scale), 1), max(round(height * scale), 1)
+    padded_wh = [-(-side // nanodet.MULTIPLE) * nanodet.MULTIPLE for side in small_wh]
+    canvas = np.zeros((padded_wh[1], padded_wh[0], 3), dtype=np.uint8)
+    canvas[: small_wh[1], : small_wh[0]] = shrunk(image, small_wh)
+    return canvas
+
+
+def _boxes_of(cells: Floats, image: Image) -> Floats:
+    """Boxes px and scores (N, 5) of NanoDet's cells (M, 5) on an image's canvas, each person once, best first."""
+    height, width = image.shape[:2]
+    boxes, score = cells[:, :4], cells[:, 4]
+    best = np.argsort(-score)[:200]  # NanoDet's own limit
+    boxes, score = boxes[best], score[best]
+    kept = suppress(iou(boxes, boxes), score, SAME_BOX_IOU)
+    scale = nanodet.SIZE / max(height, width)
+    boxes = np.clip(boxes[kept] / scale, 0, [width, height, width, height]) - 0.5
+    return np.concatenate((boxes, score[kept, None]), axis=1)

@@ -59,9 +59,11 @@ BAG = Kind("recording", 0, FootageError, "give a rosbag2 folder, an .mcap or a .
 BAG_INDEX = Kind("recording's index", 16, FootageError, "make it again with `ros2 bag reindex`")
 RUN_STATE = Kind("state of a run", 1000, FootageError, "start afresh with --overwrite")
 REPORT = Kind("player's report", 64, FootageError, "look into its log")
+TIMINGS = Kind("timings of backends", 1, InputError, "delete it: they are measured again")
 KINDS = (
     RIG, PARAMETERS, PARAMETER, KEYPOINTS, MARKERS, CAPTURE, MOTION, RECORDING, LABELS, BLOCKS, NOISE, CHECKPOINT,
     NETWORK, RECIPE, DETECTOR_MODEL, PICTURE, VIDEO, BAG, BAG_INDEX, RUN_STATE, REPORT,
+    TIMINGS,
 )  # fmt: skip
 
 

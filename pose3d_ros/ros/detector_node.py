@@ -36,7 +36,7 @@ from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.log_lines import short
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 from pose3d_ros.ros.multiview_options import NodeOptions
-from pose3d_ros.ros.node_report import NodeReport, detector_facts
+from pose3d_ros.ros.node_report import NodeReport, detector_facts, detector_words
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.running import run_node
@@ -120,7 +120,7 @@ class DetectorNode(LifecycleNode):
             self._running.callback(self.destroy_timer, timer)
         note_stamps(self, self.inputs)
         facts = detector_facts(self._detector, self.inputs.device)
-        waiting = f"{facts['detector']} on {facts['device']}, waiting for {', '.join(self._topics())}"
+        waiting = f"{detector_words(facts)}, waiting for {', '.join(self._topics())}"
         self.get_logger().info(short(waiting, ", "))
 
     def _start_worker(self, mailbox: Mailbox[PayloadSet[Frame]]) -> Callable[[], None]:

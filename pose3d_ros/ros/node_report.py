@@ -111,8 +111,8 @@ class NodeReport:
         self._told_running = running
         placed = "" if facts["placement"] == "none" else f" by {facts['placement']}"
         line = (
-            f"running: {', '.join(rig.names)}{placed} in frame {rig.frame_id}, {facts['detector']} on "
-            f"{facts['device']}, calibration {facts['calibration_hash']}"
+            f"running: {', '.join(rig.names)}{placed} in frame {rig.frame_id}, {detector_words(facts)}, "
+            f"calibration {facts['calibration_hash']}"
         )
         self._node.get_logger().info(short(line, ", "))
 
@@ -180,8 +180,16 @@ def lenses(rig: Rig) -> tuple[str, ...]:
 
 
 def detector_facts(detector: Detector, asked: str) -> dict[str, str]:
-    """The detector's name, and the device that it runs on; asked is the one that was asked for."""
-    return {"detector": detector.name, "device": str(getattr(detector, "device", asked))}
+    """The detector's name, the device that it runs on and what runs it there; asked is the one that was asked for."""
+    facts = {"detector": detector.name, "device": str(getattr(detector, "device", asked))}
+    backend = getattr(detector, "backend", "")
+    return {**facts, "backend": str(backend)} if backend else facts
+
+
+def detector_words(facts: Mapping[str, str]) -> str:
+    """Detector, device and what runs it, in the words of a log's line."""
+    by = f" by {facts['backend']}" if "backend" in facts else ""
+    return f"{facts['detector']} on {facts['device']}{by}"
 
 
 def _words(error: Exception) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import torch
 
 from pose3d_ros.detection import devices
-from pose3d_ros.detection.devices import bfloat16_runs, halves
+from pose3d_ros.detection.devices import bfloat16_runs, halves, one_thread
 from pose3d_ros.detection.graph import ONEDNN
 from pose3d_ros.errors import InputError
 
@@ -41,3 +43,15 @@ def test_fault_half_precision_required_of_a_cpu_without_bfloat16(monkeypatch: py
     assert halves("half", GPU)
     monkeypatch.setattr(devices, "bfloat16_runs", lambda: True)
     assert halves("half", CPU)
+
+
+def test_one_thread_is_given_back_whatever_happens() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with suppress(ZeroDivisionError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise ZeroDivisionError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pose3d_ros.detection.devices import bfloat16_runs
-from pose3d_ros.detection.movenet import SIZES, MoveNet
+from pose3d_ros.detection.movenet import SIZES, MoveNet, in_bfloat16
 from pose3d_ros.weights import store
 
 DATA = Path(__file__).parents[1] / "data" / "detection"
@@ -59,12 +59,17 @@ def test_a_crop_gives_the_same_alone_and_in_a_batch(network, crops):
     np.testing.assert_allclose(together[1:], alone, atol=1e-3)
 
 
+def _in_bfloat16(network):
+    in_bfloat16(network.network)
+    return network
+
+
 @pytest.mark.parametrize(
     "lower",
     [
         pytest.param(torch.nn.Module.half, id="float16"),
         pytest.param(
-            MoveNet.in_bfloat16,
+            _in_bfloat16,
             id="bfloat16",
             marks=pytest.mark.skipif(not bfloat16_runs(), reason="this CPU computes no bfloat16"),
         ),

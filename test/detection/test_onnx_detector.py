@@ -64,7 +64,7 @@ def test_joints_in_a_box_are_found_within_a_pixel_of_the_crop(files, kind, box):
 def test_a_top_down_file_works_as_a_detector(weights, files, kind, monkeypatch):
     detector = make_detector(DetectorOptions(detector="onnx", detector_model=str(files[kind])), "cpu")
     truth = _joints(200, 60, 380, 440)
-    monkeypatch.setattr(detector, "_search", lambda image: np.array([[200.0, 60.0, 380.0, 440.0, 0.9]]))
+    monkeypatch.setattr(detector, "_search", lambda images: {"cam": np.array([[200.0, 60.0, 380.0, 440.0, 0.9]])})
     found = detector(FrameSet({"cam": tiny.picture(truth, SIZE_WH, 6)}, {"cam": 9}))["cam"]
     assert len(found) == 1
     assert found.stamp_ns == 9

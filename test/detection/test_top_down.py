@@ -35,7 +35,7 @@ def detector(shared, monkeypatch):
     shared.reset()
     shared.searches = []
     search = shared._search
-    monkeypatch.setattr(shared, "_search", lambda image: shared.searches.append(1) or search(image))
+    monkeypatch.setattr(shared, "_search", lambda images: shared.searches.extend(images) or search(images))
     return shared
 
 

@@ -47,18 +47,17 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
     Recovers: by itself with the next frame set that gives numbers; else precision:=full.
     """
     detector = TopDownDetector("cpu", DetectorOptions(precision="full"))
-    whole = detector._boxes
-    monkeypatch.setattr(detector, "_boxes", lambda batch: whole(batch) * torch.nan)
+    whole = detector._heads
+    monkeypatch.setattr(detector, "_heads", lambda images: [one * torch.nan for one in whole(images)])
     with pytest.raises(InputError, match=r"NanoDet gave .* numbers that are none"):
         detector(IMAGES)
-    monkeypatch.setattr(detector, "_boxes", whole)
+    monkeypatch.setattr(detector, "_heads", whole)
     assert len(detector(IMAGES)["cam"]) == 0  # black images
     joints = detector._joints
-    network = joints._network  # type: ignore[attr-defined]
     box = np.array([[10.0, 10, 60, 90]])
     assert np.isfinite(joints([IMAGES.images["cam"]], box).xy).all()
-    for weight in network.parameters():
-        weight.data.fill_(torch.nan)
+    heads = joints._heads  # type: ignore[attr-defined]
+    monkeypatch.setattr(joints, "_heads", lambda images: [one * torch.nan for one in heads(images)])
     with pytest.raises(InputError, match=r"movenet-thunder gave .* set precision:=full"):
         joints([IMAGES.images["cam"]], box)
 

@@ -1,0 +1,93 @@
+"""What runs a graph's network: torch on any device, OpenVINO on CPUs; and which of them, by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from importlib.util import find_spec
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pose3d_ros.detection.choice import DetectorOptions
+from pose3d_ros.detection.devices import halves
+from pose3d_ros.detection.fastest import fastest
+from pose3d_ros.detection.graph import GraphNetwork
+from pose3d_ros.errors import DependencyError, InputError
+
+MEASURED_BATCH = 2  # images, with which the backends are compared
+
+
+class Backend(Protocol):
+    """A network up to its heads, wherever it runs."""
+
+    @property
+    def name(self) -> str:
+        """torch or openvino."""
+        ...
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+        """Heads (B, C, h, w), float32, of images (B, H, W, 3)."""
+        ...
+
+
+class TorchBackend:
+    """A network on the device and in the precision that its layers have."""
+
+    name = "torch"
+
+    def __init__(self, network: GraphNetwork, device: torch.device) -> None:
+        self._network, self._device = network, device
+
+    def __call__(self, images: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+        """Heads (B, C, h, w), float32, of images (B, H, W, 3)."""
+        with torch.inference_mode():
+            return self._network.heads(torch.from_numpy(images).to(self._device))
+
+
+def backend_of(
+    what: str,
+    network: GraphNetwork,
+    lowered: Callable[[GraphNetwork], GraphNetwork] | None,
+    size_hw: tuple[int, int],
+    device: torch.device,
+    options: DetectorOptions,
+) -> Backend:
+    """The backend that the options name or, with auto, that was faster on this machine with images of size_hw px.
+
+    network, called what, is in full precision; lowered brings it to half precision on a CPU, None where it does not
+    bear that. Raises InputError, and DependencyError where OpenVINO is required and missing.
+    """
+    on_cpu = device.type == "cpu"
+    half = halves(options.precision, device) and not (on_cpu and lowered is None)
+
+    def by_torch() -> Backend:
+        if not half:
+            return TorchBackend(network.to(device), device)
+        own = deepcopy(network)
+        return TorchBackend((lowered(own) if on_cpu and lowered is not None else own.half()).to(device), device)
+
+    def by_openvino() -> Backend:
+        # Imported late: elsewhere OpenVINO need not be there.
+        from pose3d_ros.detection.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(network, torch.get_num_threads())
+
+    present = find_spec("openvino") is not None
+    if options.backend == "openvino":
+        if not on_cpu:
+            raise InputError(
+                f"backend is 'openvino', which runs on CPUs, but device is {str(device)!r}: use device cpu"
+            )
+        if not present:
+            raise DependencyError("backend is 'openvino', which is not installed: pip install 'openvino>=2025.2'")
+        return by_openvino()
+    if options.backend == "torch" or not on_cpu or options.precision == "half" or not present:
+        return by_torch()
+    makers = {"openvino": by_openvino, "torch": by_torch}
+    images = np.zeros((MEASURED_BATCH, *size_hw, 3), dtype=np.uint8)
+    kind = f"{what}, torch in {'half' if half else 'full'} precision"
+    return fastest(kind, makers, lambda backend: backend(images))
