@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose3d_ros.detection.boxes import around, grown, iou, share_inside
 from pose3d_ros.state import load_state, state_of
@@ -21,6 +22,11 @@ PART_SCORE = 0.3
 JOINT_SCORE = 0.2
 # Joints lie inside the body's outline: a person's box is about this much larger than the box of the joints.
 BODY_OVER_JOINTS = 1.2
+# With two networks (detector auto), who is looked at closely, by the more exact one: whoever is new; then every n-th
+# image, counted for each person. Sure is whose better half of joints has this mean score: 19 of 20 people of the
+# footage by MoveNet Lightning.
+SURE_SCORE = 0.65
+SURE_EVERY, UNSURE_EVERY = 32, 4
 
 
 class BoxTracks:
@@ -31,19 +37,21 @@ class BoxTracks:
     """
 
     def __init__(self, every: int, phase: int) -> None:
-        """phase shifts the second search, so that cameras that start together are searched in turn."""
-        self._every = every
+        """phase shifts the second search and close look, so that cameras that start together have theirs in turn."""
+        self._every, self._phase = every, phase
         self._wait = 0
         self._shift = phase % every
         self._followed = np.zeros((0, 4))  # left, top, right, bottom px
+        self._sure = np.zeros(0, dtype=bool)  # of each
+        self._since = np.zeros(0, dtype=np.intp)  # images since each was looked at closely
 
     def state_dict(self) -> dict[str, Any]:
-        """Images until the next search, its shift and the followed boxes."""
-        return state_of(self, ("_every",))
+        """Images until the next search, its shift, the followed boxes and how they were seen."""
+        return state_of(self, ("_every", "_phase"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from another one's state."""
-        load_state(self, state, ("_every",))
+        load_state(self, state, ("_every", "_phase"))
 
     def to_search(self) -> bool:
         """Whether the next image is to be searched."""
@@ -65,12 +73,31 @@ class BoxTracks:
         score = np.concatenate((np.ones(len(followed)), found[new, 4]))
         return without_parts(boxes, score), len(followed)
 
-    def follow(self, xy: Floats, score: Floats, lost: bool) -> None:
-        """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: somebody followed was not."""
+    def closely(self, count: int) -> NDArray[np.bool_]:
+        """Which of the first `count` boxes that expected gave are looked at closely in this image."""
+        known = min(len(self._followed), count)
+        due = self._since[:known] >= np.where(self._sure[:known], SURE_EVERY, UNSURE_EVERY) - 1
+        self._since = np.concatenate(
+            (np.where(due, 0, self._since[:known] + 1), np.full(count - known, self._phase % SURE_EVERY))
+        )
+        return np.concatenate((due, np.ones(count - known, dtype=bool)))
+
+    def follow(self, xy: Floats, score: Floats, kept: NDArray[np.intp], lost: bool) -> None:
+        """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: somebody followed was not.
+
+        kept (P,) are their numbers among the boxes that closely was asked for.
+        """
+        self._since = self._since[kept]
+        self._sure = better_half(score) >= SURE_SCORE
         boxes = [grown(joint_box(one, s), BODY_OVER_JOINTS) for one, s in zip(xy, score, strict=True)]
         self._followed = np.array(boxes).reshape(-1, 4)
         if lost:
             self._wait = 0
+
+
+def better_half(score: Floats) -> Floats:
+    """Mean score (P,) of each person's better half of joints (P, J)."""
+    return np.asarray(np.sort(score, axis=1)[:, -(score.shape[1] // 2) :].mean(axis=1))
 
 
 def without_parts(boxes: Floats, score: Floats) -> Floats:

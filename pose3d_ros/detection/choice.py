@@ -14,7 +14,7 @@ from pose3d_ros.detection.detector import Detector
 from pose3d_ros.errors import OptionError
 from pose3d_ros.options import check, from_mapping, info_of, option
 
-DETECTORS = ("topdown", "movenet-lightning", "movenet-multipose", "onnx")
+DETECTORS = ("auto", "topdown", "movenet-lightning", "movenet-multipose", "onnx")
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,10 @@ class DetectorOptions:
     """Which detector looks for people, and how."""
 
     detector: str = option(
-        "topdown",
-        "topdown: NanoDet finds people, MoveNet Thunder their joints; movenet-lightning: the same with a faster, less "
-        "exact network for the joints; movenet-multipose: one small network finds up to six people and their joints; "
+        "auto",
+        "auto: NanoDet finds people, MoveNet Lightning their joints, and Thunder, slower and more exact, those of "
+        "people who are new or unsure, and of everybody now and then; topdown: always Thunder; movenet-lightning: "
+        "always Lightning; movenet-multipose: one small network finds up to six people and their joints; "
         "onnx: a network of your own, detector_model",
         choices=DETECTORS,
         read_only=True,
@@ -113,10 +114,11 @@ def make_detector(options: DetectorOptions | None = None, device: str = "auto") 
         from pose3d_ros.detection.one_stage import MultiPoseNetwork, OneStageDetector
 
         return OneStageDetector(MultiPoseNetwork(device, options), options)
-    from pose3d_ros.detection.joint_finder import MoveNetJoints
+    from pose3d_ros.detection.joint_finder import JointFinder, LightAndExact, MoveNetJoints
     from pose3d_ros.detection.top_down import TopDownDetector
 
-    return TopDownDetector(device, options, MoveNetJoints(_joints_model(options), device, options))
+    finders: list[JointFinder] = [MoveNetJoints(name, device, options) for name in _joints_models(options)]
+    return TopDownDetector(device, options, LightAndExact(*finders) if len(finders) == 2 else finders[0])
 
 
 def weights_of(options: DetectorOptions) -> tuple[str, ...]:
@@ -125,11 +127,13 @@ def weights_of(options: DetectorOptions) -> tuple[str, ...]:
         return ("movenet-multipose",)
     if options.detector == "onnx":
         return () if options.detector_kind == "one-stage" else ("nanodet",)
-    return (_joints_model(options), "nanodet")
+    return (*_joints_models(options), "nanodet")
 
 
-def _joints_model(options: DetectorOptions) -> str:
-    return "movenet-thunder" if options.detector == "topdown" else options.detector
+def _joints_models(options: DetectorOptions) -> tuple[str, ...]:
+    """The lighter one first."""
+    own = {"auto": ("movenet-lightning", "movenet-thunder"), "topdown": ("movenet-thunder",)}
+    return own.get(options.detector, (options.detector,))
 
 
 def told(options: DetectorOptions) -> dict[str, Any]:

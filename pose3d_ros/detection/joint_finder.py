@@ -35,7 +35,7 @@ class FoundJoints:
 
 
 class JointFinder(Protocol):
-    """A network for the joints of one person in a box."""
+    """A network for the joints of one person in a box, or two of which the more exact one looks where it is told."""
 
     @property
     def name(self) -> str:
@@ -57,8 +57,8 @@ class JointFinder(Protocol):
         """What runs it."""
         ...
 
-    def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
-        """One person in each of N boxes (N, 4) px of the N images, BGR."""
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+        """One person in each of N boxes (N, 4) px of the N images, BGR; closely (N,): where to be exact."""
         ...
 
 
@@ -85,8 +85,8 @@ class MoveNetJoints:
         """What runs it: torch or openvino."""
         return self._heads.name
 
-    def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
-        """All people in one forward."""
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+        """All people in one forward, whether closely or not."""
         size = self._network.size
         crops = [square(box) for box in grown(boxes, self._box_scale)]
         if not crops:
@@ -101,3 +101,32 @@ class MoveNetJoints:
         xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
         side = np.array([crop.side for crop in crops])
         return FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])
+
+
+class LightAndExact:
+    """A light network, and an exact one for those who are to be looked at closely; both of one skeleton and device."""
+
+    def __init__(self, light: JointFinder, exact: JointFinder) -> None:
+        self._light, self._exact = light, exact
+        self.name, self.skeleton, self.device = "movenet-auto", light.skeleton, light.device
+
+    @property
+    def backend(self) -> str:
+        """What runs them."""
+        light, exact = self._light.backend, self._exact.backend
+        return light if light == exact else f"{light}, {exact}"
+
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+        """Everybody by one of the two."""
+        parts = []
+        order = []
+        for network, wanted in ((self._light, ~closely), (self._exact, closely)):
+            own = np.flatnonzero(wanted)
+            parts.append(network([images[one] for one in own], boxes[own], closely[own]))
+            order.append(own)
+        back = np.argsort(np.concatenate(order))
+        return FoundJoints(
+            np.concatenate([part.xy for part in parts])[back],
+            np.concatenate([part.score for part in parts])[back],
+            np.concatenate([part.grain for part in parts])[back],
+        )

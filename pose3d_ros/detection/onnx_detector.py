@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pose3d_ros.detection.boxes import grown
 from pose3d_ros.detection.choice import DetectorOptions
@@ -112,7 +113,7 @@ class OnnxJoints:
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
         self.backend = "onnxruntime"
 
-    def __call__(self, images: Sequence[Image], boxes: Floats) -> FoundJoints:
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
         """All people in one batch, where the file allows it."""
         if not len(boxes):
             return FoundJoints(np.zeros((0, self.skeleton.size, 2)), np.zeros((0, self.skeleton.size)), np.zeros(0))

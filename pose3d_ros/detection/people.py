@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.detection.box_tracks import joint_box
+from pose3d_ros.detection.box_tracks import better_half, joint_box
 from pose3d_ros.detection.boxes import oks, suppress
 from pose3d_ros.detection.joint_finder import FoundJoints
 from pose3d_ros.detection.uncertainty import covariance
@@ -31,8 +31,7 @@ def people(found: FoundJoints, skeleton: Skeleton, size_hw: tuple[int, ...], sta
 
 def distinct(found: Keypoints2D, person_score: float) -> NDArray[np.intp]:
     """Indices of the people that are real (well seen in part at least), each once."""
-    better_half = np.sort(found.score, axis=1)[:, -(found.skeleton.size // 2) :].mean(axis=1)
-    real = np.flatnonzero(better_half >= person_score)
+    real = np.flatnonzero(better_half(found.score) >= person_score)
     some = found.select(real)
     assert some.boxes is not None
     alike = oks(some.xy, some.score, np.prod(some.boxes[:, 2:], axis=1), found.skeleton)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pose3d_ros.detection import nanodet
 from pose3d_ros.detection.backend import backend_of
@@ -83,6 +84,7 @@ class TopDownDetector:
         searched = {camera: image for camera, image in frames.images.items() if self._tracks_of(camera).to_search()}
         found_boxes = self._search(searched)
         boxes: list[Floats] = []
+        closely: list[NDArray[np.bool_]] = []
         images: list[Image] = []
         mine: dict[str, tuple[slice, int]] = {}  # camera -> its people, how many of them are followed
         for camera, image in frames.images.items():
@@ -90,8 +92,11 @@ class TopDownDetector:
             expected = expected[: self.options.max_people]
             mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
             boxes.append(expected)
+            closely.append(self._tracks[camera].closely(len(expected)))
             images += [image] * len(expected)
-        found = self._joints(images, np.concatenate(boxes) if boxes else np.zeros((0, 4)))
+        if not boxes:
+            return {}
+        found = self._joints(images, np.concatenate(boxes), np.concatenate(closely))
         result = {}
         for camera, (part, followed) in mine.items():
             own = FoundJoints(found.xy[part], found.score[part], found.grain[part])
@@ -99,7 +104,7 @@ class TopDownDetector:
             kept = distinct(everybody, self.options.person_score)
             result[camera] = everybody.select(kept)
             lost = int((kept < followed).sum()) < followed
-            self._tracks[camera].follow(result[camera].xy, result[camera].score, lost)
+            self._tracks[camera].follow(result[camera].xy, result[camera].score, kept, lost)
         return result
 
     def _tracks_of(self, camera: str) -> BoxTracks:

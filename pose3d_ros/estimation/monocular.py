@@ -180,9 +180,9 @@ class MonocularEstimator:
         start = time.perf_counter()
         if self._detector is None:
             # Imported late: estimating from keypoints needs no detector.
-            from pose3d_ros.detection.top_down import TopDownDetector
+            from pose3d_ros.detection.choice import make_detector
 
-            self._detector = TopDownDetector()
+            self._detector = make_detector()
         keypoints = self._detector(frames)[self._camera.name]
         detect_ms = (time.perf_counter() - start) * 1e3
         estimate = self.estimate_from_keypoints(keypoints)

@@ -224,9 +224,9 @@ class MultiViewEstimator:
         start = time.perf_counter()
         if self._detector is None:
             # Imported late: estimating from keypoints alone needs no torch.
-            from pose3d_ros.detection.top_down import TopDownDetector
+            from pose3d_ros.detection.choice import make_detector
 
-            self._detector = TopDownDetector()
+            self._detector = make_detector()
             self._plan()
         keypoints = {name: as_carried(one) for name, one in self._detector(frames).items()}
         detect_ms = (time.perf_counter() - start) * 1e3

@@ -1,7 +1,8 @@
 import numpy as np
 
-from pose3d_ros.detection.box_tracks import BoxTracks, joint_box, without_parts
+from pose3d_ros.detection.box_tracks import SURE_EVERY, UNSURE_EVERY, BoxTracks, joint_box, without_parts
 
+ONE = np.array([0])
 PERSON = np.array([100.0, 100, 200, 400])
 
 
@@ -21,14 +22,16 @@ def test_the_first_image_is_searched_and_then_every_third():
         if tracks.to_search():
             searched.append(moment)
         tracks.expected(_found([*PERSON, 0.9]) if moment in searched else None)
-        tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=False)
+        tracks.closely(1)
+        tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     assert searched == [0, 3, 6]
 
 
 def test_a_loss_brings_a_search_in_the_next_image():
     tracks = BoxTracks(every=100, phase=0)
     tracks.expected(_found([*PERSON, 0.9]))
-    tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=True)
+    tracks.closely(1)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=True)
     assert tracks.to_search()
     boxes, followed = tracks.expected(_found([500, 100, 600, 400, 0.9]))
     assert followed == 1
@@ -37,7 +40,8 @@ def test_a_loss_brings_a_search_in_the_next_image():
 
 def test_a_box_of_somebody_followed_is_not_new():
     tracks = BoxTracks(every=1, phase=0)
-    tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=False)
+    tracks.closely(1)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     boxes, followed = tracks.expected(_found([*PERSON + 10, 0.9]))
     assert len(boxes) == followed == 1
 
@@ -45,7 +49,8 @@ def test_a_box_of_somebody_followed_is_not_new():
 def test_people_are_expected_where_their_joints_were_and_a_little_around():
     tracks = BoxTracks(every=5, phase=0)
     tracks.expected(_found([*PERSON, 0.9]))
-    tracks.follow(_joints(PERSON), np.ones((1, 17)), lost=False)
+    tracks.closely(1)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     assert not tracks.to_search()
     (box,), _ = tracks.expected(None)
     assert (box[:2] < PERSON[:2]).all()
@@ -63,3 +68,46 @@ def test_unsure_joints_shape_the_box_only_when_there_are_no_others():
     assert joint_box(xy, np.array([0.9, 0.9, 0.1])).tolist() == [0, 0, 10, 10]
     assert joint_box(xy, np.array([0.1, 0.1, 0.1])).tolist() == [0, 0, 99, 99]
     assert joint_box(xy * np.nan, np.zeros(3)).tolist() == [0, 0, 0, 0]
+
+
+def _close_looks(score, phase=0, images=70):
+    """The images in which one person, seen with that score, is looked at closely."""
+    tracks, close = BoxTracks(every=100, phase=phase), []
+    for moment in range(images):
+        boxes, _ = tracks.expected(_found([*PERSON, 0.9]) if tracks.to_search() else None)
+        if tracks.closely(len(boxes))[0]:
+            close.append(moment)
+        tracks.follow(_joints(PERSON), np.full((1, 17), score), ONE, lost=False)
+    return close
+
+
+def test_who_is_new_is_looked_at_closely_and_then_the_more_often_the_less_sure():
+    assert _close_looks(0.9) == [0, SURE_EVERY, 2 * SURE_EVERY]
+    assert _close_looks(0.6)[:4] == [0, UNSURE_EVERY, 2 * UNSURE_EVERY, 3 * UNSURE_EVERY]
+
+
+def test_cameras_that_start_together_look_closely_in_turn():
+    looks = [_close_looks(0.9, phase) for phase in (0, 3, 6, 9)]
+    later = [moment for one in looks for moment in one if moment]
+    assert len(set(later)) == len(later)
+
+
+def test_close_looks_go_with_their_person_when_another_leaves():
+    tracks = BoxTracks(every=100, phase=0)
+    other = PERSON + 500
+    two = np.concatenate((_joints(other), _joints(PERSON)))
+    tracks.expected(_found([*other, 0.9]))
+    tracks.closely(1)
+    tracks.follow(two[:1], np.ones((1, 17)), ONE, lost=True)
+    for _ in range(3):
+        boxes, _ = tracks.expected(_found([*PERSON, 0.9]) if tracks.to_search() else None)
+        tracks.closely(len(boxes))
+        tracks.follow(two[: len(boxes)], np.ones((2, 17)), np.arange(2), lost=False)
+    tracks.follow(two[1:], np.ones((1, 17)), np.array([1]), lost=False)
+    # The one who stays was looked at two images before; the one who left, three.
+    close = []
+    for _ in range(SURE_EVERY - 2):
+        tracks.expected(None)
+        close.append(bool(tracks.closely(1)[0]))
+        tracks.follow(two[1:], np.ones((1, 17)), ONE, lost=False)
+    assert close == [False] * (SURE_EVERY - 3) + [True]

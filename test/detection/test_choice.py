@@ -21,7 +21,8 @@ def _parsed(*words):
 def test_without_options_it_is_the_default_detector():
     assert _parsed() == DetectorOptions()
     assert choice.told(DetectorOptions()) == {}
-    assert weights_of(DetectorOptions()) == ("movenet-thunder", "nanodet")
+    assert weights_of(DetectorOptions()) == ("movenet-lightning", "movenet-thunder", "nanodet")
+    assert weights_of(DetectorOptions(detector="topdown")) == ("movenet-thunder", "nanodet")
 
 
 def test_the_command_line_says_what_the_parameters_say(tmp_path, monkeypatch):
@@ -40,11 +41,11 @@ def test_every_command_that_detects_takes_them(command):
 
 
 def test_an_unknown_detector_is_refused_with_those_known():
-    with pytest.raises(OptionError, match="topdown, movenet-lightning, movenet-multipose, onnx"):
+    with pytest.raises(OptionError, match="auto, topdown, movenet-lightning, movenet-multipose, onnx"):
         DetectorOptions(detector="openpose")
 
 
-@pytest.mark.parametrize("name", ["topdown", "movenet-lightning", "movenet-multipose"])
+@pytest.mark.parametrize("name", ["auto", "topdown", "movenet-lightning", "movenet-multipose"])
 def test_a_detector_needs_weights_of_the_table_and_names_the_command_that_brings_them(name, tmp_path, monkeypatch):
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
     options = DetectorOptions(detector=name)

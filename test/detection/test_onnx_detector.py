@@ -51,7 +51,7 @@ def test_joints_in_a_box_are_found_within_a_pixel_of_the_crop(files, kind, box):
     image = tiny.picture(truth, SIZE_WH, radius=max(3, round(2.5 / scale)))
     find = OnnxJoints(OnnxModel(str(files[kind]), "cpu"), kind, COCO_17, options)
     other = tiny.picture(truth + 7, SIZE_WH, radius=max(3, round(2.5 / scale)))
-    found = find([image, other], np.array([box, box], float))
+    found = find([image, other], np.array([box, box], float), np.ones(2, dtype=bool))
     np.testing.assert_allclose(found.xy[0], truth, atol=1.0 / scale)
     np.testing.assert_allclose(found.xy[1], truth + 7, atol=1.0 / scale)
     # Half a pixel too far in any direction would be a mistaken convention.

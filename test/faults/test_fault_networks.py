@@ -54,12 +54,12 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
     monkeypatch.setattr(detector, "_heads", whole)
     assert len(detector(IMAGES)["cam"]) == 0  # black images
     joints = detector._joints
-    box = np.array([[10.0, 10, 60, 90]])
-    assert np.isfinite(joints([IMAGES.images["cam"]], box).xy).all()
+    box, everybody = np.array([[10.0, 10, 60, 90]]), np.array([True])
+    assert np.isfinite(joints([IMAGES.images["cam"]], box, everybody).xy).all()
     heads = joints._heads  # type: ignore[attr-defined]
     monkeypatch.setattr(joints, "_heads", lambda images: [one * torch.nan for one in heads(images)])
     with pytest.raises(InputError, match=r"movenet-thunder gave .* set precision:=full"):
-        joints([IMAGES.images["cam"]], box)
+        joints([IMAGES.images["cam"]], box, everybody)
 
 
 def test_fault_network_output_nan_in_a_refiner() -> None:

@@ -19,5 +19,5 @@ def test_a_node_makes_the_detector_that_its_parameters_name(context, node, tmp_p
 
 @pytest.mark.parametrize("node", [MultiViewNode, MonocularNode])
 def test_an_unknown_detector_ends_the_start(context, node):
-    with pytest.raises(OptionError, match="expected one of topdown"):
+    with pytest.raises(OptionError, match="expected one of auto, topdown"):
         node(context=context, parameter_overrides=[Parameter("detector", value="openpose")])
