@@ -74,7 +74,7 @@ def backend_of(
         # Imported late: elsewhere OpenVINO need not be there.
         from pose3d_ros.detection.openvino_backend import OpenVinoBackend
 
-        return OpenVinoBackend(network, torch.get_num_threads())
+        return OpenVinoBackend(network, torch.get_num_threads(), size_hw)
 
     present = find_spec("openvino") is not None
     if options.backend == "openvino":

@@ -17,6 +17,7 @@ from pose3d_ros.detection.graph import GraphNetwork, read_graph
 from pose3d_ros.detection.movenet import CELL, JOINTS, NORMALISED, OFF_CENTRE, SCALE
 
 SIZE = 256  # px, the longer side that the network was trained at
+WIDE_HW = 160, 256  # px, the input for images of 16:9
 MULTIPLE = 32  # px, sides of the input are multiples of it
 MOST_PEOPLE = 6
 HEADS = (

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pose3d_ros.detection.graph import GraphNetwork, read_graph
 
 SIZE = 416  # px, the longer side that the network was trained at
+WIDE_HW = 256, 416  # px, the input for images of 16:9
 MULTIPLE = 32  # px, coarsest stride: sides of the input are multiples of it
 STRIDES = (8, 16, 32)  # px
 CLASSES = 80  # COCO's; the first is the person

@@ -110,7 +110,7 @@ class MultiPoseNetwork:
         self._device = torch_device(device)
         self.device = str(self._device)
         network = multipose.MultiPose(store.path("movenet-multipose")).eval().network
-        sides = multipose.SIZE, multipose.SIZE
+        sides = multipose.WIDE_HW
         # Which of its layers would bear bfloat16 was not measured: on a CPU it runs in full precision.
         self._heads = backend_of("movenet-multipose", network, None, sides, self._device, options)
         self.backend = self._heads.name

@@ -25,13 +25,14 @@ MOST_SHAPES = 4
 
 
 class OpenVinoBackend:
-    """Callable on a batch of any size; what a form of input needs is compiled at its first call (0.3 s)."""
+    """Callable on a batch of any size; images of another size than size_hw are compiled for at the first (0.5 s)."""
 
     name = "openvino"
 
-    def __init__(self, network: GraphNetwork, threads: int) -> None:
+    def __init__(self, network: GraphNetwork, threads: int, size_hw: tuple[int, int]) -> None:
         self._core, self._network, self._threads = openvino.Core(), network, threads
         self._compiled: dict[tuple[int, int], tuple[list[Any], Any]] = {}
+        self._requests(*size_hw)  # now, not while the first images wait
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         """Heads (B, C, h, w), float32, of images (B, H, W, 3)."""

@@ -39,8 +39,7 @@ class TopDownDetector:
         self._device = torch_device(device)
         self._joints = joints or MoveNetJoints("movenet-thunder", device, self.options)
         network = nanodet.NanoDet(store.path("nanodet")).eval().network
-        sides = nanodet.SIZE, nanodet.SIZE
-        self._heads = backend_of("nanodet", network, nanodet.in_bfloat16, sides, self._device, self.options)
+        self._heads = backend_of("nanodet", network, nanodet.in_bfloat16, nanodet.WIDE_HW, self._device, self.options)
         self._tracks: dict[str, BoxTracks] = {}
 
     @property
@@ -92,7 +91,7 @@ class TopDownDetector:
             expected = expected[: self.options.max_people]
             mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
             boxes.append(expected)
-            closely.append(self._tracks[camera].closely(len(expected)))
+            closely.append(self._tracks[camera].closely(len(expected), len(frames.images)))
             images += [image] * len(expected)
         if not boxes:
             return {}

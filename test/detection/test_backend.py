@@ -33,7 +33,7 @@ def test_openvino_gives_the_heads_that_torch_gives(weights, name, threads):
     openvino_backend = pytest.importorskip("pose3d_ros.detection.openvino_backend")
     size_hw, network = NETWORKS[name]
     graph = network(store.path(name)).eval().network
-    by_openvino = openvino_backend.OpenVinoBackend(graph, threads)
+    by_openvino = openvino_backend.OpenVinoBackend(graph, threads, size_hw)
     rng = np.random.default_rng(5)
     for count in (3, 1):  # two in their streams and one that is left over; one alone
         images = rng.integers(0, 256, (count, *size_hw, 3), dtype=np.uint8)

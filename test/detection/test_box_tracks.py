@@ -22,7 +22,7 @@ def test_the_first_image_is_searched_and_then_every_third():
         if tracks.to_search():
             searched.append(moment)
         tracks.expected(_found([*PERSON, 0.9]) if moment in searched else None)
-        tracks.closely(1)
+        tracks.closely(1, 4)
         tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     assert searched == [0, 3, 6]
 
@@ -30,7 +30,7 @@ def test_the_first_image_is_searched_and_then_every_third():
 def test_a_loss_brings_a_search_in_the_next_image():
     tracks = BoxTracks(every=100, phase=0)
     tracks.expected(_found([*PERSON, 0.9]))
-    tracks.closely(1)
+    tracks.closely(1, 4)
     tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=True)
     assert tracks.to_search()
     boxes, followed = tracks.expected(_found([500, 100, 600, 400, 0.9]))
@@ -40,7 +40,7 @@ def test_a_loss_brings_a_search_in_the_next_image():
 
 def test_a_box_of_somebody_followed_is_not_new():
     tracks = BoxTracks(every=1, phase=0)
-    tracks.closely(1)
+    tracks.closely(1, 4)
     tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     boxes, followed = tracks.expected(_found([*PERSON + 10, 0.9]))
     assert len(boxes) == followed == 1
@@ -49,7 +49,7 @@ def test_a_box_of_somebody_followed_is_not_new():
 def test_people_are_expected_where_their_joints_were_and_a_little_around():
     tracks = BoxTracks(every=5, phase=0)
     tracks.expected(_found([*PERSON, 0.9]))
-    tracks.closely(1)
+    tracks.closely(1, 4)
     tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     assert not tracks.to_search()
     (box,), _ = tracks.expected(None)
@@ -70,12 +70,12 @@ def test_unsure_joints_shape_the_box_only_when_there_are_no_others():
     assert joint_box(xy * np.nan, np.zeros(3)).tolist() == [0, 0, 0, 0]
 
 
-def _close_looks(score, phase=0, images=70):
+def _close_looks(score, phase=0, images=70, cameras=4):
     """The images in which one person, seen with that score, is looked at closely."""
     tracks, close = BoxTracks(every=100, phase=phase), []
     for moment in range(images):
         boxes, _ = tracks.expected(_found([*PERSON, 0.9]) if tracks.to_search() else None)
-        if tracks.closely(len(boxes))[0]:
+        if tracks.closely(len(boxes), cameras)[0]:
             close.append(moment)
         tracks.follow(_joints(PERSON), np.full((1, 17), score), ONE, lost=False)
     return close
@@ -84,6 +84,11 @@ def _close_looks(score, phase=0, images=70):
 def test_who_is_new_is_looked_at_closely_and_then_the_more_often_the_less_sure():
     assert _close_looks(0.9) == [0, SURE_EVERY, 2 * SURE_EVERY]
     assert _close_looks(0.6)[:4] == [0, UNSURE_EVERY, 2 * UNSURE_EVERY, 3 * UNSURE_EVERY]
+
+
+def test_few_cameras_look_closely_in_turn_and_often():
+    assert _close_looks(0.9, images=5, cameras=2) == [0, 2, 4]
+    assert _close_looks(0.9, phase=3, images=5, cameras=2) == [0, 1, 3]
 
 
 def test_cameras_that_start_together_look_closely_in_turn():
@@ -97,17 +102,17 @@ def test_close_looks_go_with_their_person_when_another_leaves():
     other = PERSON + 500
     two = np.concatenate((_joints(other), _joints(PERSON)))
     tracks.expected(_found([*other, 0.9]))
-    tracks.closely(1)
+    tracks.closely(1, 4)
     tracks.follow(two[:1], np.ones((1, 17)), ONE, lost=True)
     for _ in range(3):
         boxes, _ = tracks.expected(_found([*PERSON, 0.9]) if tracks.to_search() else None)
-        tracks.closely(len(boxes))
+        tracks.closely(len(boxes), 4)
         tracks.follow(two[: len(boxes)], np.ones((2, 17)), np.arange(2), lost=False)
     tracks.follow(two[1:], np.ones((1, 17)), np.array([1]), lost=False)
     # The one who stays was looked at two images before; the one who left, three.
     close = []
     for _ in range(SURE_EVERY - 2):
         tracks.expected(None)
-        close.append(bool(tracks.closely(1)[0]))
+        close.append(bool(tracks.closely(1, 4)[0]))
         tracks.follow(two[1:], np.ones((1, 17)), ONE, lost=False)
     assert close == [False] * (SURE_EVERY - 3) + [True]

@@ -47,7 +47,8 @@ def test_each_person_is_found_by_the_network_that_is_due(closely):
 @pytest.fixture(scope="module")
 def frames():
     image = cv2.imread(str(DATA / "front_image.png"))
-    return FrameSet({"left": image, "right": np.roll(image, 5, axis=1)}, {"left": 7, "right": 7})
+    images = {name: np.roll(image, shift, axis=1) for shift, name in enumerate(("left", "middle", "right"))}
+    return FrameSet(images, dict.fromkeys(images, 7))
 
 
 def test_new_people_are_found_by_thunder_and_then_most_by_lightning(weights, frames):
