@@ -22,6 +22,7 @@ PYTHON_IN_STAGE = "python"
 CORE = [
     "matplotlib>=3.7",
     "numpy>=1.26",
+    "numba>=0.60",
     # Its wheels: not for Macs with Intel's processors, nor 32 bits. Without it torch runs everything.
     "openvino>=2025.2; platform_machine in 'x86_64 AMD64 aarch64' and sys_platform != 'darwin' or "
     "platform_machine == 'arm64' and sys_platform == 'darwin'",

@@ -115,7 +115,7 @@ def _run(args: argparse.Namespace) -> int:
     from pose3d_ros.estimation.multiview import MultiViewEstimator
     from pose3d_ros.estimation.offline import estimate_recording, interrupts
     from pose3d_ros.estimation.recording_evidence import evidence_of
-    from pose3d_ros.geometry.solvers import load_compiled
+    from pose3d_ros import kernels
     from pose3d_ros.output.person_files import check_formats
     from pose3d_ros.output.summary_table import summary_table
 
@@ -143,7 +143,7 @@ def _run(args: argparse.Namespace) -> int:
     if len(log) < len(source):
         if len(log):
             print(f"going on after {len(log)} of {len(source)} frame sets", file=sys.stderr)
-        load_compiled()  # at once: a run that goes on must take the same solver
+        kernels.load()  # at once: a run that goes on must take the same solver
         with interrupts() as stopped:
             estimator = MultiViewEstimator(source.rig, _detector(args) if given.has_images else None, options)
             finished = estimate_recording(source, estimator, log, stopped)

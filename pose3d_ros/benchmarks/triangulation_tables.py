@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from pose3d_ros import kernels
 from pose3d_ros.benchmarks import triangulators
 from pose3d_ros.benchmarks.timing import Name, interleaved
 from pose3d_ros.data.simulated_rigs import h36m_rig
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.geometry.solvers import PORTABLE, Solver, load_compiled
 from pose3d_ros.geometry.triangulation import linear_points, triangulate, triangulate_linear
 from pose3d_ros.structures import Camera, Floats
 
@@ -53,13 +53,7 @@ def scene(views: int, frames: int, seed: int, *, outliers: float = 0.0) -> Scene
 def prepare_compiled() -> None:
     """Load the compiled code, so that no table times it, and say how long that takes."""
     started = time.process_time()
-    solver = load_compiled()
-    if solver is None:
-        print("numba is not installed (pip install 'pose3d_ros[fast]'): rows of compiled code are left out", flush=True)
-        return
-    one = scene(4, 1, 0)
-    for function in (triangulate, triangulate_linear, linear_points):
-        function(one.cameras, one.px, solver=solver)
+    kernels.load()
     print(f"numba and our compiled code were ready after {time.process_time() - started:.1f} s", flush=True)
 
 
@@ -92,13 +86,10 @@ def _linear_methods(views: int) -> dict[str, Callable[[Scene], Floats]]:
     }
     if views == 2:
         methods["cv2.triangulatePoints"] = lambda s: triangulators.opencv(s.P, s.px)
-    solvers = {"NumPy": PORTABLE, "compiled": load_compiled()}
-    for name, solver in solvers.items():
-        if solver is not None:
-            methods[f"ours, {name}: linear_points"] = partial(_points, solver)
-    for name, solver in solvers.items():
-        if solver is not None:
-            methods[f"ours, {name}: triangulate_linear, with covariance"] = partial(_judged, solver)
+    methods["ours: linear_points"] = lambda s: linear_points(s.cameras, s.px)
+    methods["ours: triangulate_linear, with covariance"] = lambda s: (
+        triangulate_linear(s.cameras, s.px, max_std_m=np.inf).xyz
+    )
     return methods
 
 
@@ -107,10 +98,8 @@ def robust(views: int, frames: int, repeats: int, seed: int) -> Table:
     methods: dict[str, Callable[[Scene], Floats]] = {
         SCIPY: lambda s: _scipy(s, analytic=False),
         "scipy least_squares, our sparse Jacobian": lambda s: _scipy(s, analytic=True),
+        "ours: triangulate, with covariance": _robust,
     }
-    for name, solver in {"NumPy": PORTABLE, "compiled": load_compiled()}.items():
-        if solver is not None:
-            methods[f"ours, {name}: triangulate, with covariance"] = partial(_robust, solver)
     scenes = [scene(views, 1, seed + number, outliers=OUTLIERS) for number in range(frames)]
     timed = {(name, i): partial(run, one) for i, one in enumerate(scenes) for name, run in methods.items()}
     seconds = _medians(timed, repeats, f"live, {views} views")
@@ -136,20 +125,12 @@ def robust(views: int, frames: int, repeats: int, seed: int) -> Table:
     )
 
 
-def _points(solver: Solver, one: Scene) -> Floats:
-    return linear_points(one.cameras, one.px, solver=solver)
-
-
-def _judged(solver: Solver, one: Scene) -> Floats:
-    return triangulate_linear(one.cameras, one.px, max_std_m=np.inf, solver=solver).xyz
-
-
-def _robust(solver: Solver, one: Scene) -> Floats:
-    return triangulate(one.cameras, one.px, sigma_px=SIGMA_PX, delta=DELTA, max_std_m=np.inf, solver=solver).xyz
+def _robust(one: Scene) -> Floats:
+    return triangulate(one.cameras, one.px, sigma_px=SIGMA_PX, delta=DELTA, max_std_m=np.inf).xyz
 
 
 def _scipy(one: Scene, *, analytic: bool) -> Floats:
-    start = linear_points(one.cameras, one.px, solver=PORTABLE)
+    start = linear_points(one.cameras, one.px)
     return triangulators.scipy_huber(one.P, one.px, start, SIGMA_PX, DELTA, analytic=analytic)
 
 

@@ -1,7 +1,7 @@
 """A constant-velocity Kalman filter for points in space, batched over any leading axes.
 
 The state of a point is position and velocity, (..., 6) in m and m/s; NaN where the point was never seen.
-NumPy, float64.
+Computed by kernels/filtering.py, float64.
 """
 
 from __future__ import annotations
@@ -11,23 +11,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros import kernels
+from pose3d_ros.kernels.constants import (
+    ACCELERATION_DENSITY,
+    INITIAL_SPEED,
+    JUMP_M,
+    MIN_STD_M,
+    RUNNING_SPEED,
+    SURE_STD_M,
+    VELOCITY_TIME_CONSTANT_S,
+)
 from pose3d_ros.structures import Floats
 
-# Spectral density of joint acceleration, m^2/s^3: second differences of 59k frames of CMU motion capture
-# at 12 fps give 0.4 (trunk) to 3.7 (ankles, wrists), mean 1.6, as var / (2/3 dt^3).
-ACCELERATION_DENSITY = 2.0
-# Unseen velocity dies away with this time constant: the trunk's velocity in the same data is correlated with
-# itself 0.17-0.5 s later as exp(-t / 0.8 s); limbs forget faster (0.3 s).
-VELOCITY_TIME_CONSTANT_S = 0.8
-# Speed of a joint that was just found, m/s: between the median (0.4) and p95 (1.9) of the same data.
-INITIAL_SPEED = 1.0
-# Half of a body moving further than JUMP_M and what running covers, m and m/s, is a jump.
-JUMP_M = 0.15
-RUNNING_SPEED = 3.0
-# Below this standard deviation a distance to a joint is taken as it is (see distance).
-SURE_STD_M = 0.1
-# Triangulated covariance knows image noise only; calibration and joint definition add about 1 cm.
-MIN_STD_M = 0.01
+__all__ = [
+    "ACCELERATION_DENSITY",
+    "INITIAL_SPEED",
+    "JUMP_M",
+    "MIN_STD_M",
+    "RUNNING_SPEED",
+    "SURE_STD_M",
+    "VELOCITY_TIME_CONSTANT_S",
+    "PointStates",
+    "at_rest",
+    "distance",
+    "jumped",
+    "predict",
+    "start",
+    "update",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +72,7 @@ class PointStates:
 
 def start(xyz: Floats, covariance: Floats) -> PointStates:
     """States at rest of points (..., 3) m with covariance (..., 3, 3) m^2; NaN points are unknown."""
-    mean = np.concatenate([xyz, np.where(np.isfinite(xyz), 0.0, np.nan)], axis=-1)
-    spread = np.zeros((*xyz.shape[:-1], 6, 6))
-    spread[..., :3, :3] = _measurement(covariance)
-    spread[..., 3:, 3:] = INITIAL_SPEED**2 * np.eye(3)
-    return PointStates(mean, spread)
+    return _shaped(kernels.filtering.start(_flat(xyz, 1), _flat(covariance, 2)), xyz.shape[:-1])
 
 
 def at_rest(states: PointStates) -> PointStates:
@@ -73,46 +80,16 @@ def at_rest(states: PointStates) -> PointStates:
     return start(states.position, states.position_covariance)
 
 
-def restarted(states: PointStates, which: NDArray[np.bool_], xyz: Floats, covariance: Floats) -> PointStates:
-    """The states, those of which (...) at rest anew at points (..., 3) m."""
-    fresh = start(xyz, covariance)
-    return PointStates(
-        np.where(which[..., None], fresh.mean, states.mean),
-        np.where(which[..., None, None], fresh.covariance, states.covariance),
-    )
-
-
 def predict(states: PointStates, dt_s: float) -> PointStates:
     """States dt_s >= 0 later: velocity decays, covariance grows."""
-    decay = np.exp(-dt_s / VELOCITY_TIME_CONSTANT_S)
-    travel = VELOCITY_TIME_CONSTANT_S * (1.0 - decay)
-    F = np.kron(np.array([[1.0, travel], [0.0, decay]]), np.eye(3))
-    # White acceleration (Bar-Shalom, Estimation with Applications to Tracking, 6.2.2).
-    noise = np.array([[dt_s**3 / 3, dt_s**2 / 2], [dt_s**2 / 2, dt_s]])
-    Q = ACCELERATION_DENSITY * np.kron(noise, np.eye(3))
-    return PointStates(states.mean @ F.T, F @ states.covariance @ F.T + Q)
+    found = kernels.filtering.predict(_flat(states.mean, 1), _flat(states.covariance, 2), float(dt_s))
+    return _shaped(found, states.mean.shape[:-1])
 
 
 def update(states: PointStates, xyz: Floats, covariance: Floats) -> PointStates:
     """States corrected by points (..., 3) m; NaN points change nothing, unknown states start there."""
-    seen: NDArray[np.bool_] = np.asarray(np.isfinite(xyz).all(-1))
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(states.mean).all(-1))
-    R = _measurement(covariance)
-    P = states.covariance
-    S = P[..., :3, :3] + R
-    gain = np.swapaxes(np.linalg.solve(S, P[..., :3, :]), -1, -2)  # (..., 6, 3)
-    mean = states.mean + (gain @ (xyz - states.position)[..., None])[..., 0]
-    spread = P - gain @ P[..., :3, :]
-    fresh = start(xyz, covariance)
-    corrected, new = seen & known, seen & ~known
-    return PointStates(
-        np.where(corrected[..., None], mean, np.where(new[..., None], fresh.mean, states.mean)),
-        np.where(
-            corrected[..., None, None],
-            0.5 * (spread + np.swapaxes(spread, -1, -2)),
-            np.where(new[..., None, None], fresh.covariance, P),
-        ),
-    )
+    flat = _flat(states.mean, 1), _flat(states.covariance, 2), _flat(xyz, 1), _flat(covariance, 2)
+    return _shaped(kernels.filtering.update(*flat), states.mean.shape[:-1])
 
 
 def distance(offset: Floats, covariance: Floats) -> Floats:
@@ -121,10 +98,9 @@ def distance(offset: Floats, covariance: Floats) -> Floats:
     sqrt(d' (I + C / s^2)^-1 d) with s = SURE_STD_M: the Euclidean length where the point is sure, shorter in
     directions where it is not. A covariance that is NaN counts as sure.
     """
-    known = np.asarray(np.isfinite(covariance).all((-1, -2)))[..., None, None]
-    spread = np.eye(3) + np.where(known, covariance, 0.0) / SURE_STD_M**2
-    squared = (offset * np.linalg.solve(spread, offset[..., None])[..., 0]).sum(-1)
-    return np.asarray(np.sqrt(squared))
+    spread = np.broadcast_to(covariance, (*offset.shape, 3))
+    found: Floats = kernels.filtering.distance(_flat(offset, 1), _flat(spread, 2))
+    return found.reshape(offset.shape[:-1])
 
 
 def jumped(expected: Floats, xyz: Floats, dt_s: float, covariance: Floats | None = None) -> bool:
@@ -139,7 +115,11 @@ def jumped(expected: Floats, xyz: Floats, dt_s: float, covariance: Floats | None
     return bool(apart.size and np.median(apart) > JUMP_M + RUNNING_SPEED * dt_s)
 
 
-def _measurement(covariance: Floats) -> Floats:
-    """Covariance with the floor added; points without one get the floor alone."""
-    known = np.asarray(np.isfinite(covariance).all((-1, -2)))[..., None, None]
-    return np.where(known, covariance, 0.0) + MIN_STD_M**2 * np.eye(3)
+def _flat(values: Floats, axes: int) -> Floats:
+    """All leading axes as one, contiguous, before the last axes."""
+    return kernels.plain(values).reshape(-1, *values.shape[values.ndim - axes :])
+
+
+def _shaped(found: tuple[Floats, Floats], shape: tuple[int, ...]) -> PointStates:
+    mean, covariance = found
+    return PointStates(mean.reshape(*shape, 6), covariance.reshape(*shape, 6, 6))

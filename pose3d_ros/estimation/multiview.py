@@ -28,11 +28,14 @@ from pose3d_ros.estimation.mirrored import with_sides_told
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import (
     Grouped2D,
+    People2D,
+    associated_rows,
     moved_by_cameras,
+    placed,
     with_camera_errors,
     without_unsure,
 )
-from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, usable_people, without_weak_joints
+from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, used_people
 from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
@@ -40,7 +43,6 @@ from pose3d_ros.estimation.refinement_options import load_refinement, placing_of
 from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
-from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.geometry.rig_checks import validate_rig
 from pose3d_ros.options import check_changes
@@ -268,16 +270,19 @@ class MultiViewEstimator:
         start = time.perf_counter()
         cameras = [camera for camera in self._rig.cameras if camera.name in detected]
         whole = [remap(detected[camera.name], H36M_17) for camera in cameras]
-        usable = [usable_people(one, self._options) for one in whole]  # indices of the 2D people to use
-        people = [without_weak_joints(k.select(u), self._options) for k, u in zip(whole, usable, strict=True)]
+        usable, people = used_people(whole, self._options)  # indices of the 2D people to use
         if len(cameras) == 1 and self._fallback.load():
             return self._estimate_alone(cameras[0], whole[0], usable[0], people[0], stamp_ns), None
         expected = self._tracker.predicted(stamp_ns)
-        groups = associate(cameras, people, expected, limit_mrad=self._options.association_limit_mrad)
-        shared = groups[(groups >= 0).sum(-1) >= self._options.min_views]
+        flat = People2D.of(people).undistorted(cameras)
+        rows = associated_rows(cameras, flat, expected, self._options.association_limit_mrad)
+        groups = np.where(rows >= 0, rows - flat.bounds[:-1], -1)
+        together_in = (rows >= 0).sum(-1)  # views of each group
+        several = together_in >= self._options.min_views
+        shared = groups[several]
         associated = time.perf_counter()
-        people, seen, exchanged = with_sides_told(
-            cameras, people, shared, expected, partial(self._place, max_std_m=np.inf)
+        seen, exchanged = with_sides_told(
+            cameras, flat, rows[several], expected, partial(self._place, max_std_m=np.inf)
         )
         observed, refused, refine_ms = self.observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
@@ -298,7 +303,7 @@ class MultiViewEstimator:
                 "triangulate": (time.perf_counter() - associated) * 1e3 - sum(refine_ms.values()),
                 **refine_ms,
             },
-            single_view=int(((groups >= 0).sum(-1) == 1).sum()),
+            single_view=int((together_in == 1).sum()),
             rejected=observed.rejected,
             refinement=self.refinement,
             refused=refused,
@@ -334,11 +339,13 @@ class MultiViewEstimator:
         plan, options = self._refine_plan, self._options
         if (self._refinement is None or plan.method == "none") and not options.calibration_px:
             return self._place(cameras, seen, max_std_m=options.max_std_m), {}, {}
-        observed = self._place(cameras, seen, max_std_m=np.inf)
+        observed, sights = placed(
+            cameras, seen, min_views=options.min_views, delta=options.huber_delta, max_std_m=np.inf
+        )
         px = options.calibration_px
         if px == MEASURED:
             px = self._disagreement.update(observed, stamp_ns)
-        moved = moved_by_cameras(cameras, seen, observed, options.huber_delta) if px else None
+        moved = moved_by_cameras(cameras, seen, observed, options.huber_delta, sights) if px else None
         refused: Mapping[str, int] = {}
         refine_ms: dict[str, float] = {}
         if self._refinement is not None and plan.method != "none":

@@ -1,4 +1,4 @@
-"""From groups of 2D people to people in space: weights, triangulation, scores. NumPy, float64.
+"""From groups of 2D people to people in space: weights, triangulation, scores. float64.
 
 Axes: G groups, V views, J joints.
 """
@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros import kernels
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.geometry.camera_errors import camera_error_covariance
-from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection, triangulate
+from pose3d_ros.geometry.association import grouped
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M
+from pose3d_ros.geometry.camera_errors import camera_error_covariance, moved_points
+from pose3d_ros.geometry.distortion import lenses_of, undistort_px
+from pose3d_ros.geometry.sightings import Sightings
+from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection
+from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 
@@ -25,6 +30,9 @@ class Grouped2D:
     xy: Floats  # (V, G, J, 2) px of the original images, NaN where a camera does not see the joint
     score: Floats  # (V, G, J), 0 there
     covariance: Floats | None  # (V, G, J, 2, 2) px^2 weighed by score; None where a detector gives none
+    # Of xy: ideal coordinates (V, G, J, 2) and the lens's derivative (V, G, J, 2, 2), where they are known already.
+    ideal: Floats | None = None
+    lens: Floats | None = None
 
     @property
     def seen(self) -> NDArray[np.bool_]:
@@ -41,18 +49,73 @@ class Grouped2D:
 
     def select(self, groups: NDArray[np.intp]) -> Grouped2D:
         """The chosen groups, in the order given."""
-        covariance = None if self.covariance is None else self.covariance[:, groups]
-        return Grouped2D(self.xy[:, groups], self.score[:, groups], covariance)
+        return Grouped2D(*(None if one is None else one[:, groups] for one in self._all))  # type: ignore[arg-type]
 
     def of(self, views: Sequence[int]) -> Grouped2D:
         """What the chosen cameras see, in the order given."""
         chosen = list(views)
-        covariance = None if self.covariance is None else self.covariance[chosen]
-        return Grouped2D(self.xy[chosen], self.score[chosen], covariance)
+        return Grouped2D(*(None if one is None else one[chosen] for one in self._all))  # type: ignore[arg-type]
 
     def without(self, joints: NDArray[np.bool_]) -> Grouped2D:
         """The same without all views' keypoints of some joints (G, J)."""
-        return replace(self, xy=np.where(joints[..., None], np.nan, self.xy), score=np.where(joints, 0.0, self.score))
+        xy, score = np.where(joints[..., None], np.nan, self.xy), np.where(joints, 0.0, self.score)
+        return Grouped2D(xy, score, self.covariance)
+
+    def moved(self, xy: Floats) -> Grouped2D:
+        """The same with keypoints elsewhere."""
+        return Grouped2D(xy, self.score, self.covariance)
+
+    @property
+    def _all(self) -> tuple[Floats | None, ...]:
+        return self.xy, self.score, self.covariance, self.ideal, self.lens
+
+
+@dataclass(frozen=True, eq=False)
+class People2D:
+    """The N 2D people of all cameras, one after another; a row more is of nobody, for the index -1."""
+
+    bounds: NDArray[np.intp]  # (V + 1,) where each camera's people begin, and N
+    xy: Floats  # (N + 1, J, 2) px
+    score: Floats  # (N + 1, J)
+    covariance: Floats | None  # (N + 1, J, 2, 2) px^2 weighed by score; None where a detector gives none
+    ideal: Floats | None = None  # (N + 1, J, 2) and
+    lens: Floats | None = None  # (N + 1, J, 2, 2) as in Grouped2D
+
+    @staticmethod
+    def of(people: Sequence[Keypoints2D]) -> People2D:
+        """One entry of people a camera, one common skeleton."""
+        joints = people[0].skeleton.size
+        nobody = np.full((1, joints, 2, 2), np.nan)
+        score = np.concatenate([*(k.score for k in people), np.zeros((1, joints))])
+        spreads = [k.covariance for k in people if k.covariance is not None]
+        covariance = None
+        if len(spreads) == len(people):
+            covariance = weighed_by_score(np.concatenate([*spreads, nobody]), score)
+        bounds = np.cumsum([0, *(len(k) for k in people)])
+        return People2D(bounds, np.concatenate([*(k.xy for k in people), nobody[..., 0]]), score, covariance)
+
+    @property
+    def view(self) -> NDArray[np.intp]:
+        """Each person's camera, (N,)."""
+        return np.repeat(np.arange(len(self.bounds) - 1), self.bounds[1:] - self.bounds[:-1])
+
+    def undistorted(self, cameras: Sequence[Camera]) -> People2D:
+        """The same with ideal coordinates."""
+        ideal, lens = undistort_px(cameras, self.xy, np.append(self.view, 0))
+        return replace(self, ideal=ideal, lens=lens)
+
+    def grouped(self, rows: NDArray[np.intp]) -> Grouped2D:
+        """The people by group, rows (G, V) of each group's people or -1."""
+        index = rows.T
+        some = (self.covariance, self.ideal, self.lens)
+        return Grouped2D(self.xy[index], self.score[index], *(None if one is None else one[index] for one in some))
+
+    def with_joints(self, order: NDArray[np.intp]) -> People2D:
+        """The same with each person's joints in another order (N + 1, J)."""
+        rows = np.arange(len(order))[:, None]
+        some = (self.covariance, self.ideal, self.lens)
+        moved = (None if one is None else one[rows, order] for one in some)
+        return People2D(self.bounds, self.xy[rows, order], self.score[rows, order], *moved)
 
 
 def observe(
@@ -68,15 +131,24 @@ def observe(
     return place(cameras, gathered(people, groups), min_views=min_views, delta=delta, max_std_m=max_std_m)
 
 
+def associated_rows(
+    cameras: Sequence[Camera], people: People2D, expected: Floats, limit_mrad: float
+) -> NDArray[np.intp]:
+    """associate() of people that are undistorted, rows (G, V) of people or -1; h36m_17."""
+    assert people.ideal is not None, "undistorted() comes first"
+    view = people.view
+    if not len(view):
+        return np.zeros((0, len(cameras)), dtype=np.intp)
+    return grouped(cameras, view, people.ideal[:-1], people.score[:-1], expected, H36M_17, limit_mrad)
+
+
 def gathered(people: Sequence[Keypoints2D], groups: NDArray[np.intp]) -> Grouped2D:
     """The 2D people by group: one entry of people a camera, one common skeleton.
 
     groups (G, V): index of each person in each view, or -1.
     """
-    parts = [_gather(k, groups[:, view]) for view, k in enumerate(people)]
-    xy, score, covariance = (np.stack(part) for part in zip(*parts, strict=True))  # (V, G, J, ...)
-    calibrated = all(k.covariance is not None for k in people)
-    return Grouped2D(xy, score, weighed_by_score(covariance, score) if calibrated else None)
+    flat = People2D.of(people)
+    return flat.grouped(np.where(groups >= 0, groups + flat.bounds[:-1], -1))
 
 
 def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: float, max_std_m: float) -> Observed3D:
@@ -84,26 +156,39 @@ def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: 
 
     Joints seen by fewer than min_views cameras are left out.
     """
-    result = triangulate(
-        cameras,
-        seen.xy,
-        seen.score if seen.covariance is None else None,
-        seen.covariance,
-        delta=delta,
-        max_std_m=max_std_m,
+    return placed(cameras, seen, min_views=min_views, delta=delta, max_std_m=max_std_m)[0]
+
+
+def placed(
+    cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: float, max_std_m: float
+) -> tuple[Observed3D, Sightings]:
+    """The same, and what the cameras say of the joints: moved_by_cameras needs it."""
+    views, groups, joints = seen.score.shape
+    ideal, lens, lenses = seen.ideal, seen.lens, lenses_of(cameras)
+    if ideal is None or lens is None:
+        ideal, lens = undistort_px(cameras, seen.xy.reshape(views, -1, 2))
+    score = kernels.plain(seen.score).reshape(views, -1)
+    covariance = np.empty((0, 0, 0, 0)) if seen.covariance is None else seen.covariance.reshape(views, -1, 2, 2)
+    found, sights = kernels.solving.triangulated(
+        lenses,
+        ideal.reshape(views, -1, 2),
+        lens.reshape(views, -1, 2, 2),
+        score if seen.covariance is None else np.empty((0, 0)),
+        kernels.plain(covariance),
+        *(SIGMA_PX, float(delta), float(max_std_m), MIN_BASELINE_M, True),
     )
-    found = np.isfinite(result.xyz).all(-1)
-    enough = found & (result.n_views >= min_views)
-    return Observed3D(
-        xyz=np.where(enough[..., None], result.xyz, np.nan),
-        covariance=np.where(enough[..., None, None], result.covariance, np.nan),
-        score=np.where(enough, joint_score(seen.score), 0.0),
-        n_views=np.where(enough, result.n_views, 0).astype(np.uint8),
-        reprojection_px=np.where(enough, result.reprojection_px, np.nan),
-        rejected=rejected(
-            np.where(found & ~enough, Rejection.FEW_VIEWS, result.rejection), np.asarray((seen.score > 0).any(axis=0))
-        ),
+    total = kernels.solving.scored(score, min_views, *found)
+    xyz, spread, n_views, px, rejection = found
+    shape = (groups, joints)
+    observed = Observed3D(
+        xyz=xyz.reshape(*shape, 3),
+        covariance=spread.reshape(*shape, 3, 3),
+        score=total.reshape(shape),
+        n_views=n_views.reshape(shape),
+        reprojection_px=px.reshape(shape),
+        rejected=rejected(rejection),
     )
+    return observed, Sightings(lenses[7], lenses[8][..., None], lenses[9], *sights)
 
 
 def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
@@ -111,9 +196,11 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
 
     What the cameras' errors add does not count: they move a person as a whole and leave the pose as it is.
     """
-    sound = present(observed.covariance).all(axis=-1)
-    widest = np.linalg.eigvalsh(np.where(np.asarray(sound)[..., None, None], observed.covariance, 0.0))[..., -1]
-    unsure = widest > max_std_m**2
+    joints = observed.score.shape
+    unsure = kernels.solving.wider(kernels.plain(observed.covariance).reshape(-1, 3, 3), float(max_std_m))
+    if not unsure.any():
+        return observed
+    unsure = unsure.reshape(joints)
     lost = int((unsure & (observed.n_views > 0)).sum())
     uncertain = observed.rejected.get("uncertain", 0) + lost
     return replace(
@@ -127,10 +214,15 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
     )
 
 
-def moved_by_cameras(cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, delta: float) -> Floats:
-    """Covariance (G, J, 3, 3) m^2 of people just placed by cameras that are each off by 1 px; delta as in place."""
-    score = seen.score if seen.covariance is None else None
-    return camera_error_covariance(cameras, seen.xy, observed.xyz, score, seen.covariance, delta=delta)
+def moved_by_cameras(
+    cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, delta: float, sights: Sightings | None = None
+) -> Floats:
+    """Covariance (G, J, 3, 3) m^2 of people just placed by cameras that are each off by 1 px; delta, sights: placed."""
+    if sights is None:
+        score = seen.score if seen.covariance is None else None
+        return camera_error_covariance(cameras, seen.xy, observed.xyz, score, seen.covariance, delta=delta)
+    points = kernels.plain(observed.xyz.reshape(-1, 3).T)
+    return moved_points(sights, points, delta).reshape(observed.covariance.shape)
 
 
 def with_camera_errors(observed: Observed3D, moved: Floats, calibration_px: float) -> Observed3D:
@@ -150,10 +242,10 @@ def present(points: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(points).all(axis=-1))
 
 
-def rejected(rejection: NDArray[Any], seen: NDArray[np.bool_]) -> dict[str, int]:
-    """How many joints (G, J) that some camera saw have no position, by the name of the Rejection."""
-    counts = {reason.name.lower(): int((seen & (rejection == reason)).sum()) for reason in Rejection if reason}
-    return {name: count for name, count in counts.items() if count}
+def rejected(rejection: NDArray[np.uint8]) -> dict[str, int]:
+    """How many joints (N,) that some camera saw have no position, by the name of the Rejection; 0 where none saw it."""
+    counts = np.bincount(rejection, minlength=len(Rejection)).tolist()
+    return {reason.name.lower(): counts[reason] for reason in Rejection if reason and counts[reason]}
 
 
 def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
@@ -165,14 +257,10 @@ def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
     score). On the demo's single person: 40.0 mm, against 42.1 mm with the covariances as they are.
     NaN where a covariance is not finite and positive, or the score is 0.
     """
-    variance = np.trace(covariance, axis1=-2, axis2=-1) / 2  # (..., J) px^2
-    known = (variance > 0) & np.isfinite(variance) & (score > 0)
-    product = np.where(known, np.sqrt(np.where(known, variance, 1.0)) * score, np.nan)
-    # np.nanmedian takes a seventh of a frame set's time; NaN sort last.
-    ordered, count = np.sort(product, axis=-1), known.sum(axis=-1, keepdims=True)
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, product.shape[-1] - 1)
-    level = (np.take_along_axis(ordered, low, axis=-1) + np.take_along_axis(ordered, high, axis=-1)) / 2
-    return np.asarray(covariance * (level / product)[..., None, None] ** 2)
+    joints = score.shape[-1]
+    flat = kernels.plain(covariance).reshape(-1, joints, 2, 2), kernels.plain(score).reshape(-1, joints)
+    weighed: Floats = kernels.solving.weighed(*flat)
+    return weighed.reshape(covariance.shape)
 
 
 def joint_score(score: Floats) -> Floats:
@@ -184,16 +272,3 @@ def joint_score(score: Floats) -> Floats:
     used = (score > 0).sum(0)
     mean = score.sum(0) / np.maximum(used, 1)
     return np.asarray(1.0 - (1.0 - mean) ** np.maximum(used - 1, 0))
-
-
-def _gather(keypoints: Keypoints2D, index: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-    """xy (G, J, 2), score (G, J), covariance (G, J, 2, 2) of the chosen people; -1 gives NaN and 0."""
-    absent = index < 0
-    joints = keypoints.skeleton.size
-    xy = np.full((len(index), joints, 2), np.nan)
-    score = np.zeros((len(index), joints))
-    covariance = np.full((len(index), joints, 2, 2), np.nan)
-    xy[~absent], score[~absent] = keypoints.xy[index[~absent]], keypoints.score[index[~absent]]
-    if keypoints.covariance is not None:
-        covariance[~absent] = keypoints.covariance[index[~absent]]
-    return xy, score, covariance

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.structures import Floats, Keypoints2D
+from pose3d_ros.structures import Floats, Keypoints2D, unchecked
 
 
 def as_carried(keypoints: Keypoints2D) -> Keypoints2D:
@@ -30,10 +31,45 @@ def as_carried(keypoints: Keypoints2D) -> Keypoints2D:
 
 def usable_people(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
     """Indices of the 2D people with joints and score enough."""
-    good = keypoints.score >= max(options.min_joint_score, 1e-6)
+    return np.flatnonzero(_usable(keypoints.score, options))
+
+
+def used_people(
+    keypoints: Sequence[Keypoints2D], options: MultiViewOptions
+) -> tuple[list[NDArray[np.intp]], list[Keypoints2D]]:
+    """usable_people of every view, and these people without weak joints."""
+    score = np.concatenate([one.score for one in keypoints])
+    usable, weak = _usable(score, options), score < options.min_joint_score
+    xy = np.concatenate([one.xy for one in keypoints])
+    xy[weak] = np.nan
+    score[weak] = 0.0
+    indices, people, start = [], [], 0
+    for one in keypoints:
+        end = start + len(one)
+        index = np.flatnonzero(usable[start:end])
+        spread, boxes = one.covariance, one.boxes
+        indices.append(index)
+        people.append(
+            unchecked(
+                Keypoints2D,
+                xy=xy[start:end][index],
+                score=score[start:end][index],
+                skeleton=one.skeleton,
+                stamp_ns=one.stamp_ns,
+                covariance=None if spread is None else spread[index],
+                boxes=None if boxes is None else boxes[index],
+            )
+        )
+        start = end
+    return indices, people
+
+
+def _usable(score: Floats, options: MultiViewOptions) -> NDArray[np.bool_]:
+    """Which people (P,) of score (P, J)."""
+    good = score >= max(options.min_joint_score, 1e-6)
     count = good.sum(-1)
-    mean = np.where(good, keypoints.score, 0.0).sum(-1) / np.maximum(count, 1)
-    return np.flatnonzero((count >= options.min_person_joints) & (mean >= options.min_person_score))
+    mean = np.where(good, score, 0.0).sum(-1) / np.maximum(count, 1)
+    return np.asarray((count >= options.min_person_joints) & (mean >= options.min_person_score))
 
 
 def without_weak_joints(keypoints: Keypoints2D, options: MultiViewOptions) -> Keypoints2D:

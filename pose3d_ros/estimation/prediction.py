@@ -10,6 +10,7 @@ chosen on the sample footage of three people, of whom two do not walk; docs/stal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from pose3d_ros.estimation import kalman
-from pose3d_ros.estimation.track import SCORE_HALF_LIFE_S
 from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.kernels.constants import SCORE_HALF_LIFE_S
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
-TRUNK = tuple(H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine", "Thorax", "LShoulder", "RShoulder"))
+TRUNK = [H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine", "Thorax", "LShoulder", "RShoulder")]
 # How fast the two parts of a velocity die away.
 TRUNK_TIME_CONSTANT_S = 2.0
 LIMB_TIME_CONSTANT_S = 0.2
@@ -72,18 +73,18 @@ class Motions:
     def __call__(self, tracker: Tracker, stamp_ns: int) -> Motion:
         """The motion at the stamp of the tracker's last update, which this is."""
         ids, states, lasting = tracker.states()
-        self._means = {person: self._mean(person, states.velocity[p], stamp_ns) for p, person in enumerate(ids)}
+        now = trunk_velocity(states.velocity)
+        self._means = {person: self._mean(person, now[p], stamp_ns) for p, person in enumerate(ids)}
         velocities = np.array([velocity for velocity, _, _ in self._means.values()]).reshape(-1, 3)
         return Motion(ids, states, lasting, velocities, np.array([speed for _, speed, _ in self._means.values()]))
 
-    def _mean(self, person: str, velocity: Floats, stamp_ns: int) -> tuple[Floats, float, int]:
-        now = trunk_velocity(velocity)
-        speed = float(np.linalg.norm(now))
+    def _mean(self, person: str, now: Floats, stamp_ns: int) -> tuple[Floats, float, int]:
+        speed = math.sqrt(now @ now)
         before, speed_before, before_ns = self._means.get(person, (now, speed, stamp_ns))
         dt_s = (stamp_ns - before_ns) * 1e-9
         if not 0 <= dt_s <= MEMORY_S:
             return now, speed, stamp_ns
-        share = 1.0 - np.exp(-dt_s / MEAN_S)
+        share = 1.0 - math.exp(-dt_s / MEAN_S)
         return before + share * (now - before), speed_before + share * (speed - speed_before), stamp_ns
 
 

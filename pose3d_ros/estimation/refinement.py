@@ -124,7 +124,7 @@ class Refinement:
         if self._bias_gate.due(stamp_ns):
             found = evidence(
                 lambda xyz, xy: refiner(cameras, xyz, xy),
-                lambda xy: self._triangulate(cameras, replace(seen, xy=xy)).xyz,
+                lambda xy: self._triangulate(cameras, seen.moved(xy)).xyz,
                 cameras,
                 seen.xy,
                 seen.std_px,
@@ -152,7 +152,7 @@ def debiased(
 ) -> tuple[Grouped2D, Observed3D, Refusals]:
     """PoseRN's pass 2: keypoints, people and Refusal (G, J); whatever is refused keeps its keypoints and its place."""
     xy = refiner(cameras, observed.xyz, seen.xy)
-    better = replace(seen, xy=np.where(np.isfinite(xy), xy, seen.xy))
+    better = seen.moved(np.where(np.isfinite(xy), xy, seen.xy))
     again = triangulate(cameras, better)
     placed = present(observed.xyz)
     refusal = judged(observed, again.xyz, cameras, better)
@@ -161,7 +161,7 @@ def debiased(
     moved = (np.nan_to_num(better.xy) != np.nan_to_num(seen.xy)).any(axis=(0, -1))
     taken = (refusal == Refusal.NONE) & placed & moved
     result = _merged(observed, again.xyz, again.covariance, taken, cameras, seen)
-    return replace(better, xy=np.where(taken[..., None], better.xy, seen.xy)), result, refusal
+    return better.moved(np.where(taken[..., None], better.xy, seen.xy)), result, refusal
 
 
 def refined(

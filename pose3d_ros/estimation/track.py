@@ -1,4 +1,4 @@
-"""One person: what was observed at a time, what is remembered, and how both become rows of Pose3D.
+"""One person: what was observed at a time, and what is remembered.
 
 NumPy, float64. Axes: G people observed now, J joints.
 """
@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation import kalman
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton
-
-# A predicted joint's score halves in this time.
-SCORE_HALF_LIFE_S = 0.25
+from pose3d_ros.structures import Floats, JointSource, Pose3D, Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +43,8 @@ class Observed3D:
     def depth_noise(self) -> Floats:
         """Covariance (G, J, 3, 3) m^2 of the joints lifted from one view; 0 of the others."""
         lifted = np.asarray(self.source == JointSource.MONOCULAR)[..., None, None]
+        if not lifted.any():
+            return np.zeros(self.covariance.shape)
         return np.where(lifted & np.isfinite(self.covariance), self.covariance, 0.0)
 
     @property
@@ -87,42 +85,6 @@ class Track:
     observed: int = -1  # row of the current observation, or -1
     before_jump: bool = False  # time went back since the last observation: it tells who, no longer where
     passed_over: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))  # (J,) of its joints
-
-    def rows(self, observed: Observed3D, stamp_ns: int, lost_ns: int, gone_ns: int) -> dict[str, Any]:
-        """This person's rows of Pose3D: what was observed as it was, the rest as predicted."""
-        unseen_ns = stamp_ns - self.joint_seen_ns
-        known = np.asarray(np.isfinite(self.states.position).all(-1))
-        predicted = known & (unseen_ns > 0) & (unseen_ns < gone_ns)
-        xyz = np.where(predicted[:, None], self.states.position, np.nan)
-        covariance = np.where(predicted[:, None, None], self.states.position_covariance + self.lasting, np.nan)
-        fade = 0.5 ** (np.minimum(unseen_ns, gone_ns) * 1e-9 / SCORE_HALF_LIFE_S)
-        score = np.where(predicted, self.joint_score * fade, 0.0)
-        source = np.where(predicted, JointSource.PREDICTED, JointSource.ABSENT)
-        n_views, reprojection = np.zeros(len(known)), np.full(len(known), np.nan)
-        if self.observed >= 0:
-            row = self.observed
-            seen = np.isfinite(observed.xyz[row]).all(-1) & ~self.passed_over
-            xyz = np.where(seen[:, None], observed.xyz[row], xyz)
-            measured_covariance = observed.covariance[row] + observed.lasting[row]
-            covariance = np.where(seen[:, None, None], measured_covariance, covariance)
-            score = np.where(seen, observed.score[row], score)
-            source = np.where(seen, observed.source[row], source)
-            n_views = np.where(seen, observed.n_views[row], 0)
-            reprojection = np.where(seen, observed.reprojection_px[row], np.nan)
-        measured = np.isfinite(xyz).all(-1) & self.states.moving
-        age_ns = stamp_ns - self.seen_ns
-        hidden = PersonState.LOST if age_ns >= lost_ns else PersonState.OCCLUDED
-        return {
-            "xyz": xyz,
-            "velocity": np.where(measured[:, None], self.states.velocity, np.nan),
-            "covariance": covariance,
-            "score": score,
-            "n_views": n_views.astype(np.uint8),
-            "reprojection_px": reprojection,
-            "source": source.astype(np.uint8),
-            "state": np.uint8(PersonState.VISIBLE if self.observed >= 0 else hidden),
-            "age_s": np.float64(age_ns * 1e-9),
-        }
 
 
 def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:

@@ -1,28 +1,26 @@
 """People through time: who is who, who is hidden, who is gone.
 
-The tracker knows no clock but the stamps it is given. NumPy, float64.
+The tracker knows no clock but the stamps it is given. What is done to every joint is in kernels/tracking.py. float64.
 Axes: G people observed now, T tracks, J joints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pose3d_ros import kernels
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.track import Observed3D, Track, no_pose
 from pose3d_ros.state import load_state, state_of
-from pose3d_ros.structures import Floats, Pose3D, Skeleton
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton, unchecked
 
 # While unseen, a person may have walked off in any direction: fast walking, m/s.
 SEARCH_SPEED = 1.5
-# Two people are compared over at least this many joints.
-MIN_SHARED_JOINTS = 4
 # The stamp of what was never observed, far from the ends of the range: stamps are subtracted from each other.
 NEVER_NS = np.iinfo(np.int64).min // 2
 
@@ -88,15 +86,15 @@ class Tracker:
     def states(self) -> tuple[tuple[str, ...], kalman.PointStates, Floats]:
         """Ids of everybody known, their joints' states (P, J) at the last stamp, and their Track.lasting."""
         known, size = self._known(), self._skeleton.size
-        mean = np.array([track.states.mean for track in known]).reshape(-1, size, 6)
-        covariance = np.array([track.states.covariance for track in known]).reshape(-1, size, 6, 6)
-        lasting = np.array([track.lasting for track in known]).reshape(-1, size, 3, 3)
-        return tuple(str(track.number) for track in known), kalman.PointStates(mean, covariance), lasting
+        if not known:
+            return (), kalman.PointStates(np.zeros((0, size, 6)), np.zeros((0, size, 6, 6))), np.zeros((0, size, 3, 3))
+        lasting = np.array([track.lasting for track in known])
+        return tuple(str(track.number) for track in known), _states_of(known), lasting
 
     def _places(self, tracks: Sequence[Track], stamp_ns: int) -> Floats:
-        dt_s = self._elapsed_s(stamp_ns)
-        places = [kalman.predict(track.states, dt_s).position for track in tracks]
-        return np.stack(places) if places else np.zeros((0, self._skeleton.size, 3))
+        if not tracks:
+            return np.zeros((0, self._skeleton.size, 3))
+        return kalman.predict(_states_of(tracks), self._elapsed_s(stamp_ns)).position
 
     def update(self, observed: Observed3D, stamp_ns: int, frame_id: str = "world") -> tuple[Pose3D, tuple[str, ...]]:
         """Take in the people observed at a stamp; returns everybody known and the id of each observed one.
@@ -109,9 +107,10 @@ class Tracker:
         for track in self._tracks:
             track.observed = -1
         unmatched = set(kept.tolist())
-        for track, row in self._match(observed, kept):
-            self._observe(track, observed, row, stamp_ns)
-            unmatched.discard(row)
+        pairs = self._match(observed, kept)
+        if pairs:
+            self._observe([track for track, _ in pairs], observed, [row for _, row in pairs], stamp_ns)
+            unmatched -= {row for _, row in pairs}
         self._tracks += [self._begin(observed, row, stamp_ns) for row in sorted(unmatched)]
         self._forget_doubtful()
         self._give_ids(observed)
@@ -141,19 +140,21 @@ class Tracker:
                 track.seen_ns -= back
                 track.joint_seen_ns = np.full_like(track.joint_seen_ns, NEVER_NS)
                 track.before_jump = True
-        dt_s = self._elapsed_s(stamp_ns)
-        for track in self._tracks:
-            track.states = kalman.predict(track.states, dt_s)
+        if self._tracks:
+            _set_states(self._tracks, kalman.predict(_states_of(self._tracks), self._elapsed_s(stamp_ns)))
         self._stamp_ns = stamp_ns
         # Before matching: nobody takes up the id of one who is gone.
         self._tracks = [track for track in self._tracks if stamp_ns - track.seen_ns < self._gone_ns]
 
     def _duplicates(self, observed: Observed3D) -> NDArray[np.bool_]:
         """Observed people (G,) who are a weaker copy of another one."""
+        copy = np.zeros(len(observed), dtype=bool)
+        distance = _distances(observed.xyz, observed.xyz)
+        np.fill_diagonal(distance, np.inf)
+        if not (distance < self._duplicate_m).any():
+            return copy
         strength = observed.score.sum(-1) * observed.n_views.max(-1, initial=0)
         order = np.argsort(-strength, kind="stable")
-        distance = _distances(observed.xyz, observed.xyz)
-        copy = np.zeros(len(observed), dtype=bool)
         for place, row in enumerate(order):
             stronger = [other for other in order[:place] if not copy[other]]
             copy[row] = bool((distance[row, stronger] < self._duplicate_m).any())
@@ -166,9 +167,8 @@ class Tracker:
         for tracks in ([t for t in self._tracks if t.number], [t for t in self._tracks if not t.number]):
             if not tracks or not len(free):
                 continue
-            expected = np.stack([t.states.position for t in tracks])
-            noise = np.stack([t.depth_noise for t in tracks])[:, None] + observed.depth_noise[free]
-            distance = _distances(expected, observed.xyz[free], noise)
+            noise = np.array([t.depth_noise for t in tracks]), observed.depth_noise[free]
+            distance = _distances(np.array([t.states.position for t in tracks]), observed.xyz[free], *noise)
             unseen_s = np.array([(self._stamp_ns or 0) - t.seen_ns for t in tracks]) * 1e-9
             gate = self._match_m + SEARCH_SPEED * unseen_s[:, None]
             # Costs are relative to the gate: whoever lies outside costs more than any set of inside ones.
@@ -178,33 +178,25 @@ class Tracker:
             free = np.delete(free, [b for _, b in chosen])
         return pairs
 
-    def _observe(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
-        track.passed_over = self._surer(track, observed, row, stamp_ns)
-        xyz, covariance = np.where(track.passed_over[:, None], np.nan, observed.xyz[row]), observed.covariance[row]
-        seen, guessed = np.isfinite(xyz).all(-1), observed.guessed[row]
-        measured = np.where(guessed[:, None], np.nan, xyz)
-        dt_s = (stamp_ns - track.seen_ns) * 1e-9
-        if track.before_jump or kalman.jumped(track.states.position, measured, dt_s, observed.depth_noise[row]):
-            track.before_jump = False
-            track.states = kalman.start(xyz, covariance)
-        else:
-            # Guesses of one body err alike from frame to frame: a filter would take them for ever surer.
-            corrected = kalman.update(track.states, measured, covariance)
-            track.states = kalman.restarted(corrected, seen & guessed, xyz, covariance)
-        track.depth_noise = observed.depth_noise[row]
-        track.lasting = np.where(seen[:, None, None], observed.lasting[row], track.lasting)
-        track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
-        track.joint_score = np.where(seen, observed.score[row], track.joint_score)
-        track.seen_ns, track.observed = stamp_ns, row
-        track.hits += 1
-
-    def _surer(self, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> NDArray[np.bool_]:
-        """Joints (J,) that a network guesses though the track still knows them better."""
-        known = np.isfinite(track.states.position).all(-1) & (stamp_ns - track.joint_seen_ns < self._gone_ns)
-        own, other = (
-            np.trace(c, axis1=-2, axis2=-1) for c in (track.states.position_covariance, observed.covariance[row])
+    def _observe(self, tracks: Sequence[Track], observed: Observed3D, rows: list[int], stamp_ns: int) -> None:
+        """Take in who was observed: row of observed by track."""
+        states = _states_of(tracks)
+        joint_seen_ns = np.array([track.joint_seen_ns for track in tracks])
+        joint_score = np.array([track.joint_score for track in tracks])
+        lasting, depth_noise = np.array([track.lasting for track in tracks]), observed.depth_noise[rows]
+        passed_over = kernels.tracking.observe(
+            *(states.mean, states.covariance, joint_seen_ns, joint_score, lasting),
+            np.array([track.before_jump for track in tracks]),
+            np.array([track.seen_ns for track in tracks], dtype=np.int64),
+            *(observed.xyz[rows], observed.covariance[rows], observed.score[rows], depth_noise),
+            *(observed.lasting[rows], observed.guessed[rows], stamp_ns, self._gone_ns),
         )
-        return np.asarray(observed.guessed[row] & known & (own < other))
+        _set_states(tracks, states)
+        for k, (track, row) in enumerate(zip(tracks, rows, strict=True)):
+            track.before_jump, track.passed_over, track.depth_noise = False, passed_over[k], depth_noise[k]
+            track.joint_seen_ns, track.joint_score, track.lasting = joint_seen_ns[k], joint_score[k], lasting[k]
+            track.seen_ns, track.observed = stamp_ns, row
+            track.hits += 1
 
     def _begin(self, observed: Observed3D, row: int, stamp_ns: int) -> Track:
         seen = np.isfinite(observed.xyz[row]).all(-1)
@@ -227,10 +219,9 @@ class Tracker:
                 track.misses += 1
             # A candidate lives while it is seen more often than missed.
             unsure = not track.number and track.misses >= track.hits
-            places = [other.states.position for other in alive if not other.before_jump]
-            near = places and _distances(track.states.position[None], np.stack(places)).min() < self._duplicate_m
             # A hidden person may be passed by; only a newcomer is ever a copy.
-            copied = near and not track.number
+            places = [] if track.number else [other.states.position for other in alive if not other.before_jump]
+            copied = places and _distances(track.states.position[None], np.array(places)).min() < self._duplicate_m
             if not (unsure or copied):
                 alive.append(track)
         self._tracks = alive
@@ -272,22 +263,58 @@ class Tracker:
 
     def _pose(self, observed: Observed3D, stamp_ns: int, frame_id: str) -> Pose3D:
         known = self._known()
-        people = [track.rows(observed, stamp_ns, self._lost_ns, self._gone_ns) for track in known]
-        empty = no_pose(self._skeleton, stamp_ns, frame_id)
-        if not people:
-            return empty
-        fields: dict[str, Any] = {name: np.stack([person[name] for person in people]) for name in people[0]}
-        return replace(empty, ids=tuple(str(t.number) for t in known), **fields)
+        if not known:
+            return no_pose(self._skeleton, stamp_ns, frame_id)
+        states, size = _states_of(known), self._skeleton.size
+        # What passed nothing over may have no joints there.
+        passed_over = np.array([np.broadcast_to(track.passed_over, size) for track in known])
+        rows = np.array([track.observed for track in known])
+        xyz, velocity, covariance, score, n_views, px, source = kernels.tracking.rows(
+            *(states.mean, states.covariance, np.array([track.joint_seen_ns for track in known])),
+            np.array([track.joint_score for track in known]),
+            np.array([track.lasting for track in known]),
+            *(passed_over, rows, observed.xyz, observed.covariance, observed.score, observed.n_views),
+            *(observed.reprojection_px, observed.source, observed.lasting, stamp_ns, self._gone_ns),
+            JointSource.PREDICTED.value,
+        )
+        age_ns = stamp_ns - np.array([track.seen_ns for track in known])
+        hidden = np.where(age_ns >= self._lost_ns, PersonState.LOST, PersonState.OCCLUDED)
+        return unchecked(
+            Pose3D,
+            xyz=xyz,
+            velocity=velocity,
+            covariance=covariance,
+            score=score,
+            n_views=n_views,
+            reprojection_px=px,
+            source=source,
+            ids=tuple(str(track.number) for track in known),
+            state=np.where(rows >= 0, PersonState.VISIBLE, hidden).astype(np.uint8),
+            age_s=age_ns * 1e-9,
+            skeleton=self._skeleton,
+            frame_id=frame_id,
+            stamp_ns=stamp_ns,
+        )
 
 
-def _distances(a: Floats, b: Floats, covariance: Floats | None = None) -> Floats:
+def _states_of(tracks: Sequence[Track]) -> kalman.PointStates:
+    """Copies of all states, (T, J)."""
+    mean, covariance = np.array([t.states.mean for t in tracks]), np.array([t.states.covariance for t in tracks])
+    return kalman.PointStates(mean, covariance)
+
+
+def _set_states(tracks: Sequence[Track], states: kalman.PointStates) -> None:
+    for k, track in enumerate(tracks):
+        track.states = kalman.PointStates(states.mean[k], states.covariance[k])
+
+
+def _distances(a: Floats, b: Floats, noise_a: Floats | None = None, noise_b: Floats | None = None) -> Floats:
     """Mean joint distance (A, B) m over the joints that both have; inf where they share too few.
 
-    With covariances (A or 1, B, J, 3, 3) m^2 of both together it is kalman.distance.
+    With covariances (A, J, 3, 3) and (B, J, 3, 3) m^2 it is kalman.distance, by their sums.
     """
-    offset = a[:, None] - b[None]
-    apart = np.linalg.norm(offset, axis=-1) if covariance is None else kalman.distance(offset, covariance)  # (A, B, J)
-    shared = np.isfinite(apart)
-    count = shared.sum(-1)
-    mean = np.where(shared, apart, 0.0).sum(-1) / np.maximum(count, 1)
-    return np.asarray(np.where(count >= MIN_SHARED_JOINTS, mean, np.inf))
+    none = np.empty((0, 0, 3, 3))
+    found: Floats = kernels.tracking.apart(
+        kernels.plain(a), b, none if noise_a is None else noise_a, none if noise_b is None else noise_b
+    )
+    return found

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.geometry.association import MIN_SHARED_JOINTS
 from pose3d_ros.geometry.projection import rays
+from pose3d_ros.kernels.constants import MIN_SHARED_JOINTS
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
 

@@ -1,4 +1,4 @@
-"""From the world to pixels and back, for one camera (NumPy, float64).
+"""From the world to pixels and back, for one camera (float64).
 
 px means pixels of the original, distorted image; normalised means ideal x/z, y/z in the camera's optical frame.
 Every function takes any leading shape, also an empty one, and gives NaN for what cannot be: NaN in, a point not
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.geometry.distortion import distort_views, normalised_views, undistort_views
+from pose3d_ros.geometry.distortion import distort_views, undistort_px
 from pose3d_ros.structures import Camera, Floats
 
 
@@ -29,10 +29,10 @@ def undistort(camera: Camera, xy_px: ArrayLike) -> Floats:
     """Normalised ideal coordinates (..., 2) of pixels (..., 2) of the original image.
 
     NaN stays NaN. A pixel whose ideal point does not come back to within 1e-6 px of it
-    (distortion.RESIDUAL_LIMIT_PX) gives NaN: it lies outside the model's valid range.
+    (RESIDUAL_LIMIT_PX of kernels/lenses.py) gives NaN: it lies outside the model's valid range.
     """
     px = _points("xy_px", xy_px, 2)
-    ideal, _ = undistort_views([camera], normalised_views([camera], px.reshape(1, -1, 2)))
+    ideal, _ = undistort_px([camera], px.reshape(1, -1, 2))
     return ideal.reshape(px.shape)
 
 

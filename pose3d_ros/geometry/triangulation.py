@@ -1,4 +1,4 @@
-"""Joints in space from their pixels in several calibrated cameras (NumPy, float64, all joints batched)."""
+"""Joints in space from their pixels in several calibrated cameras (float64, all joints batched)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.geometry import robust
+from pose3d_ros import kernels
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M
+from pose3d_ros.geometry.distortion import lenses_of, undistort_px
 from pose3d_ros.geometry.judgement import Rejection, Triangulation, joined
-from pose3d_ros.geometry.sightings import Sightings, sightings
-from pose3d_ros.geometry.solvers import Solver, load_compiled, solver_for
+from pose3d_ros.geometry.sightings import sightings
 from pose3d_ros.structures import Camera, Floats
 
 # Standard deviation of a 2D detector's keypoint, px an axis, where none is given: 4.15 px reproduces the
@@ -22,14 +23,13 @@ SIGMA_PX = 4.0
 DELTA = 2.0
 # A joint less sure than this along its worst axis tells nothing of a human body, whose limbs are 0.25-0.45 m.
 MAX_STD_M = 0.5
-BLOCK = 4096  # points at a time: NumPy's intermediate results stay in the processor's cache
+BLOCK = 4096  # points at a time: intermediate results stay in the processor's cache
 
 __all__ = [
     "Rejection",
     "Triangulation",
     "huber_objective",
     "linear_points",
-    "load_compiled",
     "triangulate",
     "triangulate_linear",
 ]
@@ -42,7 +42,6 @@ def triangulate_linear(
     *,
     sigma_px: float = SIGMA_PX,
     max_std_m: float = MAX_STD_M,
-    solver: Solver | None = None,
 ) -> Triangulation:
     """Weighted linear triangulation: fast, closed, not robust.
 
@@ -50,27 +49,26 @@ def triangulate_linear(
     0-4 % above the Cramer-Rao bound on a Human3.6M rig. The covariance is the inverse Fisher information.
     """
     flat, shape = _flat(cameras, xy, weight, None, sigma_px)
-    return _solved(flat, shape, None, max_std_m, solver)
+    return _solved(flat, shape, None, max_std_m)
 
 
-def linear_points(
-    cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | None = None, *, solver: Solver | None = None
-) -> Floats:
+def linear_points(cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | None = None) -> Floats:
     """The positions of triangulate_linear alone, unjudged: (..., 3) m, world; many times faster for large batches.
 
     Arguments as in triangulate. NaN below two views and where the rays fix no point; what lies behind a camera or
     is uncertain is not told apart.
     """
     flat, shape = _flat(cameras, xy, weight, None, SIGMA_PX)
-    count = flat.xy.shape[1]
-    solver = solver or solver_for(count)
     if weight is None and not any(c.distortion.any() or c.distortion_model == "equidistant" for c in cameras):
         projections = np.array([camera.K @ camera.cam_from_world[:3] for camera in cameras])
-        return solver.linear_px(projections, flat.xy).reshape(*shape, 3)
-    out = np.empty((count, 3))
-    for block in _blocks(count):
+        found: Floats = kernels.solving.linear_px(projections, kernels.plain(flat.xy))
+        return found.reshape(*shape, 3)
+    out = np.empty((flat.xy.shape[1], 3))
+    for block in _blocks(len(out)):
         views = flat.sightings(block)
-        out[block] = np.where(views.n_views >= 2, solver.linear(views), np.nan).T
+        out[block] = kernels.solving.linear(
+            views.rotation, views.translation[..., 0], views.seen, views.xy, views.whiten
+        ).T
     return out.reshape(*shape, 3)
 
 
@@ -83,7 +81,6 @@ def triangulate(
     sigma_px: float = SIGMA_PX,
     delta: float = DELTA,
     max_std_m: float = MAX_STD_M,
-    solver: Solver | None = None,
 ) -> Triangulation:
     """Huber-robust triangulation: PoseRN (Sayo et al., ICIP 2021), Eq. 3, by Levenberg-Marquardt.
 
@@ -94,13 +91,12 @@ def triangulate(
 
     The returned covariance is the inverse Fisher information at the solution with each view scaled by its
     Huber weight min(1, delta / residual): on clean data 95 % ellipsoids cover 95 %, and a view that disagrees
-    adds little. solver (geometry/solvers.py) insists on NumPy's or the compiled one; without it the compiled one is
-    taken where it is installed and worth it. Raises InputError for shapes that do not fit.
+    adds little. Raises InputError for shapes that do not fit.
     """
     if not delta > 0:
         raise InputError(f"delta is {delta}, expected a positive number of standard deviations, e.g. {DELTA}")
     flat, shape = _flat(cameras, xy, weight, covariance, sigma_px)
-    return _solved(flat, shape, delta, max_std_m, solver)
+    return _solved(flat, shape, delta, max_std_m)
 
 
 def huber_objective(
@@ -117,7 +113,10 @@ def huber_objective(
     flat, shape = _flat(cameras, xy, weight, covariance, sigma_px)
     views = flat.sightings()
     points = np.broadcast_to(np.asarray(xyz, dtype=np.float64), (*shape, 3)).reshape(-1, 3).T
-    return robust.objective(views, points, delta).reshape(shape)
+    found: Floats = kernels.solving.objectives(
+        views.rotation, views.translation[..., 0], views.xy, views.whiten, kernels.plain(points), float(delta)
+    )
+    return found.reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,16 +165,20 @@ def _shaped(what: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     return numbers
 
 
-def _solved(
-    flat: _Flat, shape: tuple[int, ...], delta: float | None, max_std_m: float, solver: Solver | None
-) -> Triangulation:
+def _solved(flat: _Flat, shape: tuple[int, ...], delta: float | None, max_std_m: float) -> Triangulation:
     """Solved and judged, linearly or with Huber's delta, a block at a time."""
-    solver = solver or solver_for(flat.xy.shape[1])
-    parts = []
+    lenses, parts = lenses_of(flat.cameras), []
     for block in _blocks(flat.xy.shape[1]):
-        views = flat.sightings(block)
-        xyz = solver.linear(views) if delta is None else solver.fit(views, delta)
-        parts.append(solver.judge(views, xyz, np.inf if delta is None else delta, max_std_m))
+        weight = np.empty((0, 0)) if flat.weight is None else kernels.plain(flat.weight[:, block])
+        spread = np.empty((0, 0, 0, 0)) if flat.covariance is None else kernels.plain(flat.covariance[:, block])
+        found, _ = kernels.solving.triangulated(
+            lenses,
+            *undistort_px(flat.cameras, flat.xy[:, block]),
+            *(weight, spread, float(flat.sigma_px)),
+            np.inf if delta is None else float(delta),
+            *(float(max_std_m), MIN_BASELINE_M, delta is not None),
+        )
+        parts.append(Triangulation(*found))
     return joined(parts, shape)
 
 

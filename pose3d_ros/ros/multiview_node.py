@@ -30,7 +30,7 @@ from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.refinement_options import load_refinement
 from pose3d_ros.estimation.stamp_distances import Stream, none_agree
-from pose3d_ros.geometry.solvers import load_compiled
+from pose3d_ros import kernels
 from pose3d_ros.ros.camera_inputs import (
     CameraInput,
     Frame,
@@ -122,7 +122,7 @@ class MultiViewNode(LifecycleNode):
         given_detector, given_fallback = self._given
         self._detector, self._reading = self._make_reading(given_detector)
         self._refinement = load_refinement(estimation, self._detector)
-        load_compiled()  # triangulation, where numba is installed: a frame set then takes a millisecond less
+        kernels.load()  # here, not in the first frame set: the first time on a machine they are compiled
         self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
         # In the middle of the work it would hold up the poses.
         self._fallback.load()

@@ -18,7 +18,6 @@ from pose3d_ros.benchmarks.timing import interleaved
 from pose3d_ros.data import footage
 from pose3d_ros.detection import choice
 from pose3d_ros.detection.choice import DetectorOptions
-from pose3d_ros.geometry.solvers import PORTABLE
 from pose3d_ros.geometry.triangulation import huber_objective, triangulate
 from pose3d_ros.structures import FrameSet
 
@@ -48,7 +47,7 @@ def test_scipy_finds_the_points_and_ours_an_objective_no_larger(analytic: bool) 
     wild = triangulation_tables.scene(4, 1, 5, outliers=0.1)
     start = triangulators.svd_batched(wild.P, wild.px)
     theirs = triangulators.scipy_huber(wild.P, wild.px, start, 4.0, 2.0, analytic=analytic)
-    ours = triangulate(wild.cameras, wild.px, sigma_px=4.0, delta=2.0, max_std_m=np.inf, solver=PORTABLE).xyz
+    ours = triangulate(wild.cameras, wild.px, sigma_px=4.0, delta=2.0, max_std_m=np.inf).xyz
     mine = triangulators.huber_sum(wild.P, wild.px, ours, 4.0, 2.0)
     assert mine == pytest.approx(huber_objective(wild.cameras, wild.px, ours, sigma_px=4.0, delta=2.0).sum())
     assert mine <= triangulators.huber_sum(wild.P, wild.px, theirs, 4.0, 2.0) * (1 + 1e-6)

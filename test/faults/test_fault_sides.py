@@ -10,8 +10,8 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 from whole_chain import T0_NS, Chain, Message
 
-from pose3d_ros.estimation.mirrored import OTHER_SIDE, changed_back, fits_no_worse, mirrored
-from pose3d_ros.estimation.observation import gathered, place
+from pose3d_ros.estimation.mirrored import OTHER_SIDE, fits_no_worse, joint_order, mirrored
+from pose3d_ros.estimation.observation import People2D, gathered, place
 from pose3d_ros.structures import Floats, Keypoints2D
 
 RIG = h36m_rig()
@@ -66,8 +66,10 @@ def test_the_view_is_found_and_its_sides_are_changed_back() -> None:
     people, right = views_of(BODY, wrong=[2]), views_of(BODY)
     exchanged = mirrored(RIG.cameras, gathered(people, EVERYBODY), BODY[None])
     assert exchanged.any(axis=(1, 2)).tolist() == [False, False, True, False]
-    for ours, theirs in zip(changed_back(people, EVERYBODY, exchanged), right, strict=True):
-        np.testing.assert_allclose(ours.xy, theirs.xy, atol=20.0)  # the noise of 3 px was drawn for other joints
+    flat, rows = People2D.of(people), np.arange(len(people))[None]
+    ours = flat.with_joints(joint_order(len(flat.xy), rows, exchanged)).xy[:-1]
+    # The noise of 3 px was drawn for other joints.
+    np.testing.assert_allclose(ours, np.concatenate([one.xy for one in right]), atol=20.0)
 
 
 @pytest.mark.parametrize("wrong", [[], [0, 1, 2], [0, 1, 2, 3]])

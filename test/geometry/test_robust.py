@@ -1,7 +1,7 @@
 import numpy as np
+from definitions import robust
 from scenes import displaced, h36m_cameras, joints_on_stage, noisy, seen
 
-from pose3d_ros.geometry import robust
 from pose3d_ros.geometry.sightings import sightings
 
 

@@ -1,4 +1,4 @@
-"""Huber-robust triangulation of N points at once (NumPy, float64).
+"""The definition of kernels/solving.py: Huber-robust triangulation of N points at once (NumPy, float64).
 
 PoseRN (Sayo et al., ICIP 2021), Eq. 3: X = argmin sum_c rho(w_c |proj(X, M_c) - x_c|), rho = Huber, with the
 weight w inside rho. Here the residual is whitened (geometry/sightings.py), so delta counts standard deviations.
@@ -19,19 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.geometry.sightings import Sightings
+from pose3d_ros.kernels.constants import (
+    DAMPING_DOWN,
+    DAMPING_UP,
+    DECREASE,
+    DECREASE_FLOOR,
+    FIRST_DAMPING,
+    LAST_DAMPING,
+    MAX_STEPS,
+    SUSPICIOUS,
+)
 from pose3d_ros.structures import Floats
 
-MAX_STEPS = 50  # 4 are usual on clean data; a point with outliers in two views takes up to about 20
-# A point is done when a Newton step promises less than this share of its objective (plus an absolute part, in
-# units of half a squared standard deviation, for exact data). Newton's next step promises about its square.
-DECREASE = 1e-7
-DECREASE_FLOOR = 1e-14
-# Of 36 settings tried on clean and outlying Human3.6M views all end at one objective; these need few steps.
-FIRST_DAMPING = 1e-2
-DAMPING_DOWN, DAMPING_UP = 0.1, 5.0
-LAST_DAMPING = 1e10  # no step that short helps: the point sits at its minimum up to rounding
-# Whitened residual of the linear start above which other starts are tried; one clean keypoint in 90 has it.
-SUSPICIOUS = 3.0
 UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 LINEAR_BLOCK = 4096  # points whose sums stay in the second-level cache: 2048 to 8192 measure alike
 BLOCK = 4096  # suspicious points tried from all pairs at once, to bound memory

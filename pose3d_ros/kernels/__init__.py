@@ -1,0 +1,33 @@
+"""The loops of a frame set, compiled by numba: arrays in, arrays out, nothing of pose3d_ros but numbers.
+
+`kernels.association.grouped(...)`: a part is loaded when it is first asked for, since numba takes half a second.
+load() loads all of them. The first time on a machine each is compiled and kept in the cache (compiling.py).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PARTS = ("lenses", "solving", "association", "sides", "filtering", "tracking")
+
+
+def load() -> None:
+    """Load every kernel, compiling those that are not in the cache: a node does so before its first frame set."""
+    for part in PARTS:
+        import_module(f"{__name__}.{part}")
+
+
+def plain(values: Any) -> NDArray[np.float64]:
+    """An array as kernels take it: float64, contiguous and writable; a copy only where it is not."""
+    found = np.ascontiguousarray(values, dtype=np.float64)
+    return found if found.flags.writeable else found.copy()
+
+
+def __getattr__(name: str) -> Any:
+    if name in PARTS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,51 @@
+"""How kernels are compiled and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from pose3d_ros.cache import cache_dir
+
+
+def cache_folder(sources: Path = Path(__file__).parent) -> str:
+    """Where compiled functions are kept: numba looks at a function's own file only, and kernels call each other."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(sources.glob("[!_]*.py")):
+        digest.update(path.read_bytes())
+    # NUMBA_CACHE_DIR, where it is set, is for all of a user's programs.
+    whole: Any = numba.config
+    return str(Path(whole.CACHE_DIR or cache_dir() / "numba") / digest.hexdigest()[:12])
+
+
+def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Compiled now for the types of one signature, from the cache where it is there; arrays must be contiguous.
+
+    Where no folder can be written it is compiled for this process only.
+    """
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        config: Any = numba.config
+        chosen, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
+        try:
+            return numba.njit(signature, cache=True, **_OPTIONS)(function)
+        except RuntimeError:
+            return numba.njit(signature, **_OPTIONS)(function)
+        finally:
+            config.CACHE_DIR = chosen
+
+    return compiled
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """Compiled as a part of the kernels that call it."""
+    # What Python would call it through takes a third of the time to compile.
+    return numba.njit(no_cpython_wrapper=True, **_OPTIONS)(function)
+
+
+_FOLDER = cache_folder()
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}

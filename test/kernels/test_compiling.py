@@ -1,0 +1,36 @@
+"""Kernels are kept on disk by what they were compiled from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pose3d_ros import kernels
+from pose3d_ros.kernels import compiling
+
+
+def test_fault_constants_of_another_file_change(tmp_path: Path) -> None:
+    """Fault: a constant of kernels/constants.py, or a function of another kernel's file, changes after kernels were kept
+    on disk.
+    Sees: nothing: the kernels are compiled again, since the folder they are kept in carries all sources.
+    Recovers: nothing to recover.
+    Kind: K8
+    Before: the old constant stayed compiled in, until the kernel's own file changed.
+    """
+    sources = Path(compiling.__file__).parent
+    assert compiling.cache_folder() == compiling.cache_folder(sources)
+    copy = tmp_path / "kernels"
+    shutil.copytree(sources, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    assert compiling.cache_folder(copy) == compiling.cache_folder()
+    constants = copy / "constants.py"
+    constants.write_text(constants.read_text().replace("MAX_STEPS = 50", "MAX_STEPS = 51"))
+    assert compiling.cache_folder(copy) != compiling.cache_folder()
+
+
+def test_every_kernel_is_compiled_when_it_is_loaded() -> None:
+    kernels.load()
+    for part in kernels.PARTS:
+        entries = [one for one in vars(getattr(kernels, part)).values() if getattr(one, "_cache", None) is not None]
+        compiled = [one for one in entries if one.targetoptions.get("no_cpython_wrapper") is None]
+        assert compiled, part
+        assert all(len(one.signatures) == 1 and not one._can_compile for one in compiled), part
