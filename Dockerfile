@@ -23,7 +23,7 @@ COPY constraints.txt /workspace/
 RUN python3 -m venv --system-site-packages /opt/venv \
     && if [ "$GPU" = 1 ]; then onnx=onnxruntime-gpu; else onnx=onnxruntime; fi \
     && PIP_EXTRA_INDEX_URL="$TORCH_INDEX" /opt/venv/bin/pip install --no-cache-dir -c /workspace/constraints.txt \
-        torch openvino platformdirs safetensors simplejpeg "$onnx"
+        torch numba openvino platformdirs safetensors simplejpeg "$onnx"
 ENV PATH=/opt/venv/bin:$PATH
 
 COPY . /workspace/src/pose3d_ros/

@@ -111,11 +111,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     # Here, so that `pose3d --help` waits for no torch, OpenCV and matplotlib.
+    from pose3d_ros import kernels
     from pose3d_ros.estimate_results import black, write_results
     from pose3d_ros.estimation.multiview import MultiViewEstimator
     from pose3d_ros.estimation.offline import estimate_recording, interrupts
     from pose3d_ros.estimation.recording_evidence import evidence_of
-    from pose3d_ros import kernels
     from pose3d_ros.output.person_files import check_formats
     from pose3d_ros.output.summary_table import summary_table
 

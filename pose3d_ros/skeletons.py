@@ -5,12 +5,13 @@ h36m_17 is the only skeleton that leaves the house; detectors speak their own.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.structures import Floats, Keypoints2D, Skeleton
+from pose3d_ros.structures import Floats, Keypoints2D, Skeleton, unchecked
 
 H36M_17 = Skeleton(
     name="h36m_17",
@@ -109,24 +110,40 @@ def remap(keypoints: Keypoints2D, target: Skeleton) -> Keypoints2D:
     """
     if keypoints.skeleton == target:
         return keypoints
-    weights = map_matrix(keypoints.skeleton, target)  # (K, J)
-    used = weights > 0
-    if not used.any():
+    weights, sources = _recipe(keypoints.skeleton, target)
+    if not weights.any():
         raise InputError(f"no joint of {target.name!r} can be derived from skeleton {keypoints.skeleton.name!r}")
-    present = keypoints.score > 0  # (P, J)
-    complete = np.asarray((present[:, None, :] | ~used).all(axis=-1) & used.any(axis=-1))  # (P, K)
-    xy = np.einsum("kj,pjc->pkc", weights, np.nan_to_num(keypoints.xy))
-    score = np.where(used, keypoints.score[:, None, :], np.inf).min(axis=-1)
+    # Joints (P, J + 1), the last of nobody: what a joint is derived from, each as often as it takes to fill the row.
+    score = np.zeros((len(keypoints), keypoints.skeleton.size + 1))
+    score[:, :-1] = keypoints.score
+    score = score[:, sources].min(axis=-1)
+    xy = weights @ np.nan_to_num(keypoints.xy)
+    xy[score == 0] = np.nan
     covariance = None
     if keypoints.covariance is not None:
-        covariance = np.einsum("kj,pjcd->pkcd", weights**2, np.nan_to_num(keypoints.covariance))
-        known = np.asarray(np.isfinite(keypoints.covariance).all(axis=(-1, -2)))  # (P, J)
-        sure = np.asarray((known[:, None, :] | ~used).all(axis=-1) & complete)  # (P, K)
-        covariance = np.where(sure[..., None, None], covariance, np.nan)
-    return replace(
-        keypoints,
-        xy=np.where(complete[..., None], xy, np.nan),
-        score=np.where(complete, score, 0.0),
-        covariance=covariance,
+        # A sum holds NaN where one of its parts does; of what is not a part 0 times NaN must not be NaN.
+        known = np.zeros((len(score), keypoints.skeleton.size + 1), dtype=bool)
+        known[:, :-1] = np.isfinite(keypoints.covariance).all(axis=(-1, -2))
+        parts = np.where(known[:, :-1, None, None], keypoints.covariance, 0.0).reshape(
+            len(score), keypoints.skeleton.size, 4
+        )
+        covariance = (weights**2 @ parts).reshape(*score.shape, 2, 2)
+        covariance[(score == 0) | ~known[:, sources].all(axis=-1)] = np.nan
+    return unchecked(
+        Keypoints2D,
+        xy=xy,
+        score=score,
         skeleton=target,
+        stamp_ns=keypoints.stamp_ns,
+        covariance=covariance,
+        boxes=keypoints.boxes,
     )
+
+
+@lru_cache(maxsize=64)
+def _recipe(source: Skeleton, target: Skeleton) -> tuple[Floats, NDArray[np.intp]]:
+    """map_matrix, and the source joints of every target joint (K, most), repeated; J where there are none."""
+    weights = map_matrix(source, target)
+    parts = [np.flatnonzero(row) if row.any() else np.array([source.size]) for row in weights]
+    most = max(len(one) for one in parts)
+    return weights, np.stack([np.resize(one, most) for one in parts])

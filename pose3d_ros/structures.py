@@ -447,7 +447,7 @@ class Pose3D:
 
 
 def unchecked(kind: type[Noun], /, **fields: Any) -> Noun:
-    """A Keypoints2D or Pose3D of all its fields, of arrays that are as its checks leave them: part of a checked one, say.
+    """A Keypoints2D or Pose3D of all its fields, arrays as its checks leave them: part of a checked one, say.
 
     The checks take a tenth of a millisecond, and a frame set makes a dozen of them.
     """

@@ -73,7 +73,9 @@ def table(sets: int, seed: int) -> Table:
     rows: list[list[Cell]] = []
     for cameras, people in SCENES:
         for name, ms in measured(*walked(cameras, people, sets + WARM_SETS, seed)).items():
-            rows.append([f"{cameras} cameras, {people} people", name, *np.percentile(ms, (50, 95)), np.mean(ms)])
+            rows.append(
+                [f"{cameras} cameras, {people} people", name, *np.percentile(ms, (50, 95)).tolist(), float(np.mean(ms))]
+            )
     columns = ("scene", "of", "median", "p95", "mean")
     note = f"Target: {TARGET_MS:g} ms for the poses of 4 people in 5 views. refine: none; 30 sets a second."
     return Table("estimator", "the whole estimator, ms of CPU time a frame set", columns, rows, note, decimals=2)

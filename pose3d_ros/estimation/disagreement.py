@@ -53,9 +53,8 @@ class Disagreement:
         keep = float(np.exp(-max(stamp_ns - self._stamp_ns, 0) * 1e-9 / MEMORY_S))
         self._stamp_ns = stamp_ns
         known = np.isfinite(observed.reprojection_px) & (observed.n_views >= 2)
-        views = observed.n_views[known].astype(np.float64)
-        squared_px = views * observed.reprojection_px[known] ** 2
-        self._squared_px = keep * self._squared_px + float(squared_px.sum())
+        views, px = observed.n_views[known].astype(np.float64), observed.reprojection_px[known]
+        self._squared_px = keep * self._squared_px + float(views @ (px * px))
         # V cameras say 2 V numbers of a joint that has 3.
-        self._freedom = keep * self._freedom + float((2.0 * views - 3.0).sum())
+        self._freedom = keep * self._freedom + 2.0 * float(views.sum()) - 3.0 * len(views)
         return self.px

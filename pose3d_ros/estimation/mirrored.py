@@ -18,7 +18,7 @@ from pose3d_ros import kernels
 from pose3d_ros.estimation.observation import Grouped2D, People2D
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.distortion import lenses_of
-from pose3d_ros.geometry.projection import project
+from pose3d_ros.geometry.projection import project_views
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
 
@@ -78,7 +78,7 @@ def fits_no_worse(
     """Whether the keypoints of each group (G,) fit together, by their own triangulation, as well as those before."""
     misfit = []
     for seen in (before, after):
-        px = np.stack([project(camera, triangulate(cameras, seen).xyz) for camera in cameras])
+        px = project_views(cameras, triangulate(cameras, seen).xyz)
         apart = np.sum((px - seen.xy) ** 2, axis=-1) / seen.std_px**2
         misfit.append(np.where(np.isfinite(apart), np.minimum(apart, MISFIT), 0.0).sum(axis=(0, 2)))
     return np.asarray(misfit[1] <= misfit[0] + CLEAR)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ class People2D:
         bounds = np.cumsum([0, *(len(k) for k in people)])
         return People2D(bounds, np.concatenate([*(k.xy for k in people), nobody[..., 0]]), score, covariance)
 
-    @property
+    @cached_property
     def view(self) -> NDArray[np.intp]:
         """Each person's camera, (N,)."""
         return np.repeat(np.arange(len(self.bounds) - 1), self.bounds[1:] - self.bounds[:-1])

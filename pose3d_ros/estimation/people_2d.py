@@ -39,28 +39,28 @@ def used_people(
 ) -> tuple[list[NDArray[np.intp]], list[Keypoints2D]]:
     """usable_people of every view, and these people without weak joints."""
     score = np.concatenate([one.score for one in keypoints])
-    usable, weak = _usable(score, options), score < options.min_joint_score
-    xy = np.concatenate([one.xy for one in keypoints])
-    xy[weak] = np.nan
-    score[weak] = 0.0
-    indices, people, start = [], [], 0
-    for one in keypoints:
-        end = start + len(one)
-        index = np.flatnonzero(usable[start:end])
-        spread, boxes = one.covariance, one.boxes
-        indices.append(index)
+    index = np.flatnonzero(_usable(score, options))
+    starts = np.cumsum([0, *(len(one) for one in keypoints)])
+    bounds = np.searchsorted(index, starts).tolist()
+    score, xy = score[index], np.concatenate([one.xy for one in keypoints])[index]
+    weak = score < options.min_joint_score
+    xy[weak], score[weak] = np.nan, 0.0
+    indices, people = [], []
+    for view, one in enumerate(keypoints):
+        rows = slice(bounds[view], bounds[view + 1])
+        mine = index[rows] - starts[view]
+        indices.append(mine)
         people.append(
             unchecked(
                 Keypoints2D,
-                xy=xy[start:end][index],
-                score=score[start:end][index],
+                xy=xy[rows],
+                score=score[rows],
                 skeleton=one.skeleton,
                 stamp_ns=one.stamp_ns,
-                covariance=None if spread is None else spread[index],
-                boxes=None if boxes is None else boxes[index],
+                covariance=None if one.covariance is None else one.covariance[mine],
+                boxes=None if one.boxes is None else one.boxes[mine],
             )
         )
-        start = end
     return indices, people
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Observed3D:
     def __len__(self) -> int:
         return len(self.xyz)
 
-    @property
+    @cached_property
     def depth_noise(self) -> Floats:
         """Covariance (G, J, 3, 3) m^2 of the joints lifted from one view; 0 of the others."""
         lifted = np.asarray(self.source == JointSource.MONOCULAR)[..., None, None]
@@ -47,7 +48,7 @@ class Observed3D:
             return np.zeros(self.covariance.shape)
         return np.where(lifted & np.isfinite(self.covariance), self.covariance, 0.0)
 
-    @property
+    @cached_property
     def guessed(self) -> NDArray[np.bool_]:
         """Which joints (G, J) a network filled in from the rest of the body: nobody saw them."""
         return np.asarray((self.source == JointSource.REFINED) & (self.n_views == 0) & np.isfinite(self.xyz).all(-1))

@@ -175,6 +175,8 @@ class Tracker:
             cost = np.where(distance < gate, distance / gate, 1e3)
             chosen = [(a, b) for a, b in zip(*linear_sum_assignment(cost), strict=True) if cost[a, b] < 1e3]
             pairs += [(tracks[a], int(free[b])) for a, b in chosen]
+            if len(chosen) == len(free):
+                break
             free = np.delete(free, [b for _, b in chosen])
         return pairs
 

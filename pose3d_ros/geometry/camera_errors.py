@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from pose3d_ros import kernels
 from pose3d_ros.geometry.sightings import Sightings, sightings
 from pose3d_ros.geometry.triangulation import SIGMA_PX

@@ -26,7 +26,8 @@ MAX_ANGLE_RAD = np.deg2rad(89.9)
 TABLE_SIZE = 512  # starts within 1e-5 of the root for common lenses: two or three Newton steps
 
 
-# kernels/lenses.py's CAMERAS: kind, coefficients, K, table, its length, largest radius, tilt, rotation, translation, centre
+# kernels/lenses.py's CAMERAS: kind, coefficients, K, table, its length, largest radius, tilt, rotation, translation,
+# centre of each camera.
 Lenses = tuple[NDArray[Any], ...]
 
 
@@ -95,7 +96,9 @@ def undistort_views(cameras: Sequence[Camera], xy: Floats) -> tuple[Floats, Floa
     return _undistorted(cameras, np.arange(len(cameras)), xy, False)
 
 
-def undistort_px(cameras: Sequence[Camera], xy_px: Floats, view: NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
+def undistort_px(
+    cameras: Sequence[Camera], xy_px: Floats, view: NDArray[np.intp] | None = None
+) -> tuple[Floats, Floats]:
     """The same of pixels of the original images: of each camera, or (N, M, 2) of the cameras view (N,)."""
     return _undistorted(cameras, np.arange(len(cameras)) if view is None else view, xy_px, True)
 

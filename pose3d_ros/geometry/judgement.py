@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.structures import Floats
 
+
 class Rejection(IntEnum):
     """Why a joint has no position; the numbers are those of kernels/constants.py."""
 

@@ -7,11 +7,14 @@ in front of the camera, a point outside the distortion model's valid range (geom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pose3d_ros import kernels
 from pose3d_ros.errors import InputError
-from pose3d_ros.geometry.distortion import distort_views, undistort_px
+from pose3d_ros.geometry.distortion import distort_views, lenses_of, undistort_px
 from pose3d_ros.structures import Camera, Floats
 
 
@@ -22,7 +25,15 @@ def project(camera: Camera, xyz: ArrayLike) -> Floats:
     where the lens model has no answer. A point outside the image keeps its pixel outside. Raises InputError for
     a last axis other than 3.
     """
-    return distort(camera, _to_normalised(camera, _points("xyz", xyz, 3))[0])
+    points = _points("xyz", xyz, 3)
+    px: Floats = project_views([camera], points)[0]
+    return px
+
+
+def project_views(cameras: Sequence[Camera], xyz: Floats) -> Floats:
+    """The same by several cameras, (V, ..., 2) px."""
+    px: Floats = kernels.lenses.projected(lenses_of(cameras), kernels.plain(xyz).reshape(-1, 3))
+    return px.reshape(len(cameras), *xyz.shape[:-1], 2)
 
 
 def undistort(camera: Camera, xy_px: ArrayLike) -> Floats:

@@ -51,7 +51,6 @@ class Sightings:
         )
 
 
-
 def sightings(
     cameras: Sequence[Camera],
     xy_px: Floats,

@@ -18,7 +18,7 @@ PARTS = ("lenses", "solving", "association", "sides", "filtering", "tracking")
 def load() -> None:
     """Load every kernel, compiling those that are not in the cache: a node does so before its first frame set."""
     for part in PARTS:
-        import_module(f"{__name__}.{part}")
+        _part(part)
 
 
 def plain(values: Any) -> NDArray[np.float64]:
@@ -27,7 +27,14 @@ def plain(values: Any) -> NDArray[np.float64]:
     return found if found.flags.writeable else found.copy()
 
 
+def _part(name: str) -> Any:
+    from pose3d_ros.kernels.compiling import one_at_a_time
+
+    with one_at_a_time():
+        return import_module(f"{__name__}.{name}")
+
+
 def __getattr__(name: str) -> Any:
     if name in PARTS:
-        return import_module(f"{__name__}.{name}")
+        return _part(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

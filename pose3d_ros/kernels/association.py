@@ -205,7 +205,7 @@ def _contract(affinity, view):  # type: ignore[no-untyped-def]
             if label[n] == gone:
                 label[n] = label[a]
         for n in range(N):
-            if best[n] == a or best[n] == b or n == a or n == b:
+            if best[n] in (a, b) or n in (a, b):
                 best[n] = _largest(table, n)
             elif table[n, a] > table[n, best[n]] or (table[n, a] == table[n, best[n]] and a < best[n]):
                 best[n] = a

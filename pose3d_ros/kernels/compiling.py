@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +34,36 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
         config: Any = numba.config
         chosen, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
         try:
-            return numba.njit(signature, cache=True, **_OPTIONS)(function)
+            return _njit(signature, cache=True, **_OPTIONS)(function)
         except RuntimeError:
-            return numba.njit(signature, **_OPTIONS)(function)
+            return _njit(signature, **_OPTIONS)(function)
         finally:
             config.CACHE_DIR = chosen
 
     return compiled
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """One process compiles, the others wait and take what it kept; where nothing can be kept, each for itself."""
+    try:
+        folder = Path(_FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("wb")
+    except OSError:
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def inner(function: Callable[..., Any]) -> Any:
     """Compiled as a part of the kernels that call it."""
     # What Python would call it through takes a third of the time to compile.
-    return numba.njit(no_cpython_wrapper=True, **_OPTIONS)(function)
+    return _njit(no_cpython_wrapper=True, **_OPTIONS)(function)
 
 
+_njit: Any = numba.njit
 _FOLDER = cache_folder()
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}

@@ -77,7 +77,7 @@ def homography(H, x, y):  # type: ignore[no-untyped-def]
 @inner
 def equidistant(k, x, y):  # type: ignore[no-untyped-def]
     """Kannala-Brandt: the radius becomes a + k1 a^3 + k2 a^5 + ..., a = angle from the axis; and the derivative."""
-    radius = np.hypot(x, y)
+    radius = np.sqrt(x * x + y * y)
     angle = np.arctan(radius)
     s = angle * angle
     if radius < 1e-4:  # series there; the next terms are of order r^4 = 1e-16
@@ -102,15 +102,16 @@ def distort_one(cameras, v, x, y, limit):  # type: ignore[no-untyped-def]
         if coefficients[12] != 0 or coefficients[13] != 0:
             u, w, e, f, g, h = homography(tilt[v, 0], u, w)
             a, b, c, d = e * a + f * c, e * b + f * d, g * a + h * c, g * b + h * d
-    if limit and not np.hypot(x, y) <= radius:
+    if limit and not np.sqrt(x * x + y * y) <= radius:
         return np.nan, np.nan, a, b, c, d
     return u, w, a, b, c, d
 
 
 @inner
 def undistort_one(cameras, v, px, py):  # type: ignore[no-untyped-def]
-    """Ideal coordinates of distorted, normalised ones, and the derivative of distorting there; NaN outside the range."""
-    kind, k, K, table, length, limit = cameras[0][v], cameras[1][v], cameras[2][v], cameras[3][v], cameras[4][v], cameras[5][v]
+    """Ideal coordinates of distorted, normalised ones, and the derivative of distorting there; NaN out of range."""
+    kind, k, K = cameras[0][v], cameras[1][v], cameras[2][v]
+    table, length, limit = cameras[3][v], cameras[4][v], cameras[5][v]
     if not (np.isfinite(px) and np.isfinite(py)):
         return np.nan, np.nan, 1.0, 0.0, 0.0, 1.0
     if kind == PINHOLE:
@@ -120,7 +121,7 @@ def undistort_one(cameras, v, px, py):  # type: ignore[no-untyped-def]
     tx, ty = px, py
     if tilted:
         tx, ty, _, _, _, _ = homography(cameras[6][v, 1], px, py)
-    radius = np.hypot(tx, ty)
+    radius = np.sqrt(tx * tx + ty * ty)
     angle = interpolated(radius, table[1], table[0], length)
     if kind == EQUIDISTANT:
         largest = table[0, length - 1]
@@ -151,7 +152,8 @@ def undistort_one(cameras, v, px, py):  # type: ignore[no-untyped-def]
             x += min(max((d * miss_x - b * miss_y) / determinant, -1.0), 1.0)
             y += min(max((a * miss_y - c * miss_x) / determinant, -1.0), 1.0)
         u, w, a, b, c, d = polynomial(k, x, y)
-    good = max(abs(tx - u), abs(ty - w)) * focal <= RESIDUAL_LIMIT_PX and np.hypot(x, y) <= limit and a * d > b * c
+    good = max(abs(tx - u), abs(ty - w)) * focal <= RESIDUAL_LIMIT_PX
+    good = good and np.sqrt(x * x + y * y) <= limit and a * d > b * c
     if tilted:
         _, _, e, f, g, h = homography(cameras[6][v, 0], u, w)
         a, b, c, d = e * a + f * c, e * b + f * d, g * a + h * c, g * b + h * d
@@ -190,7 +192,8 @@ def undistorted(cameras, view, xy, pixels):  # type: ignore[no-untyped-def]
                 x = (x - K[0, 2] - K[0, 1] * y) / K[0, 0]
             found = undistort_one(cameras, v, x, y)
             ideal[n, m, 0], ideal[n, m, 1] = found[0], found[1]
-            lens[n, m, 0, 0], lens[n, m, 0, 1], lens[n, m, 1, 0], lens[n, m, 1, 1] = found[2], found[3], found[4], found[5]
+            lens[n, m, 0, 0], lens[n, m, 0, 1] = found[2], found[3]
+            lens[n, m, 1, 0], lens[n, m, 1, 1] = found[4], found[5]
     return ideal, lens
 
 
@@ -205,3 +208,13 @@ def distorted(cameras, xy, limit):  # type: ignore[no-untyped-def]
             jacobian[v, n, 0, 0], jacobian[v, n, 0, 1] = found[2], found[3]
             jacobian[v, n, 1, 0], jacobian[v, n, 1, 1] = found[4], found[5]
     return out, jacobian
+
+
+@kernel(f"f8[:, :, ::1]({CAMERAS}, f8[:, ::1])")
+def projected(cameras, xyz):  # type: ignore[no-untyped-def]
+    """Where every camera sees world points (N, 3) m: (V, N, 2) px, NaN where it does not."""
+    out = np.empty((len(cameras[0]), len(xyz), 2))
+    for v in range(len(out)):
+        for n in range(len(xyz)):
+            out[v, n, 0], out[v, n, 1] = project_one(cameras, v, xyz[n, 0], xyz[n, 1], xyz[n, 2])
+    return out

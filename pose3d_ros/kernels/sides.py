@@ -8,9 +8,7 @@ from pose3d_ros.kernels.compiling import kernel
 from pose3d_ros.kernels.lenses import CAMERAS, project_one
 
 
-@kernel(
-    f"b1[:, :, ::1]({CAMERAS}, f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, ::1], i8[::1], i8[:, ::1], i8, f8)"
-)
+@kernel(f"b1[:, :, ::1]({CAMERAS}, f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, ::1], i8[::1], i8[:, ::1], i8, f8)")
 def exchanged(cameras, xy, std_px, expected, other_side, parts, least_seen, clear):  # type: ignore[no-untyped-def]
     """Which joints (V, G, J) of people at xy (V, G, J, 2) px, each off by std_px (V, G, J), have their sides exchanged.
 
@@ -34,7 +32,8 @@ def exchanged(cameras, xy, std_px, expected, other_side, parts, least_seen, clea
             for v in range(V):
                 for j in range(J):
                     if other_side[j] == j:
-                        apart = np.hypot(xy[v, g, j, 0] - px[v, person, j, 0], xy[v, g, j, 1] - px[v, person, j, 1])
+                        x, y = xy[v, g, j, 0] - px[v, person, j, 0], xy[v, g, j, 1] - px[v, person, j, 1]
+                        apart = np.sqrt(x * x + y * y)
                         if np.isfinite(apart):
                             total, count = total + apart, count + 1
             if count and total / count < nearest:

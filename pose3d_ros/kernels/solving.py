@@ -98,7 +98,7 @@ def linear(R, t, seen, xy, W):  # type: ignore[no-untyped-def]
     return out
 
 
-@kernel(f"f8[:, ::1](f8[:, :, ::1], f8[:, :, ::1])")
+@kernel("f8[:, ::1](f8[:, :, ::1], f8[:, :, ::1])")
 def linear_px(P, px):  # type: ignore[no-untyped-def]
     out = np.empty((px.shape[1], 3))
     a = np.empty((10, BLOCK))  # A'A, A'b and the number of views; the inner loops run over the points, vectorised
@@ -430,8 +430,8 @@ def sighted(cameras, ideal, lens, weight, covariance, sigma_px):  # type: ignore
 
 
 @inner
-def _moved(R, t, xy, W, to_px, i, X0, X1, X2, delta, F, M, out):  # type: ignore[no-untyped-def]
-    """test/definitions/camera_errors.py for one point, into out (3, 3); F and M are space for 3x3 numbers."""
+def _moved(R, t, xy, W, to_px, i, X0, X1, X2, delta, F, M, J, out):  # type: ignore[no-untyped-def]
+    """test/definitions/camera_errors.py for one point, into out (3, 3); F, M (3, 3) and J (4, 3) are space."""
     for a in range(3):
         for b in range(3):
             F[a, b], M[a, b], out[a, b] = 0.0, 0.0, np.nan
@@ -456,13 +456,12 @@ def _moved(R, t, xy, W, to_px, i, X0, X1, X2, delta, F, M, out):  # type: ignore
         l10, l11 = (w10 * d11 - w11 * d10) / determinant, (w11 * d00 - w10 * d01) / determinant
         for a in range(3):
             g, h = (R[v, 0, a] - p0 * R[v, 2, a]) / z, (R[v, 1, a] - p1 * R[v, 2, a]) / z
-            j0a, j1a = w00 * g + w01 * h, w10 * g + w11 * h
-            q0a, q1a = j0a * l00 + j1a * l10, j0a * l01 + j1a * l11
-            for b in range(3):
-                g, h = (R[v, 0, b] - p0 * R[v, 2, b]) / z, (R[v, 1, b] - p1 * R[v, 2, b]) / z
-                j0b, j1b = w00 * g + w01 * h, w10 * g + w11 * h
-                F[a, b] += omega * (j0a * j0b + j1a * j1b)
-                M[a, b] += omega * omega * (q0a * (j0b * l00 + j1b * l10) + q1a * (j0b * l01 + j1b * l11))
+            j0, j1 = w00 * g + w01 * h, w10 * g + w11 * h
+            J[0, a], J[1, a], J[2, a], J[3, a] = j0, j1, omega * (j0 * l00 + j1 * l10), omega * (j0 * l01 + j1 * l11)
+        for a in range(3):
+            for b in range(a, 3):
+                F[a, b] += omega * (J[0, a] * J[0, b] + J[1, a] * J[1, b])
+                M[a, b] += J[2, a] * J[2, b] + J[3, a] * J[3, b]
     if n_views < 2:
         return
     f00, f01, f02, f11, f12, f22 = F[0, 0], F[0, 1], F[0, 2], F[1, 1], F[1, 2], F[2, 2]
@@ -476,6 +475,7 @@ def _moved(R, t, xy, W, to_px, i, X0, X1, X2, delta, F, M, out):  # type: ignore
             return
     F[0, 0], F[0, 1], F[0, 2], F[1, 0], F[1, 1] = c00, c01, c02, c01, c11
     F[1, 2], F[2, 0], F[2, 1], F[2, 2] = c12, c02, c12, c22
+    M[1, 0], M[2, 0], M[2, 1] = M[0, 1], M[0, 2], M[1, 2]
     for a in range(3):
         for b in range(3):
             total = 0.0
@@ -489,10 +489,10 @@ def _moved(R, t, xy, W, to_px, i, X0, X1, X2, delta, F, M, out):  # type: ignore
 def moved_by_cameras(R, t, xy, W, to_px, xyz, delta):  # type: ignore[no-untyped-def]
     """Covariance (N, 3, 3) m^2 of points xyz (3, N) m whose cameras are each off by 1 px an axis, independently."""
     N = xyz.shape[1]
-    out, F, M = np.full((N, 3, 3), np.nan), np.empty((3, 3)), np.empty((3, 3))
+    out, F, M, J = np.full((N, 3, 3), np.nan), np.empty((3, 3)), np.empty((3, 3)), np.empty((4, 3))
     for i in range(N):
         if np.isfinite(xyz[0, i] + xyz[1, i] + xyz[2, i]):
-            _moved(R, t, xy, W, to_px, i, xyz[0, i], xyz[1, i], xyz[2, i], delta, F, M, out[i])
+            _moved(R, t, xy, W, to_px, i, xyz[0, i], xyz[1, i], xyz[2, i], delta, F, M, J, out[i])
     return out
 
 

@@ -2,6 +2,7 @@
 
 T people followed, G observed, J joints; their states are kernels/filtering.py's. float64.
 """
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ from pose3d_ros.kernels.constants import MIN_SHARED_JOINTS, SCORE_HALF_LIFE_S
 from pose3d_ros.kernels.filtering import distance_one, jumped_one, known_one, start_one, update_one
 
 _STATES = "f8[:, :, ::1], f8[:, :, :, ::1]"
-_POINTS, _MATRICES, _NUMBERS, _TIMES, _FLAGS = "f8[:, :, ::1]", "f8[:, :, :, ::1]", "f8[:, ::1]", "i8[:, ::1]", "b1[:, ::1]"
+_POINTS, _MATRICES, _NUMBERS = "f8[:, :, ::1]", "f8[:, :, :, ::1]", "f8[:, ::1]"
+_TIMES, _FLAGS = "i8[:, ::1]", "b1[:, ::1]"
 
 
 @kernel(f"f8[:, ::1]({_POINTS}, {_POINTS}, {_MATRICES}, {_MATRICES})")
-def apart(a, b, noise_a, noise_b):  # type: ignore[no-untyped-def]
+def apart(a, b, noise_a, noise_b):
     """Mean joint distances (A, B) m of people (A, J, 3) and (B, J, 3); inf where they share too few joints.
 
     noise (A, J, 3, 3) and (B, J, 3, 3) m^2, of both together as in kalman.distance; both may be empty.
@@ -46,7 +48,7 @@ def apart(a, b, noise_a, noise_b):  # type: ignore[no-untyped-def]
 def observe(
     mean, covariance, joint_seen_ns, joint_score, lasting, before_jump, seen_ns,
     xyz, spread, score, depth_noise, new_lasting, guessed, stamp_ns, gone_ns,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Take in the people (T) that were observed: the first five arrays are changed.
 
     Returns joints (T, J) that were passed over: a network guesses them though the track still knows them better.
@@ -90,7 +92,7 @@ _ROWS = "Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1], u1[:
 def rows(
     mean, covariance, joint_seen_ns, joint_score, lasting, passed, observed,
     xyz, spread, score, n_views, px, source, new_lasting, stamp_ns, gone_ns, predicted,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Rows of Pose3D: xyz, velocity, covariance, score, n_views, reprojection_px, source of people followed (T).
 
     What was observed, row observed (T,) of G or -1, as it was; the rest as predicted, which is the source's number.

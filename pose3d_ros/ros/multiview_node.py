@@ -20,6 +20,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from pose3d_ros import kernels
 from pose3d_ros.data.live_rig import LiveRig
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
@@ -30,7 +31,6 @@ from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.refinement_options import load_refinement
 from pose3d_ros.estimation.stamp_distances import Stream, none_agree
-from pose3d_ros import kernels
 from pose3d_ros.ros.camera_inputs import (
     CameraInput,
     Frame,

@@ -1,4 +1,4 @@
-"""The definition of kernels/solving.py's moved_by_cameras: what cameras that are not quite where, or when, they are taken to be do to triangulated points (NumPy, float64).
+"""The definition of moved_by_cameras of kernels/solving.py (NumPy, float64).
 
 An error of calibration or synchronisation displaces everything that a camera sees: it does not average out over joints
 or time, and the covariance of a triangulation, which knows the keypoints' own errors only, does not hold it.

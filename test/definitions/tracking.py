@@ -37,9 +37,7 @@ def observe(gone_ns: int, track: Track, observed: Observed3D, row: int, stamp_ns
 def surer(gone_ns: int, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> NDArray[np.bool_]:
     """Joints (J,) that a network guesses though the track still knows them better."""
     known = np.isfinite(track.states.position).all(-1) & (stamp_ns - track.joint_seen_ns < gone_ns)
-    own, other = (
-        np.trace(c, axis1=-2, axis2=-1) for c in (track.states.position_covariance, observed.covariance[row])
-    )
+    own, other = (np.trace(c, axis1=-2, axis2=-1) for c in (track.states.position_covariance, observed.covariance[row]))
     return np.asarray(observed.guessed[row] & known & (own < other))
 
 

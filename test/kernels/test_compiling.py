@@ -10,8 +10,8 @@ from pose3d_ros.kernels import compiling
 
 
 def test_fault_constants_of_another_file_change(tmp_path: Path) -> None:
-    """Fault: a constant of kernels/constants.py, or a function of another kernel's file, changes after kernels were kept
-    on disk.
+    """Fault: a constant of kernels/constants.py, or a function that other kernels call, changes after kernels were
+    kept on disk.
     Sees: nothing: the kernels are compiled again, since the folder they are kept in carries all sources.
     Recovers: nothing to recover.
     Kind: K8

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from visualization_msgs.msg import MarkerArray
 
 import pose3d_ros
+from pose3d_ros.cache import cache_dir
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.networks.canonical import Lifted, canonical_depth
@@ -315,6 +316,8 @@ def environment_of_a_process(tmp_path: Path) -> dict[str, str]:
         "ROS_DOMAIN_ID": str(free_domain()),
         "ROS_LOG_DIR": str(tmp_path),
         "POSE3D_CACHE": str(tmp_path / "cache"),
+        # But for compiled kernels: that takes a minute.
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR") or str(cache_dir() / "numba"),
         # The package under test, which in an installation is not the checkout's: that has no compiled messages.
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(pose3d_ros.__file__).parents[1])]),
     }
