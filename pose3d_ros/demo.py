@@ -43,8 +43,9 @@ from pose3d_ros.weights import store
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
 STILLS = "stills"  # folder of the first images and their rig
 NODES = "pose3d_ros.ros"
-# Loading torch and the models took 6 s on 2 free cores; a cold disk and busy cores take their time.
-START_S = 180.0
+# Loading torch and the models took 6 s on 2 free cores, compiling the kernels for the first time 60; a cold disk and
+# busy cores take their time.
+START_S = 600.0
 # Looped footage makes the person leap 0.84 m from its last frame to its first.
 SEAM_M = 1.5
 # Three times the player's patience with a single frame set.

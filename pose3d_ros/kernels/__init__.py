@@ -6,6 +6,7 @@ load() loads all of them. The first time on a machine each is compiled and kept 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -15,10 +16,19 @@ from numpy.typing import NDArray
 PARTS = ("lenses", "solving", "association", "sides", "filtering", "tracking")
 
 
-def load() -> None:
-    """Load every kernel, compiling those that are not in the cache: a node does so before its first frame set."""
+def load(first_time: Callable[[str], None] = lambda words: None) -> None:
+    """Load every kernel, compiling those that are not in the cache: a node does so before its first frame set.
+
+    first_time is given words for the user where they are compiled.
+    """
+    from pose3d_ros.kernels.compiling import all_kept, keep_all
+
+    if not (kept := all_kept()):
+        first_time("compiling the numeric kernels, once on this machine: this takes up to a minute or two")
     for part in PARTS:
         _part(part)
+    if not kept:
+        keep_all()
 
 
 def plain(values: Any) -> NDArray[np.float64]:

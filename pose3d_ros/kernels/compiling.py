@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,17 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
+def all_kept() -> bool:
+    """Whether every kernel was compiled and kept before."""
+    return (Path(_FOLDER) / _ALL).is_file()
+
+
+def keep_all() -> None:
+    """Note that every kernel was compiled and kept; where nothing can be kept they are compiled each time."""
+    with suppress(OSError):
+        (Path(_FOLDER) / _ALL).touch()
+
+
 def inner(function: Callable[..., Any]) -> Any:
     """Compiled as a part of the kernels that call it."""
     # What Python would call it through takes a third of the time to compile.
@@ -66,4 +77,5 @@ def inner(function: Callable[..., Any]) -> Any:
 
 _njit: Any = numba.njit
 _FOLDER = cache_folder()
+_ALL = "all"  # an empty file
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}

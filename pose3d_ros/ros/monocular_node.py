@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
 
+from pose3d_ros import kernels
 from pose3d_ros.data.live_rig import LiveRig
 from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
@@ -91,6 +92,7 @@ class MonocularNode(LifecycleNode):
         detector, lifter = self._given
         self._detector = detector or make_detector(current(self, DetectorOptions), self.inputs.device)
         self._lifter = lifter or load_lifter(self._estimator_options.lifter)
+        kernels.load(self.get_logger().info)  # here, not at the first image
         self._publisher = PosePublisher(self, (camera,), self._detector, self.outputs)
         self._configured.callback(self._publisher.close)
 

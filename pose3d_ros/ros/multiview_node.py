@@ -122,7 +122,7 @@ class MultiViewNode(LifecycleNode):
         given_detector, given_fallback = self._given
         self._detector, self._reading = self._make_reading(given_detector)
         self._refinement = load_refinement(estimation, self._detector)
-        kernels.load()  # here, not in the first frame set: the first time on a machine they are compiled
+        kernels.load(self.get_logger().info)  # here, not in the first frame set
         self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
         # In the middle of the work it would hold up the poses.
         self._fallback.load()

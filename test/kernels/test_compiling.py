@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from pose3d_ros import kernels
 from pose3d_ros.kernels import compiling
 
@@ -34,3 +36,16 @@ def test_every_kernel_is_compiled_when_it_is_loaded() -> None:
         compiled = [one for one in entries if one.targetoptions.get("no_cpython_wrapper") is None]
         assert compiled, part
         assert all(len(one.signatures) == 1 and not one._can_compile for one in compiled), part
+
+
+def test_the_first_time_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels.load()
+    assert compiling.all_kept()
+    said: list[str] = []
+    kernels.load(said.append)
+    assert said == []
+    monkeypatch.setattr(compiling, "_FOLDER", str(tmp_path))
+    kernels.load(said.append)
+    assert said == ["compiling the numeric kernels, once on this machine: this takes up to a minute or two"]
+    kernels.load(said.append)
+    assert len(said) == 1
