@@ -143,9 +143,7 @@ def _run(args: argparse.Namespace) -> int:
     if len(log) < len(source):
         if len(log):
             print(f"going on after {len(log)} of {len(source)} frame sets", file=sys.stderr)
-        kernels.load(
-            lambda words: print(words, file=sys.stderr)
-        )  # at once: a run that goes on must take the same solver
+        kernels.load(lambda words: print(words, file=sys.stderr))
         with interrupts() as stopped:
             estimator = MultiViewEstimator(source.rig, _detector(args) if given.has_images else None, options)
             finished = estimate_recording(source, estimator, log, stopped)
