@@ -86,9 +86,9 @@ def test_who_is_new_is_looked_at_closely_and_then_the_more_often_the_less_sure()
     assert _close_looks(0.6)[:4] == [0, UNSURE_EVERY, 2 * UNSURE_EVERY, 3 * UNSURE_EVERY]
 
 
-def test_few_cameras_look_closely_in_turn_and_often():
-    assert _close_looks(0.9, images=5, cameras=2) == [0, 2, 4]
-    assert _close_looks(0.9, phase=3, images=5, cameras=2) == [0, 1, 3]
+def test_few_cameras_look_closely_in_every_image():
+    assert _close_looks(0.9, images=5, cameras=2) == [0, 1, 2, 3, 4]
+    assert _close_looks(0.9, phase=3, images=5, cameras=1) == [0, 1, 2, 3, 4]
 
 
 def test_cameras_that_start_together_look_closely_in_turn():

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from known_person import KnownDetector, ring
@@ -18,6 +19,7 @@ from rclpy.parameter import Parameter
 from synthetic_cameras import own_context
 
 from pose3d_ros.errors import StillBusyError
+from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.ros import lifecycle
 from pose3d_ros.ros.mailbox import Mailbox, busy_workers, end_worker, start_worker
 from pose3d_ros.ros.multiview_node import MultiViewNode
@@ -143,7 +145,8 @@ def test_fault_deactivated_while_a_frame_set_takes_forever(monkeypatch: pytest.M
         try:
             worker = node._worker
             monkeypatch.setattr(worker, "_process", hang)
-            worker._mailbox.put(object())  # type: ignore[arg-type]
+            frame = SimpleNamespace(captured_s=0.0)
+            worker._mailbox.put(PayloadSet({"left": frame}, {"left": 0}))  # type: ignore[dict-item]
             assert begun.wait(60)
             assert node.trigger_deactivate() is error
             assert "still works on its last frame set" in node._lifecycle.standing()

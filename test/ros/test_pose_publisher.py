@@ -173,7 +173,7 @@ def test_fault_frame_sets_slower_than_markers_live(node: Node) -> None:
     """
     publisher, now_s = publisher_of(node), 0.0
     sent: list[Any] = []
-    publisher._optional[MARKERS] = SimpleNamespace(publish=sent.append)  # type: ignore[assignment]
+    publisher._optional[MARKERS] = SimpleNamespace(publish=sent.append, get_subscription_count=lambda: 1)  # type: ignore[assignment]
     report = SimpleNamespace(now_s=lambda: now_s, record=SimpleNamespace(in_work_s=lambda at_s: None))
     watch = Watch(node, publisher, OutputOptions, lambda: MultiViewOptions(gone_after_s=1.0), report)  # type: ignore[arg-type]
     people = pose(PersonState.VISIBLE)
