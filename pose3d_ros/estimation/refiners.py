@@ -1,5 +1,7 @@
 """The trained refinement networks as parts of the estimator: NumPy float64 in and out, torch float32 inside.
 
+On a CPU the rig-conditioned form of CV-UGCN, which the nodes use, is evaluated without torch: networks/*_numpy.py.
+
 Axes: V views, G people, J joints (h36m_17).
 """
 
@@ -21,9 +23,11 @@ from pose3d_ros.geometry.projection import distort, undistort
 from pose3d_ros.geometry.triangulation import DELTA
 from pose3d_ros.networks import posern
 from pose3d_ros.networks.cvugcn import CvUgcn
+from pose3d_ros.networks.cvugcn_numpy import Layer, shift_in_numpy
 from pose3d_ros.networks.refiner import refine
 from pose3d_ros.networks.residual_mlp import MlpRefiner
 from pose3d_ros.networks.rig_features import Sight
+from pose3d_ros.networks.rig_features_numpy import SightInNumpy, in_world, rig_input_in_numpy
 from pose3d_ros.networks.spread import REFINED, check, refined_covariance
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
@@ -85,6 +89,8 @@ class CvUgcnRefiner:
         self._device = device
         self._trained_views = int(loaded.recipe["views"])
         self._nets: dict[int, nn.Module] = {self._trained_views: loaded.net.to(device)}
+        self._in_numpy = torch.device(device).type == "cpu" and self._form == "rig" and isinstance(loaded.net, CvUgcn)
+        self._shifts: dict[int, Layer] = {}
 
     def serves(self, views: int) -> bool:
         """Whether the weights can refine people seen by so many cameras."""
@@ -131,15 +137,20 @@ class CvUgcnRefiner:
         told = [
             self._range.told_focal_px([cameras[c] for c in who], _middle(p)) for who, p in zip(used, xyz, strict=True)
         ]
-        sight = Sight(
-            coarse=self._tensor(xyz - middle),
-            observed=self._tensor(rays[used, people]),
-            score=self._tensor(np.where(seen.seen, seen.score, 0.0)[used, people]),
-            focal_px=self._tensor(np.stack(told)),
-            cam_from_world=self._tensor(place[used]),
+        sight = SightInNumpy(
+            coarse=xyz - middle,
+            observed=rays[used, people],
+            score=np.where(seen.seen, seen.score, 0.0)[used, people],
+            focal_px=np.stack(told),
+            cam_from_world=place[used],
         )
+        if self._in_numpy:
+            given = rig_input_in_numpy(sight)
+            pose: Floats = in_world(given, given.pose + self._shift(views)(given.features).mean(axis=1)) + middle
+            return pose
         with torch.inference_mode():
-            refined = refine(self._net(views), sight, self._form).cpu().numpy()
+            tensors = Sight(*(self._tensor(one) for one in sight))
+            refined = refine(self._net(views), tensors, self._form).cpu().numpy()
         world: Floats = np.asarray(refined, dtype=np.float64) + middle
         return world
 
@@ -174,6 +185,13 @@ class CvUgcnRefiner:
             assert isinstance(trained, CvUgcn)
             self._nets[views] = trained.with_views(views).requires_grad_(False)
         return self._nets[views]
+
+    def _shift(self, views: int) -> Layer:
+        if views not in self._shifts:
+            net = self._net(views)
+            assert isinstance(net, CvUgcn)
+            self._shifts[views] = shift_in_numpy(net)
+        return self._shifts[views]
 
     def _tensor(self, numbers: Floats) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(numbers), dtype=torch.float32, device=self._device)

@@ -24,19 +24,19 @@ def cache_folder(sources: Path = Path(__file__).parent) -> str:
     return str(Path(whole.CACHE_DIR or cache_dir() / "numba") / digest.hexdigest()[:12])
 
 
-def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compiled now for the types of one signature, from the cache where it is there; arrays must be contiguous.
 
-    Where no folder can be written it is compiled for this process only.
+    Where no folder can be written it is compiled for this process only. options go to numba.njit.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
         config: Any = numba.config
         chosen, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
         try:
-            return _njit(signature, cache=True, **_OPTIONS)(function)
+            return _njit(signature, cache=True, **_OPTIONS, **options)(function)
         except RuntimeError:
-            return _njit(signature, **_OPTIONS)(function)
+            return _njit(signature, **_OPTIONS, **options)(function)
         finally:
             config.CACHE_DIR = chosen
 
