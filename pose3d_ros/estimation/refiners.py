@@ -28,7 +28,7 @@ from pose3d_ros.networks.refiner import refine
 from pose3d_ros.networks.residual_mlp import MlpRefiner
 from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.networks.rig_features_numpy import SightInNumpy, in_world, rig_input_in_numpy
-from pose3d_ros.networks.spread import REFINED, check, refined_covariance
+from pose3d_ros.networks.spread import REFINED, check, refined_covariance_in_numpy
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.weights.trained import Loaded
@@ -84,7 +84,8 @@ class CvUgcnRefiner:
         if many_views not in MANY_VIEWS:
             raise InputError(f"many_views is {many_views!r}, expected one of {', '.join(MANY_VIEWS)}")
         check(loaded.spread, REFINED)
-        self._form, self._spread = str(loaded.recipe["form"]), loaded.spread
+        self._form = str(loaded.recipe["form"])
+        self._covariance = refined_covariance_in_numpy(loaded.spread) if loaded.spread else None
         self._many, self._range = many_views, RigRange.of(loaded.recipe)
         self._device = device
         self._trained_views = int(loaded.recipe["views"])
@@ -116,13 +117,11 @@ class CvUgcnRefiner:
             else:
                 used = np.stack([np.flatnonzero(sees[:, row]) for row in rows])  # (B, views)
                 xyz[rows] = self._refined(cameras, seen.select(rows), given[rows], used)
-        if self._form != "rig" or not self._spread:
+        if self._form != "rig" or self._covariance is None:
             xyz = np.where(np.isfinite(given), xyz, np.nan)  # the other forms cannot tell a joint that is missing
-        if not self._spread:
+        if self._covariance is None:
             return xyz, covariance
-        with torch.inference_mode():
-            spread = refined_covariance(self._spread, torch.from_numpy(covariance)).numpy()
-        return xyz, np.asarray(spread, dtype=np.float64)
+        return xyz, self._covariance(covariance)
 
     def _refined(self, cameras: Sequence[Camera], seen: Grouped2D, xyz: Floats, used: NDArray[np.intp]) -> Floats:
         """B people xyz (B, J, 3) m, each by the cameras used (B, N)."""

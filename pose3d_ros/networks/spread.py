@@ -1,4 +1,4 @@
-"""How far off the joints of a refined or a lifted pose may be: their covariance (torch, float64).
+"""How far off the joints of a refined or a lifted pose may be: their covariance (torch, float64; REFINED in NumPy too).
 
 REFINED (CV-UGCN). A joint is known from two sides: from its own triangulation, with covariance C, and from the rest of
 the body, whose place is known as well as all triangulations together tell it, B = (sum of C^-1)^-1, and in which the
@@ -24,13 +24,15 @@ weights. NaN for a joint whose position the network was not taught (CV-UGCN's He
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats
 
 J = H36M_17.size
 REFINED = ("own", "body", "q", "floor", "guess", "lack", "scale", "guessed_scale")
@@ -77,6 +79,30 @@ def refined_covariance(spread: Mapping[str, Tensor], triangulated: Tensor) -> Te
     found = torch.where(present[..., None, None], own, guessed)
     found = _each((1.0 + _missing(present) ** 2 * figures["lack"]) ** 2) * found
     return torch.where(anybody[..., None], found, torch.nan)
+
+
+def refined_covariance_in_numpy(spread: Mapping[str, Tensor]) -> Callable[[Floats], Floats]:
+    """refined_covariance of one network's figures for arrays: for one person most of torch's time is overhead."""
+    own, body, q, floor, guess, lack, scale, guessed_scale = (
+        _figures(spread, REFINED)[name].numpy()[..., None, None] for name in REFINED
+    )
+    eye, steps = np.eye(3), STEPS.numpy()
+
+    def covariance(triangulated: Floats) -> Floats:
+        present = np.asarray(np.isfinite(triangulated).all(axis=(-1, -2)))  # (..., J)
+        there, anybody = present[..., None, None], np.asarray(present.any(axis=-1))[..., None, None]
+        information = np.where(there, np.linalg.inv(np.where(there, triangulated, eye) + SMALLEST * eye), 0.0)
+        place = np.linalg.inv(np.where(anybody, information.sum(axis=-3), eye))
+        by_body = body**2 * place[..., None, :, :]
+        fused = np.linalg.inv(information / own**2 + np.linalg.inv(by_body + q**2 * eye))
+        bones = np.where(present[..., None, :], steps, np.inf).min(axis=-1)
+        bones = np.where(np.isfinite(bones), bones, 1.0)[..., None, None]
+        guessed = guessed_scale * (by_body + (bones * guess) ** 2 * eye)
+        missing = 1.0 - np.asarray(present[..., SEEN].mean(axis=-1))[..., None, None, None]
+        found = (1.0 + missing**2 * lack) ** 2 * np.where(there, scale * (fused + floor**2 * eye), guessed)
+        return np.where(anybody[..., None], found, np.nan)
+
+    return covariance
 
 
 def lifted_covariance(

@@ -12,6 +12,7 @@ from pose3d_ros.networks.cvugcn import SHIFT_M, CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.cvugcn_numpy import shift_in_numpy
 from pose3d_ros.networks.rig_features import RIG_FEATURES, Sight, rig_input, transformed
 from pose3d_ros.networks.rig_features_numpy import SightInNumpy, in_world, rig_input_in_numpy
+from pose3d_ros.networks.spread import refined_covariance, refined_covariance_in_numpy
 from pose3d_ros.weights import trained
 
 
@@ -105,3 +106,16 @@ def test_a_person_without_a_joint_is_told_as_in_torch() -> None:
     given.coarse[:] = np.nan
     truth = rig_input(Sight(*(torch.from_numpy(one) for one in given)))
     np.testing.assert_allclose(rig_input_in_numpy(given).features, truth.features.numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("people", [0, 1, 3])
+def test_covariances_are_the_same_as_in_torch(people: int) -> None:
+    spread = trained.load("cvugcn-rig").spread
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        half = rng.normal(scale=0.03, size=(people, 17, 3, 3))
+        given = half @ half.swapaxes(-1, -2)
+        given[rng.random((people, 17)) < 0.3 * seed] = np.nan
+        given[1:2] = np.nan
+        truth = refined_covariance(spread, torch.from_numpy(given)).numpy()
+        np.testing.assert_allclose(refined_covariance_in_numpy(spread)(given), truth, rtol=1e-7, atol=1e-15)
