@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 PARTS = ("lenses", "solving", "association", "sides", "filtering", "tracking", "layers")
 
 
-def load(first_time: Callable[[str], None] = lambda words: None) -> None:
+def load(first_time: Callable[[str], object] = lambda words: None) -> None:
     """Load every kernel, compiling those that are not in the cache: a node does so before its first frame set.
 
     first_time is given words for the user where they are compiled.
