@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +35,8 @@ def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any
     def compiled(function: Callable[..., Any]) -> Any:
         config: Any = numba.config
         chosen, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
+        code = function.__code__
+        function.__code__ = code.replace(co_filename=_kept_source(Path(code.co_filename)))
         try:
             return _njit(signature, cache=True, **_OPTIONS, **options)(function)
         except RuntimeError:
@@ -41,6 +45,22 @@ def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any
             config.CACHE_DIR = chosen
 
     return compiled
+
+
+def _kept_source(source: Path) -> str:
+    """A copy of a source beside what is compiled of it, by whose path and time numba knows it: installed or checked out,
+    the same sources are compiled once on a machine. The source itself where nothing can be kept.
+    """
+    kept = Path(_FOLDER) / source.name
+    if not kept.is_file():
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as file:
+                file.write(source.read_bytes())
+            os.replace(file.name, kept)
+        except OSError:
+            return str(source)
+    return str(kept)
 
 
 @contextmanager

@@ -49,3 +49,14 @@ def test_the_first_time_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert said == ["compiling the numeric kernels, once on this machine: this takes up to a minute or two"]
     kernels.load(said.append)
     assert len(said) == 1
+
+
+def test_the_same_sources_elsewhere_are_not_compiled_again() -> None:
+    """numba keeps what it compiled by the path of the source: another checkout has another."""
+    kernels.load()
+    for part in kernels.PARTS:
+        entries = [one for one in vars(getattr(kernels, part)).values() if getattr(one, "_cache", None) is not None]
+        for one in entries:
+            kept = Path(one.py_func.__code__.co_filename)
+            assert kept.parent == Path(compiling.cache_folder())
+            assert kept.read_bytes() == (Path(compiling.__file__).parent / kept.name).read_bytes()
