@@ -48,8 +48,10 @@ def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any
 
 
 def _kept_source(source: Path) -> str:
-    """A copy of a source beside what is compiled of it, by whose path and time numba knows it: installed or checked out,
-    the same sources are compiled once on a machine. The source itself where nothing can be kept.
+    """A copy of a source next to what is compiled of it: numba knows it by path and time.
+
+    So the same sources, installed or in several checkouts, are compiled once on a machine. The source itself where
+    nothing can be kept.
     """
     kept = Path(_FOLDER) / source.name
     if not kept.is_file():
