@@ -22,9 +22,9 @@ PART_SCORE = 0.3
 JOINT_SCORE = 0.2
 # Joints lie inside the body's outline: a person's box is about this much larger than the box of the joints.
 BODY_OVER_JOINTS = 1.2
-# With two networks (detector auto), who is looked at closely, by the more exact one: whoever is new; then every n-th
-# image, counted for each person. Sure is whose better half of joints has this mean score: 19 of 20 people of the
-# footage by MoveNet Lightning.
+# With two networks (detector auto), who is looked at closely, by the more exact one: people who are new; then each
+# person in every n-th image. Sure is whose better half of joints has this mean score: 19 of 20 people of the footage by
+# MoveNet Lightning.
 SURE_SCORE = 0.65
 SURE_EVERY, UNSURE_EVERY = 32, 4
 # Where few cameras see a person, errors in one do not average out, so all are always looked at closely: cam03 and cam04
@@ -87,7 +87,7 @@ class BoxTracks:
         return np.concatenate((due, np.ones(count - known, dtype=bool)))
 
     def follow(self, xy: Floats, score: Floats, kept: NDArray[np.intp], lost: bool) -> None:
-        """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: somebody followed was not.
+        """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: one who was followed was not.
 
         kept (P,) are their numbers among the boxes that closely was asked for.
         """

@@ -35,7 +35,7 @@ class FoundJoints:
 
 
 class JointFinder(Protocol):
-    """A network for the joints of one person in a box, or two of which the more exact one looks where it is told."""
+    """A network for the joints of one person in a box, or two, the more exact one used where it is asked for."""
 
     @property
     def name(self) -> str:

@@ -123,7 +123,7 @@ class TopDownDetector:
             with one_thread(), torch.inference_mode():
                 cells = nanodet.boxes(heads)
                 for camera, one in zip(alike, cells, strict=True):
-                    # NaN is kept, or nobody would be found without a word.
+                    # NaN is kept, or no person would be found and nothing reported.
                     kept_cells = one[~(one[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
                     check_numbers(kept_cells, "NanoDet")
                     found[camera] = _boxes_of(kept_cells, images[camera])

@@ -12,33 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros import kernels
-from pose3d_ros.kernels.constants import (
-    ACCELERATION_DENSITY,
-    INITIAL_SPEED,
-    JUMP_M,
-    MIN_STD_M,
-    RUNNING_SPEED,
-    SURE_STD_M,
-    VELOCITY_TIME_CONSTANT_S,
-)
+from pose3d_ros.kernels.constants import JUMP_M, RUNNING_SPEED
 from pose3d_ros.structures import Floats
-
-__all__ = [
-    "ACCELERATION_DENSITY",
-    "INITIAL_SPEED",
-    "JUMP_M",
-    "MIN_STD_M",
-    "RUNNING_SPEED",
-    "SURE_STD_M",
-    "VELOCITY_TIME_CONSTANT_S",
-    "PointStates",
-    "at_rest",
-    "distance",
-    "jumped",
-    "predict",
-    "start",
-    "update",
-]
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,7 @@ class Grouped2D:
 
 @dataclass(frozen=True, eq=False)
 class People2D:
-    """The N 2D people of all cameras, one after another; a row more is of nobody, for the index -1."""
+    """The N 2D people of all cameras, one after another; a row more is of no person, for the index -1."""
 
     bounds: NDArray[np.intp]  # (V + 1,) where each camera's people begin, and N
     xy: Floats  # (N + 1, J, 2) px
@@ -86,14 +86,14 @@ class People2D:
     def of(people: Sequence[Keypoints2D]) -> People2D:
         """One entry of people a camera, one common skeleton."""
         joints = people[0].skeleton.size
-        nobody = np.full((1, joints, 2, 2), np.nan)
+        no_person = np.full((1, joints, 2, 2), np.nan)
         score = np.concatenate([*(k.score for k in people), np.zeros((1, joints))])
         spreads = [k.covariance for k in people if k.covariance is not None]
         covariance = None
         if len(spreads) == len(people):
-            covariance = weighed_by_score(np.concatenate([*spreads, nobody]), score)
+            covariance = weighed_by_score(np.concatenate([*spreads, no_person]), score)
         bounds = np.cumsum([0, *(len(k) for k in people)])
-        return People2D(bounds, np.concatenate([*(k.xy for k in people), nobody[..., 0]]), score, covariance)
+        return People2D(bounds, np.concatenate([*(k.xy for k in people), no_person[..., 0]]), score, covariance)
 
     @cached_property
     def view(self) -> NDArray[np.intp]:
@@ -170,7 +170,7 @@ def placed(
         ideal, lens = undistort_px(cameras, seen.xy.reshape(views, -1, 2))
     score = kernels.plain(seen.score).reshape(views, -1)
     covariance = np.empty((0, 0, 0, 0)) if seen.covariance is None else seen.covariance.reshape(views, -1, 2, 2)
-    found, sights = kernels.solving.triangulated(
+    found, sights = kernels.judging.triangulated(
         lenses,
         ideal.reshape(views, -1, 2),
         lens.reshape(views, -1, 2, 2),
@@ -178,7 +178,7 @@ def placed(
         kernels.plain(covariance),
         *(SIGMA_PX, float(delta), float(max_std_m), MIN_BASELINE_M, True),
     )
-    total = kernels.solving.scored(score, min_views, *found)
+    total = kernels.judging.scored(score, min_views, *found)
     xyz, spread, n_views, px, rejection = found
     shape = (groups, joints)
     observed = Observed3D(
@@ -198,7 +198,7 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
     What the cameras' errors add does not count: they move a person as a whole and leave the pose as it is.
     """
     joints = observed.score.shape
-    unsure = kernels.solving.wider(kernels.plain(observed.covariance).reshape(-1, 3, 3), float(max_std_m))
+    unsure = kernels.judging.wider(kernels.plain(observed.covariance).reshape(-1, 3, 3), float(max_std_m))
     if not unsure.any():
         return observed
     unsure = unsure.reshape(joints)
@@ -260,7 +260,7 @@ def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
     """
     joints = score.shape[-1]
     flat = kernels.plain(covariance).reshape(-1, joints, 2, 2), kernels.plain(score).reshape(-1, joints)
-    weighed: Floats = kernels.solving.weighed(*flat)
+    weighed: Floats = kernels.sights.weighed(*flat)
     return weighed.reshape(covariance.shape)
 
 

@@ -19,16 +19,16 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.kalman import MIN_STD_M
 from pose3d_ros.estimation.observation import Grouped2D, present
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.projection import project_views
+from pose3d_ros.kernels.constants import MIN_STD_M
 from pose3d_ros.structures import Camera, Floats
 
 Refusals = NDArray[np.uint8]
 
 # Mahalanobis distance from the triangulated joint, its covariance widened by what no covariance of keypoints knows
-# (calibration, joint definition: kalman.MIN_STD_M).
+# (calibration, joint definition: kernels.constants.MIN_STD_M).
 MOVE_STD = 6.0
 # Distance in the image from the worst keypoint, in standard deviations; what triangulation itself leaves counts too.
 REPROJECTION_STD, REPROJECTION_FACTOR = 8.0, 1.5

@@ -133,14 +133,14 @@ class CvUgcnRefiner:
         place[:, :3, 3] += place[:, :3, :3] @ middle
         rays = np.stack([undistort(camera, one) for camera, one in zip(cameras, seen.xy, strict=True)])
         people = np.arange(len(xyz))[:, None]
-        told = [
+        focal_px = [
             self._range.told_focal_px([cameras[c] for c in who], _middle(p)) for who, p in zip(used, xyz, strict=True)
         ]
         sight = SightInNumpy(
             coarse=xyz - middle,
             observed=rays[used, people],
             score=np.where(seen.seen, seen.score, 0.0)[used, people],
-            focal_px=np.stack(told),
+            focal_px=np.stack(focal_px),
             cam_from_world=place[used],
         )
         if self._in_numpy:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.admission import ROWS
-from pose3d_ros.estimation.kalman import INITIAL_SPEED
-from pose3d_ros.kernels.constants import SCORE_HALF_LIFE_S
+from pose3d_ros.kernels.constants import INITIAL_SPEED, SCORE_HALF_LIFE_S
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
 # ROS time that stands still for so long (a paused simulation, a bag that ended) is followed by real time: whoever

@@ -45,7 +45,7 @@ def camera_error_covariance(
 
 def moved_points(views: Sightings, xyz: Floats, delta: float) -> Floats:
     """The same (N, 3, 3) m^2 of points xyz (3, N) m whose sightings are known."""
-    moved: Floats = kernels.solving.moved_by_cameras(
+    moved: Floats = kernels.judging.moved_by_cameras(
         views.rotation, views.translation[..., 0], views.xy, views.whiten, views.to_px, xyz, float(delta)
     )
     return moved

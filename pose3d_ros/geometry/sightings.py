@@ -64,7 +64,7 @@ def sightings(
     model can undistort it. A covariance that is not finite and positive definite is replaced by sigma_px^2 I.
     """
     ideal, lens = undistort_px(cameras, xy_px)
-    seen, xy, to_px, whiten = kernels.solving.sighted(
+    seen, xy, to_px, whiten = kernels.sights.sighted(
         lenses := lenses_of(cameras),
         ideal,
         lens,

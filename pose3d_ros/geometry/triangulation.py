@@ -171,7 +171,7 @@ def _solved(flat: _Flat, shape: tuple[int, ...], delta: float | None, max_std_m:
     for block in _blocks(flat.xy.shape[1]):
         weight = np.empty((0, 0)) if flat.weight is None else kernels.plain(flat.weight[:, block])
         spread = np.empty((0, 0, 0, 0)) if flat.covariance is None else kernels.plain(flat.covariance[:, block])
-        found, _ = kernels.solving.triangulated(
+        found, _ = kernels.judging.triangulated(
             lenses,
             *undistort_px(flat.cameras, flat.xy[:, block]),
             *(weight, spread, float(flat.sigma_px)),

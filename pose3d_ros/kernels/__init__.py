@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PARTS = ("lenses", "solving", "association", "sides", "filtering", "tracking", "layers")
+PARTS = ("lenses", "sights", "solving", "judging", "association", "sides", "filtering", "tracking", "layers")
 
 
 def load(first_time: Callable[[str], object] = lambda words: None) -> None:

@@ -18,7 +18,7 @@ from pose3d_ros.kernels.constants import (
     TRUNCATION,
 )
 from pose3d_ros.kernels.lenses import CAMERAS
-from pose3d_ros.kernels.solving import _solve
+from pose3d_ros.kernels.solving import solve
 
 
 @inner
@@ -363,7 +363,7 @@ def _torn(cameras, view, direction, weight, label, limit, affinity):  # type: ig
                 r0, r1, r2 = r0 + w * (c[0] - along * d0), r1 + w * (c[1] - along * d1), r2 + w * (c[2] - along * d2)
             if shared < 2:
                 continue
-            x, y, z = _solve(a00, a01, a02, a11, a12, a22, r0, r1, r2)
+            x, y, z = solve(a00, a01, a02, a11, a12, a22, r0, r1, r2)
             for k in range(size):
                 n = members[k]
                 w = weight[n, j]

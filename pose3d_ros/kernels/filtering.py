@@ -17,7 +17,7 @@ from pose3d_ros.kernels.constants import (
     SURE_STD_M,
     VELOCITY_TIME_CONSTANT_S,
 )
-from pose3d_ros.kernels.solving import _solve
+from pose3d_ros.kernels.solving import solve
 
 STATES = "f8[:, ::1], f8[:, :, ::1]"
 _BOTH = "Tuple((f8[:, ::1], f8[:, :, ::1]))"
@@ -70,7 +70,7 @@ def update_one(mean, P, xyz, covariance, gain):  # type: ignore[no-untyped-def]
         s00, s11, s22 = s00 + covariance[0, 0], s11 + covariance[1, 1], s22 + covariance[2, 2]
         s01, s02, s12 = s01 + covariance[0, 1], s02 + covariance[0, 2], s12 + covariance[1, 2]
     for k in range(6):
-        gain[k, 0], gain[k, 1], gain[k, 2] = _solve(s00, s01, s02, s11, s12, s22, P[0, k], P[1, k], P[2, k])
+        gain[k, 0], gain[k, 1], gain[k, 2] = solve(s00, s01, s02, s11, s12, s22, P[0, k], P[1, k], P[2, k])
     d0, d1, d2 = xyz[0] - mean[0], xyz[1] - mean[1], xyz[2] - mean[2]
     # Column by column below the diagonal, so that the rows of P that the gain multiplies are still as they were.
     for a in range(6):
@@ -89,7 +89,7 @@ def distance_one(d0, d1, d2, C):  # type: ignore[no-untyped-def]
     if not finite(C):
         return np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
     s = SURE_STD_M**2
-    x, y, z = _solve(
+    x, y, z = solve(
         1 + C[0, 0] / s, C[0, 1] / s, C[0, 2] / s, 1 + C[1, 1] / s, C[1, 2] / s, 1 + C[2, 2] / s, d0, d1, d2
     )
     return np.sqrt(d0 * x + d1 * y + d2 * z)

@@ -1,12 +1,8 @@
 """The definition of kernels/association.py: which 2D people, seen by several cameras at one time, are the same person.
 
-All geometry is done on rays, so the unit of mismatch is an angle. Errors of a keypoint detector, of a
-calibration and of synchronisation are all about constant in pixels of a given camera, and a pixel is
-1/f rad: a limit in mrad means the same for a wide and a long lens, for a full image and its half-size
-copy. At a focal length of 1000 px, 1 mrad is 1 px.
-
-Axes: N all 2D people of all views, M pairs of them from different views, G groups, V views, J joints. Vectors lie
-along the first axis, so that NumPy's inner loops run over people and joints. NumPy, float64 throughout.
+Units and method are those of pose3d_ros/geometry/association.py. Axes: N all 2D people of all views, M pairs of them
+from different views, G groups, V views, J joints. Vectors lie along the first axis: NumPy's inner loops run over people
+and joints. NumPy, float64 throughout.
 """
 
 from __future__ import annotations
@@ -15,13 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from definitions.distortion import normalised_views, undistort_views
+from definitions.distortion import undistort_views
 from definitions.robust import solve
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.association import BONE_LENGTH_RANGE_M, ray_mismatch
+from pose3d_ros.geometry.distortion import normalised_views
 from pose3d_ros.kernels.constants import MIN_SHARED_JOINTS, TRUNCATION
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
@@ -37,21 +34,7 @@ def associate(
     *,
     limit_mrad: float = 25.0,
 ) -> NDArray[np.intp]:
-    """Group the 2D people of all views; every one of them lies in exactly one group.
-
-    cameras and keypoints are parallel (one a view, one common skeleton). predicted (T, J, 3) m holds the
-    3D people expected at this time, in the cameras' world frame: a prior that keeps groups stable; it
-    never joins views that contradict each other. limit_mrad is the mean angle by which two views of one
-    person may miss each other.
-
-    Returns indices (G, V) of the 2D person in each view, or -1; larger groups come first. A group of one
-    view is a person whom one camera only sees. Raises InputError for lists of different length.
-
-    Method: signed affinities between all pairs of people (1 for a perfect fit, 0 at the limit), greedy
-    additive edge contraction (Keuper et al., ICCV 2015) under "at most one a view", then view by view the
-    optimal reassignment (Hungarian) to the groups of the other views; groups whose rays do not meet in
-    3D are split and solved again. Work grows with the square of the cameras.
-    """
+    """As geometry.association.associate."""
     if len(cameras) != len(keypoints):
         raise InputError(f"association needs one set of keypoints a camera: {len(cameras)} and {len(keypoints)} given")
     view = np.repeat(np.arange(len(keypoints)), [len(k) for k in keypoints])  # (N,)

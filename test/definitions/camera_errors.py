@@ -1,4 +1,4 @@
-"""The definition of moved_by_cameras of kernels/solving.py (NumPy, float64).
+"""The definition of moved_by_cameras of kernels/judging.py (NumPy, float64).
 
 An error of calibration or synchronisation displaces everything that a camera sees: it does not average out over joints
 or time, and the covariance of a triangulation, which knows the keypoints' own errors only, does not hold it.
@@ -13,10 +13,8 @@ from definitions import robust
 from definitions.sightings import sightings
 
 from pose3d_ros.geometry.triangulation import SIGMA_PX
+from pose3d_ros.kernels.constants import MIN_CONDITION
 from pose3d_ros.structures import Camera, Floats
-
-# Smallest over largest eigenvalue of the information, as where triangulate rejects: its inverse is rounding noise.
-MIN_CONDITION = 1e-11
 
 
 def camera_error_covariance(
@@ -29,17 +27,7 @@ def camera_error_covariance(
     sigma_px: float = SIGMA_PX,
     delta: float,
 ) -> Floats:
-    """Covariance (..., 3, 3) m^2 of points xyz (..., 3) m whose cameras are each off by 1 px an axis, independently.
-
-    The other arguments are those that triangulate gave xyz for: they say how much each camera pulls at a point.
-    With A the information of the fit, J_c its whitened derivative, L_c the root of the keypoint's covariance and
-    omega_c Huber's weight, a shift d_c px moves the point by A^-1 omega_c J_c' L_c^-1 d_c, so
-
-        A^-1 (sum_c omega_c^2 J_c' L_c^-1 L_c^-T J_c) A^-1
-
-    (the sandwich of misspecified models: White, Econometrica 50(1), 1982). NaN where fewer than two cameras fix the
-    point.
-    """
+    """As geometry.camera_errors.camera_error_covariance."""
     count, shape = len(cameras), xyz.shape[:-1]
     weights = None if weight is None else weight.reshape(count, -1)
     spread = None if covariance is None else covariance.reshape(count, -1, 2, 2)

@@ -36,15 +36,6 @@ def distort_views(cameras: Sequence[Camera], xy: Floats, *, limit: bool = True) 
     return out, jacobian
 
 
-def normalised_views(cameras: Sequence[Camera], xy_px: Floats) -> Floats:
-    """K^-1 px, still distorted, (V, N, 2) of pixels xy_px (V, N, 2); K's skew is honoured."""
-    K = np.array([camera.K for camera in cameras])[..., None]  # (V, 3, 3, 1)
-    xy = np.empty_like(xy_px)
-    xy[..., 1] = (xy_px[..., 1] - K[:, 1, 2]) / K[:, 1, 1]
-    xy[..., 0] = (xy_px[..., 0] - K[:, 0, 2] - K[:, 0, 1] * xy[..., 1]) / K[:, 0, 0]
-    return xy
-
-
 def undistort_views(cameras: Sequence[Camera], xy: Floats) -> tuple[Floats, Floats]:
     """Ideal coordinates (V, N, 2) of the distorted ones in xy (V, N, 2), and the derivative of DISTORTING there.
 

@@ -1,4 +1,4 @@
-"""The definition of kernels/solving.py's judgement: what a triangulated point is worth (NumPy, float64)."""
+"""The definition of kernels/judging.py: what a triangulated point is worth (NumPy, float64)."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""The definition of kernels/solving.py's sighted (NumPy, float64)."""
+"""The definition of kernels/sights.py's sighted (NumPy, float64)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from definitions.distortion import normalised_views, undistort_views
+from definitions.distortion import undistort_views
 
+from pose3d_ros.geometry.distortion import normalised_views
 from pose3d_ros.geometry.sightings import Sightings
 from pose3d_ros.structures import Camera, Floats
 
@@ -18,11 +19,7 @@ def sightings(
     covariance_px2: Floats | None,
     sigma_px: float,
 ) -> Sightings:
-    """Keypoints xy_px (V, N, 2), weight (V, N), covariance_px2 (V, N, 2, 2) as Sightings.
-
-    A keypoint counts as seen when its coordinates and weight are finite, its weight is positive and the lens
-    model can undistort it. A covariance that is not finite and positive definite is replaced by sigma_px^2 I.
-    """
+    """As geometry.sightings.sightings."""
     ideal, lens = undistort_views(cameras, normalised_views(cameras, xy_px))
     seen = np.asarray(np.isfinite(ideal[..., 0]) & np.isfinite(ideal[..., 1]))
     scale = seen / sigma_px

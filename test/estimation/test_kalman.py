@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pose3d_ros.estimation import kalman
+from pose3d_ros.kernels import constants
 
 NOISE_M = 0.02
 COVARIANCE = NOISE_M**2 * np.eye(3)
@@ -14,15 +15,15 @@ def test_errors_are_as_large_as_the_filter_says() -> None:
     # Truth moves as the model says, so the normalised error squared has mean 3 (its degrees of freedom).
     rng = np.random.default_rng(0)
     points, dt = 4000, 1 / 30
-    position, velocity = rng.normal(0, 1, (points, 3)), rng.normal(0, kalman.INITIAL_SPEED, (points, 3))
-    measured = NOISE_M**2 + kalman.MIN_STD_M**2
+    position, velocity = rng.normal(0, 1, (points, 3)), rng.normal(0, constants.INITIAL_SPEED, (points, 3))
+    measured = NOISE_M**2 + constants.MIN_STD_M**2
     spread = np.broadcast_to(COVARIANCE, (points, 3, 3))
     states = kalman.start(position + rng.normal(0, measured**0.5, position.shape), spread)
-    decay = np.exp(-dt / kalman.VELOCITY_TIME_CONSTANT_S)
-    root = np.linalg.cholesky(kalman.ACCELERATION_DENSITY * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]]))
+    decay = np.exp(-dt / constants.VELOCITY_TIME_CONSTANT_S)
+    root = np.linalg.cholesky(constants.ACCELERATION_DENSITY * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]]))
     for _ in range(20):
         noise = rng.normal(0, 1, (points, 3, 2)) @ root.T
-        position = position + kalman.VELOCITY_TIME_CONSTANT_S * (1 - decay) * velocity + noise[..., 0]
+        position = position + constants.VELOCITY_TIME_CONSTANT_S * (1 - decay) * velocity + noise[..., 0]
         velocity = decay * velocity + noise[..., 1]
         states = kalman.update(
             kalman.predict(states, dt), position + rng.normal(0, measured**0.5, position.shape), spread
