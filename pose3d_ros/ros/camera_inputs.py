@@ -161,6 +161,7 @@ class CameraInput:
         # Stamp in the header -> (stamp to use, captured_s) of images that may be handed on and have not been.
         self._usable: dict[int, tuple[int, float]] = {}
         self._unread, self._unread_s, self._unread_why = 0, float("-inf"), ""
+        self._closed = False
         raw = Subscriber(node, self.stream.kind, self.stream.topic, qos_profile=self.stream.qos, raw=True)
         info = Subscriber(node, CameraInfo, options.camera_info_topic.replace("{camera}", name), qos_profile=INFO_QOS)
         self._subscriptions = [raw.sub, info.sub]
@@ -181,7 +182,8 @@ class CameraInput:
         return [self.topic, self.info_topic] if self._info_needed else [self.topic]
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; what an executor still holds for it is thrown away when it comes."""
+        self._closed = True
         for one in self._subscriptions:
             self._node.destroy_subscription(one)
 
@@ -291,7 +293,7 @@ class CameraInput:
 
     def _hand_on(self, image: Any, info: CameraInfo | None) -> None:
         usable = self._usable.pop(stamp_to_ns(image.header.stamp), None)
-        if usable is not None:
+        if usable is not None and not self._closed:
             arrived_s = time.monotonic() - self.stream.took_s(image)
             self._take(self.name, Frame(self.topic, image, info, usable[0], arrived_s, usable[1]))
 

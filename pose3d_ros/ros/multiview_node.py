@@ -263,6 +263,8 @@ class MultiViewNode(LifecycleNode):
 
     def _poll(self) -> None:
         """Release a set whose wait is over though nothing arrives."""
+        if not self._inputs:
+            return  # an executor called a timer that is destroyed by now
         due_ns = self._grouper.due_ns()
         if due_ns is None:
             self._waiting.cancel()

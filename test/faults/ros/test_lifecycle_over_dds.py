@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -140,6 +141,25 @@ def test_fault_out_of_memory_while_running(one: Graph) -> None:
         fails.clear()
     assert error_mm(one.poses_after(2)[-1], np.eye(4)) < 1.0
     one.diagnosis_says("running")
+
+
+def test_fault_deactivated_with_images_under_way(one: Graph) -> None:
+    """Fault: the node is deactivated, or deactivated and activated again, while images wait in its executor.
+    Sees: no pose of those images, no error.
+    Recovers: poses of new images as soon as it is active.
+    """
+    activated(one)
+    one.poses_after(1)
+    for _ in range(3):
+        one.cameras.publish_set()
+        time.sleep(0.2)  # they are in the executor by then
+        taken = one.node._grouper
+        one.node.trigger_deactivate()
+        for _ in range(40):
+            one.executor.spin_once(timeout_sec=0.01)  # raised InvalidHandle, which ended the node
+        assert taken.due_ns() is None
+        one.node.trigger_activate()
+        assert error_mm(one.poses_after(1)[-1], np.eye(4)) < 1.0
 
 
 def test_fault_configuration_that_cannot_be(one: Graph) -> None:
