@@ -30,61 +30,87 @@ SURE_EVERY, UNSURE_EVERY = 32, 4
 # Where few cameras see a person, errors in one do not average out, so all are always looked at closely: cam03 and cam04
 # of the single-person footage agree to 56.2 mm with the reference then, to 58.9 at 2, and to 62.1 at 32.
 FEW_CAMERAS = 2
+# More cameras are searched this much more seldom each: whoever is new to one of them brings a search of all.
+SEVERAL_SELDOM = 2
+
+NOBODY: Floats = np.zeros((0, 4))
 
 
 class BoxTracks:
-    """One camera's followed boxes; search says when the image is searched for people.
+    """One camera's followed boxes; to_search says when the image is searched for people.
 
-    The first image is searched, then one in `every`, and the image after somebody was lost. An image with nobody
-    to follow is always searched.
+    The first image is searched, then one in `every` (times SEVERAL_SELDOM where there are more than a few cameras), the
+    image after somebody was lost, and the one after search_soon. An image with nobody to follow is always searched.
+    People whom the other cameras place where this one saw nobody (foreseen) are looked at in place of a search that a
+    loss, or having nobody to follow, would bring.
     """
 
     def __init__(self, every: int, phase: int) -> None:
         """phase shifts the second search and close look, so that cameras that start together have theirs in turn."""
         self._every, self._phase = every, phase
         self._wait = 0
-        self._shift = phase % every
+        self._shift = phase
+        self._lost = False
         self._followed = np.zeros((0, 4))  # left, top, right, bottom px
         self._sure = np.zeros(0, dtype=bool)  # of each
         self._since = np.zeros(0, dtype=np.intp)  # images since each was looked at closely
 
     def state_dict(self) -> dict[str, Any]:
-        """Images until the next search, its shift, the followed boxes and how they were seen."""
+        """Images until the next search, its shift, whether one was lost, the followed boxes and how they were seen."""
         return state_of(self, ("_every", "_phase"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from another one's state."""
         load_state(self, state, ("_every", "_phase"))
 
-    def to_search(self) -> bool:
-        """Whether the next image is to be searched."""
-        return self._wait == 0 or not len(self._followed)
+    def search_soon(self) -> None:
+        """Search the next image."""
+        self._wait = 0
 
-    def expected(self, found: Floats | None) -> tuple[Floats, int]:
+    def to_search(self, foreseen: Floats = NOBODY) -> bool:
+        """Whether the next image is to be searched; foreseen (K, 4) px are people whom the other cameras place."""
+        return self._wait == 0 or ((self._lost or not len(self._followed)) and not len(self._unseen(foreseen)))
+
+    def expected(self, found: Floats | None, foreseen: Floats = NOBODY, cameras: int = 1) -> tuple[Floats, int]:
         """Boxes (P, 4) px to look into, those followed first, and how many those are.
 
-        found are the boxes and scores (N, 5), best first, of an image that was searched.
+        found are the boxes and scores (N, 5), best first, of an image, one of `cameras`, that was searched.
         """
-        followed = self._followed
+        boxes = followed = self._followed
+        if found is not None or self._lost or not len(followed):
+            boxes = np.concatenate((followed, self._unseen(foreseen)))
+        self._lost = False
         if found is None:
             self._wait -= 1
-            return followed, len(followed)
-        self._wait = self._every - 1 - self._shift
+            return boxes, len(followed)
+        every = self._every * (SEVERAL_SELDOM if cameras > FEW_CAMERAS else 1)
+        self._wait = every - 1 - self._shift % every
         self._shift = 0
-        new = (iou(found[:, :4], followed) < SAME_PERSON_IOU).all(axis=1)
-        boxes = np.concatenate((followed, found[new, :4]))
-        score = np.concatenate((np.ones(len(followed)), found[new, 4]))
-        return without_parts(boxes, score), len(followed)
+        new = (iou(found[:, :4], boxes) < SAME_PERSON_IOU).all(axis=1)
+        score = np.concatenate((np.ones(len(boxes)), found[new, 4]))
+        return without_parts(np.concatenate((boxes, found[new, :4])), score), len(followed)
 
-    def closely(self, count: int, cameras: int) -> NDArray[np.bool_]:
-        """Which of the first `count` boxes that expected gave are looked at closely in this image, one of `cameras`."""
-        often, seldom = (1, 1) if cameras <= FEW_CAMERAS else (UNSURE_EVERY, SURE_EVERY)
+    def _unseen(self, foreseen: Floats) -> Floats:
+        """Those of the foreseen (K, 4) px that are none of the followed."""
+        return foreseen[(iou(foreseen, self._followed) < SAME_PERSON_IOU).all(axis=1)]
+
+    def closely(self, count: int, cameras: int, spare: int = 0) -> NDArray[np.bool_]:
+        """Which of the first `count` boxes that expected gave are looked at closely in this image, one of `cameras`.
+
+        A box that is new where others are followed is most often nobody (a part of a person, a coat), so it is looked
+        at closely in the image after this, if it is followed then. spare more than those whose turn it is, those who
+        have waited the longest, are looked at closely too.
+        """
+        few = cameras <= FEW_CAMERAS
+        often, seldom = (1, 1) if few else (UNSURE_EVERY, SURE_EVERY)
         known = min(len(self._followed), count)
-        due = self._since[:known] >= np.where(self._sure[:known], seldom, often) - 1
-        self._since = np.concatenate(
-            (np.where(due, 0, self._since[:known] + 1), np.full(count - known, self._phase % seldom))
-        )
-        return np.concatenate((due, np.ones(count - known, dtype=bool)))
+        since = self._since[:known]
+        close = since >= np.where(self._sure[:known], seldom, often) - 1
+        close[np.argsort(np.where(close, -1, since), kind="stable")[::-1][:spare]] = True
+        new = few or not known
+        later = self._phase % seldom if new else seldom
+        self._since = np.concatenate((np.where(close, 0, since + 1), np.full(count - known, later)))
+        return np.concatenate((close, np.full(count - known, new)))
 
     def follow(self, xy: Floats, score: Floats, kept: NDArray[np.intp], lost: bool) -> None:
         """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: one who was followed was not.
@@ -95,8 +121,7 @@ class BoxTracks:
         self._sure = better_half(score) >= SURE_SCORE
         boxes = [grown(joint_box(one, s), BODY_OVER_JOINTS) for one, s in zip(xy, score, strict=True)]
         self._followed = np.array(boxes).reshape(-1, 4)
-        if lost:
-            self._wait = 0
+        self._lost = lost
 
 
 def better_half(score: Floats) -> Floats:

@@ -61,7 +61,8 @@ class DetectorOptions:
     )
     search_every: int = option(
         8,
-        "look for new people in every n-th image of a camera, and whenever somebody is lost",
+        "look for new people in every n-th image of a camera (of three cameras or more: every 2n-th, in turn), and "
+        "when a person is lost whom the other cameras do not place",
         low=1,
         high=1000,
         read_only=True,
@@ -100,8 +101,11 @@ class DetectorOptions:
             )
 
 
-def make_detector(options: DetectorOptions | None = None, device: str = "auto") -> Detector:
+def make_detector(options: DetectorOptions | None = None, device: str = "auto", *, live: bool = False) -> Detector:
     """The detector that the options name, on a device: auto, cpu, cuda, cuda:1, ...; with onnx also tensorrt.
+
+    live: its images come from cameras, whose rate decides how often auto uses the exact network; else the same images
+    always give the same joints.
 
     Raises WeightsMissingError, WeightsCorruptError, InputError; DependencyError without ONNX Runtime.
     """
@@ -115,10 +119,13 @@ def make_detector(options: DetectorOptions | None = None, device: str = "auto") 
 
         return OneStageDetector(MultiPoseNetwork(device, options), options)
     from pose3d_ros.detection.joint_finder import JointFinder, LightAndExact, MoveNetJoints
+    from pose3d_ros.detection.spare_time import SpareTime
     from pose3d_ros.detection.top_down import TopDownDetector
 
     finders: list[JointFinder] = [MoveNetJoints(name, device, options) for name in _joints_models(options)]
-    return TopDownDetector(device, options, LightAndExact(*finders) if len(finders) == 2 else finders[0])
+    if len(finders) == 1:
+        return TopDownDetector(device, options, finders[0])
+    return TopDownDetector(device, options, LightAndExact(*finders), SpareTime() if live else None)
 
 
 def weights_of(options: DetectorOptions) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ One whose answer depends on earlier images is Stateful too (pose3d_ros/state.py)
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
-from pose3d_ros.structures import FrameSet, Keypoints2D, Skeleton
+from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
 
 
 class Detector(Protocol):
@@ -29,4 +30,13 @@ class Detector(Protocol):
 
     def reset(self) -> None:
         """Forget what was seen before."""
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A detector that looks where it is told that people are."""
+
+    def foresee(self, boxes: Mapping[str, Floats]) -> None:
+        """Boxes (K, 4) px (left, top, right, bottom) of people expected in the next call's images, by camera."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.detection import nanodet
 from pose3d_ros.detection.backend import backend_of
-from pose3d_ros.detection.box_tracks import BoxTracks
+from pose3d_ros.detection.box_tracks import NOBODY, SURE_SCORE, BoxTracks, better_half
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import shrunk
@@ -19,6 +20,7 @@ from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_numbers
 from pose3d_ros.detection.joint_finder import FoundJoints, Image, JointFinder, MoveNetJoints
 from pose3d_ros.detection.people import distinct, people
+from pose3d_ros.detection.spare_time import SpareTime
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
 from pose3d_ros.weights import store
 
@@ -29,10 +31,15 @@ class TopDownDetector:
     """Callable on a FrameSet; keeps the boxes of people that each camera saw last."""
 
     def __init__(
-        self, device: str = "auto", options: DetectorOptions | None = None, joints: JointFinder | None = None
+        self,
+        device: str = "auto",
+        options: DetectorOptions | None = None,
+        joints: JointFinder | None = None,
+        spare: SpareTime | None = None,
     ) -> None:
         """device: auto, cpu, cuda or any of torch's; joints: MoveNet Thunder unless another one is given.
 
+        spare, for cameras that do not wait: who is looked at closely then depends on how long that takes.
         Raises WeightsMissingError, WeightsCorruptError, InputError.
         """
         self.options = options or DetectorOptions()
@@ -41,6 +48,8 @@ class TopDownDetector:
         network = nanodet.NanoDet(store.path("nanodet")).eval().network
         self._heads = backend_of("nanodet", network, nanodet.in_bfloat16, nanodet.WIDE_HW, self._device, self.options)
         self._tracks: dict[str, BoxTracks] = {}
+        self._foreseen: Mapping[str, Floats] = {}
+        self._spare = spare
 
     @property
     def name(self) -> str:
@@ -80,23 +89,30 @@ class TopDownDetector:
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
         """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""
-        searched = {camera: image for camera, image in frames.images.items() if self._tracks_of(camera).to_search()}
+        began_s, cameras = time.monotonic(), len(frames.images)
+        foreseen, self._foreseen = self._foreseen, {}
+        searched = {
+            camera: image
+            for camera, image in frames.images.items()
+            if self._tracks_of(camera).to_search(foreseen.get(camera, NOBODY))
+        }
         found_boxes = self._search(searched)
         boxes: list[Floats] = []
         closely: list[NDArray[np.bool_]] = []
         images: list[Image] = []
         mine: dict[str, tuple[slice, int]] = {}  # camera -> its people, how many of them are followed
         for camera, image in frames.images.items():
-            expected, followed = self._tracks_of(camera).expected(found_boxes.get(camera))
+            tracks = self._tracks[camera]
+            expected, followed = tracks.expected(found_boxes.get(camera), foreseen.get(camera, NOBODY), cameras)
             expected = expected[: self.options.max_people]
             mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
             boxes.append(expected)
-            closely.append(self._tracks[camera].closely(len(expected), len(frames.images)))
+            closely.append(tracks.closely(len(expected), cameras, self._spare.people if self._spare else 0))
             images += [image] * len(expected)
         if not boxes:
             return {}
         found = self._joints(images, np.concatenate(boxes), np.concatenate(closely))
-        result = {}
+        result, with_new = {}, []
         for camera, (part, followed) in mine.items():
             own = FoundJoints(found.xy[part], found.score[part], found.grain[part])
             everybody = people(own, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
@@ -104,7 +120,18 @@ class TopDownDetector:
             result[camera] = everybody.select(kept)
             lost = int((kept < followed).sum()) < followed
             self._tracks[camera].follow(result[camera].xy, result[camera].score, kept, lost)
+            if followed and (better_half(result[camera].score[kept >= followed]) >= SURE_SCORE).any():
+                with_new.append(camera)
+        for camera in result if with_new else ():
+            if camera not in searched:
+                self._tracks[camera].search_soon()
+        if self._spare is not None:
+            self._spare.took(time.monotonic() - began_s, frames.stamp_ns)
         return result
+
+    def foresee(self, boxes: Mapping[str, Floats]) -> None:
+        """Boxes (K, 4) px in which the other cameras place people, by camera, in the set that is given next."""
+        self._foreseen = boxes
 
     def _tracks_of(self, camera: str) -> BoxTracks:
         if camera not in self._tracks:

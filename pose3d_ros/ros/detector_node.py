@@ -89,7 +89,7 @@ class DetectorNode(LifecycleNode):
         self.inputs = current(self, InputOptions)
         cameras = self.options.cameras
         check_topics(cameras, self.inputs, parameter="cameras")
-        self._detector = self._given or make_detector(current(self, DetectorOptions), self.inputs.device)
+        self._detector = self._given or make_detector(current(self, DetectorOptions), self.inputs.device, live=True)
         self._keypoints = {
             name: self.create_publisher(Keypoints2DArray, f"{name}/keypoints_2d", DEPTH) for name in cameras
         }

@@ -193,7 +193,9 @@ class MultiViewNode(LifecycleNode):
         """Who detects, and what the frames then hold."""
         self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d", TOO_FEW
         if self.options.input == "images":
-            return detector or make_detector(current(self, DetectorOptions), self.inputs.device), ImageReading()
+            return detector or make_detector(
+                current(self, DetectorOptions), self.inputs.device, live=True
+            ), ImageReading()
         # Not on the topic that they come on.
         self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d/with_ids", KEYPOINTS_FEW
         device = self.inputs.device

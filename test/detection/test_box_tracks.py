@@ -1,6 +1,13 @@
 import numpy as np
 
-from pose3d_ros.detection.box_tracks import SURE_EVERY, UNSURE_EVERY, BoxTracks, joint_box, without_parts
+from pose3d_ros.detection.box_tracks import (
+    SEVERAL_SELDOM,
+    SURE_EVERY,
+    UNSURE_EVERY,
+    BoxTracks,
+    joint_box,
+    without_parts,
+)
 
 ONE = np.array([0])
 PERSON = np.array([100.0, 100, 200, 400])
@@ -58,6 +65,87 @@ def test_people_are_expected_where_their_joints_were_and_a_little_around():
     np.testing.assert_allclose((box[:2] + box[2:]) / 2, (PERSON[:2] + PERSON[2:]) / 2)
 
 
+def _followed(cameras=4, every=100, lost=False):
+    """Tracks that follow PERSON, whom a search found."""
+    tracks = BoxTracks(every=every, phase=0)
+    tracks.expected(_found([*PERSON, 0.9]), cameras=cameras)
+    tracks.closely(1, cameras)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=lost)
+    return tracks
+
+
+def test_more_cameras_are_searched_more_seldom_each():
+    for cameras, every in ((2, 3), (4, 3 * SEVERAL_SELDOM)):
+        tracks, images = _followed(cameras, every=3), 1
+        while not tracks.to_search():
+            tracks.expected(None, cameras=cameras)
+            images += 1
+        assert images == every
+
+
+def test_a_search_can_be_asked_for():
+    tracks = _followed()
+    assert not tracks.to_search()
+    tracks.search_soon()
+    assert tracks.to_search()
+
+
+def test_who_was_lost_is_looked_for_where_the_other_cameras_place_them():
+    tracks = _followed(lost=True)
+    foreseen = np.array([PERSON + 2, PERSON + 300])  # one of them is followed
+    assert not tracks.to_search(foreseen)
+    boxes, followed = tracks.expected(None, foreseen)
+    assert followed == 1
+    assert boxes[1:].tolist() == [(PERSON + 300).tolist()]
+    tracks.closely(2, 4)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
+    # Who is not seen there either (behind a wall) costs nothing in every image.
+    assert not tracks.to_search(foreseen)
+    assert len(tracks.expected(None, foreseen)[0]) == 1
+
+
+def test_an_image_with_nobody_to_follow_is_searched_only_where_nobody_is_foreseen():
+    tracks = BoxTracks(every=3, phase=0)
+    tracks.expected(_found(), PERSON[None])  # the first image is searched, with what is foreseen
+    searched = []
+    for _ in range(6):
+        searched.append(tracks.to_search(PERSON[None]))
+        boxes, followed = tracks.expected(_found() if searched[-1] else None, PERSON[None])
+        assert (boxes.tolist(), followed) == ([PERSON.tolist()], 0)
+    assert searched == [False, False, True, False, False, True]
+    assert tracks.to_search()
+
+
+def test_a_found_box_that_is_foreseen_too_is_one():
+    boxes, _ = BoxTracks(every=3, phase=0).expected(_found([*PERSON + 5, 0.9]), PERSON[None])
+    assert len(boxes) == 1
+
+
+def test_a_new_box_among_others_is_looked_at_closely_in_the_next_image_only():
+    tracks = _followed(lost=True)
+    tracks.expected(_found([*PERSON + 500, 0.9]))
+    assert tracks.closely(2, 4).tolist() == [False, False]
+    both = np.concatenate((_joints(PERSON), _joints(PERSON + 500)))
+    tracks.follow(both, np.ones((2, 17)), np.arange(2), lost=False)
+    assert tracks.closely(2, 4).tolist() == [False, True]
+    assert tracks.closely(2, 4).tolist() == [False, False]
+
+
+def test_spare_time_goes_to_those_who_waited_longest():
+    tracks = _followed()
+    two = np.concatenate((_joints(PERSON), _joints(PERSON + 500)))
+    tracks.expected(None)
+    tracks.closely(1, 4)
+    tracks.search_soon()
+    tracks.expected(_found([*PERSON + 500, 0.9]))
+    tracks.closely(2, 4)
+    tracks.follow(two, np.ones((2, 17)), np.arange(2), lost=False)
+    assert tracks.closely(2, 4).tolist() == [False, True]  # whose turn it is
+    assert tracks.closely(2, 4, spare=1).tolist() == [True, False]
+    assert tracks.closely(2, 4, spare=1).tolist() == [False, True]
+    assert tracks.closely(2, 4, spare=5).tolist() == [True, True]
+
+
 def test_an_unsure_part_of_a_person_is_left_out_and_a_sure_person_before_another_is_kept():
     boxes = np.array([PERSON, [110, 110, 190, 200], [120, 200, 180, 390]])
     assert len(without_parts(boxes, np.array([0.8, 0.5, 0.2]))) == 2
@@ -109,10 +197,10 @@ def test_close_looks_go_with_their_person_when_another_leaves():
         tracks.closely(len(boxes), 4)
         tracks.follow(two[: len(boxes)], np.ones((2, 17)), np.arange(2), lost=False)
     tracks.follow(two[1:], np.ones((1, 17)), np.array([1]), lost=False)
-    # The one who stays was looked at two images before; the one who left, three.
+    # The one who stays was looked at closely one image before; the one who left, three.
     close = []
-    for _ in range(SURE_EVERY - 2):
+    for _ in range(SURE_EVERY - 1):
         tracks.expected(None)
         close.append(bool(tracks.closely(1, 4)[0]))
         tracks.follow(two[1:], np.ones((1, 17)), ONE, lost=False)
-    assert close == [False] * (SURE_EVERY - 3) + [True]
+    assert close == [False] * (SURE_EVERY - 2) + [True]

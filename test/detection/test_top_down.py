@@ -114,6 +114,32 @@ def test_searches_of_several_cameras_fall_on_different_sets(detector, image):
     assert max(per_set[1:]) <= 2
 
 
+def test_a_sure_new_person_in_one_camera_brings_a_search_of_the_others(detector, image):
+    names = ("a", "b", "c", "d")
+    alone = _without(image, WOMAN)
+    detector(_frames(**dict.fromkeys(names, alone)))
+    detector.searches.clear()
+    found_in = ""
+    for _ in range(20):
+        detector.searches.clear()
+        found = detector(_frames(**dict.fromkeys(names, image)))
+        if found_in:
+            break
+        found_in = next((name for name in names if _holds(found[name], WOMAN)), "")
+    assert found_in
+    assert {*names} - {found_in} <= {*detector.searches}
+    assert all(_holds(found[name], WOMAN) for name in names)
+
+
+def test_who_is_lost_is_found_without_a_search_where_the_other_cameras_place_them(detector, image):
+    detector(_frames(cam=image))
+    detector(_frames(cam=_without(image, WOMAN)))
+    detector.searches.clear()
+    detector.foresee({"cam": WOMAN[None] + 3})
+    assert _holds(detector(_frames(cam=image))["cam"], WOMAN)
+    assert detector.searches == []
+
+
 @pytest.mark.skipif(not bfloat16_runs(), reason="this CPU computes no bfloat16")
 def test_half_precision_finds_the_same_people(shared, detector, image):
     full = TopDownDetector(device="cpu", options=DetectorOptions(precision="full"))(_frames(cam=image))["cam"]
