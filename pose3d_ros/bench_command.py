@@ -25,6 +25,10 @@ BENCHMARKS = {
     "time": ("pose3d_ros.benchmarks.time", "clock offsets of cameras: errors, alarms, footage"),
     "health": ("pose3d_ros.benchmarks.health", "cameras moved, exchanged, inverted: what is told, false alarms"),
     "association": ("pose3d_ros.benchmarks.association", "match people across views: time over cameras and people"),
+    "scale": (
+        "pose3d_ros.benchmarks.scale",
+        "the node at 30 Hz by cameras and people: sets it holds, ages",
+    ),
     "soak": ("pose3d_ros.benchmarks.soak", "an hour of frame sets in compressed time: memory, threads, descriptors"),
 }
 

@@ -45,7 +45,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
     rows = []
     for slow_s in slowness:
         run = play(
-            "pose3d_ros.ros.bench_cameras", [str(seconds)], {"refine": "none"}, seconds,
+            "pose3d_ros.ros.bench_cameras", [str(seconds), "2"], {"refine": "none"}, seconds,
             slow_s=slow_s, listener="pose3d_ros.ros.bench_ages",
         )  # fmt: skip
         rows.append((f"{slow_s:g}", *figures(run.heard)))

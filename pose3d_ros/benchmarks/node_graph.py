@@ -41,18 +41,20 @@ def play(
     seconds: float,
     *,
     slow_s: float = 0.0,
+    cameras: int = 2,
+    people: int = 1,
     listener: str = "",
 ) -> Played:
     """Run the node and a module that plays data/bench_scene.py's cameras for about so many seconds.
 
     The module's first arguments are `arguments` and the file to write its report to, as JSON. slow_s: how long the
-    node's detector takes; listener: a module that hears the node until SIGINT, and writes its report to its first
-    argument. Raises BenchError.
+    node's detector takes; cameras, people: how many it knows; listener: a module that hears the node until SIGINT, and
+    writes its report to its first argument. Raises BenchError.
     """
     from pose3d_ros.data.bench_scene import rig
     from pose3d_ros.ros.processes import ChildProcesses, isolated_environment, sigterm_as_interrupt
 
-    given = {"cameras": list(rig().names), "placement": "tf", "fixed_frame": "world", **parameters}
+    given = {"cameras": list(rig(cameras).names), "placement": "tf", "fixed_frame": "world", **parameters}
     words = [word for key, value in given.items() for word in ("-p", f"{key}:={json.dumps(value)}")]
     ros = ["--ros-args", "--disable-external-lib-logs"]
     with tempfile.TemporaryDirectory() as name:
@@ -61,13 +63,12 @@ def play(
         heard = folder / "heard.json"
         with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
             begun_s = time.monotonic()
-            node = children.start(
-                "pose3d_ros.ros.bench_node", [str(files[0]), str(slow_s), *ros, *words], folder / "node.log"
-            )
+            own = [str(files[0]), str(slow_s), str(cameras), str(people)]
+            node = children.start("pose3d_ros.ros.bench_node", [*own, *ros, *words], folder / "node.log")
             if listener:
                 ears = children.start(listener, [str(heard), *ros], folder / "listener.log")
-            cameras = children.start(cameras_module, [*arguments, str(files[1]), *ros], folder / "cameras.log")
-            _follow(cameras, node, seconds)
+            player = children.start(cameras_module, [*arguments, str(files[1]), *ros], folder / "cameras.log")
+            _follow(player, node, seconds)
             stopped_s = time.monotonic()
             children.stop([node])
             end_s = time.monotonic() - stopped_s

@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
 
 def played(seconds: float, refine: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the cameras' process and the node wrote down."""
-    run = play("pose3d_ros.ros.bench_cameras", [str(seconds)], {"refine": refine}, seconds)
+    run = play("pose3d_ros.ros.bench_cameras", [str(seconds), "2"], {"refine": refine}, seconds)
     return run.told, run.node
 
 

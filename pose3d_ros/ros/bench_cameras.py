@@ -1,4 +1,4 @@
-"""Two cameras of 640x480 px at 30 Hz, and a subscriber that notes when poses come (`pose3d bench ros`)."""
+"""Cameras of 640x480 px at 30 Hz, and a subscriber that notes when poses come (`pose3d bench ros` and `scale`)."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Alter = Callable[[int, Image, CameraInfo], tuple[Image, CameraInfo] | None]
 
 
 class BenchCameras(Node):
-    """Publishes both cameras of data/bench_scene.py and hears /human_pose_3d."""
+    """Publishes the cameras of data/bench_scene.py and hears /human_pose_3d."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: int = 2) -> None:
         super().__init__("bench_cameras")
-        self._rig = rig()
+        self._rig = rig(cameras)
         self.received: list[tuple[int, int, float]] = []  # stamp, monotonic ns, s inside the node
         self.create_subscription(HumanPose3DArray, "human_pose_3d", self._hear, 100)
         names = self._rig.names
@@ -102,10 +102,10 @@ def spin_until(executor: SingleThreadedExecutor, due_s: float) -> None:
         executor.spin_once(timeout_sec=left)
 
 
-def before_the_node() -> tuple[BenchCameras, SingleThreadedExecutor] | None:
-    """The cameras and what spins them, once the node listens; None when it does not come."""
+def before_the_node(number: int = 2) -> tuple[BenchCameras, SingleThreadedExecutor] | None:
+    """So many cameras and what spins them, once the node listens; None when it does not come."""
     start_ros(sys.argv)
-    cameras, executor = BenchCameras(), SingleThreadedExecutor()
+    cameras, executor = BenchCameras(number), SingleThreadedExecutor()
     executor.add_node(cameras)
     give_up = time.monotonic() + PATIENCE_S
     while not cameras.heard():
@@ -117,9 +117,9 @@ def before_the_node() -> tuple[BenchCameras, SingleThreadedExecutor] | None:
 
 
 def main() -> int:
-    """Publish for some seconds: the first argument; the second is the file to write to."""
-    seconds, report = float(sys.argv.pop(1)), Path(sys.argv.pop(1))
-    if (ready := before_the_node()) is None:
+    """Publish for some seconds, the first argument, so many cameras, the second; the third is the file to write to."""
+    seconds, number_of_cameras, report = float(sys.argv.pop(1)), int(sys.argv.pop(1)), Path(sys.argv.pop(1))
+    if (ready := before_the_node(number_of_cameras)) is None:
         return 1
     cameras, executor = ready
     sent: list[tuple[int, int]] = []

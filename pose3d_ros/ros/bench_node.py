@@ -21,12 +21,12 @@ WARM_UP_SETS = 60
 class SlowDetector(KnownDetector):
     """The known detector, which takes slow_s a frame set."""
 
-    def __init__(self, cameras: Rig, slow_s: float) -> None:
-        super().__init__(cameras)
+    def __init__(self, cameras: Rig, people: int, slow_s: float) -> None:
+        super().__init__(cameras, people)
         self._slow_s = slow_s
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
-        """The person in every camera of the set."""
+        """Everybody in every camera of the set."""
         time.sleep(self._slow_s)
         return super().__call__(frames)
 
@@ -34,11 +34,11 @@ class SlowDetector(KnownDetector):
 class BenchNode(MultiViewNode):
     """The multi-view node before the cameras of data/bench_scene.py."""
 
-    def __init__(self, report: Path, slow_s: float, **node_arguments: Any) -> None:
+    def __init__(self, report: Path, slow_s: float, cameras: int, people: int, **node_arguments: Any) -> None:
         self._report_file = report
         self._begun: tuple[float, int] | None = None  # CPU s of this process and sets, once everything is warm
         self.arrived_ns: dict[int, int] = {}  # capture stamp -> monotonic time of the set's last image
-        super().__init__(SlowDetector(rig(), slow_s), **node_arguments)
+        super().__init__(SlowDetector(rig(cameras), people, slow_s), **node_arguments)
 
     def _take(self, camera: str, frame: Frame) -> None:
         self.arrived_ns[frame.stamp_ns] = round(frame.arrived_s * 1e9)
@@ -56,9 +56,10 @@ class BenchNode(MultiViewNode):
 
 
 def main() -> int:
-    """Run until SIGINT; the first argument is the file to write to, the second how long detection takes, s."""
+    """Run until SIGINT; arguments: the file to write to, how long detection takes (s), cameras, people."""
     report, slow_s = Path(sys.argv.pop(1)), float(sys.argv.pop(1))
-    return run_node(lambda: BenchNode(report, slow_s), OPTIONS, sys.argv)
+    cameras, people = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+    return run_node(lambda: BenchNode(report, slow_s, cameras, people), OPTIONS, sys.argv)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pose3d_ros.benchmarks.age import figures as age_figures
 from pose3d_ros.benchmarks.node_graph import BenchError, Played, play
 from pose3d_ros.benchmarks.ros import figures, played
 from pose3d_ros.benchmarks.runtime import tables
-from pose3d_ros.data.bench_scene import PERSON, RATE_HZ, KnownDetector, rig
+from pose3d_ros.benchmarks.scale import figures as scale_figures
+from pose3d_ros.data.bench_scene import PERSON, RATE_HZ, KnownDetector, crowd, rig
 from pose3d_ros.estimation.multiview import MultiViewEstimator
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.structures import Keypoints2D
@@ -42,6 +43,34 @@ def test_age_figures_count_people_who_look_fresher_than_they_are():
     assert (messages, of_images) == (7, 3)
     assert late[:6] == [1, 1, 0, 2, 1, 1]
     assert late[6:11] == pytest.approx([75.0, 300 / 7, 100.0, 100 * 5 / 6, 1010.0])
+
+
+def test_scale_figures_count_sets_of_all_cameras_and_who_looks_too_fresh():
+    ms = 1_000_000
+    told = {"sent": [[10 * ms, 0], [40 * ms, 0]]}
+    heard = [
+        (0, 20 * ms, 30 * ms, 4, [0]),  # before the sets that count
+        (10 * ms, 40 * ms, 50 * ms, 4, [0, 0]),
+        (10 * ms, 60 * ms, 70 * ms, 0, [0, 0]),  # made by time alone
+        (40 * ms, 250 * ms, 260 * ms, 4, [0, 1]),  # VISIBLE at 210 ms
+        (70 * ms, 80 * ms, 90 * ms, 3, [0]),  # a camera was missing
+        (99 * ms, 99 * ms, 99 * ms, 4, []),
+    ]
+    assert scale_figures(told, heard, 4, 2.0) == pytest.approx((1.0, 2.0, 130.0, 211.0, 100 / 3))
+    assert scale_figures(told, [], 4, 2.0) == (0.0, 0.0, None, None, None)
+
+
+@pytest.mark.parametrize(("cameras", "people"), [(2, 1), (4, 4), (16, 20)])
+def test_the_scene_of_any_size_is_seen_and_placed(cameras, people):
+    scene = rig(cameras)
+    detector = KnownDetector(scene, people)
+    estimator = MultiViewEstimator(scene, options=MultiViewOptions(refine="none", most_people=0))
+    for number in range(3):
+        stamps = dict.fromkeys(scene.names, round(number * 1e9 / RATE_HZ))
+        found = detector(type("Frames", (), {"stamps_ns": stamps}))
+        pose = estimator.estimate_from_keypoints(found).pose
+    assert len(pose) == people
+    assert np.abs(np.sort(pose.xyz[:, 0, 2]) - np.sort(crowd(people)[:, 0, 2])).max() < 0.05
 
 
 def test_nothing_answered_gives_no_times():
