@@ -9,7 +9,7 @@ import numpy as np
 
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Rig
+from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Rig, unchecked
 
 SIZE_WH, FOCAL_PX, RATE_HZ = (640, 480), 530.0, 30.0
 # A second of walking to and fro, over and over: keypoints of as many frames are kept.
@@ -85,7 +85,15 @@ class KnownDetector:
         found = {}
         for name, stamp_ns in frames.stamps_ns.items():
             xy = self._xy[name][round(stamp_ns * RATE_HZ / 1e9) % FRAMES]
-            found[name] = Keypoints2D(xy, self._score, H36M_17, stamp_ns, covariance=self._covariance)
+            found[name] = unchecked(
+                Keypoints2D,
+                xy=xy,
+                score=self._score,
+                skeleton=H36M_17,
+                stamp_ns=stamp_ns,
+                covariance=self._covariance,
+                boxes=None,
+            )
         return found
 
     def reset(self) -> None:

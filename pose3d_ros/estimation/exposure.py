@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,11 @@ def exposure(image: NDArray[Any]) -> str:
     rows, columns = height - block + 1, width - block + 1
     corners = [(y, x) for y in range(block) for x in range(block)]
     total = sum(image[y : y + rows : step, x : x + columns : step].astype(np.uint16) for y, x in corners)
-    mean = np.asarray(total).reshape(-1, *image.shape[2:]) / block**2
-    if ((mean if mean.ndim == 1 else mean.max(axis=-1)) > DARK).mean() < LIT_SHARE:
+    # By channel: reducing over a last axis of three takes ten times as long.
+    channels = np.asarray(total)[..., None].T if image.ndim == 2 else np.asarray(total).T
+    if (reduce(np.maximum, channels) > DARK * block**2).mean() < LIT_SHARE:
         return "dark"
-    return "bright" if ((mean if mean.ndim == 1 else mean.min(axis=-1)) >= BRIGHT).mean() >= WHITE_SHARE else ""
+    return "bright" if (reduce(np.minimum, channels) >= BRIGHT * block**2).mean() >= WHITE_SHARE else ""
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ CHOICES = ("auto", "never")
 # A person is where the image shows it when the expected joints lie this near to the joints' rays, on average: the
 # default of match_distance_m.
 MATCH_M = 0.6
-# While several cameras see people, one camera in turn is lifted too in every n-th frame set: a millisecond or two each.
-LEARN_EVERY = 4
-# A mean over so many of them: some seconds, in which people turn and move.
+# While several cameras see people, one camera in turn is lifted too, so often: it takes some milliseconds.
+LEARN_NS = 490_000_000
+# A mean over so many of them: seconds, in which people turn and move.
 MEMORY = 50
 # Not of its state: the network is loaded again.
 MADE_WITH = ("_choice", "_name", "_lifter", "_why_not")
@@ -48,7 +48,7 @@ class MonocularFallback:
         self._lifter = lifter if choice == "auto" else None
         self._why_not = "" if choice == "auto" else "monocular_fallback is never"
         self._log_ratio: dict[str, tuple[float, int]] = {}  # by id: mean log of true over lifted distance, of how many
-        self._sets = 0
+        self._turns, self._learnt_ns = 0, 0
 
     def load(self) -> bool:
         """Load the network if it was not yet; whether there is one.
@@ -97,16 +97,18 @@ class MonocularFallback:
         groups: NDArray[np.intp],
         names: Sequence[str],
         observed: Observed3D,
+        stamp_ns: int,
     ) -> None:
         """Take in how far the network is off for people whom several cameras see; nothing where it is not loaded.
 
         people: h36m_17 by camera; groups (G, V): index of each observed person in each view, or -1; names (G): their
         ids, "" for none.
         """
-        self._sets += 1
-        if self._lifter is None or self._sets % LEARN_EVERY:
+        if self._lifter is None or 0 <= stamp_ns - self._learnt_ns < LEARN_NS:
             return
-        view = self._sets // LEARN_EVERY % len(cameras)
+        self._learnt_ns = stamp_ns
+        self._turns += 1
+        view = self._turns % len(cameras)
         rows = [row for row, name in enumerate(names) if name and groups[row, view] >= 0]
         if not rows:
             return

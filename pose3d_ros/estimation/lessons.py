@@ -85,7 +85,7 @@ class Lessons:
             return
         self.people_evidence.update(lesson.rig, lesson.keypoints, lesson.pose, lesson.options)
         if (seen := lesson.together) is not None:
-            self._fallback.learn(seen.cameras, seen.people, seen.shared, seen.names, seen.observed)
+            self._fallback.learn(seen.cameras, seen.people, seen.shared, seen.names, seen.observed, lesson.stamp_ns)
             self._fallback.forget_all_but(seen.known)
             self.calibration_health.update(
                 seen.cameras, seen.people, seen.groups, lesson.stamp_ns, seen.names, seen.observed.xyz

@@ -7,14 +7,15 @@ between frame sets and after the last one. No ROS and no clock in here: the call
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.admission import ROWS
 from pose3d_ros.kernels.constants import INITIAL_SPEED, SCORE_HALF_LIFE_S
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, unchecked
 
 # ROS time that stands still for so long (a paused simulation, a bag that ended) is followed by real time: whoever
 # holds the last message learns that it is old.
@@ -27,6 +28,7 @@ DELIVERY_S = 0.01
 # A measured velocity holds for so long: in motion capture limbs forget theirs in 0.3 s (kalman.py), turning hands in
 # 0.2 s (prediction.py). Until then a joint leaves the line of its velocity the slower, the shorter ago it was seen.
 VELOCITY_HOLDS_S = 0.2
+PREDICTED = np.uint8(JointSource.PREDICTED)
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,14 @@ class Watchdog:
         self._pose, self._captured_s = pose, min(captured_s, now_s)
         if now_s - self._captured_s + DELIVERY_S >= limits.gone_s:
             self._pose = None  # nothing of it is left to be aged
-        ahead_s = np.where(pose.state == PersonState.VISIBLE, DELIVERY_S, TICK_S)
-        found = aged(pose, now_s - self._captured_s, limits, ahead_s)
+        found = aged(pose, now_s - self._captured_s, limits, _ahead_s(pose))
         self._told = _standing(found)
         return found
+
+    def changed(self, pose: Pose3D, captured_s: float, now_s: float, limits: Limits) -> bool:
+        """Whether saw() would now give other people or states than it did."""
+        kept, state = _judged(pose, now_s - min(captured_s, now_s), limits, _ahead_s(pose))
+        return self._told != tuple((pose.ids[p], int(state[p])) for p in kept)
 
     def overdue(self, now_s: float, limits: Limits) -> bool:
         """Whether the last pose is too old to say that no person is there, only that none can be seen."""
@@ -144,19 +150,33 @@ def aged(pose: Pose3D, elapsed_s: float, limits: Limits, ahead_s: float | Floats
     those of ahead_s later, a number or (P,). Joints of people who are no longer VISIBLE are PREDICTED.
     """
     older = grown(pose, elapsed_s)
-    soon_s = older.age_s + ahead_s
+    kept, state = _judged(pose, elapsed_s, limits, ahead_s)
+    hidden = (state != PersonState.VISIBLE)[:, None]
+    if hidden.any():
+        older = _with(
+            older,
+            score=pose.score * np.where(hidden, 0.5 ** (elapsed_s / SCORE_HALF_LIFE_S), 1.0),
+            source=np.where(hidden & (pose.source != JointSource.ABSENT), PREDICTED, pose.source),
+            n_views=np.where(hidden, np.uint8(0), pose.n_views),
+            reprojection_px=np.where(hidden, np.nan, pose.reprojection_px),
+        )
+    return _chosen(_with(older, state=state), kept)
+
+
+def _ahead_s(pose: Pose3D) -> Floats:
+    """How long after a message its reader takes the states for true (P,): those of VISIBLE people until it comes."""
+    return np.where(pose.state == PersonState.VISIBLE, DELIVERY_S, TICK_S)
+
+
+def _judged(
+    pose: Pose3D, elapsed_s: float, limits: Limits, ahead_s: float | Floats
+) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Who is still there, and everybody's state (P,), elapsed_s after the pose's stamp and ahead_s later."""
+    soon_s = pose.age_s + elapsed_s + ahead_s
     lost = (soon_s >= limits.lost_s) | (pose.state == PersonState.LOST)
     hidden = lost | (soon_s >= limits.occluded_s) | (pose.state != PersonState.VISIBLE)
-    joints = hidden[:, None]
-    older = replace(
-        older,
-        state=np.where(lost, PersonState.LOST, np.where(hidden, PersonState.OCCLUDED, PersonState.VISIBLE)),
-        score=pose.score * np.where(joints, 0.5 ** (elapsed_s / SCORE_HALF_LIFE_S), 1.0),
-        source=np.where(joints & (pose.source != JointSource.ABSENT), JointSource.PREDICTED, pose.source),
-        n_views=np.where(joints, 0, pose.n_views),
-        reprojection_px=np.where(joints, np.nan, pose.reprojection_px),
-    )
-    return _chosen(older, np.flatnonzero(soon_s < limits.gone_s))
+    state = np.where(lost, PersonState.LOST, np.where(hidden, PersonState.OCCLUDED, PersonState.VISIBLE))
+    return np.flatnonzero(soon_s < limits.gone_s), state.astype(np.uint8)
 
 
 def grown(pose: Pose3D, elapsed_s: float) -> Pose3D:
@@ -169,7 +189,7 @@ def grown(pose: Pose3D, elapsed_s: float) -> Pose3D:
     known = np.isfinite(pose.velocity).all(-1)  # (P, J)
     left_m = INITIAL_SPEED * elapsed_s * np.where(known, min(elapsed_s / VELOCITY_HOLDS_S, 1.0), 1.0)
     growth = travelled[..., :, None] * travelled[..., None, :] + (left_m**2)[..., None, None] * np.eye(3)
-    return replace(pose, age_s=pose.age_s + elapsed_s, covariance=pose.covariance + growth)
+    return _with(pose, age_s=pose.age_s + elapsed_s, covariance=pose.covariance + growth)
 
 
 def predicted_now(ahead: Pose3D, judged: Pose3D, horizon_s: float, elapsed_s: float) -> Pose3D:
@@ -181,11 +201,18 @@ def predicted_now(ahead: Pose3D, judged: Pose3D, horizon_s: float, elapsed_s: fl
     rows = {person: p for p, person in enumerate(judged.ids) if judged.state[p] != PersonState.LOST}
     kept = np.array([p for p, person in enumerate(ahead.ids) if person in rows], dtype=np.intp)
     now = _chosen(grown(ahead, max(elapsed_s - horizon_s, 0.0)), kept)
-    return replace(now, state=judged.state[[rows[person] for person in now.ids]])
+    return _with(now, state=judged.state[[rows[person] for person in now.ids]])
 
 
 def _chosen(pose: Pose3D, people: NDArray[np.intp]) -> Pose3D:
-    return replace(pose, ids=tuple(pose.ids[p] for p in people), **{name: getattr(pose, name)[people] for name in ROWS})
+    if len(people) == len(pose):
+        return pose
+    return _with(pose, ids=tuple(pose.ids[p] for p in people), **{name: getattr(pose, name)[people] for name in ROWS})
+
+
+def _with(pose: Pose3D, **changes: Any) -> Pose3D:
+    """dataclasses.replace without the checks, which take longer than all of the rest."""
+    return unchecked(Pose3D, **{**vars(pose), **changes})
 
 
 def _standing(pose: Pose3D) -> tuple[tuple[str, int], ...]:

@@ -175,10 +175,10 @@ class Record:
             level, message = self._judge(now_s, missing)
             return Health(level, message, {**facts, "missing": "; ".join(missing) or "nothing", **self._values(now_s)})
 
-    def level(self, now_s: float, missing: Iterable[str]) -> Level:
-        """The level alone, which costs next to nothing."""
+    def level(self, now_s: float) -> Level:
+        """The level alone where nothing is missing, which costs little."""
         with self._lock:
-            return self._judge(now_s, list(missing))[0]
+            return self._judge(now_s, [])[0]
 
     def _judge(self, now_s: float, missing: list[str]) -> tuple[Level, str]:
         cause_s, cause = self._cause

@@ -125,10 +125,9 @@ class NodeReport:
     def _level(self) -> Level:
         if self._lifecycle.standing():
             return self._standing().level
-        soon_s = self.now_s() + CHECK_S
-        level = self.record.level(soon_s, ())
-        # An error is one whatever is missing, which it takes the graph to know.
-        return level if level is Level.ERROR else self.record.level(soon_s, self._inputs_missing())
+        level = self.record.level(self.now_s() + CHECK_S)
+        # What is missing, which it takes the graph to know, makes no other level worse.
+        return Level.WARN if level is Level.OK and self._inputs_missing() else level
 
     def _inputs_missing(self) -> list[str]:
         return [*self._no_clock(), *self._missing()]

@@ -16,6 +16,10 @@ from pose3d_ros.ros.qos_fit import refused
 from pose3d_ros.structures import Floats
 
 POLL_S = 0.005
+# What stands still is looked up so often only, and so often it is tried whether it does.
+KEPT_S, TRIED_S = 0.1, 1.0
+# Only transforms that hold always reach this far: 2038.
+FAR = Time(nanoseconds=(2**31 - 1) * 10**9)
 
 
 def tf_look_up(buffer: Any, wait_s: float, stopped: threading.Event, unheard: Callable[[], str] = lambda: "") -> LookUp:
@@ -23,10 +27,23 @@ def tf_look_up(buffer: Any, wait_s: float, stopped: threading.Event, unheard: Ca
 
     A transform that is only late (a moving camera's comes after its image) is waited for up to wait_s of
     wall time: tf2_ros's own timeout runs on the node's clock, which may stand still in simulation. unheard says whose
-    transforms do not reach the buffer.
+    transforms do not reach the buffer. What static transforms alone say holds for KEPT_S: looking up takes 0.1 ms,
+    which a rig of many cameras would pay in every frame set.
     """
+    kept: dict[tuple[str, str], tuple[float, Floats | None]] = {}  # until when (monotonic s); None of what moves
 
     def look_up(target: str, source: str, stamp_ns: int) -> Floats:
+        now_s, pair = time.monotonic(), (target, source)
+        until_s, still = kept.get(pair, (0.0, None))
+        if still is not None and now_s < until_s:
+            return still
+        found = looked_up(target, source, stamp_ns)
+        if now_s >= until_s:
+            stands = buffer.can_transform(target, source, FAR)
+            kept[pair] = (now_s + KEPT_S, found) if stands else (now_s + TRIED_S, None)
+        return found
+
+    def looked_up(target: str, source: str, stamp_ns: int) -> Floats:
         give_up = time.monotonic() + wait_s
         while True:
             try:

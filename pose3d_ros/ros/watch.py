@@ -62,8 +62,9 @@ class Watch:
 
             def again() -> Pose3D | None:
                 """The pose as it is by now, where a state has changed since; what goes out must not be too fresh."""
-                later = self._watchdog.saw(estimate.pose, captured, self._report.now_s(), limits)
-                return later if (later.ids, later.state.tolist()) != (pose.ids, pose.state.tolist()) else None
+                now_s = self._report.now_s()
+                changed = self._watchdog.changed(estimate.pose, captured, now_s, limits)
+                return self._watchdog.saw(estimate.pose, captured, now_s, limits) if changed else None
 
             self._calibration_hash = rig.calibration_hash
             age_s = max(now_s - captured, 0.0)

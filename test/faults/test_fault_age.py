@@ -91,6 +91,16 @@ def test_fault_pose_that_leaves_late(late_s: float) -> None:
     assert (found.score[0] == 0.9).all() == seen
 
 
+@pytest.mark.parametrize("later_s", [0.0, 0.05, 0.12, 0.2, 0.4, 0.7, 1.2])
+def test_a_change_since_the_judgement_is_known_without_judging_again(later_s: float) -> None:
+    dog, again = Watchdog(), Watchdog()
+    pose = pose_at(0.0, states=(0, 1, 0))
+    first = dog.saw(pose, 0.0, 0.05, LIMITS)
+    then = again.saw(pose, 0.0, 0.05 + later_s, LIMITS)
+    told = [(one.ids, one.state.tolist()) for one in (first, then)]
+    assert dog.changed(pose, 0.0, 0.05 + later_s, LIMITS) == (told[0] != told[1])
+
+
 def test_a_pose_on_time_stays_as_sure_as_it_is() -> None:
     still = pose_at(0.0)
     still.velocity[:] = 0.0

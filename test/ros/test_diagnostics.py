@@ -186,10 +186,10 @@ def test_fault_no_image_comes_any_more() -> None:
     assert record.health(0.5, [], {}).level is Level.OK
     health = record.health(0.51, ["no image on /left/image_raw for 0.5 s"], {})
     assert (health.level, health.message) == (Level.ERROR, "no poses for 0.3 s: no image on /left/image_raw for 0.5 s")
-    assert record.level(0.51, []) is Level.ERROR
+    assert record.level(0.51) is Level.ERROR
     assert "no image comes that can be used" in record.health(0.51, [], {}).message
     record.heard(0.6)
-    assert record.level(0.6, []) is Level.OK
+    assert record.level(0.6) is Level.OK
 
 
 def test_fault_poses_stop_though_images_come() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pose3d_ros.data.placement import missing_transform
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer
-from pose3d_ros.ros.tf_look_up import tf_look_up
+from pose3d_ros.ros.tf_look_up import KEPT_S, tf_look_up
 from pose3d_ros.structures import Camera, Floats
 
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
@@ -181,6 +182,42 @@ def test_a_transform_that_does_not_come_is_given_up_and_an_unknown_frame_at_once
     with pytest.raises(CalibrationError, match="does not exist"):
         tf_look_up(buffer, 60.0, threading.Event())("world", "other", 1_500_000_000)
     assert time.monotonic() - begin < 30.0
+
+
+class CountingBuffer(Buffer):
+    """Counts the look-ups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up = 0
+
+    def lookup_transform(self, *arguments: Any, **named: Any) -> TransformStamped:
+        self.looked_up += 1
+        return super().lookup_transform(*arguments, **named)
+
+
+def test_what_stands_still_is_looked_up_a_few_times_a_second_and_a_new_place_is_seen_soon() -> None:
+    buffer = CountingBuffer()
+    buffer.set_transform_static(transform_at(0, 1.0), "test")
+    look_up = tf_look_up(buffer, 0.0, threading.Event())
+    assert [look_up("world", "cam", stamp_ns)[0, 3] for stamp_ns in range(50)] == [1.0] * 50
+    assert buffer.looked_up < 5
+    buffer.set_transform_static(transform_at(0, 2.0), "test")
+    time.sleep(2 * KEPT_S)
+    assert look_up("world", "cam", 50)[0, 3] == 2.0
+
+
+def test_what_moves_is_looked_up_at_every_stamp_also_once_it_has_stood_still() -> None:
+    buffer = Buffer()
+    look_up = tf_look_up(buffer, 0.0, threading.Event())
+    for x in range(5):
+        buffer.set_transform(transform_at(x + 1, float(x)), "test")
+        assert look_up("world", "cam", x + 1)[0, 3] == x
+    buffer.set_transform_static(transform_at(0, 7.0), "test")
+    assert look_up("world", "cam", 9)[0, 3] == 7.0
+    buffer.set_transform(transform_at(10, 8.0), "test")
+    time.sleep(2 * KEPT_S)
+    assert look_up("world", "cam", 10)[0, 3] == 8.0
 
 
 def test_fault_projection_matrix_of_nan() -> None:
