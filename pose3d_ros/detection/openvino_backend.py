@@ -5,6 +5,8 @@ The graph is built from the network's own layers: torch is not traced, so it tak
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,10 +71,10 @@ class OpenVinoBackend:
                 del self._compiled[next(iter(self._compiled))]
             streams = min(self._threads, MOST_STREAMS)
             model = model_of(self._network, height, width)
-            many = self._compile(model, streams)
+            with ThreadPoolExecutor(2) as both:
+                many, *one = both.map(partial(self._compile, model), sorted({streams, 1}, reverse=True))
             requests = [many.create_infer_request() for _ in range(streams)]
-            alone = requests[0] if streams == 1 else self._compile(model, 1).create_infer_request()
-            self._compiled[key] = requests, alone
+            self._compiled[key] = requests, one[0].create_infer_request() if one else requests[0]
         return self._compiled[key]
 
     def _compile(self, model: openvino.Model, streams: int) -> Any:
@@ -115,12 +117,13 @@ def _convolution(layer: Convolution, x: Any, half_turn: bool) -> Any:
             padded = sides[2 + axis] + 2 * after[axis] - kernel[2 + axis]
             before[axis] -= padded % stride[axis]  # what the last step of the turned kernel left over
     weight = np.ascontiguousarray(weight)
+    # Arrays that are no constants yet are made into lists first: a third of a second a network.
     if layer.groups == 1:
-        x = ops.convolution(x, weight, stride, before, after, [1, 1])
+        x = ops.convolution(x, ops.constant(weight), stride, before, after, [1, 1])
     else:
         grouped = weight.reshape(layer.groups, -1, *weight.shape[1:])
-        x = ops.group_convolution(x, grouped, stride, before, after, [1, 1])
-    x = ops.add(x, layer.bias.numpy()[None, :, None, None])
+        x = ops.group_convolution(x, ops.constant(grouped), stride, before, after, [1, 1])
+    x = ops.add(x, ops.constant(layer.bias.numpy()[None, :, None, None]))
     if layer.activation == "Relu":
         return ops.relu(x)
     if layer.activation == "Relu6":

@@ -6,7 +6,10 @@ load() loads all of them. The first time on a machine each is compiled and kept 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -29,6 +32,21 @@ def load(first_time: Callable[[str], object] = lambda words: None) -> None:
         _part(part)
     if not kept:
         keep_all()
+
+
+@contextmanager
+def loading(first_time: Callable[[str], object] = lambda words: None) -> Iterator[None]:
+    """load() while the block runs; before it where kernels are to be compiled, which takes the cores."""
+    from pose3d_ros.kernels.compiling import all_kept
+
+    if not all_kept() or all(f"{__name__}.{part}" in sys.modules for part in PARTS):
+        load(first_time)
+        yield
+        return
+    with ThreadPoolExecutor(1) as aside:
+        loaded = aside.submit(load)
+        yield
+        loaded.result()
 
 
 def plain(values: Any) -> NDArray[np.float64]:

@@ -90,9 +90,9 @@ class MonocularNode(LifecycleNode):
         camera = self.options.camera
         check_topics((camera,), self.inputs, parameter="camera")
         detector, lifter = self._given
-        self._detector = detector or make_detector(current(self, DetectorOptions), self.inputs.device)
-        self._lifter = lifter or load_lifter(self._estimator_options.lifter)
-        kernels.load(self.get_logger().info)  # here, not at the first image
+        with kernels.loading(self.get_logger().info):  # here, not at the first image
+            self._detector = detector or make_detector(current(self, DetectorOptions), self.inputs.device)
+            self._lifter = lifter or load_lifter(self._estimator_options.lifter)
         self._publisher = PosePublisher(self, (camera,), self._detector, self.outputs)
         self._configured.callback(self._publisher.close)
 

@@ -120,12 +120,12 @@ class MultiViewNode(LifecycleNode):
         options, estimation = self.options, self._estimator_options
         check_topics(options.cameras, self.inputs, parameter="cameras")
         given_detector, given_fallback = self._given
-        self._detector, self._reading = self._make_reading(given_detector)
-        self._refinement = load_refinement(estimation, self._detector)
-        kernels.load(self.get_logger().info)  # here, not in the first frame set
-        self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
-        # In the middle of the work it would hold up the poses.
-        self._fallback.load()
+        with kernels.loading(self.get_logger().info):  # here, not in the first frame set
+            self._detector, self._reading = self._make_reading(given_detector)
+            self._refinement = load_refinement(estimation, self._detector)
+            self._fallback = given_fallback or MonocularFallback(estimation.monocular_fallback, estimation.lifter)
+            # In the middle of the work it would hold up the poses.
+            self._fallback.load()
         self._publisher = PosePublisher(self, options.cameras, self._detector, self.outputs, self._keypoints_out)
         self._configured.callback(self._publisher.close)
 

@@ -54,6 +54,20 @@ def test_the_first_time_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(said) == 1
 
 
+LOADED_MEANWHILE = """
+import sys
+from pose3d_ros import kernels
+with kernels.loading():
+    pass
+assert all(f"pose3d_ros.kernels.{part}" in sys.modules for part in kernels.PARTS)
+"""
+
+
+def test_kernels_are_loaded_when_what_is_loaded_meanwhile_is() -> None:
+    kernels.load()
+    subprocess.run([sys.executable, "-c", LOADED_MEANWHILE], check=True)
+
+
 SHOW_KEPT = """
 from pose3d_ros import kernels
 for part in kernels.PARTS:
