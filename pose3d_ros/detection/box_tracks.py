@@ -42,7 +42,7 @@ class BoxTracks:
     The first image is searched, then one in `every` (times SEVERAL_SELDOM where there are more than a few cameras), the
     image after somebody was lost, and the one after search_soon. An image with nobody to follow is always searched.
     People whom the other cameras place where this one saw nobody (foreseen) are looked at in place of a search that a
-    loss, or having nobody to follow, would bring.
+    loss, or having nobody to follow, would bring; where they are not there, a search follows.
     """
 
     def __init__(self, every: int, phase: int) -> None:
@@ -50,13 +50,13 @@ class BoxTracks:
         self._every, self._phase = every, phase
         self._wait = 0
         self._shift = phase
-        self._lost = False
+        self._lost = self._instead = False
         self._followed = np.zeros((0, 4))  # left, top, right, bottom px
         self._sure = np.zeros(0, dtype=bool)  # of each
         self._since = np.zeros(0, dtype=np.intp)  # images since each was looked at closely
 
     def state_dict(self) -> dict[str, Any]:
-        """Images until the next search, its shift, whether one was lost, the followed boxes and how they were seen."""
+        """Images until the next search, its shift, what is known of a loss, the followed boxes and how they were seen."""
         return state_of(self, ("_every", "_phase"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -79,6 +79,7 @@ class BoxTracks:
         boxes = followed = self._followed
         if found is not None or self._lost or not len(followed):
             boxes = np.concatenate((followed, self._unseen(foreseen)))
+        self._instead = found is None and self._lost and len(boxes) > len(followed)
         self._lost = False
         if found is None:
             self._wait -= 1
@@ -117,6 +118,8 @@ class BoxTracks:
 
         kept (P,) are their numbers among the boxes that closely was asked for.
         """
+        if self._instead and not (kept >= len(self._followed)).any():
+            self.search_soon()
         self._since = self._since[kept]
         self._sure = better_half(score) >= SURE_SCORE
         boxes = [grown(joint_box(one, s), BODY_OVER_JOINTS) for one, s in zip(xy, score, strict=True)]

@@ -120,7 +120,7 @@ class TopDownDetector:
             result[camera] = everybody.select(kept)
             lost = int((kept < followed).sum()) < followed
             self._tracks[camera].follow(result[camera].xy, result[camera].score, kept, lost)
-            if followed and (better_half(result[camera].score[kept >= followed]) >= SURE_SCORE).any():
+            if (better_half(result[camera].score[kept >= followed]) >= SURE_SCORE).any():
                 with_new.append(camera)
         for camera in result if with_new else ():
             if camera not in searched:

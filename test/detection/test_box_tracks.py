@@ -99,9 +99,22 @@ def test_who_was_lost_is_looked_for_where_the_other_cameras_place_them():
     assert boxes[1:].tolist() == [(PERSON + 300).tolist()]
     tracks.closely(2, 4)
     tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
-    # Who is not seen there either (behind a wall) costs nothing in every image.
+    # They are not there: a search, once. Who stays hidden (behind a wall) costs nothing in the images after it.
+    assert tracks.to_search(foreseen)
+    tracks.expected(_found(), foreseen)
+    tracks.closely(2, 4)
+    tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     assert not tracks.to_search(foreseen)
     assert len(tracks.expected(None, foreseen)[0]) == 1
+
+
+def test_who_is_found_where_the_other_cameras_place_them_needs_no_search():
+    tracks = _followed(lost=True)
+    tracks.expected(None, PERSON[None] + 300)
+    tracks.closely(2, 4)
+    both = np.concatenate((_joints(PERSON), _joints(PERSON + 300)))
+    tracks.follow(both, np.ones((2, 17)), np.arange(2), lost=False)
+    assert not tracks.to_search()
 
 
 def test_an_image_with_nobody_to_follow_is_searched_only_where_nobody_is_foreseen():
