@@ -56,7 +56,7 @@ class BoxTracks:
         self._since = np.zeros(0, dtype=np.intp)  # images since each was looked at closely
 
     def state_dict(self) -> dict[str, Any]:
-        """Images until the next search, its shift, what is known of a loss, the followed boxes and how they were seen."""
+        """Images until the next search, its shift, losses, the followed boxes and how they were seen."""
         return state_of(self, ("_every", "_phase"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
