@@ -36,6 +36,10 @@ def play(folder, silent_at=(), **parameters):
         with spinning(context, fake):
             player = Player(context=context, parameter_overrides=parameters)
             playback = player.play()
+            # The last answer may come before the fake node has taken every camera_info.
+            give_up = time.monotonic() + 5.0
+            while len(fake.infos) < len(CAMERAS) * playback.frame_sets_sent and time.monotonic() < give_up:
+                time.sleep(0.01)
             player.destroy_node()
         return playback, fake, clocks, transforms
 
