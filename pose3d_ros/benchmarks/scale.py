@@ -9,7 +9,7 @@ grow. The first columns are the estimator alone, without ROS (CPU time).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
             "pose3d_ros.ros.bench_cameras", [str(seconds), str(V)], {"refine": "none"}, seconds,
             cameras=V, people=P, listener="pose3d_ros.ros.bench_ages",
         )  # fmt: skip
-        found[V, P] = (*np.percentile(alone_ms, (50, 95)).tolist(), *figures(run.told, run.heard, V, seconds))
+        found[V, P] = (*np.percentile(alone_ms, (50, 95)).tolist(), *figures(run.told["sent"], run.heard, V, seconds))
     if args.plot:
         _plot(found, 2, args.plot, "frame sets a second with poses, of 30")
     if args.estimator_plot:
@@ -71,12 +71,12 @@ def measure(args: argparse.Namespace) -> list[Table]:
     return [Table("scale", "the node by cameras and people", columns, rows, note, decimals=1)]
 
 
-def figures(told: Mapping[str, Any], heard: Any, cameras: int, seconds: float) -> Figures:
+def figures(sent: Sequence[Sequence[int]], heard: Any, cameras: int, seconds: float) -> Figures:
     """Sets a second with poses from all cameras, people in them, ages (median, p95) ms, and % that looked too fresh.
 
-    told is from the cameras' process, heard the third one's.
+    sent (stamp and time, ns) is from the cameras' process, heard from the listener's.
     """
-    first_ns = min(stamp for stamp, _ in told["sent"])
+    first_ns = min(stamp for stamp, _ in sent)
     whole = [one for one in heard if one[3] == cameras and one[4] and one[0] >= first_ns]
     if not whole:
         return 0.0, 0.0, None, None, None

@@ -30,19 +30,20 @@ SURE_EVERY, UNSURE_EVERY = 32, 4
 # Where few cameras see a person, errors in one do not average out, so all are always looked at closely: cam03 and cam04
 # of the single-person footage agree to 56.2 mm with the reference then, to 58.9 at 2, and to 62.1 at 32.
 FEW_CAMERAS = 2
-# More cameras are searched this much more seldom each: whoever is new to one of them brings a search of all.
+# More cameras are searched this much more seldom each: a person who is new to one of them brings a search of all.
 SEVERAL_SELDOM = 2
 
-NOBODY: Floats = np.zeros((0, 4))
+NO_BOXES: Floats = np.zeros((0, 4))
 
 
 class BoxTracks:
     """One camera's followed boxes; to_search says when the image is searched for people.
 
     The first image is searched, then one in `every` (times SEVERAL_SELDOM where there are more than a few cameras), the
-    image after somebody was lost, and the one after search_soon. An image with nobody to follow is always searched.
-    People whom the other cameras place where this one saw nobody (foreseen) are looked at in place of a search that a
-    loss, or having nobody to follow, would bring; where they are not there, a search follows.
+    image after a person was lost, and the one after search_soon. An image without a person to follow is always
+    searched. Where the other cameras place a person whom this one does not follow (predicted), that place is looked at
+    instead of the search that a loss, or an image without followed people, would bring, and a search follows only where
+    that fails.
     """
 
     def __init__(self, every: int, phase: int) -> None:
@@ -67,18 +68,18 @@ class BoxTracks:
         """Search the next image."""
         self._wait = 0
 
-    def to_search(self, foreseen: Floats = NOBODY) -> bool:
-        """Whether the next image is to be searched; foreseen (K, 4) px are people whom the other cameras place."""
-        return self._wait == 0 or ((self._lost or not len(self._followed)) and not len(self._unseen(foreseen)))
+    def to_search(self, predicted: Floats = NO_BOXES) -> bool:
+        """Whether the next image is to be searched; predicted (K, 4) px are people whom the other cameras place."""
+        return self._wait == 0 or ((self._lost or not len(self._followed)) and not len(self._unseen(predicted)))
 
-    def expected(self, found: Floats | None, foreseen: Floats = NOBODY, cameras: int = 1) -> tuple[Floats, int]:
+    def expected(self, found: Floats | None, predicted: Floats = NO_BOXES, cameras: int = 1) -> tuple[Floats, int]:
         """Boxes (P, 4) px to look into, those followed first, and how many those are.
 
         found are the boxes and scores (N, 5), best first, of an image, one of `cameras`, that was searched.
         """
         boxes = followed = self._followed
         if found is not None or self._lost or not len(followed):
-            boxes = np.concatenate((followed, self._unseen(foreseen)))
+            boxes = np.concatenate((followed, self._unseen(predicted)))
         self._instead = found is None and self._lost and len(boxes) > len(followed)
         self._lost = False
         if found is None:
@@ -91,14 +92,14 @@ class BoxTracks:
         score = np.concatenate((np.ones(len(boxes)), found[new, 4]))
         return without_parts(np.concatenate((boxes, found[new, :4])), score), len(followed)
 
-    def _unseen(self, foreseen: Floats) -> Floats:
-        """Those of the foreseen (K, 4) px that are none of the followed."""
-        return foreseen[(iou(foreseen, self._followed) < SAME_PERSON_IOU).all(axis=1)]
+    def _unseen(self, predicted: Floats) -> Floats:
+        """Those of the predicted (K, 4) px that are none of the followed."""
+        return predicted[(iou(predicted, self._followed) < SAME_PERSON_IOU).all(axis=1)]
 
     def closely(self, count: int, cameras: int, spare: int = 0) -> NDArray[np.bool_]:
         """Which of the first `count` boxes that expected gave are looked at closely in this image, one of `cameras`.
 
-        A box that is new where others are followed is most often nobody (a part of a person, a coat), so it is looked
+        A box that is new where others are followed is most often no person (a part of one, a coat), so it is looked
         at closely in the image after this, if it is followed then. spare more than those whose turn it is, those who
         have waited the longest, are looked at closely too.
         """

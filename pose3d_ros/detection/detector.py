@@ -34,9 +34,9 @@ class Detector(Protocol):
 
 
 @runtime_checkable
-class Foreseeing(Protocol):
-    """A detector that looks where it is told that people are."""
+class UsesPredictedBoxes(Protocol):
+    """A detector that looks where people are predicted."""
 
-    def foresee(self, boxes: Mapping[str, Floats]) -> None:
+    def set_predicted_boxes(self, boxes: Mapping[str, Floats]) -> None:
         """Boxes (K, 4) px (left, top, right, bottom) of people expected in the next call's images, by camera."""
         ...

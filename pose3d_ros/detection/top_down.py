@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.detection import nanodet
 from pose3d_ros.detection.backend import backend_of
-from pose3d_ros.detection.box_tracks import NOBODY, SURE_SCORE, BoxTracks, better_half
+from pose3d_ros.detection.box_tracks import NO_BOXES, SURE_SCORE, BoxTracks, better_half
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import shrunk
@@ -48,7 +48,7 @@ class TopDownDetector:
         network = nanodet.NanoDet(store.path("nanodet")).eval().network
         self._heads = backend_of("nanodet", network, nanodet.in_bfloat16, nanodet.WIDE_HW, self._device, self.options)
         self._tracks: dict[str, BoxTracks] = {}
-        self._foreseen: Mapping[str, Floats] = {}
+        self._predicted: Mapping[str, Floats] = {}
         self._spare = spare
 
     @property
@@ -90,11 +90,11 @@ class TopDownDetector:
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
         """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""
         began_s, cameras = time.monotonic(), len(frames.images)
-        foreseen, self._foreseen = self._foreseen, {}
+        predicted, self._predicted = self._predicted, {}
         searched = {
             camera: image
             for camera, image in frames.images.items()
-            if self._tracks_of(camera).to_search(foreseen.get(camera, NOBODY))
+            if self._tracks_of(camera).to_search(predicted.get(camera, NO_BOXES))
         }
         found_boxes = self._search(searched)
         boxes: list[Floats] = []
@@ -103,7 +103,7 @@ class TopDownDetector:
         mine: dict[str, tuple[slice, int]] = {}  # camera -> its people, how many of them are followed
         for camera, image in frames.images.items():
             tracks = self._tracks[camera]
-            expected, followed = tracks.expected(found_boxes.get(camera), foreseen.get(camera, NOBODY), cameras)
+            expected, followed = tracks.expected(found_boxes.get(camera), predicted.get(camera, NO_BOXES), cameras)
             expected = expected[: self.options.max_people]
             mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
             boxes.append(expected)
@@ -129,9 +129,9 @@ class TopDownDetector:
             self._spare.took(time.monotonic() - began_s, frames.stamp_ns)
         return result
 
-    def foresee(self, boxes: Mapping[str, Floats]) -> None:
+    def set_predicted_boxes(self, boxes: Mapping[str, Floats]) -> None:
         """Boxes (K, 4) px in which the other cameras place people, by camera, in the set that is given next."""
-        self._foreseen = boxes
+        self._predicted = boxes
 
     def _tracks_of(self, camera: str) -> BoxTracks:
         if camera not in self._tracks:

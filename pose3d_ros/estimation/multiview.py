@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.arguments import check_is
-from pose3d_ros.detection.detector import Foreseeing
+from pose3d_ros.detection.detector import UsesPredictedBoxes
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.estimation.admission import give_out
 from pose3d_ros.estimation.calibration_health import CalibrationHealth, same_calibration
@@ -24,7 +24,6 @@ from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.foreseen import foreseen_boxes
 from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
 from pose3d_ros.estimation.mirrored import with_sides_told
 from pose3d_ros.estimation.multiview_options import MultiViewOptions
@@ -38,6 +37,7 @@ from pose3d_ros.estimation.observation import (
     without_unsure,
 )
 from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, used_people
+from pose3d_ros.estimation.predicted_boxes import predicted_boxes
 from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement import Refinement
@@ -232,9 +232,9 @@ class MultiViewEstimator:
 
             self._detector = make_detector()
             self._plan()
-        if isinstance(self._detector, Foreseeing):
+        if isinstance(self._detector, UsesPredictedBoxes):
             cameras = [self._rig.camera(name) for name in frames.images]
-            self._detector.foresee(foreseen_boxes(cameras, self._tracker.predicted(frames.stamp_ns)))
+            self._detector.set_predicted_boxes(predicted_boxes(cameras, self._tracker.predicted(frames.stamp_ns)))
         keypoints = {name: as_carried(one) for name, one in self._detector(frames).items()}
         detect_ms = (time.perf_counter() - start) * 1e3
         estimate = self._given_out(keypoints, frames.stamp_ns)

@@ -92,20 +92,20 @@ def test_a_search_can_be_asked_for():
 
 def test_who_was_lost_is_looked_for_where_the_other_cameras_place_them():
     tracks = _followed(lost=True)
-    foreseen = np.array([PERSON + 2, PERSON + 300])  # one of them is followed
-    assert not tracks.to_search(foreseen)
-    boxes, followed = tracks.expected(None, foreseen)
+    predicted = np.array([PERSON + 2, PERSON + 300])  # one of them is followed
+    assert not tracks.to_search(predicted)
+    boxes, followed = tracks.expected(None, predicted)
     assert followed == 1
     assert boxes[1:].tolist() == [(PERSON + 300).tolist()]
     tracks.closely(2, 4)
     tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
     # They are not there: a search, once. Who stays hidden (behind a wall) costs nothing in the images after it.
-    assert tracks.to_search(foreseen)
-    tracks.expected(_found(), foreseen)
+    assert tracks.to_search(predicted)
+    tracks.expected(_found(), predicted)
     tracks.closely(2, 4)
     tracks.follow(_joints(PERSON), np.ones((1, 17)), ONE, lost=False)
-    assert not tracks.to_search(foreseen)
-    assert len(tracks.expected(None, foreseen)[0]) == 1
+    assert not tracks.to_search(predicted)
+    assert len(tracks.expected(None, predicted)[0]) == 1
 
 
 def test_who_is_found_where_the_other_cameras_place_them_needs_no_search():
@@ -117,9 +117,9 @@ def test_who_is_found_where_the_other_cameras_place_them_needs_no_search():
     assert not tracks.to_search()
 
 
-def test_an_image_with_nobody_to_follow_is_searched_only_where_nobody_is_foreseen():
+def test_an_image_with_nobody_to_follow_is_searched_only_where_no_person_is_predicted():
     tracks = BoxTracks(every=3, phase=0)
-    tracks.expected(_found(), PERSON[None])  # the first image is searched, with what is foreseen
+    tracks.expected(_found(), PERSON[None])  # the first image is searched, with what is predicted
     searched = []
     for _ in range(6):
         searched.append(tracks.to_search(PERSON[None]))
@@ -129,7 +129,7 @@ def test_an_image_with_nobody_to_follow_is_searched_only_where_nobody_is_foresee
     assert tracks.to_search()
 
 
-def test_a_found_box_that_is_foreseen_too_is_one():
+def test_a_found_box_that_is_predicted_too_is_one():
     boxes, _ = BoxTracks(every=3, phase=0).expected(_found([*PERSON + 5, 0.9]), PERSON[None])
     assert len(boxes) == 1
 

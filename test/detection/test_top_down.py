@@ -135,7 +135,7 @@ def test_who_is_lost_is_found_without_a_search_where_the_other_cameras_place_the
     detector(_frames(cam=image))
     detector(_frames(cam=_without(image, WOMAN)))
     detector.searches.clear()
-    detector.foresee({"cam": WOMAN[None] + 3})
+    detector.set_predicted_boxes({"cam": WOMAN[None] + 3})
     assert _holds(detector(_frames(cam=image))["cam"], WOMAN)
     assert detector.searches == []
 

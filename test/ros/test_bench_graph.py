@@ -47,7 +47,7 @@ def test_age_figures_count_people_who_look_fresher_than_they_are():
 
 def test_scale_figures_count_sets_of_all_cameras_and_who_looks_too_fresh():
     ms = 1_000_000
-    told = {"sent": [[10 * ms, 0], [40 * ms, 0]]}
+    sent = [[10 * ms, 0], [40 * ms, 0]]
     heard = [
         (0, 20 * ms, 30 * ms, 4, [0]),  # before the sets that count
         (10 * ms, 40 * ms, 50 * ms, 4, [0, 0]),
@@ -56,8 +56,8 @@ def test_scale_figures_count_sets_of_all_cameras_and_who_looks_too_fresh():
         (70 * ms, 80 * ms, 90 * ms, 3, [0]),  # a camera was missing
         (99 * ms, 99 * ms, 99 * ms, 4, []),
     ]
-    assert scale_figures(told, heard, 4, 2.0) == pytest.approx((1.0, 2.0, 130.0, 211.0, 100 / 3))
-    assert scale_figures(told, [], 4, 2.0) == (0.0, 0.0, None, None, None)
+    assert scale_figures(sent, heard, 4, 2.0) == pytest.approx((1.0, 2.0, 130.0, 211.0, 100 / 3))
+    assert scale_figures(sent, [], 4, 2.0) == (0.0, 0.0, None, None, None)
 
 
 @pytest.mark.parametrize(("cameras", "people"), [(2, 1), (4, 4), (16, 20)])

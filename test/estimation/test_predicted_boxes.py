@@ -3,8 +3,8 @@
 import numpy as np
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation.foreseen import LEAST_JOINTS, foreseen_boxes
 from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.predicted_boxes import LEAST_JOINTS, predicted_boxes
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import FrameSet
@@ -19,15 +19,15 @@ def person(stamp_ns=0):
 
 
 class KnowsTheWalker:
-    """Gives the walker's projections, and keeps the boxes that it was told."""
+    """Gives the walker's projections, and keeps the predicted boxes that it was given."""
 
     name, skeleton = "known", H36M_17
 
     def __init__(self):
-        self.told = []
+        self.given = []
 
-    def foresee(self, boxes):
-        self.told.append(boxes)
+    def set_predicted_boxes(self, boxes):
+        self.given.append(boxes)
 
     def __call__(self, frames):
         rng = np.random.default_rng(0)
@@ -40,14 +40,14 @@ class KnowsTheWalker:
 
 def test_a_box_holds_the_joints_within_the_image():
     body = person()
-    boxes = foreseen_boxes(RIG.cameras, body[None])
+    boxes = predicted_boxes(RIG.cameras, body[None])
     for camera in RIG.cameras:
         xy = project(camera, body)
         (box,) = boxes[camera.name]
         np.testing.assert_allclose(box, [*xy.min(axis=0), *xy.max(axis=0)])
 
 
-def test_joints_outside_or_unknown_do_not_count_and_a_few_are_nobody():
+def test_joints_outside_or_unknown_do_not_count_and_a_few_are_no_person():
     body = person()
     camera = RIG.cameras[0]
     partly = np.full_like(body, np.nan)
@@ -56,22 +56,22 @@ def test_joints_outside_or_unknown_do_not_count_and_a_few_are_nobody():
     few[0] = np.nan
     behind = body + 100 * (camera.centre - body.mean(axis=0))
     beyond = body + 100 * camera.cam_from_world[0, :3]
-    boxes = foreseen_boxes([camera], np.stack([partly, few, behind, beyond]))[camera.name]
+    boxes = predicted_boxes([camera], np.stack([partly, few, behind, beyond]))[camera.name]
     assert len(boxes) == 1
     assert np.isfinite(boxes).all()
-    assert foreseen_boxes([camera], np.zeros((0, 17, 3)))[camera.name].shape == (0, 4)
+    assert predicted_boxes([camera], np.zeros((0, 17, 3)))[camera.name].shape == (0, 4)
 
 
-def test_the_detector_is_told_where_people_who_are_known_will_be():
+def test_the_detector_is_given_where_people_who_are_known_will_be():
     detector = KnowsTheWalker()
     estimator = MultiViewEstimator(RIG, detector)
     images = {camera.name: np.zeros((*camera.size_wh[::-1], 3), np.uint8) for camera in RIG.cameras}
     for number in range(8):
         stamp_ns = 10**9 + number * PERIOD_NS
         estimator(FrameSet(images, dict.fromkeys(RIG.names, stamp_ns)))
-    assert all(len(boxes) == 0 for boxes in detector.told[0].values())
+    assert all(len(boxes) == 0 for boxes in detector.given[0].values())
     for camera in RIG.cameras:
         xy = project(camera, person(stamp_ns))
-        (box,) = detector.told[-1][camera.name]
+        (box,) = detector.given[-1][camera.name]
         # A prediction over 40 ms, of a person whose limbs swing: some cm at 4 m.
         np.testing.assert_allclose(box, [*xy.min(axis=0), *xy.max(axis=0)], atol=0.02 * np.ptp(xy[:, 1]))

@@ -13,7 +13,7 @@ from pose3d_ros.structures import Camera, Floats
 LEAST_JOINTS = 6
 
 
-def foreseen_boxes(cameras: Sequence[Camera], xyz: Floats) -> dict[str, Floats]:
+def predicted_boxes(cameras: Sequence[Camera], xyz: Floats) -> dict[str, Floats]:
     """Boxes (K, 4) px (left, top, right, bottom) by camera around people's joints xyz (T, J, 3) m in its image."""
     xy = project_views(cameras, xyz)
     size_wh = np.array([camera.size_wh for camera in cameras])[:, None, None]
