@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in NETWORKS.items():
         one = parts.add_parser(name, help=text, description=text)
         one.formatter_class = HelpFormatter
-        one.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh, .amc or a folder (docs/training.md)")
+        one.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh or their folder (docs/training.md)")
         one.add_argument(
             "--tables", nargs="+", default=[], metavar="NAME", help="only these tables (an unknown name lists all)"
         )
@@ -132,7 +132,7 @@ def _draw_coverage(made: Any, path: Path) -> None:
 
 
 def _networks(args: argparse.Namespace) -> int:
-    from pose3d_ros.data.motion import load_motion
+    from pose3d_ros.data.capture_files import load_motion
     from pose3d_ros.errors import InputError
     from pose3d_ros.evaluation.tables import EvaluationRequest, Table, as_json, printed
 

@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_common(one: argparse.ArgumentParser, epochs: int, batch: int) -> None:
-    one.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh, .amc or a folder (docs/training.md)")
+    one.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh or their folder (docs/training.md)")
     one.add_argument("--output", type=Path, default=Path("training"), help="folder for checkpoints")
     one.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
     one.add_argument("--rig-count", type=positive, default=20, metavar="N", help="rigs of each family")

@@ -100,7 +100,7 @@ def test_resuming_a_finished_run_writes_its_weights_again(motion_file, tmp_path)
 
 
 def test_people_of_an_epoch_are_the_same_every_time_and_differ_between_epochs(motion_file):
-    from pose3d_ros.data.motion import load_motion
+    from pose3d_ros.data.capture_files import load_motion
 
     args = arguments("cvugcn", motion_file, Path())
     draws = Draws(recipe_of(args), load_motion(motion_file), 32)

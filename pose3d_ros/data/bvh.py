@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from pose3d_ros.data.asf_amc import euler
 from pose3d_ros.errors import InputError
 from pose3d_ros.files.door import CAPTURE, read_text
 from pose3d_ros.structures import Floats
@@ -101,7 +101,7 @@ def _moved(joints: list[_Joint], values: Floats, fps: float) -> BvhMotion:
                 place[:, "XYZ".index(channel[0])] += own[:, number]
         # Channels are applied to the axes that turn along: the last one first to the fixed ones.
         order = "".join(joint.channels[n][0].lower() for n in reversed(turns))
-        turn = euler(np.deg2rad(own[:, turns[::-1]]), order)
+        turn = Rotation.from_euler(order, own[:, turns[::-1]], degrees=True).as_matrix() if turns else np.eye(3)
         if joint.parent is None:
             position[joint.name], rotation[joint.name] = place, turn
             continue

@@ -1,4 +1,4 @@
-"""Motion data from motion-capture files: a folder of BVH, or of AMC with their ASF (NumPy, float64).
+"""Motion data from files: an .npz, a BVH file or a folder of BVH files (NumPy, float64).
 
 Every subject is a folder, or else the file's name up to its first "_"; what lies below a folder train, val or test is
 in that split, the rest is dealt by the subject's name. Frames are thinned to about 12 a second.
@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pose3d_ros.data.asf_amc import AsfSkeleton, read_amc, read_asf
 from pose3d_ros.data.bvh import read_bvh
-from pose3d_ros.data.motion import FARTHEST_M, SPLITS, Clip, Motion, split_of
+from pose3d_ros.data.motion import FARTHEST_M, SPLITS, Clip, Motion, motion_from_arrays, split_of
 from pose3d_ros.errors import InputError
-from pose3d_ros.files.door import CAPTURE, reading, refused
+from pose3d_ros.files.archives import npz_arrays
+from pose3d_ros.files.door import CAPTURE, MOTION, reading, refused
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
+NO_DATA = (
+    "no motion data was given and none ships with pose3d_ros (motion capture may not be resold): "
+    "give --data FILE.npz, in the form of docs/training.md, or a folder of BVH files"
+)
 FPS = 12.0
-AMC_FPS = 120.0  # the CMU database's; an AMC file does not say
 # Points on the head bone, m, as in our motion data: HeadTop beyond its end, Nose before it.
 HEAD_TOP_BEYOND_M, NOSE_ALONG_M, NOSE_BEFORE_M = 0.06, 0.0415, 0.10
 # The lower ankle of somebody who stands is this high; 5 % of a clip's frames may be lower (a jump's landing).
@@ -28,11 +31,6 @@ ANKLE_HEIGHT_M, ANKLE_PERCENTILE = 0.08, 5.0
 UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "CMU's (inch / 0.45)": 0.0254 / 0.45}
 LEG_M = 0.82
 
-AMC_BONES = {
-    "RHip": "rhipjoint", "RKnee": "rfemur", "RAnkle": "rtibia", "LHip": "lhipjoint", "LKnee": "lfemur",
-    "LAnkle": "ltibia", "Spine": "upperback", "Thorax": "thorax", "LShoulder": "lclavicle", "LElbow": "lhumerus",
-    "LWrist": "lradius", "RShoulder": "rclavicle", "RElbow": "rhumerus", "RWrist": "rradius",
-}  # fmt: skip
 # A joint's names in BVH files without left or right, lower case, best first.
 BVH_NAMES = {
     "Hip": ("upleg", "thigh", "hip", "upperleg"),
@@ -44,18 +42,32 @@ BVH_NAMES = {
 }
 
 
+def load_motion(path: Path | str | None) -> Motion:
+    """Read an .npz of the form of docs/training.md, or a .bvh, or a folder of them.
+
+    Raises InputError without a path (the message for a missing --data) and for a file of another form or unit.
+    """
+    if path is None:
+        raise InputError(NO_DATA)
+    if Path(path).is_dir() or Path(path).suffix.lower() == ".bvh":
+        return load_captures(path)
+    arrays = npz_arrays(path, MOTION)
+    with reading(path, MOTION):
+        return motion_from_arrays(arrays, where=str(path))
+
+
 def load_captures(path: Path | str) -> Motion:
-    """Motion from one .bvh or .amc file or from all below a folder; raises InputError when there is none."""
+    """Motion from one .bvh file or from all below a folder; raises InputError when there is none."""
     top = Path(path)
-    files = [top] if top.is_file() else sorted(f for kind in ("bvh", "amc") for f in top.rglob(f"*.{kind}"))
-    if not files or any(file.suffix.lower() not in (".bvh", ".amc") for file in files):
-        raise InputError(f"{path} holds no .bvh and no .amc file: give a file, or a folder with some below it")
+    files = [top] if top.is_file() else sorted(top.rglob("*.bvh"))
+    if not files or any(file.suffix.lower() != ".bvh" for file in files):
+        raise InputError(f"{path} holds no .bvh file: give one, or a folder with some below it")
     parts: list[Floats] = []
     clips: list[Clip] = []
     start = 0
     for file in files:
         with reading(file, CAPTURE):
-            xyz, fps = from_bvh(file) if file.suffix.lower() == ".bvh" else from_amc(file, _asf_of(file))
+            xyz, fps = from_bvh(file)
         if not np.isfinite(xyz).all() or np.abs(xyz).max() > FARTHEST_M:
             raise refused(file, CAPTURE, f"joints are not finite, or farther than {FARTHEST_M} m from the origin")
         stride = max(round(fps / FPS), 1)
@@ -68,17 +80,6 @@ def load_captures(path: Path | str) -> Motion:
         parts.append(xyz)
         start += len(xyz)
     return Motion(np.concatenate(parts), tuple(clips))
-
-
-def from_amc(path: Path | str, skeleton: AsfSkeleton) -> tuple[Floats, float]:
-    """h36m_17 joints (T, 17, 3) m, z up, and frames a second, of an AMC file of a CMU skeleton."""
-    ends, turn = read_amc(path, skeleton)
-    missing = [bone for bone in (*AMC_BONES.values(), "upperneck", "head") if bone not in ends]
-    if missing:
-        raise InputError(f"{path}: the skeleton has no bone {', '.join(missing)}: expected CMU's names")
-    joints = {name: ends[bone] for name, bone in AMC_BONES.items()}
-    head, top = ends["upperneck"], ends["head"]
-    return _in_h36m(joints, head, top, turn["head"][..., 2], 1.0), AMC_FPS
 
 
 def from_bvh(path: Path | str) -> tuple[Floats, float]:
@@ -134,12 +135,3 @@ def _unit_m(joints: dict[str, Floats]) -> float:
     knee = np.linalg.norm(joints["LHip"] - joints["LKnee"], axis=-1)
     leg = float(np.median(knee + np.linalg.norm(joints["LKnee"] - joints["LAnkle"], axis=-1)))
     return min(UNITS_M.values(), key=lambda unit: abs(np.log(leg * unit / LEG_M)))
-
-
-def _asf_of(amc: Path) -> AsfSkeleton:
-    """The skeleton that lies beside: of the same subject (01.asf for 01_02.amc), or the only one."""
-    beside = sorted(amc.parent.glob("*.asf"))
-    own = [file for file in beside if file.stem == amc.stem.split("_")[0]] or (beside if len(beside) == 1 else [])
-    if not own:
-        raise InputError(f"{amc} needs its skeleton beside it: {amc.stem.split('_')[0]}.asf")
-    return read_asf(own[0])

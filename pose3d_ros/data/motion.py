@@ -9,25 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import InputError, shown
-from pose3d_ros.files.archives import npz_arrays
-from pose3d_ros.files.door import MOTION, reading
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
 SPLITS = ("train", "val", "test")
 MOST_FPS = 10_000.0
 FARTHEST_M = 1000.0  # a hall of motion capture has tens of metres
-NO_DATA = (
-    "no motion data was given and none ships with pose3d_ros (motion capture may not be resold): "
-    "give --data FILE.npz, in the form of docs/training.md, or a folder of BVH or AMC files"
-)
 # Hip to ankle of a person, m: an infant has 0.2, the tallest man on record 1.3. Other units fall far outside.
 LEG_LENGTH_M = (0.2, 1.4)
 
@@ -119,22 +112,6 @@ class Motion:
             rows.append(starts[keep])
         windows: NDArray[np.intp] = np.concatenate(rows).astype(np.intp)[:, None] + np.arange(length)
         return windows
-
-
-def load_motion(path: Path | str | None) -> Motion:
-    """Read an .npz of the form of docs/training.md, or a .bvh, an .amc or a folder of them (data/capture_files.py).
-
-    Raises InputError without a path (the message for a missing --data) and for a file of another form or unit.
-    """
-    if path is None:
-        raise InputError(NO_DATA)
-    if Path(path).is_dir() or Path(path).suffix.lower() in (".bvh", ".amc"):
-        from pose3d_ros.data.capture_files import load_captures  # it makes Motion, so it cannot come first
-
-        return load_captures(path)
-    arrays = npz_arrays(path, MOTION)
-    with reading(path, MOTION):
-        return motion_from_arrays(arrays, where=str(path))
 
 
 def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion data") -> Motion:

@@ -43,7 +43,7 @@ PARAMETERS = Kind("parameter file", 4, InputError, "give a YAML file of ROS para
 PARAMETER = Kind("--param", 1, OptionError, "give it as NAME:=VALUE, for example smoothing:=one_euro")
 KEYPOINTS = Kind("keypoints", 200, FootageError, "write the file again, or split the recording")
 MARKERS = Kind("TRC file", 64, FootageError, "give a TRC file as OpenSim reads it")
-CAPTURE = Kind("motion capture", 64, InputError, "give a whole .bvh, .amc or .asf file")
+CAPTURE = Kind("motion capture", 64, InputError, "give a whole .bvh file")
 MOTION = Kind("motion data", 1000, InputError, "give an .npz in the form of docs/training.md")
 RECORDING = Kind("recording", 1000, FootageError, "record it again")
 LABELS = Kind("labelled detections", 1000, InputError, "give an .npz of detected_px, label_px, score and fps")

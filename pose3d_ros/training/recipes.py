@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
 
-from pose3d_ros.data.motion import Motion, load_motion
+from pose3d_ros.data.capture_files import load_motion
+from pose3d_ros.data.motion import Motion
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.build import build
 from pose3d_ros.networks.cvugcn import CvUgcn

@@ -108,21 +108,3 @@ def write_json(path: Path, content: Any) -> Path:
     """A JSON file, numbers of any size as Python writes them."""
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
-
-
-# A skeleton of CMU's names: bone, the one above it, direction at rest, length.
-_BONES = """lhipjoint root 1,0,0 1.6;lfemur lhipjoint 0,-1,0 7.1;ltibia lfemur 0,-1,0 7.1;rhipjoint root -1,0,0 1.6;
-rfemur rhipjoint 0,-1,0 7.1;rtibia rfemur 0,-1,0 7.1;upperback root 0,1,0 4;thorax upperback 0,1,0 4;
-upperneck thorax 0,1,0 2.5;head upperneck 0,1,0 1.8;lclavicle thorax 1,0,0 3;lhumerus lclavicle 1,0,0 5;
-lradius lhumerus 1,0,0 4.5;rclavicle thorax -1,0,0 3;rhumerus rclavicle -1,0,0 5;rradius rhumerus -1,0,0 4.5"""
-_ROWS = [row.split() for row in _BONES.replace("\n", "").split(";")]
-ASF = ":units\n length 0.45\n angle deg\n:root\n order TX TY TZ RX RY RZ\n axis XYZ\n orientation 0 0 0\n:bonedata\n"
-ASF += "".join(
-    f" begin\n name {bone}\n direction {way.replace(',', ' ')}\n length {length}\n axis 0 0 0 XYZ\n dof rx ry rz\n"
-    " end\n"
-    for bone, _, way, length in _ROWS
-)
-ASF += ":hierarchy\n begin\n" + "".join(f" {above} {bone}\n" for bone, above, _, _ in _ROWS) + " end\n"
-AMC = "#!OML:ASF\n:FULLY-SPECIFIED\n:DEGREES\n" + "".join(
-    f"{n}\nroot 0 15.5 {n} 0 0 0\n" + "".join(f"{bone} 1 0 {n}\n" for bone, *_ in _ROWS) for n in (1, 2, 3)
-)

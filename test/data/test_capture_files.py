@@ -1,107 +1,13 @@
-"""BVH and AMC/ASF: joints where geometry says they are, in metres, z up, left on the left.
-
-Beyond this, 01_01.amc of the CMU database, read by from_amc, was compared with the same take converted by others:
-all joints agree to 0.3 micrometres, the synthetic nose to 64.
-"""
+"""BVH: joints where geometry says they are, in metres, z up, left on the left."""
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pose3d_ros.data.asf_amc import euler, read_amc, read_asf
 from pose3d_ros.data.bvh import read_bvh
-from pose3d_ros.data.capture_files import AMC_BONES, from_bvh, load_captures
-from pose3d_ros.data.motion import load_motion
+from pose3d_ros.data.capture_files import from_bvh, load_captures, load_motion
 from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import H36M_17
-
-# Bone, parent, direction at rest (y up, facing z, left is +x), length in inches / 0.45, axis, degrees of freedom.
-BONES = [
-    ("lhipjoint", "root", (1, 0, 0), 1.6, (0, 0, 0), ""),
-    ("lfemur", "lhipjoint", (0, -1, 0), 7.1, (0, 0, 20), "rx ry rz"),
-    ("ltibia", "lfemur", (0, -1, 0), 7.1, (0, 0, 20), "rx"),
-    ("rhipjoint", "root", (-1, 0, 0), 1.6, (0, 0, 0), ""),
-    ("rfemur", "rhipjoint", (0, -1, 0), 7.1, (0, 0, 0), "rx ry rz"),
-    ("rtibia", "rfemur", (0, -1, 0), 7.1, (0, 0, 0), "rx"),
-    ("upperback", "root", (0, 1, 0), 4.0, (0, 0, 0), ""),
-    ("thorax", "upperback", (0, 1, 0), 4.0, (0, 0, 0), ""),
-    ("upperneck", "thorax", (0, 1, 0), 2.5, (0, 0, 0), ""),
-    ("head", "upperneck", (0, 1, 0), 1.8, (0, 0, 0), "rx ry rz"),
-    ("lclavicle", "thorax", (1, 0, 0), 3.0, (0, 0, 0), ""),
-    ("lhumerus", "lclavicle", (1, 0, 0), 5.0, (0, 0, 0), "rx ry rz"),
-    ("lradius", "lhumerus", (1, 0, 0), 4.5, (0, 0, 0), "rx"),
-    ("rclavicle", "thorax", (-1, 0, 0), 3.0, (0, 0, 0), ""),
-    ("rhumerus", "rclavicle", (-1, 0, 0), 5.0, (0, 0, 0), "rx ry rz"),
-    ("rradius", "rhumerus", (-1, 0, 0), 4.5, (0, 0, 0), "rx"),
-]  # fmt: skip
-UNIT_M = 0.0254 / 0.45
-
-
-def write_asf(path):
-    lines = [":units", "  length 0.45", "  angle deg", ":root", "  order TX TY TZ RX RY RZ", "  axis XYZ",
-             "  orientation 0 0 0", ":bonedata"]  # fmt: skip
-    for name, _, direction, length, axis, dof in BONES:
-        lines += ["  begin", f"    name {name}", f"    direction {' '.join(map(str, direction))}",
-                  f"    length {length}", f"    axis {' '.join(map(str, axis))} XYZ"]  # fmt: skip
-        lines += [f"    dof {dof}", "    limits (-90 90)", "           (-90 90)"] if dof else []
-        lines += ["  end"]
-    lines += [":hierarchy", "  begin"]
-    for parent in dict.fromkeys(bone[1] for bone in BONES):
-        lines.append(f"    {parent} " + " ".join(bone[0] for bone in BONES if bone[1] == parent))
-    path.write_text("\n".join([*lines, "  end"]))
-    return path
-
-
-def write_amc(path, frames):
-    lines = ["#!OML:ASF", ":FULLY-SPECIFIED", ":DEGREES"]
-    for number, pose in enumerate(frames, 1):
-        lines.append(str(number))
-        still = {name: [0.0] * len(dof.split()) for name, *_, dof in BONES if dof}
-        for name, values in ({"root": [0, 15.5, 0, 0, 0, 0]} | still | pose).items():
-            lines.append(f"{name} " + " ".join(map(str, values)))
-    path.write_text("\n".join(lines))
-    return path
-
-
-def test_euler_angles_turn_about_fixed_axes_the_first_first():
-    angles = np.random.default_rng(0).uniform(-3, 3, (20, 3))
-    np.testing.assert_allclose(euler(angles, "xyz"), Rotation.from_euler("xyz", angles).as_matrix(), atol=1e-12)
-    np.testing.assert_allclose(euler(angles, "zxy"), Rotation.from_euler("zxy", angles).as_matrix(), atol=1e-12)
-
-
-def test_a_knee_bends_about_the_bone_s_own_axis(tmp_path):
-    skeleton = read_asf(write_asf(tmp_path / "01.asf"))
-    ends, _ = read_amc(write_amc(tmp_path / "01_01.amc", [{"ltibia": [90]}]), skeleton)
-    # The shin turns by 90 degrees about an x axis that the bone's axis (20 degrees about z) has tilted.
-    tilted = Rotation.from_euler("z", 20, degrees=True)
-    turned = (tilted * Rotation.from_euler("x", 90, degrees=True) * tilted.inv()).apply((0, -1, 0))
-    np.testing.assert_allclose((ends["ltibia"] - ends["lfemur"])[0], 7.1 * UNIT_M * turned, atol=1e-9)
-    np.testing.assert_allclose(ends["rtibia"][0], np.array([-1.6, 15.5 - 14.2, 0]) * UNIT_M, atol=1e-9)
-
-
-def test_the_root_moves_and_turns_everything(tmp_path):
-    skeleton = read_asf(write_asf(tmp_path / "01.asf"))
-    ends, _ = read_amc(write_amc(tmp_path / "a.amc", [{}, {"root": [1, 17, -2, 10, 20, 30]}]), skeleton)
-    turn = Rotation.from_euler("xyz", (10, 20, 30), degrees=True)
-    for name in AMC_BONES.values():
-        rest = ends[name][0] / UNIT_M - (0, 15.5, 0)
-        np.testing.assert_allclose(ends[name][1] / UNIT_M, turn.apply(rest) + np.array([1, 17, -2]), atol=1e-9)
-
-
-def test_a_folder_of_amc_is_motion_in_metres_z_up_with_left_on_the_left(tmp_path):
-    folder = tmp_path / "motion" / "01"
-    folder.mkdir(parents=True)
-    write_asf(folder / "01.asf")
-    write_amc(folder / "01_01.amc", [{}] * 60)
-    motion = load_motion(tmp_path / "motion")
-    (clip,) = motion.clips
-    assert (clip.subject, clip.length, clip.fps) == ("01", 6, 12.0)  # 120 a second, thinned by ten
-    body = dict(zip(H36M_17.joint_names, motion.xyz[0], strict=True))
-    assert body["LAnkle"][2] == pytest.approx(0.08)
-    assert body["LHip"][2] - body["LAnkle"][2] == pytest.approx(14.2 * UNIT_M)
-    front, left = body["Nose"] - body["Thorax"], body["LShoulder"] - body["RShoulder"]
-    assert np.dot(np.cross(left, (0, 0, 1)), front) > 0  # z up: left x up is front
-    assert body["HeadTop"][2] > body["Nose"][2] > body["Thorax"][2]
 
 
 def write_bvh(
@@ -205,7 +111,7 @@ def test_only_folders_below_the_given_one_name_the_split_and_none_of_them_the_su
 
 
 def test_what_cannot_be_read_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"holds no \.bvh and no \.amc"):
+    with pytest.raises(InputError, match=r"holds no \.bvh file"):
         load_captures(tmp_path)
     (tmp_path / "a.bvh").write_text("HIERARCHY ROOT a { OFFSET 0 0 0 MOTION Frames: 1 Frame Time: 0.1 0")
     with pytest.raises(InputError, match="not a readable BVH file"):
@@ -213,9 +119,3 @@ def test_what_cannot_be_read_is_told(tmp_path):
     write_bvh(tmp_path / "a.bvh", names=("x1", "x2", "x3", "x4", "x5", "x6"))
     with pytest.raises(InputError, match="no joint for left hip"):
         from_bvh(tmp_path / "a.bvh")
-    (tmp_path / "02_01.amc").write_text("1\nroot 0 0 0 0 0 0\n")
-    with pytest.raises(InputError, match=r"needs its skeleton beside it: 02\.asf"):
-        load_captures(tmp_path / "02_01.amc")
-    (tmp_path / "02.asf").write_text("nothing")
-    with pytest.raises(InputError, match="not a readable ASF skeleton"):
-        read_asf(tmp_path / "02.asf")

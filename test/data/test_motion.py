@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import synthetic_motion
 
-from pose3d_ros.data.motion import Motion, load_motion, motion_from_arrays, split_of
+from pose3d_ros.data.capture_files import load_motion
+from pose3d_ros.data.motion import Motion, motion_from_arrays, split_of
 from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import H36M_17
 

@@ -11,8 +11,8 @@ import pytest
 from synthetic_motion import write
 from synthetic_people import h36m_rig
 
+from pose3d_ros.data.capture_files import load_motion
 from pose3d_ros.data.keypoint_files import open_keypoints
-from pose3d_ros.data.motion import load_motion
 from pose3d_ros.data.rigs import load_rig, save_rig
 from pose3d_ros.errors import CalibrationError, FootageError, InputError, OptionError, Pose3DError, shown
 from pose3d_ros.estimation.multiview_options import MultiViewOptions

@@ -7,7 +7,7 @@ import pytest
 import torch
 from synthetic_motion import write
 
-from pose3d_ros.data.motion import load_motion
+from pose3d_ros.data.capture_files import load_motion
 from pose3d_ros.data.simulation import GIVEN
 from pose3d_ros.networks.build import build
 from pose3d_ros.networks.spread import LIFTED, REFINED, refined_covariance
