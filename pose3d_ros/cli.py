@@ -14,17 +14,16 @@ from pose3d_ros.options import HelpFormatter
 
 # Command -> (module with add_arguments(parser) and run(args) -> exit code, one line of help).
 COMMANDS = {
-    "demo": ("pose3d_ros.demo", "run the whole ROS graph on real footage and measure it"),
-    "mono": ("pose3d_ros.mono_command", "people from one camera: a still image, or a live camera"),
-    "estimate": ("pose3d_ros.estimate_command", "people from your own recording: videos of two cameras or more"),
-    "calibrate": ("pose3d_ros.calibrate_command", "calibrate cameras with a chessboard or Charuco board"),
-    "rig": ("pose3d_ros.rig_command", "draw, check and convert the calibration of your cameras"),
-    "doctor": ("pose3d_ros.doctor_command", "look at a running system and say what is wrong, with the mend"),
-    "models": ("pose3d_ros.models_command", "list, fetch, verify and locate the 2D models' weights"),
-    "train": ("pose3d_ros.train_command", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
-    "evaluate": ("pose3d_ros.evaluate_command", "print the papers' tables beside ours, on held-out people and rigs"),
-    "bench": ("pose3d_ros.bench_command", "time the parts beside what else one would use, in one run"),
-    "fit-noise": ("pose3d_ros.fit_noise_command", "measure a detector's errors on a recording and fit noise to them"),
+    "demo": ("pose3d_ros.commands.demo", "run the whole ROS graph on real footage and measure it"),
+    "mono": ("pose3d_ros.commands.mono", "people from one camera: a still image, or a live camera"),
+    "estimate": ("pose3d_ros.commands.estimate", "people from your own recording: videos of two cameras or more"),
+    "calibrate": ("pose3d_ros.commands.calibrate", "calibrate cameras with a chessboard or Charuco board"),
+    "rig": ("pose3d_ros.commands.rig", "draw, check and convert the calibration of your cameras"),
+    "doctor": ("pose3d_ros.commands.doctor", "look at a running system and say what is wrong, with the mend"),
+    "models": ("pose3d_ros.commands.models", "list, fetch, verify and locate the 2D models' weights"),
+    "train": ("pose3d_ros.commands.train", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
+    "evaluate": ("pose3d_ros.commands.evaluate", "print the papers' tables beside ours, on held-out people and rigs"),
+    "fit-noise": ("pose3d_ros.commands.fit_noise", "measure a detector's errors on a recording and fit noise to them"),
 }
 
 

@@ -22,7 +22,7 @@ class Stateful(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The part's own objects, of kinds that estimation/state_file.py writes; valid until the next call."""
+        """The part's own objects, of kinds that estimation/checkpoint.py writes; valid until the next call."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@
 An entry names a source file, text that occurs there once, what stands in its place without the guard, and tests:
 
   [[mutation]]
-  file = "pose3d_ros/estimation/stamp_checks.py"
+  file = "pose3d_ros/synchronisation/stamp_checks.py"
   remove = "if stamp_ns <= 0:"
   put = "if False:"
   tests = ["test/faults/test_fault_time.py::test_fault_stamps_zero"]

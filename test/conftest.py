@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from pose3d_ros.errors import FootageError
+
+# benchmarks/ and examples/ are no part of what is installed. Last: the checkout's own package has no messages.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 
 @pytest.fixture(scope="session")
 def footage() -> None:
     """The sample footage lies in the cache."""
-    from pose3d_ros.data.footage import reference_single, sample
+    from pose3d_ros.recordings.footage import reference_single, sample
 
     try:
         for name in ("single", "multi"):
@@ -23,7 +29,7 @@ def footage() -> None:
 @pytest.fixture(scope="session")
 def weights() -> None:
     """The default detector's weights lie in the cache."""
-    from pose3d_ros.detection.choice import DetectorOptions, weights_of
+    from pose3d_ros.detection.options import DetectorOptions, weights_of
     from pose3d_ros.weights import store
 
     for name in weights_of(DetectorOptions()):

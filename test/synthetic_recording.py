@@ -3,10 +3,10 @@
 import numpy as np
 from synthetic_people import h36m_rig, walker
 
-from pose3d_ros.data.noise import crop_scale
-from pose3d_ros.data.recording import Recording
-from pose3d_ros.data.simulation import to_coco, to_h36m
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.recordings.recording import Recording
+from pose3d_ros.simulation.noise_models import crop_scale
+from pose3d_ros.simulation.views import to_coco, to_h36m
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Keypoints2D, Rig
 

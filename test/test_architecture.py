@@ -12,33 +12,23 @@ PACKAGE = Path(pose3d_ros.__file__).parent
 # Lowest first: a module may import from its own layer and from those above it in this list.
 LAYERS = (
     {"errors"},
+    {"cache"},
     {"files"},
     {"arguments"},
-    {"structures", "options", "cache", "downloads", "state", "output_lock"},
+    {"structures", "options", "downloads", "state"},
     {"kernels"},
     {"skeletons"},
     {"geometry"},
     {"networks"},
-    {"weights", "data"},
-    {"detection", "calibration"},
+    {"weights", "mocap", "rigs"},
+    {"synchronisation"},
+    {"recordings"},
+    {"simulation", "monitoring", "detection", "calibration"},
     {"estimation"},
     {"training"},
-    {"evaluation", "output"},
+    {"evaluation", "plots"},
     {"ros"},
-    {"estimate_input", "estimate_results"},
-    {
-        "demo",
-        "doctor_command",
-        "rig_command",
-        "calibrate_command",
-        "estimate_command",
-        "models_command",
-        "mono_command",
-        "train_command",
-        "fit_noise_command",
-    },
-    {"benchmarks"},
-    {"evaluate_command", "bench_command"},
+    {"commands"},
     {"cli"},
 )
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_ros",
@@ -90,6 +80,20 @@ def test_every_import_points_to_a_lower_layer():
     assert not wrong, "\n".join(wrong)
 
 
+def test_no_file_imports_another_in_a_circle():
+    """An import inside a function counts too; one inside `if TYPE_CHECKING` as well."""
+    files = {
+        "pose3d_ros." + name.removesuffix(".py").replace("/", "."): imports_of(path) for name, path in sources().items()
+    }
+    files = {name.removesuffix(".__init__"): imported for name, imported in files.items()}
+    graph = {name: {one for one in imported if one in files and one != name} for name, imported in files.items()}
+    while free := [name for name, imported in graph.items() if not imported & graph.keys()]:
+        for name in free:
+            del graph[name]
+    in_circles = {name for name in graph if any(name in imported for imported in graph.values())}
+    assert not in_circles, in_circles
+
+
 def test_only_the_ros_folder_imports_ros():
     wrong = [
         f"{name} imports {imported}"
@@ -114,37 +118,31 @@ LIBRARIES = {"json", "yaml", "np", "numpy", "torch", "tomllib", "ElementTree", "
              "Path", "Image", "expat"}  # fmt: skip
 # Modules outside of files/ that open one, or read a text of their own, and why no user's file goes past the door.
 OPENS_ITSELF = {
-    "benchmarks/conditions.py": "/proc/cpuinfo",
-    "benchmarks/node_graph.py": "what its own processes wrote",
-    "benchmarks/soak.py": "/proc/self/statm",
     "cache.py": "the SHA-256 of what lies in the cache",
-    "data/bag_recording.py": "rosbags' reader, after checked() of every file that it will open",
-    "data/encoded_images.py": "messages, whose size is announced",
-    "data/footage.py": "a wheel whose SHA-256 was compared",
-    "data/footage_keypoints.py": "a wheel whose SHA-256 was compared",
-    "data/image_messages.py": "messages, whose size is announced",
-    "data/recording_log.py": "its own file, to be written to the disk",
-    "data/rig_files/opencv_storage.py": "a text that read_text read and check_yaml or check_xml looked at",
-    "data/simulated_rigs.py": "a file of the package",
-    "demo.py": "the log of its own process",
+    "recordings/bag_recording.py": "rosbags' reader, after checked() of every file that it will open",
+    "recordings/encoded_images.py": "messages, whose size is announced",
+    "recordings/footage.py": "a wheel whose SHA-256 was compared",
+    "recordings/footage_keypoints.py": "a wheel whose SHA-256 was compared",
+    "recordings/recording_log.py": "its own file, to be written to the disk",
+    "rigs/formats/opencv_storage.py": "a text that read_text read and check_yaml or check_xml looked at",
+    "simulation/simulated_rigs.py": "a file of the package",
+    "commands/demo.py": "the log of its own process",
     "detection/devices.py": "/proc/cpuinfo",
     "detection/fastest.py": "/proc/cpuinfo",
     "detection/graph.py": "weights whose SHA-256 was compared",
-    "data/bag_damage.py": "a few bytes, after checked()",
+    "recordings/bag_damage.py": "a few bytes, after checked()",
     "detection/onnx_model.py": "ONNX Runtime, after checked()",
     "downloads.py": "the log of its own process",
-    "estimate_command.py": "its own settings as JSON",
-    "estimation/memory.py": "the bytes of read_bytes",
+    "commands/estimate.py": "its own settings as JSON",
     "evaluation/identity.py": "a file of the package",
-    "estimation/state_file.py": "the bytes of read_bytes",
+    "estimation/checkpoint.py": "the bytes of read_bytes",
     "kernels/compiling.py": "files of the package",
-    "output/person_tracks.py": "its own temporary file",
+    "recordings/writers/person_tracks.py": "its own temporary file",
     "ros/doctor/machine.py": "/proc and /etc",
-    "ros/processes.py": "the log of its own process",
+    "ros/harness/processes.py": "the log of its own process",
     "training/loop.py": "torch.load of tensors, after checked_checkpoint()",
     "weights/store.py": "an archive whose SHA-256 was compared",
     "weights/trained.py": "safetensors, after checked()",
-    "output_lock.py": "a folder, to hold it",
 }
 
 
@@ -171,3 +169,4 @@ def test_files_that_users_name_are_opened_at_one_door():
             found[name] = [f"{call.lineno}: {ast.unparse(call.func)}" for call in calls if opens(call)]
     wrong = {name: calls for name, calls in found.items() if calls and name not in OPENS_ITSELF}
     assert not wrong, wrong
+    assert not set(OPENS_ITSELF) - {name for name, calls in found.items() if calls}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pose3d_ros import __version__, cli, models_command
+from pose3d_ros import __version__, cli
+from pose3d_ros.commands import models
 from pose3d_ros.errors import DownloadError
 
 
@@ -32,13 +33,13 @@ def test_a_command_ends_with_its_exit_code_and_one_line(
             raise raised
         return 0
 
-    monkeypatch.setattr(models_command, "run", run)
+    monkeypatch.setattr(models, "run", run)
     assert cli.main(["models", "list"]) == code
     assert said in capsys.readouterr().err
 
 
 def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models_command, "run", lambda args: 1 // 0)
+    monkeypatch.setattr(models, "run", lambda args: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["models", "list"])
 

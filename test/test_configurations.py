@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pose3d_ros.detection.choice import DetectorOptions
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.detection.options import DetectorOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.options import from_mapping
 from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.input_options import InputOptions

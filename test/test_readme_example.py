@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pose3d_ros.data.footage import reference_single, sample
-from pose3d_ros.data.playback import write_stills
-from pose3d_ros.data.rigs import load_rig
+from pose3d_ros.recordings.footage import reference_single, sample
+from pose3d_ros.recordings.playback import write_stills
+from pose3d_ros.rigs.rig_yaml import load_rig
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pose3d_ros.calibration.boards import Board, Image, find_board, guess_board, other_kinds
-from pose3d_ros.data.encoded_images import read_image
-from pose3d_ros.data.frame_numbers import frame_numbers
-from pose3d_ros.data.matched_times import TOGETHER, nearest_index
-from pose3d_ros.data.video_times import frames_at, video_times
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
+from pose3d_ros.recordings.encoded_images import read_image
+from pose3d_ros.recordings.frame_numbers import frame_numbers
+from pose3d_ros.recordings.matched_times import TOGETHER, nearest_index
+from pose3d_ros.recordings.video_times import frames_at, video_times
 from pose3d_ros.structures import Floats
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm")
@@ -51,9 +51,9 @@ def find_boards(
 
     A Charuco board is looked for as it was named, and else as the old or the inverted kind; the first found decides.
     Frame numbers are a video's by its time, in steps of period_ns (its own where that is 0), or those of the pictures'
-    names (data/frame_numbers.py), so that cameras go together. every: of a video, one image in so many. alone: no other
-    camera's go with them, so any names do. Raises FootageError for images that cannot be read or differ in size, or
-    names that do not say their number, CalibrationError, with what is seen instead, if the board is found nowhere.
+    names (recordings/frame_numbers.py), so that cameras go together. every: of a video, one image in so many. alone: no
+    other camera's go with them, so any names do. Raises FootageError for images that cannot be read or differ in size,
+    or names that do not say their number, CalibrationError, with what is seen instead, if the board is found nowhere.
     """
     corners = {}
     size: tuple[int, int] = (0, 0)

@@ -8,10 +8,10 @@ import numpy as np
 
 from pose3d_ros.calibration.board_views import BoardViews
 from pose3d_ros.calibration.boards import Board
+from pose3d_ros.calibration.extrinsics import PlacedRig
 from pose3d_ros.calibration.lenses import LensFit
 from pose3d_ros.calibration.pairing import find_shift
-from pose3d_ros.calibration.placing import PlacedRig
-from pose3d_ros.geometry.camera_checks import Finding
+from pose3d_ros.rigs.camera_checks import Finding
 
 # Corners are found to 0.1 px, and 0.5 px is the usual aim. Beyond 1 px, or a thousandth of a larger image's width,
 # the lens does not fit.

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.devices import halves
 from pose3d_ros.detection.fastest import fastest
 from pose3d_ros.detection.graph import GraphNetwork
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import DependencyError, InputError
 
 MEASURED_BATCH = 2  # images, with which the backends are compared

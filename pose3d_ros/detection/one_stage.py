@@ -12,11 +12,11 @@ import torch
 from pose3d_ros.detection import movenet, multipose
 from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.boxes import iou, suppress
-from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import EVEN, shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_numbers
-from pose3d_ros.detection.joint_finder import FoundJoints, Image
+from pose3d_ros.detection.keypoint_head import FoundJoints, Image
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.people import distinct, people
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton

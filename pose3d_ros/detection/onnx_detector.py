@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from pose3d_ros.detection.boxes import grown
-from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.detection.joint_finder import FoundJoints, Image
+from pose3d_ros.detection.keypoint_head import FoundJoints, Image
 from pose3d_ros.detection.one_stage import FoundPeople, OneStageDetector, grain
 from pose3d_ros.detection.onnx_model import OnnxModel
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.pose_decoding import ONE_STAGE, heatmap_points, one_stage_people, simcc_points
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import InputError

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.detection.box_tracks import better_half, joint_box
 from pose3d_ros.detection.boxes import oks, suppress
-from pose3d_ros.detection.joint_finder import FoundJoints
+from pose3d_ros.detection.keypoint_head import FoundJoints
 from pose3d_ros.detection.uncertainty import covariance
 from pose3d_ros.structures import Keypoints2D, Skeleton
 

@@ -14,11 +14,11 @@ from pose3d_ros.detection import nanodet
 from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.box_tracks import NO_BOXES, SURE_SCORE, BoxTracks, better_half
 from pose3d_ros.detection.boxes import iou, suppress
-from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.crops import shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_numbers
-from pose3d_ros.detection.joint_finder import FoundJoints, Image, JointFinder, MoveNetJoints
+from pose3d_ros.detection.keypoint_head import FoundJoints, Image, JointFinder, MoveNetJoints
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.people import distinct, people
 from pose3d_ros.detection.spare_time import SpareTime
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton

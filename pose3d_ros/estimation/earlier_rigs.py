@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pose3d_ros.estimation.calibration_health import same_calibration
+from pose3d_ros.geometry.calibration import same_calibration
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Rig
 

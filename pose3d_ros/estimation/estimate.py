@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pose3d_ros.estimation.calibration_health import CalibrationReport
-from pose3d_ros.estimation.clock_offsets import ClockEstimate
 from pose3d_ros.estimation.prediction import Motion
-from pose3d_ros.estimation.refine_plan import RefinePlan
+from pose3d_ros.estimation.refinement.plan import RefinePlan
+from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.structures import Keypoints2D, Pose3D
+from pose3d_ros.synchronisation.clock_offsets import ClockEstimate
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ SEEN_JOINTS = [H36M_17.index(name) for name in (*LIMB_JOINTS, "Nose")]
 PELVIS, THORAX = H36M_17.index("Pelvis"), H36M_17.index("Thorax")
 # Of the 13 joints above: both hips or shoulders and two limbs.
 MIN_JOINTS = 6
-# Focal lengths that networks in the paper's form are trained at, px (data/simulated_rigs.py: robot heads to
+# Focal lengths that networks in the paper's form are trained at, px (simulation/simulated_rigs.py: robot heads to
 # Human3.6M). Another image is scaled to the nearest: a camera resized is a camera too. On the sample footage (f 1680)
 # that took the worst camera's root from 0.74 to 0.21 m off, and the spread of its depth over time from 24 to 8 %.
 FOCAL_PX = (530.0, 1150.0)

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import gathered, joint_score
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.estimation.people_2d import usable_people, without_weak_joints
-from pose3d_ros.estimation.person_scale import leg_lengths
 from pose3d_ros.geometry.association import BONE_LENGTH_RANGE_M, associate
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.pair_fits import PairFits, pair_fits
 from pose3d_ros.geometry.triangulation import Rejection, triangulate
+from pose3d_ros.monitoring.person_scale import leg_lengths
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Keypoints2D
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pose3d_ros.errors import InputError, WeightsMissingError
-from pose3d_ros.estimation.admission import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace, give_out
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
 from pose3d_ros.estimation.prediction import Motions
+from pose3d_ros.estimation.publish_filter import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace, give_out
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
 from pose3d_ros.geometry.calibration import check_image_size
-from pose3d_ros.geometry.camera_checks import validate_camera
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.options import check, check_changes, option
+from pose3d_ros.rigs.camera_checks import validate_camera
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import Camera, Floats, FrameSet, JointSource, Keypoints2D, Pose3D
 
@@ -140,7 +140,7 @@ class MonocularEstimator:
     def set_camera(self, camera: Camera, frame_id: str = "") -> None:
         """Use another calibration or place from now on; people keep their ids. frame_id as in the constructor.
 
-        Raises CalibrationError for a calibration that cannot be true (geometry/camera_checks.py).
+        Raises CalibrationError for a calibration that cannot be true (rigs/camera_checks.py).
         """
         validate_camera(camera)
         self._camera = camera if frame_id else camera.placed(np.eye(4))
@@ -180,7 +180,7 @@ class MonocularEstimator:
         start = time.perf_counter()
         if self._detector is None:
             # Imported late: estimating from keypoints needs no detector.
-            from pose3d_ros.detection.choice import make_detector
+            from pose3d_ros.detection.factory import make_detector
 
             self._detector = make_detector()
         keypoints = self._detector(frames)[self._camera.name]

@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 from pose3d_ros.arguments import check_is
 from pose3d_ros.detection.detector import UsesPredictedBoxes
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
-from pose3d_ros.estimation.admission import give_out
-from pose3d_ros.estimation.calibration_health import CalibrationHealth, same_calibration
-from pose3d_ros.estimation.common_time import CommonTime
-from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
+from pose3d_ros.estimation.background import Lesson, Lessons, Together
+from pose3d_ros.estimation.calibration_noise import MEASURED, Disagreement
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.lessons import Lesson, Lessons, Together
-from pose3d_ros.estimation.mirrored import with_sides_told
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.left_right import with_sides_told
 from pose3d_ros.estimation.observation import (
     Grouped2D,
     People2D,
@@ -36,21 +32,25 @@ from pose3d_ros.estimation.observation import (
     with_camera_errors,
     without_unsure,
 )
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, used_people
 from pose3d_ros.estimation.predicted_boxes import predicted_boxes
 from pose3d_ros.estimation.prediction import Motions
-from pose3d_ros.estimation.refine_plan import RefinePlan, wanted
-from pose3d_ros.estimation.refinement import Refinement
-from pose3d_ros.estimation.refinement_options import load_refinement, placing_of
+from pose3d_ros.estimation.publish_filter import give_out
+from pose3d_ros.estimation.refinement.options import load_refinement, placing_of
+from pose3d_ros.estimation.refinement.plan import RefinePlan, wanted
+from pose3d_ros.estimation.refinement.stage import Refinement
 from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
-from pose3d_ros.geometry.calibration import check_image_size
-from pose3d_ros.geometry.rig_checks import validate_rig
+from pose3d_ros.geometry.calibration import check_image_size, same_calibration
+from pose3d_ros.monitoring.health import CalibrationHealth
 from pose3d_ros.options import check_changes
+from pose3d_ros.rigs.rig_checks import validate_rig
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.state import Stateful
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.synchronisation.resampling import CommonTime
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -63,7 +63,7 @@ class MultiViewEstimator:
     use). Poses are in rig.frame_id, m. refinement are networks that were loaded before, by load_refinement.
     Where a set holds one camera's images only, fallback (by default as the options say) lifts its people, who keep
     their ids; somebody whom one of several cameras sees is not lifted.
-    Raises CalibrationError for a rig of fewer than min_views cameras, or that cannot be true (geometry/rig_checks.py),
+    Raises CalibrationError for a rig of fewer than min_views cameras, or that cannot be true (rigs/rig_checks.py),
     WeightsError or InputError where a network that the options ask for cannot be had.
     """
 
@@ -228,7 +228,7 @@ class MultiViewEstimator:
         start = time.perf_counter()
         if self._detector is None:
             # Imported late: estimating from keypoints alone needs no torch.
-            from pose3d_ros.detection.choice import make_detector
+            from pose3d_ros.detection.factory import make_detector
 
             self._detector = make_detector()
             self._plan()

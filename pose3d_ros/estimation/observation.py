@@ -18,7 +18,7 @@ from pose3d_ros.geometry.association import grouped
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.camera_errors import camera_error_covariance, moved_points
 from pose3d_ros.geometry.distortion import lenses_of, undistort_px
-from pose3d_ros.geometry.sightings import Sightings
+from pose3d_ros.geometry.observations import Sightings
 from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pose3d_ros.data.frame_source import FrameSource
-from pose3d_ros.data.recording import Recording
-from pose3d_ros.data.recording_log import RecordingLog
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation import state_file
+from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.exposure import ExposureCounts
 from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.monitoring.exposure import ExposureCounts
+from pose3d_ros.recordings.frame_source import FrameSource
+from pose3d_ros.recordings.recording import Recording
+from pose3d_ros.recordings.recording_log import RecordingLog
 from pose3d_ros.structures import FrameSet
 
 # Moments that are kept together: some seconds of work, which is what a power cut costs. A part takes some 0.4 MB.
@@ -41,13 +41,13 @@ def estimate_recording(
     source and the estimator raise, and InputError when the disk is full; what was estimated before is kept.
     """
     if len(log):
-        estimator.load_state_dict(state_file.from_bytes(log.state))
+        estimator.load_state_dict(checkpoint.from_bytes(log.state))
     part: list[tuple[Estimate, int]] = []
     shown = ExposureCounts()
 
     def keep() -> None:
         if part:
-            log.append(recorded(source, part, shown.counts), state_file.to_bytes(estimator.state_dict()))
+            log.append(recorded(source, part, shown.counts), checkpoint.to_bytes(estimator.state_dict()))
             part.clear()
             shown.counts = {}
 

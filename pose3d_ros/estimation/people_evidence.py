@@ -12,9 +12,9 @@ import numpy as np
 
 from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.missing_poses import MissingPoses, explain
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.person_scale import PersonScale, leg_lengths
-from pose3d_ros.estimation.person_vertical import PersonVertical, hinted
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.monitoring.person_scale import PersonScale, leg_lengths
+from pose3d_ros.monitoring.person_vertical import PersonVertical, hinted
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Pose3D, Rig
 

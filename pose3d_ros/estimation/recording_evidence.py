@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pose3d_ros.data.recording import Recording
-from pose3d_ros.estimation.exposure import exposure_warnings
 from pose3d_ros.estimation.missing_poses import Reason, explain, reasons_in_words
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.estimation.people_evidence import body_evidence
-from pose3d_ros.estimation.person_scale import PersonScale
-from pose3d_ros.estimation.person_vertical import PersonVertical, hinted
+from pose3d_ros.monitoring.exposure import exposure_warnings
+from pose3d_ros.monitoring.person_scale import PersonScale
+from pose3d_ros.monitoring.person_vertical import PersonVertical, hinted
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import PersonState, Rig
 
 # Frame sets without a pose that are explained: more say nothing new, and cost a millisecond each.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pose3d_ros.data.simulated_rigs import PAIRS
 from pose3d_ros.evaluation.comparison import Compared, Group
 from pose3d_ros.evaluation.refiners import Refiner, arguments_of, read_refiner, shipped_refiner
 from pose3d_ros.evaluation.tables import EvaluationRequest
 from pose3d_ros.evaluation.trials import HeldOut
+from pose3d_ros.simulation.simulated_rigs import PAIRS
 
 # Arguments of `pose3d train cvugcn`. The paper's form: one network a pair.
 PAIR_ROW = ("--form", "pair", "--rigs", "h36m")

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.data.simulation import GIVEN
 from pose3d_ros.evaluation.refiners import Refiner
 from pose3d_ros.evaluation.tables import Cell
 from pose3d_ros.evaluation.trials import Errors, Figures, Trial, errors, mean_figures, pooled
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.rows import NOT_TRAINED
 

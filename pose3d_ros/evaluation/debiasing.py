@@ -14,18 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pose3d_ros.data.augmentation import placed
-from pose3d_ros.data.consensus import BODY
-from pose3d_ros.data.detector_bias import TRAIN_SEEDS, DetectorBias, body_frames
-from pose3d_ros.data.detector_noise import training_noise
-from pose3d_ros.data.motion import Motion
-from pose3d_ros.data.simulated_rigs import simulated_rig
-from pose3d_ros.data.simulation import GIVEN, simulate
-from pose3d_ros.estimation.posern_gate import Evidence, evidence
-from pose3d_ros.estimation.refiners import PoseRNRefiner
+from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
+from pose3d_ros.estimation.refinement.posern_gate import Evidence, evidence
 from pose3d_ros.evaluation.trials import Trial
 from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.posern import prepare
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias, body_frames
+from pose3d_ros.simulation.detector_noise import training_noise
+from pose3d_ros.simulation.detector_residuals import BODY
+from pose3d_ros.simulation.simulated_rigs import simulated_rig
+from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.bias import bias_data

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.disagreement import MEASURED
+from pose3d_ros.estimation.calibration_noise import MEASURED
 from pose3d_ros.evaluation.left_out import Predictions, fitted_px, predictions
 from pose3d_ros.evaluation.posern_footage import read
 from pose3d_ros.evaluation.tables import Cell, Table

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.detection.boxes import iou
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Camera, Floats, PersonState, Pose3D
 
 # On the single sample the right pairs overlap by 0.57 to 0.76 (the box of the joints is smaller than the person's,
@@ -46,7 +46,7 @@ class Identity:
 
 
 def load_people(sample: str, frames: int = 100) -> tuple[TruthPerson, ...]:
-    """The hand-made fixture of a sample of data/footage.py; raises InputError for a sample without one."""
+    """The hand-made fixture of a sample of recordings/footage.py; raises InputError for a sample without one."""
     content = json.loads(resources.files(__package__).joinpath("people.json").read_text(encoding="utf-8"))
     people = tuple(
         TruthPerson(

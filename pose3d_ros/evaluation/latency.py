@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.simulated_rigs import PAIRS
 from pose3d_ros.evaluation.bench import Bench
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.refiner import FEATURES, FORMS, refine
 from pose3d_ros.networks.residual_mlp import MlpRefiner
 from pose3d_ros.networks.rig_features import Sight
+from pose3d_ros.simulation.simulated_rigs import PAIRS
 
 REPEATS, WARM_UP = 200, 20
 

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.disagreement import MEASURED, Disagreement
+from pose3d_ros.estimation.calibration_noise import MEASURED, Disagreement
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
 from pose3d_ros.estimation.observation import Grouped2D, place, weighed_by_score
-from pose3d_ros.estimation.refinement_options import load_refinement
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.refinement.options import load_refinement
 from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
 from pose3d_ros.geometry.projection import project_with_covariance
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Floats, JointSource, Rig
 
 LEVEL = 0.95

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pose3d_ros.data.augmentation import hidden
-from pose3d_ros.data.simulated_rigs import FAMILIES, MONO
 from pose3d_ros.estimation.lifting import lift
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Table
 from pose3d_ros.evaluation.trials import HeldOut, Trial
 from pose3d_ros.networks import mehta
 from pose3d_ros.networks.canonical import ROOT, stature
 from pose3d_ros.networks.lifter import AbsPoseLifter
+from pose3d_ros.simulation.augmentation import hidden
+from pose3d_ros.simulation.simulated_rigs import FAMILIES, MONO
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 from pose3d_ros.training.spread import INSIDE_95, mahalanobis

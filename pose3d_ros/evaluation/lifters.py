@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.motion import Motion
 from pose3d_ros.evaluation.trials import HeldOut, Trial
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks import mehta
 from pose3d_ros.networks.canonical import (
     ROOT,

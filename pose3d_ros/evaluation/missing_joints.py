@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pose3d_ros.data.augmentation import PARTS, without
-from pose3d_ros.data.simulated_rigs import FAMILIES, PAIRS
-from pose3d_ros.data.simulation import GIVEN
 from pose3d_ros.evaluation.bench import Bench
 from pose3d_ros.evaluation.refiners import Refiner
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.evaluation.trials import NOISES, PELVIS, Figures, Trial, errors, pooled
+from pose3d_ros.simulation.augmentation import PARTS, without
+from pose3d_ros.simulation.simulated_rigs import FAMILIES, PAIRS
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.rows import NOT_TRAINED

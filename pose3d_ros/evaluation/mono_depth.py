@@ -11,7 +11,7 @@ from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularEstimator
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.evaluation.tables import Table
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Rig

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.evaluation.identity import TruthPerson
 from pose3d_ros.evaluation.metrics import joint_errors
 from pose3d_ros.evaluation.summary import Reference, rounded, summarise
 from pose3d_ros.geometry.alignment import procrustes
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Camera, Floats, PersonState
 

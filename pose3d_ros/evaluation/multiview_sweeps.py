@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from pose3d_ros.data.noise import GaussianNoise
-from pose3d_ros.data.simulated_rigs import PAIRS
 from pose3d_ros.evaluation.bench import BASELINE, Bench
 from pose3d_ros.evaluation.comparison import COLUMNS, NOTE, Compared, Group
 from pose3d_ros.evaluation.latency import size
@@ -17,6 +15,8 @@ from pose3d_ros.evaluation.refiners import Refiner
 from pose3d_ros.evaluation.tables import Cell, Plot, Table
 from pose3d_ros.evaluation.trials import NOISES, Trial, at_distance
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import PAIRS
 
 HEADS = ("head530", "head1060")
 HEAD_ROW = ("--form", "rig", "--rigs", *HEADS)

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from tqdm import tqdm
 
-from pose3d_ros.data.simulated_rigs import PAIRS, SimulatedRig
 from pose3d_ros.evaluation.bench import PAIR_ROW, Bench
 from pose3d_ros.evaluation.comparison import COLUMNS, NOTE, Compared, Group
 from pose3d_ros.evaluation.multiview_sweeps import SWEEPS
 from pose3d_ros.evaluation.refiners import Refiner
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
 from pose3d_ros.evaluation.trials import NOISES
+from pose3d_ros.simulation.simulated_rigs import PAIRS, SimulatedRig
 from pose3d_ros.training.rows import NOT_TRAINED
 
-# Table 4 (ours is simulated: the first figure is matched, see data/simulated_rigs.py; the second is to be reached).
+# Table 4 (ours is simulated: the first figure is matched, see simulation/simulated_rigs.py).
 PAPER_TRIANGULATED, PAPER_REFINED = 36.0, 27.4
 # Ablations are narrow, so that a row trains in ten minutes on two cores, and of one pair.
 ABLATION_PAIR = "P1"

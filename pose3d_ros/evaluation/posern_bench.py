@@ -13,14 +13,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.data.detector_bias import TEST_SEEDS, DetectorBias
-from pose3d_ros.data.simulated_rigs import SimulatedRig
-from pose3d_ros.data.simulation import SimulatedViews, simulate
-from pose3d_ros.estimation.posern_gate import LEAST, OPEN, STEP_S, BiasGate
-from pose3d_ros.estimation.refiners import PoseRNRefiner
+from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
+from pose3d_ros.estimation.refinement.posern_gate import LEAST, OPEN, STEP_S, BiasGate
 from pose3d_ros.evaluation.debiasing import Constants, Correction, by_network, evidence_of, network, oracle
 from pose3d_ros.evaluation.tables import EvaluationRequest
 from pose3d_ros.evaluation.trials import HeldOut, Trial
+from pose3d_ros.simulation.detector_bias import TEST_SEEDS, DetectorBias
+from pose3d_ros.simulation.simulated_rigs import SimulatedRig
+from pose3d_ros.simulation.views import SimulatedViews, simulate
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.recipes import load_trained
 from pose3d_ros.weights import trained

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.posern_gate import BiasGate, evidence
-from pose3d_ros.estimation.refiners import PoseRNRefiner
+from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
+from pose3d_ros.estimation.refinement.posern_gate import BiasGate, evidence
 from pose3d_ros.evaluation.posern_bench import Bench
 from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import SIGMA_PX, triangulate
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.training.rows import NOT_TRAINED
 

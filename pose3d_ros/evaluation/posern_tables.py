@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.data.simulation import GIVEN
-from pose3d_ros.estimation.posern_gate import LEAST, OPEN, STEP_S
-from pose3d_ros.estimation.refiners import PoseRNRefiner
+from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
+from pose3d_ros.estimation.refinement.posern_gate import LEAST, OPEN, STEP_S
 from pose3d_ros.evaluation.debiasing import Correction, bias_left, frame_errors, keypoints, subset
 from pose3d_ros.evaluation.posern_bench import REPEATS, WARM_UP, Bench, Session, Way, as_triangulated, fed
 from pose3d_ros.evaluation.posern_footage import footage
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
 from pose3d_ros.evaluation.trials import Figures, errors, pooled
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.rows import NOT_TRAINED
@@ -39,7 +39,7 @@ NOTE = (
     "the mean against triangulation. Frames worse: share whose mean error grew. Bias: length in space of what all "
     "detectors and people have in common, and of what is left of it when the corrections of 16 noisy sights of a pose "
     "are averaged. Bound: Cramer and Rao's, of the RMS error with the noise alone, without any bias. Constants are "
-    "fitted on training people, rigs and detectors. Gate: see estimation/posern_gate.py."
+    "fitted on training people, rigs and detectors. Gate: see estimation/refinement/posern_gate.py."
 )
 
 Corrected = tuple[Floats, Correction]  # poses (P, 17, 3) m of the session's people, and how they came about

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import chi2
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.evaluation.posern_footage import read
 from pose3d_ros.evaluation.tables import Cell, Plot, Table
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Floats, JointSource, PersonState
 
 HORIZONS_S = (0.1, 0.3)

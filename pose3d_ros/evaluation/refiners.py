@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.simulation import SimulatedViews
 from pose3d_ros.evaluation.trials import Trial
 from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.refiner import refine
 from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.networks.spread import refined_covariance
+from pose3d_ros.simulation.views import SimulatedViews
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.recipes import load_trained
 from pose3d_ros.weights import trained

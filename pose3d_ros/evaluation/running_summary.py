@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.evaluation.bone_lengths import BoneLengths
 from pose3d_ros.evaluation.identity import visible_frames
 from pose3d_ros.evaluation.summary import (
@@ -17,6 +16,7 @@ from pose3d_ros.evaluation.summary import (
     reprojection_px,
     rounded,
 )
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Floats, PersonState
 
 GRAIN_PX, MOST_PX = (

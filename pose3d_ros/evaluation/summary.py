@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.evaluation.bone_lengths import BoneLengths, measured
 from pose3d_ros.evaluation.identity import TruthPerson, score_identity, visible_frames
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Floats, PersonState
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pose3d_ros.data.motion import Motion
 from pose3d_ros.errors import InputError
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.rows import row_network
 

@@ -16,16 +16,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.data.augmentation import placed
-from pose3d_ros.data.detector_bias import DetectorBias
-from pose3d_ros.data.motion import Motion
-from pose3d_ros.data.noise import GaussianNoise, Noise
-from pose3d_ros.data.residual_blocks import ResidualBlocks, matched, single_trial
-from pose3d_ros.data.simulated_rigs import PAIRS, SimulatedRig, simulated_rig
-from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
 from pose3d_ros.evaluation.tables import EvaluationRequest
 from pose3d_ros.geometry.triangulation import Triangulation, triangulate, triangulate_linear
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.rig_features import Sight
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.detector_bias import DetectorBias
+from pose3d_ros.simulation.noise_models import GaussianNoise, Noise
+from pose3d_ros.simulation.replayed_noise import ResidualBlocks, matched, single_trial
+from pose3d_ros.simulation.simulated_rigs import PAIRS, SimulatedRig, simulated_rig
+from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate
 from pose3d_ros.skeletons import COCO_17, H36M_17, map_matrix
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.training.refinement import SIGHT, refinement_data

@@ -1,7 +1,8 @@
-"""How far cameras stand apart, and whether images are of the size that was calibrated."""
+"""How far cameras stand apart, whether two calibrations are one, whether images are of the calibrated size."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -28,3 +29,18 @@ def check_image_size(camera: Camera, shape: tuple[int, ...]) -> None:
             f"{camera.size_wh[0]} x {camera.size_wh[1]} px: take images of the calibrated size, or calibrate at this "
             "one (Camera.resized, if the image was scaled)"
         )
+
+
+def same_calibration(before: Sequence[Camera], now: Sequence[Camera]) -> bool:
+    """Whether these are the same cameras, placed alike against each other to 1 mm and 0.03 deg."""
+    if len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True)):
+        return True
+    if [one.name for one in before] != [one.name for one in now]:
+        return False
+    first, other = (np.linalg.inv(cameras[0].cam_from_world) for cameras in (before, now))
+    return all(
+        np.allclose(a.cam_from_world @ first, b.cam_from_world @ other, rtol=0.0, atol=1e-3)
+        and np.array_equal(a.K, b.K)
+        and np.array_equal(a.distortion, b.distortion)
+        for a, b in zip(before, now, strict=True)
+    )

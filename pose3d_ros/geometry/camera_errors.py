@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pose3d_ros import kernels
-from pose3d_ros.geometry.sightings import Sightings, sightings
+from pose3d_ros.geometry.observations import Sightings, sightings
 from pose3d_ros.geometry.triangulation import SIGMA_PX
 from pose3d_ros.structures import Camera, Floats
 

@@ -12,8 +12,8 @@ from pose3d_ros import kernels
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.distortion import lenses_of, undistort_px
-from pose3d_ros.geometry.judgement import Rejection, Triangulation, joined
-from pose3d_ros.geometry.sightings import Sightings, sightings
+from pose3d_ros.geometry.observations import Sightings, sightings
+from pose3d_ros.geometry.validation import Rejection, Triangulation, joined
 from pose3d_ros.structures import Camera, Floats
 
 # Standard deviation of a 2D detector's keypoint, px an axis, where none is given: 4.15 px reproduces the

@@ -17,7 +17,7 @@ SUSPICIOUS = 3.0
 # Smallest over largest eigenvalue of the information, below which its inverse is rounding noise. A 12 cm stereo
 # head at 10 m has 1e-5.
 MIN_CONDITION = 1e-11
-# Why a joint has no position: Rejection of geometry/judgement.py.
+# Why a joint has no position: Rejection of geometry/validation.py.
 FEW_VIEWS, RANK, CHEIRALITY, UNCERTAIN = 1, 2, 3, 4
 
 # Association. A joint's mismatch counts at most this many limits: up to half of the joints may be wrong before two

@@ -12,9 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pose3d_ros.estimation.stamp_checks import UNUSABLE, StampChecks, StampFault, pixel_digest, rate_words
-from pose3d_ros.estimation.stamp_window import off_clock_words
-from pose3d_ros.estimation.watchdog import captured_s
+from pose3d_ros.estimation.staleness import captured_s
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.conversions.poses import MOST_PEOPLE
@@ -22,6 +20,8 @@ from pose3d_ros.ros.distribution import SimpleFilter, Subscriber, TimeSynchroniz
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.qos_fit import refused
 from pose3d_ros.ros.serialized_images import read_compressed_image, read_image
+from pose3d_ros.synchronisation.stamp_checks import UNUSABLE, StampChecks, StampFault, pixel_digest, rate_words
+from pose3d_ros.synchronisation.stamp_window import off_clock_words
 
 # Best effort hears reliable publishers too; an image that came late is of no use, so the queue is short.
 IMAGE_QOS = QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -17,12 +17,12 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 
-from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import MemoryShortage, free
 from pose3d_ros.errors import InputError, Pose3DError
-from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs, note_stamps
@@ -42,6 +42,7 @@ from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boo
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.set_options import SetOptions
 from pose3d_ros.structures import FrameSet, Keypoints2D
+from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
 
 OPTIONS = (LifecycleOptions, DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions)
 

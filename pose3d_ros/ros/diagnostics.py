@@ -13,12 +13,12 @@ from enum import IntEnum
 from statistics import median
 from typing import Any, NamedTuple
 
-from pose3d_ros.estimation.calibration_health import CalibrationReport
-from pose3d_ros.estimation.clock_offsets import ClockEstimate
 from pose3d_ros.estimation.estimate import PeopleReport
-from pose3d_ros.estimation.exposure import Exposure
-from pose3d_ros.estimation.refine_plan import RefinePlan
+from pose3d_ros.estimation.refinement.plan import RefinePlan
+from pose3d_ros.monitoring.exposure import Exposure
+from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.ros.lateness import Way, lateness
+from pose3d_ros.synchronisation.clock_offsets import ClockEstimate
 
 # Medians run over so many frame sets: some seconds on any machine.
 WINDOW = 100

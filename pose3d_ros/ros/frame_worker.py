@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from pose3d_ros.data.live_rig import LiveRig, Sighting
 from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.frame_sets import PayloadSet
-from pose3d_ros.estimation.pacing import Pacing
-from pose3d_ros.estimation.watchdog import DELIVERY_S
+from pose3d_ros.estimation.staleness import DELIVERY_S
+from pose3d_ros.rigs.live_rig import LiveRig, Sighting
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result, Sent
 from pose3d_ros.ros.mailbox import Mailbox, end_worker, start_worker
 from pose3d_ros.ros.node_report import NodeReport
 from pose3d_ros.ros.readings import ImageReading, Reading
 from pose3d_ros.structures import FrameSet, Rig
+from pose3d_ros.synchronisation.frame_sets import PayloadSet
+from pose3d_ros.synchronisation.pacing import Pacing
 
 Answer = TypeVar("Answer")
 

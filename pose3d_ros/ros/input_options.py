@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pose3d_ros.data.camera_info import named_rectified
-from pose3d_ros.estimation.stamp_window import WINDOW_S
 from pose3d_ros.options import check, option
+from pose3d_ros.rigs.camera_info import named_rectified
+from pose3d_ros.synchronisation.stamp_window import WINDOW_S
 
 
 @dataclass(frozen=True)

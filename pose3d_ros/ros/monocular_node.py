@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from rclpy.lifecycle import LifecycleNode
 
 from pose3d_ros import kernels
-from pose3d_ros.data.live_rig import LiveRig
-from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.frame_sets import FrameSetGrouper
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
+from pose3d_ros.rigs.live_rig import LiveRig
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs, note_stamps
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record
@@ -41,6 +41,7 @@ from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.tf_look_up import tf_look_up, unheard_by
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import FrameSet, Rig
+from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper
 
 if TYPE_CHECKING:
     from pose3d_ros.weights.trained import Loaded

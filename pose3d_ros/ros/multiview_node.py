@@ -21,16 +21,15 @@ from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 
 from pose3d_ros import kernels
-from pose3d_ros.data.live_rig import LiveRig
-from pose3d_ros.detection.choice import DetectorOptions, make_detector
 from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.refinement_options import load_refinement
-from pose3d_ros.estimation.stamp_distances import Stream, none_agree
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.refinement.options import load_refinement
+from pose3d_ros.rigs.live_rig import LiveRig
 from pose3d_ros.ros.camera_inputs import (
     CameraInput,
     Frame,
@@ -59,6 +58,8 @@ from pose3d_ros.ros.set_options import SetOptions
 from pose3d_ros.ros.tf_look_up import tf_look_up, unheard_by
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import Rig
+from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
+from pose3d_ros.synchronisation.stamp_distances import Stream, none_agree
 
 OPTIONS = (LifecycleOptions, NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
 

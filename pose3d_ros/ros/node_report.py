@@ -15,7 +15,7 @@ from rclpy.node import Node
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation.watchdog import NodeTime
+from pose3d_ros.estimation.staleness import NodeTime
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Health, Level, Record
 from pose3d_ros.ros.distribution import sources

@@ -14,9 +14,9 @@ from visualization_msgs.msg import MarkerArray
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.prediction import predicted
-from pose3d_ros.estimation.watchdog import predicted_now
+from pose3d_ros.estimation.staleness import predicted_now
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
-from pose3d_ros.output.palette import PersonColours
+from pose3d_ros.plots.palette import PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster

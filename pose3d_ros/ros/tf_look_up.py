@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.time import Time
 
-from pose3d_ros.data.placement import LookUp, missing_transform
+from pose3d_ros.rigs.placement import LookUp, missing_transform
 from pose3d_ros.ros.conversions import matrix_from_transform
 from pose3d_ros.ros.distribution import ExtrapolationException, TransformException
 from pose3d_ros.ros.qos_fit import refused

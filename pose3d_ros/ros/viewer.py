@@ -21,7 +21,7 @@ from sensor_msgs.msg import CameraInfo
 from pose3d_ros.errors import InputError
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.options import check, option
-from pose3d_ros.output.palette import RGB, PersonColours
+from pose3d_ros.plots.palette import RGB, PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformException, TransformListener
 from pose3d_ros.ros.parameters import declare, refuse_unknown

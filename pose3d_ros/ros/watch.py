@@ -1,4 +1,4 @@
-"""Keeps what goes out from looking fresher than it is: a node's timer around estimation/watchdog.py."""
+"""Keeps what goes out from looking fresher than it is: a node's timer around estimation/staleness.py."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rclpy.node import Node
 
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.watchdog import TICK_S, Limits, Watchdog
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.staleness import TICK_S, Limits, Watchdog
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Sent
 from pose3d_ros.ros.node_report import NodeReport

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.detector_bias import DetectorBias
-from pose3d_ros.data.simulation import SimulatedViews
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.networks.posern import bias_of, prepare
+from pose3d_ros.simulation.detector_bias import DetectorBias
+from pose3d_ros.simulation.views import SimulatedViews
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.training.loop import Batch
 from pose3d_ros.training.losses import posern_absolute_loss, posern_loss

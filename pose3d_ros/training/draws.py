@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from pose3d_ros.data.augmentation import augmented, hidden, placed
-from pose3d_ros.data.detector_bias import TRAIN_SEEDS, DetectorBias
-from pose3d_ros.data.detector_noise import DetectorNoise, training_noise
-from pose3d_ros.data.motion import Motion
-from pose3d_ros.data.noise import GaussianNoise, Noise
-from pose3d_ros.data.simulated_rigs import SimulatedRig, side_views, simulated_rig
-from pose3d_ros.data.simulation import SimulatedViews, simulate, with_cameras
 from pose3d_ros.errors import InputError
+from pose3d_ros.mocap.motion import Motion
+from pose3d_ros.simulation.augmentation import augmented, hidden, placed
+from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias
+from pose3d_ros.simulation.detector_noise import DetectorNoise, training_noise
+from pose3d_ros.simulation.noise_models import GaussianNoise, Noise
+from pose3d_ros.simulation.simulated_rigs import SimulatedRig, side_views, simulated_rig
+from pose3d_ros.simulation.views import SimulatedViews, simulate, with_cameras
 from pose3d_ros.structures import Floats
 from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import Batch

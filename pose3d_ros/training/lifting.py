@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.simulation import SimulatedViews
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.networks.canonical import ROOT, Lifted, absolute, flip, metric_depth, stature, targets
 from pose3d_ros.networks.lifter import AbsPoseLifter
+from pose3d_ros.simulation.views import SimulatedViews
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.training.loop import Batch
 from pose3d_ros.training.losses import canonical_loss

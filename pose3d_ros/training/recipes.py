@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
 
-from pose3d_ros.data.capture_files import load_motion
-from pose3d_ros.data.motion import Motion
 from pose3d_ros.errors import InputError
+from pose3d_ros.mocap.load import load_motion
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.build import build
 from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.lifter import AbsPoseLifter

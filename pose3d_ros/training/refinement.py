@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.simulation import GIVEN, SimulatedViews
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.geometry.triangulation import triangulate, triangulate_linear
 from pose3d_ros.networks.refiner import refined_views
 from pose3d_ros.networks.rig_features import Sight, transformed
+from pose3d_ros.simulation.views import GIVEN, SimulatedViews
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.training.loop import Batch
 from pose3d_ros.training.losses import (

@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pose3d_ros.data.augmentation import augmented, hidden, placed
-from pose3d_ros.data.motion import Motion
-from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
 from pose3d_ros.estimation.lifting import lift
 from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.canonical import MIRROR, stature
 from pose3d_ros.networks.refiner import refine
 from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.networks.spread import LIFTED, REFINED, lifted_covariance, refined_covariance
+from pose3d_ros.simulation.augmentation import augmented, hidden, placed
+from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Keypoints2D
 from pose3d_ros.training.draws import independent, noise_of, rigs_of

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from synthetic_people import walker
 
-from pose3d_ros.data.rig_files.rig_file import FORMATS
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.rigs.formats.rig_file import FORMATS
 from pose3d_ros.skeletons import BODY_25, COCO_17, H36M_17
 from pose3d_ros.structures import Camera, Rig
 

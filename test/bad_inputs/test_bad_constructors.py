@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from bad_refusals import check_message
 
-from pose3d_ros.detection.choice import DetectorOptions
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig, Skeleton
 

@@ -15,12 +15,12 @@ from bad_templates import BVH, TRC
 from bad_values import shorn_trees, spoilt_bytes, spoilt_texts, spoilt_trees
 from synthetic_motion import arrays
 
-from pose3d_ros.data.capture_files import load_captures, load_motion
-from pose3d_ros.data.consensus import residuals_of_labels
-from pose3d_ros.data.detector_noise import DetectorNoise, default_noise
-from pose3d_ros.data.motion import Motion
-from pose3d_ros.data.residual_blocks import ResidualBlocks, single_trial
-from pose3d_ros.data.trc import read_trc
+from pose3d_ros.mocap.load import load_captures, load_motion
+from pose3d_ros.mocap.motion import Motion
+from pose3d_ros.recordings.trc import read_trc
+from pose3d_ros.simulation.detector_noise import DetectorNoise, default_noise
+from pose3d_ros.simulation.detector_residuals import residuals_of_labels
+from pose3d_ros.simulation.replayed_noise import ResidualBlocks, single_trial
 
 
 def check_motion(found: Motion) -> None:

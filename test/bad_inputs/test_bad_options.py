@@ -12,7 +12,7 @@ from bad_refusals import PARSER, case, check_message, check_refused, run
 from bad_templates import coco_results, rig, write_json
 from bad_values import LONG
 
-from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.rigs.rig_yaml import save_rig
 
 BAD_WORDS = {
     "nothing": "", "nan": "nan", "inf": "inf", "-inf": "-inf", "1e999": "1e999", "minus": "-1", "minus much": "-1e300",
@@ -170,7 +170,7 @@ def test_board_refuses_by_name(board: str, tmp_path: Path, monkeypatch: pytest.M
         (("train", "lifter", "--sigma-px=inf"), "--sigma-px"), (("train", "cvugcn", "--lambda-b=nan"), "--lambda-b"),
         (("evaluate", "lifter", "--data=rig.yaml"), "rig.yaml"), (("doctor", "--seconds=nan"), "--seconds"),
         (("doctor", "--namespace=a b"), "--namespace"), (("models", "fetch", "no-such"), "no-such"),
-        (("no-such",), "no-such"), ((), "COMMAND"), (("bench", "no-such"), "no-such"), ((LONG,), "COMMAND"),
+        (("no-such",), "no-such"), ((), "COMMAND"), (("evaluate", "no-such"), "no-such"), ((LONG,), "COMMAND"),
     ],
 )  # fmt: skip
 def test_commands_refuse_wrong_words_by_name(sound: tuple[str, ...], words: tuple[str, ...], named: str) -> None:

@@ -17,12 +17,12 @@ from bad_values import shorn_trees, spoilt_bytes, spoilt_texts, spoilt_trees
 from bag_writing import small_bag
 from trained_for_tests import POSERN
 
-from pose3d_ros.data.bag_recording import header_stamp_ns, open_bag
-from pose3d_ros.data.encoded_images import read_image
-from pose3d_ros.data.footage import read_video
-from pose3d_ros.data.keypoint_files import open_keypoints
-from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.networks.build import build
+from pose3d_ros.recordings.bag_recording import header_stamp_ns, open_bag
+from pose3d_ros.recordings.encoded_images import read_image
+from pose3d_ros.recordings.footage import read_video
+from pose3d_ros.recordings.keypoint_files import open_keypoints
+from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.training.loop import read_checkpoint
 from pose3d_ros.weights import trained
 

@@ -14,9 +14,9 @@ from bad_refusals import case, check_message, refusal, run
 from bad_templates import FILE_OF, rig, rig_text, single
 from bad_values import shorn_trees, spoilt_bytes, spoilt_texts, spoilt_trees
 
-from pose3d_ros.data.rig_files.anipose_toml import _toml
-from pose3d_ros.data.rig_files.rig_file import FORMATS, read_rig
 from pose3d_ros.files import documents
+from pose3d_ros.rigs.formats.anipose_toml import _toml
+from pose3d_ros.rigs.formats.rig_file import FORMATS, read_rig
 from pose3d_ros.structures import Rig
 
 NAMES = tuple(FORMATS)

@@ -16,7 +16,7 @@ from bad_templates import coco_results, openpose_frame, rig, rig_text, write_jso
 from bag_writing import small_bag
 from bomb_runner import LIMIT_S
 
-from pose3d_ros.data.rigs import save_rig
+from pose3d_ros.rigs.rig_yaml import save_rig
 
 FOLDER = Path(__file__).parent
 MOST_MB = 1000

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose3d_ros import cli
-from pose3d_ros.benchmarks.soak import LEAST_VISITORS, held, judged, judged_by_person, scene
-from pose3d_ros.data.bench_scene import rig
+from benchmarks.__main__ import main
+from benchmarks.scene import rig
+from benchmarks.soak import LEAST_VISITORS, held, judged, judged_by_person, scene
 
 
 def samples(mb_an_hour: float = 0.0, threads: int = 0, descriptors: int = 0, hours: float = 1.0) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_people_come_and_go_and_a_camera_fails() -> None:
 
 def test_it_runs_and_draws(tmp_path: Path) -> None:
     plot, file = tmp_path / "soak.png", tmp_path / "soak.json"
-    assert cli.main(["bench", "soak", "--quick", "--plot", str(plot), "--json", str(file)]) == 0
+    assert main(["soak", "--quick", "--plot", str(plot), "--json", str(file)]) == 0
     (row,) = json.loads(file.read_text())["tables"]["soak"]["rows"]
     assert row["frame sets"] >= 100
     assert row["people"] >= 1
@@ -79,7 +79,7 @@ def test_memory_left_behind_by_visitors_is_noticed(kb: float, target: str) -> No
 
 def test_every_visitor_has_an_id(tmp_path: Path) -> None:
     file = tmp_path / "soak.json"
-    assert cli.main(["bench", "soak", "--visitors", "12", "--json", str(file)]) == 0
+    assert main(["soak", "--visitors", "12", "--json", str(file)]) == 0
     (row,) = json.loads(file.read_text())["tables"]["visitors"]["rows"]
     assert row["people"] == 12
     assert row["frame sets"] == 18

@@ -8,8 +8,8 @@ import pytest
 
 from pose3d_ros.calibration.board_views import BoardViews, pick_diverse
 from pose3d_ros.calibration.boards import Board
+from pose3d_ros.calibration.extrinsics import place_cameras
 from pose3d_ros.calibration.lenses import fit_lens
-from pose3d_ros.calibration.placing import place_cameras
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.structures import Camera, Floats, Rig

@@ -1,4 +1,4 @@
-"""The definition of moved_by_cameras of kernels/judging.py (NumPy, float64).
+"""The definition of moved_by_cameras of kernels/validation.py (NumPy, float64).
 
 An error of calibration or synchronisation displaces everything that a camera sees: it does not average out over joints
 or time, and the covariance of a triangulation, which knows the keypoints' own errors only, does not hold it.

@@ -1,7 +1,7 @@
 """The definition of kernels/solving.py: Huber-robust triangulation of N points at once (NumPy, float64).
 
 PoseRN (Sayo et al., ICIP 2021), Eq. 3: X = argmin sum_c rho(w_c |proj(X, M_c) - x_c|), rho = Huber, with the
-weight w inside rho. Here the residual is whitened (geometry/sightings.py), so delta counts standard deviations.
+weight w inside rho. Here the residual is whitened (geometry/observations.py), so delta counts standard deviations.
 
 symbol -> name: X xyz, e_c error (whitened, weighted), s_c = |e_c| size, rho'(s)/s = omega, J_c = de_c/dX (its
 sign turned: -J below), delta delta.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.geometry.sightings import Sightings
+from pose3d_ros.geometry.observations import Sightings
 from pose3d_ros.kernels.constants import (
     DAMPING_DOWN,
     DAMPING_UP,

@@ -8,7 +8,7 @@ import torch
 
 from pose3d_ros.cache import cache_dir
 from pose3d_ros.detection import backend, fastest, movenet, multipose, nanodet
-from pose3d_ros.detection.choice import DetectorOptions
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import DependencyError, InputError, OptionError
 from pose3d_ros.weights import store
 

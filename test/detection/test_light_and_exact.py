@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pose3d_ros.detection.box_tracks import SURE_EVERY
-from pose3d_ros.detection.choice import DetectorOptions, make_detector
-from pose3d_ros.detection.joint_finder import FoundJoints, LightAndExact
+from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.keypoint_head import FoundJoints, LightAndExact
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import FrameSet
 

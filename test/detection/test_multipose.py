@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from pose3d_ros.detection.choice import DetectorOptions, make_detector
+from pose3d_ros.detection.factory import make_detector
 from pose3d_ros.detection.movenet import SIZES, MoveNet
 from pose3d_ros.detection.multipose import MultiPose, decode
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import WeightsError
 from pose3d_ros.structures import FrameSet
 from pose3d_ros.weights import store

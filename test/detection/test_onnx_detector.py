@@ -13,9 +13,10 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'p
 import tiny_networks as tiny  # noqa: E402
 
 from pose3d_ros.detection import onnx_model  # noqa: E402
-from pose3d_ros.detection.choice import DetectorOptions, make_detector, weights_of  # noqa: E402
+from pose3d_ros.detection.factory import make_detector  # noqa: E402
 from pose3d_ros.detection.onnx_detector import OnnxJoints, crop_from_image, skeleton_of  # noqa: E402
 from pose3d_ros.detection.onnx_model import OnnxModel, pixels  # noqa: E402
+from pose3d_ros.detection.options import DetectorOptions, weights_of  # noqa: E402
 from pose3d_ros.errors import DependencyError, InputError, OptionError  # noqa: E402
 from pose3d_ros.skeletons import COCO_17, H36M_17, HALPE_26, remap  # noqa: E402
 from pose3d_ros.structures import FrameSet  # noqa: E402

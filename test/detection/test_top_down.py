@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pose3d_ros.detection.boxes import iou
-from pose3d_ros.detection.choice import DetectorOptions
 from pose3d_ros.detection.devices import bfloat16_runs
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import InputError, OptionError, WeightsMissingError
 from pose3d_ros.structures import FrameSet

@@ -14,7 +14,7 @@ from pose3d_ros.errors import WeightsError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback, seen_again
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.networks.canonical import Lifted
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Rig

@@ -11,10 +11,10 @@ from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import STANDING, walker
 from torch import Tensor
 
-from pose3d_ros.data.simulation import to_coco
 from pose3d_ros.estimation.lifting import Refusal, lift
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.networks.canonical import Lifted
+from pose3d_ros.simulation.views import to_coco
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 

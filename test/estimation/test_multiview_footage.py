@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from pose3d_ros.data.footage import read_video, reference_single, sample
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.recordings.footage import read_video, reference_single, sample
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import FrameSet, PersonState
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.data.recording import Recording, Seen2D
 from pose3d_ros.estimation.missing_poses import MOST, explain
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.estimation.recording_evidence import evidence_of
 from pose3d_ros.estimation.track import no_pose
+from pose3d_ros.recordings.recording import Recording, Seen2D
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Keypoints2D, Rig
 

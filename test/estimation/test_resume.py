@@ -16,11 +16,11 @@ from synthetic_people import h36m_rig, seen, walker
 from trained_for_tests import biased, file_of
 
 from pose3d_ros.errors import FootageError
-from pose3d_ros.estimation import state_file
+from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.state import load_state
 from pose3d_ros.structures import Keypoints2D, Rig
 
@@ -67,7 +67,7 @@ class Straight(NamedTuple):
 
     def resumed(self, stop: int, **other: Any) -> MultiViewEstimator:
         estimator = self.made()
-        estimator.load_state_dict({**state_file.from_bytes(self.kept[stop]), **other})
+        estimator.load_state_dict({**checkpoint.from_bytes(self.kept[stop]), **other})
         return estimator
 
 
@@ -80,7 +80,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Straight]:
     for k in range(COUNT):
         estimates.append(estimator.estimate_from_keypoints(moment(k)))
         if k + 1 in STOPS:
-            kept[k + 1] = state_file.to_bytes(estimator.state_dict())
+            kept[k + 1] = checkpoint.to_bytes(estimator.state_dict())
     yield Straight(made, estimates, estimator, kept)
     torch.set_num_threads(threads)
 
@@ -108,7 +108,7 @@ def test_the_run_that_is_compared_uses_everything(straight: Straight) -> None:
     assert last.calibration.state == "as at the start"
     assert any(one.lifted_from for one in straight.estimates)
     assert last.refinement.method == "posern"
-    state = state_file.from_bytes(straight.kept[70])
+    state = checkpoint.from_bytes(straight.kept[70])
     assert state["clock_offsets"]["_under_way"].number > 0
     assert state["refinement"]["_bias_gate"].seen > 0
     assert all(part for name, part in state.items()), state.keys()
@@ -121,7 +121,7 @@ def test_a_part_that_begins_again_is_found(straight: Straight) -> None:
 
 
 def test_a_state_of_another_version_is_refused(straight: Straight) -> None:
-    state = state_file.from_bytes(straight.kept[70])
+    state = checkpoint.from_bytes(straight.kept[70])
     with pytest.raises(FootageError, match=r"other parts \(tracker\): another version"):
         straight.made().load_state_dict({name: one for name, one in state.items() if name != "tracker"})
     with pytest.raises(FootageError, match=r"state of Smoother does not fit \(_more\): another version"):

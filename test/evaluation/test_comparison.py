@@ -1,16 +1,13 @@
 """Rows of refinement against known answers: a network that knows the truth, and one that changes nothing."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_motion import tiny_motion
 from torch import nn
 
-from pose3d_ros.data.noise import GaussianNoise
-from pose3d_ros.data.simulation import GIVEN
 from pose3d_ros.evaluation.comparison import COLUMNS, Compared, Group
 from pose3d_ros.evaluation.missing_joints import coverage_of, hidden_from_all
 from pose3d_ros.evaluation.multiview_sweeps import noised_in_space
@@ -18,11 +15,10 @@ from pose3d_ros.evaluation.refiners import Refiner, arguments_of, some_cameras
 from pose3d_ros.evaluation.trials import HeldOut, errors
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.rig_features import RIG_FEATURES
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.training.rows import NOT_TRAINED, differences
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from tiny_motion import tiny_motion
 
 RECIPE = {"network": "cvugcn", "form": "rig"}
 

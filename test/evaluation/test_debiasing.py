@@ -4,12 +4,6 @@ import torch
 from synthetic_motion import arrays
 from torch import nn
 
-from pose3d_ros.data.augmentation import placed
-from pose3d_ros.data.detector_bias import DetectorBias, learnable_bias
-from pose3d_ros.data.motion import Motion, motion_from_arrays
-from pose3d_ros.data.noise import GaussianNoise
-from pose3d_ros.data.simulated_rigs import simulated_rig
-from pose3d_ros.data.simulation import GIVEN, simulate
 from pose3d_ros.evaluation.debiasing import (
     Constants,
     bias_left,
@@ -21,6 +15,12 @@ from pose3d_ros.evaluation.debiasing import (
     subset,
 )
 from pose3d_ros.evaluation.trials import Trial
+from pose3d_ros.mocap.motion import Motion, motion_from_arrays
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.detector_bias import DetectorBias, learnable_bias
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import simulated_rig
+from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import LIMB_JOINTS
 
 

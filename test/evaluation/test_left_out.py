@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, walker
 
-from pose3d_ros import evaluate_command
-from pose3d_ros.data.recording import Recording
-from pose3d_ros.data.simulation import to_coco
+from pose3d_ros.commands import evaluate
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.disagreement import MEASURED
+from pose3d_ros.estimation.calibration_noise import MEASURED
 from pose3d_ros.evaluation.left_out import Predictions, fitted_px, predictions
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.recordings.recording import Recording
+from pose3d_ros.simulation.views import to_coco
 from pose3d_ros.skeletons import COCO_17, H36M_17, LIMB_JOINTS, remap
 from pose3d_ros.structures import Keypoints2D, Rig
 
@@ -82,10 +82,10 @@ def test_the_command_prints_writes_and_draws(tmp_path: Path, capsys: pytest.Capt
         (tmp_path / name).mkdir()
         recording(True, seed, cameras=3).save(tmp_path / name / "recording.npz")
     parser = argparse.ArgumentParser()
-    evaluate_command.add_arguments(parser)
+    evaluate.add_arguments(parser)
     folders = [str(tmp_path / name) for name in ("first", "second")]
     words = ["footage", *folders, "--json", str(tmp_path / "out.json"), "--plots", str(tmp_path / "plots")]
-    assert evaluate_command.run(parser.parse_args(words)) == 0
+    assert evaluate.run(parser.parse_args(words)) == 0
     printed = capsys.readouterr().out
     content = json.loads((tmp_path / "out.json").read_text())
     rows = {row["what"]: row for row in content["tables"][0]["rows"]}
@@ -94,4 +94,4 @@ def test_the_command_prints_writes_and_draws(tmp_path: Path, capsys: pytest.Capt
     assert {"everything", "hips"} <= rows.keys()
     assert (tmp_path / "plots" / "left_out.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="0 px or more"):
-        evaluate_command.run(parser.parse_args([*words, "--calibration-px", "-3"]))
+        evaluate.run(parser.parse_args([*words, "--calibration-px", "-3"]))

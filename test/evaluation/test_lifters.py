@@ -1,11 +1,11 @@
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_motion import tiny_motion
 
 from pose3d_ros.evaluation import lifter_families, lifter_tables
 from pose3d_ros.evaluation.lifters import analytic, human36m, mean_height, misses, oracle, sights
@@ -14,9 +14,6 @@ from pose3d_ros.evaluation.trials import HeldOut
 from pose3d_ros.networks.canonical import ROOT, stature, targets
 from pose3d_ros.training.lifting import LiftingData
 from pose3d_ros.training.rows import NOT_TRAINED
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from tiny_motion import tiny_motion
 
 # Joints whose pixel is the joint's: the mean of two pixels is not the pixel of the mean.
 MIDDLES = [0, 7, 8]

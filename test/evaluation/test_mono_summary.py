@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, walker
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.evaluation.identity import TruthPerson, score_identity
 from pose3d_ros.evaluation.mono_summary import one_camera_agreement, summarise_mono
 from pose3d_ros.evaluation.summary import Reference
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, Pose3D, Rig
 

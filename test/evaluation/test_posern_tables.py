@@ -8,8 +8,6 @@ from synthetic_motion import arrays
 from synthetic_recording import recording
 from torch import nn
 
-from pose3d_ros.data.motion import motion_from_arrays
-from pose3d_ros.data.simulation import GIVEN
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.debiasing import frame_errors, network
 from pose3d_ros.evaluation.posern_bench import Bench
@@ -17,6 +15,8 @@ from pose3d_ros.evaluation.posern_footage import gate, left_out, read
 from pose3d_ros.evaluation.posern_tables import TABLES, subsets, tables
 from pose3d_ros.evaluation.summary import left_out_camera_px
 from pose3d_ros.evaluation.tables import EvaluationRequest
+from pose3d_ros.mocap.motion import motion_from_arrays
+from pose3d_ros.simulation.views import GIVEN
 
 
 def request(*only: str, runs: Path | None = None, recordings: tuple[Path, ...] = ()) -> EvaluationRequest:

@@ -10,8 +10,8 @@ import pytest
 from synthetic_recording import recording
 
 from pose3d_ros.cli import build_parser
+from pose3d_ros.commands.evaluate import run
 from pose3d_ros.errors import InputError
-from pose3d_ros.evaluate_command import run
 from pose3d_ros.evaluation.prediction import EVERYBODY, Errors, errors, estimates
 
 SPEED = float(np.hypot(0.9, 0.3))  # of synthetic_recording's walker, m/s

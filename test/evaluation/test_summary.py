@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pose3d_ros.data.recording import Recording
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.identity import Identity, TruthPerson, load_people, score_identity
 from pose3d_ros.evaluation.summary import agreement_mm, bone_length_cv, left_out_camera_px, reprojection_px, summarise
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Camera, JointSource, Keypoints2D, PersonState, Pose3D, Rig
 
@@ -299,7 +299,7 @@ def test_sample_without_a_fixture_is_refused() -> None:
 
 @pytest.mark.usefixtures("footage")
 def test_reference_of_the_single_sample_is_the_fixture_s_subject() -> None:
-    from pose3d_ros.data.footage import reference_single, sample
+    from pose3d_ros.recordings.footage import reference_single, sample
 
     names, xyz = reference_single()
     body = np.full((100, 17, 3), np.nan)

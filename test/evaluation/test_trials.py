@@ -1,16 +1,11 @@
 """Held-out people: the same every time, never from training, and errors against known answers."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-from pose3d_ros.data.simulation import GIVEN
-from pose3d_ros.evaluation.trials import PELVIS, HeldOut, at_distance, errors, mean_figures, pooled
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from tiny_motion import tiny_motion
+
+from pose3d_ros.evaluation.trials import PELVIS, HeldOut, at_distance, errors, mean_figures, pooled
+from pose3d_ros.simulation.views import GIVEN
 
 
 @pytest.fixture(scope="module")

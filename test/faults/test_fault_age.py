@@ -13,7 +13,7 @@ import pytest
 from synthetic_people import walker
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.watchdog import (
+from pose3d_ros.estimation.staleness import (
     DELIVERY_S,
     STANDSTILL_S,
     TICK_S,
@@ -321,7 +321,7 @@ class Publisher:
 def watch_of(node: Node) -> tuple[Any, Publisher]:
     """The genuine Watch before a node and a publisher of ours."""
     pytest.importorskip("rclpy")
-    from pose3d_ros.estimation.multiview_options import MultiViewOptions
+    from pose3d_ros.estimation.options import MultiViewOptions
     from pose3d_ros.ros.output_options import OutputOptions
     from pose3d_ros.ros.watch import Watch
 

@@ -10,19 +10,19 @@ import pytest
 import yaml
 from variable_videos import respaced
 
-from pose3d_ros import calibrate_command
 from pose3d_ros.calibration import board_views
 from pose3d_ros.calibration.board_views import BoardViews, find_boards
 from pose3d_ros.calibration.boards import Board, board_text, find_board, parse_board
+from pose3d_ros.calibration.extrinsics import place_cameras
 from pose3d_ros.calibration.lenses import fit_lens
-from pose3d_ros.calibration.placing import place_cameras
 from pose3d_ros.calibration.verdict import judge_calibration
 from pose3d_ros.cli import main
-from pose3d_ros.data.rigs import load_rig
+from pose3d_ros.commands import calibrate
 from pose3d_ros.errors import FootageError, InputError
-from pose3d_ros.geometry.camera_checks import Finding
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.output.overlay import open_writer
+from pose3d_ros.plots.overlay import open_writer
+from pose3d_ros.rigs.camera_checks import Finding
+from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.structures import Camera, Floats
 
 BOARD = Board(9, 6, 0.03)
@@ -122,7 +122,7 @@ def test_fault_boards_that_fix_no_lens(given: dict[str, float], words: str) -> N
     """
     one = views(**given)[0]
     fit = fit_lens(BOARD, one, "plumb_bob")
-    found = judge_calibration(BOARD, [one], [fit], calibrate_command.PlacedRig(None, {}, {}))
+    found = judge_calibration(BOARD, [one], [fit], calibrate.PlacedRig(None, {}, {}))
     assert any(finding.fault and words in finding.text for finding in found)
 
 
@@ -141,9 +141,7 @@ def test_fault_boards_in_the_middle_of_the_image_alone() -> None:
         xyz = (small.points - small.points.mean(axis=0)) @ turn.T + [0, 0, 0.5]
         seen[frame] = (np.arange(54), project(TRUTH[0], xyz) + random.normal(0, 0.05, (54, 2)))
     one = BoardViews("a", (640, 480), 12, seen)
-    found = judge_calibration(
-        small, [one], [fit_lens(small, one, "plumb_bob")], calibrate_command.PlacedRig(None, {}, {})
-    )
+    found = judge_calibration(small, [one], [fit_lens(small, one, "plumb_bob")], calibrate.PlacedRig(None, {}, {}))
     assert [finding.fault for finding in found] == [True]
     assert "boards reach over" in found[0].text
 
@@ -153,7 +151,7 @@ def paired_off(monkeypatch: pytest.MonkeyPatch) -> None:
     given = views()[:2]
     given[1] = renumbered(given[1], {frame: frame + 1 for frame in range(COUNT)})
     seen = {one.camera: one for one in given}
-    monkeypatch.setattr(calibrate_command, "find_boards", lambda board, name, *more: seen[name])
+    monkeypatch.setattr(calibrate, "find_boards", lambda board, name, *more: seen[name])
 
 
 @pytest.mark.usefixtures("paired_off")
@@ -236,7 +234,7 @@ def test_fault_cameras_see_boards_of_different_kinds(
     named = parse_board("charuco:7x5:0.04:0.03:DICT_4X4_50")
     kinds = {"a": named, "b": parse_board("charuco:7x5:0.04:0.03:DICT_4X4_50:inverted")}
     monkeypatch.setattr(
-        calibrate_command, "find_boards",
+        calibrate, "find_boards",
         lambda board, name, *more: BoardViews(name, (640, 480), 1, {}, board=kinds[name]),
     )  # fmt: skip
     given = ["calibrate", "a=x", "b=y", "--board", board_text(named), "--output", str(tmp_path / "out")]

@@ -9,13 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pose3d_ros.benchmarks.health_trials import HEALTHY, RATE_HZ, Fault, Walked
-from pose3d_ros.data.footage_keypoints import keypoint_sample
-from pose3d_ros.data.keypoint_files import open_keypoint_frames
+from benchmarks.health_trials import HEALTHY, RATE_HZ, Fault, Walked
 from pose3d_ros.errors import FootageError
-from pose3d_ros.estimation.calibration_health import CalibrationHealth, CalibrationReport, same_calibration
-from pose3d_ros.estimation.calibration_hypotheses import OPTICAL_FROM_BODY
 from pose3d_ros.geometry.association import associate
+from pose3d_ros.geometry.calibration import same_calibration
+from pose3d_ros.monitoring.gross_faults import OPTICAL_FROM_BODY
+from pose3d_ros.monitoring.health import CalibrationHealth, CalibrationReport
+from pose3d_ros.recordings.footage_keypoints import keypoint_sample
+from pose3d_ros.recordings.keypoint_files import open_keypoint_frames
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 

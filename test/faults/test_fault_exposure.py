@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pose3d_ros.estimation.exposure import Exposure, ExposureCounts, exposure, exposure_warnings
+from pose3d_ros.monitoring.exposure import Exposure, ExposureCounts, exposure, exposure_warnings
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Keypoints2D

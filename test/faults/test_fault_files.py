@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from synthetic_people import h36m_rig, walker
 
 from pose3d_ros.cache import sha256_of
-from pose3d_ros.data.simulation import to_coco
 from pose3d_ros.errors import FootageError, WeightsCorruptError
-from pose3d_ros.estimation import state_file
+from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.geometry.projection import project
+from pose3d_ros.simulation.views import to_coco
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Keypoints2D, Rig
 from pose3d_ros.weights import store
@@ -61,7 +61,7 @@ def state() -> bytes:
                 for one in rig.cameras
             }
         )
-    return state_file.to_bytes(estimator.state_dict())
+    return checkpoint.to_bytes(estimator.state_dict())
 
 
 COCO_17_SCORE = [[0.8] * 17]
@@ -78,6 +78,6 @@ def test_fault_state_of_a_run_tampered_with(place: int, change: int) -> None:
     data = bytearray(STATE)
     data[place] ^= change
     with suppress(FootageError):
-        assert state_file.to_bytes(state_file.from_bytes(bytes(data))) == STATE
+        assert checkpoint.to_bytes(checkpoint.from_bytes(bytes(data))) == STATE
     with pytest.raises(FootageError, match="start again with --overwrite"):
-        state_file.from_bytes(STATE[:place])
+        checkpoint.from_bytes(STATE[:place])

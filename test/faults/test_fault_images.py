@@ -14,10 +14,10 @@ from encoded_images import BLUE, GREEN, RED, YUV, H, W, plain, yuv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose3d_ros.data.camera_info import camera_from_msgs
-from pose3d_ros.data.encoded_images import announced_size
-from pose3d_ros.data.image_messages import PIXEL_BYTES, bgr_from_compressed, bgr_from_raw
 from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
+from pose3d_ros.recordings.encoded_images import announced_size
+from pose3d_ros.recordings.image_messages import PIXEL_BYTES, bgr_from_compressed, bgr_from_raw
+from pose3d_ros.rigs.camera_info import camera_from_msgs
 
 LARGEST = 2**32 - 1  # of a message's uint32
 KNOWN_ENCODINGS = st.sampled_from(sorted(PIXEL_BYTES))

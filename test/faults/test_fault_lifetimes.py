@@ -10,11 +10,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation import calibration_health, state_file
-from pose3d_ros.estimation.clock_offsets import ClockOffsets
+from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.monitoring import health
 from pose3d_ros.structures import Keypoints2D, Rig
+from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 
 RIG = Rig(h36m_rig("S9").cameras[:3])
 WITHOUT_ONE = RIG.subset(RIG.names[:2])
@@ -44,7 +45,7 @@ def test_fault_camera_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
     Kind: K8
     Before: another rig without any baseline: the knocked camera was "as at the start".
     """
-    monkeypatch.setattr(calibration_health, "BASELINE", 4)
+    monkeypatch.setattr(health, "BASELINE", 4)
     estimator = MultiViewEstimator(RIG, options=OPTIONS)
     for k in range(30):
         estimator.estimate_from_keypoints(moment(k, RIG))
@@ -126,6 +127,6 @@ def test_fault_thousands_of_people_come_and_go() -> None:
             {c.name: seen(c, body, random, noise_px=1.0, stamp_ns=stamp_ns) for c in WITHOUT_ONE.cameras}
         )
         if person in (129, 189):  # the state is everything that is remembered: test_resume.py
-            held.append(len(state_file.to_bytes(estimator.state_dict())))
+            held.append(len(checkpoint.to_bytes(estimator.state_dict())))
     assert int(estimator.parts["tracker"].state_dict()["_last_number"]) == 190
     assert (held[-1] - held[0]) / 60 < 1000  # bytes a person

@@ -15,13 +15,14 @@ import torch
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.detection.choice import DetectorOptions, make_detector, weights_of
+from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.options import DetectorOptions, weights_of
 from pose3d_ros.detection.out_of_memory import OFTEN, MemoryShortage
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import InputError, OutOfMemoryError, WeightsCorruptError, WeightsMissingError
 from pose3d_ros.estimation.monocular import MonocularEstimator
 from pose3d_ros.estimation.observation import gathered, place
-from pose3d_ros.estimation.refinement import debiased, refined
+from pose3d_ros.estimation.refinement.stage import debiased, refined
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 from pose3d_ros.ros.mailbox import Mailbox, start_worker

@@ -12,8 +12,8 @@ from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.person_scale import leg_lengths
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.monitoring.person_scale import leg_lengths
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 from pose3d_ros.structures import Camera, Floats, Rig
 

@@ -13,10 +13,10 @@ import pytest
 
 from pose3d_ros.calibration.board_views import find_boards
 from pose3d_ros.calibration.boards import Board
-from pose3d_ros.data import encoded_images
-from pose3d_ros.data.encoded_images import read_image
-from pose3d_ros.data.image_messages import bgr_from_compressed
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.recordings import encoded_images
+from pose3d_ros.recordings.encoded_images import read_image
+from pose3d_ros.recordings.image_messages import bgr_from_compressed
 
 RANDOM = np.random.default_rng(3)
 SCENE = cv2.resize(RANDOM.integers(0, 255, (24, 32, 3), np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)

@@ -11,14 +11,14 @@ import pytest
 from synthetic_motion import write
 from synthetic_people import h36m_rig
 
-from pose3d_ros.data.capture_files import load_motion
-from pose3d_ros.data.keypoint_files import open_keypoints
-from pose3d_ros.data.rigs import load_rig, save_rig
 from pose3d_ros.errors import CalibrationError, FootageError, InputError, OptionError, Pose3DError, shown
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.files.documents import json_content, toml_content, yaml_content
 from pose3d_ros.files.door import KEYPOINTS, PARAMETER, RIG
+from pose3d_ros.mocap.load import load_motion
 from pose3d_ros.options import from_mapping
+from pose3d_ros.recordings.keypoint_files import open_keypoints
+from pose3d_ros.rigs.rig_yaml import load_rig, save_rig
 from pose3d_ros.training.loop import read_checkpoint
 
 

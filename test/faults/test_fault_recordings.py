@@ -15,14 +15,14 @@ import pytest
 from synthetic_people import h36m_rig
 from variable_videos import respaced, turned
 
-from pose3d_ros.data.frame_numbers import frame_numbers
-from pose3d_ros.data.frame_source import WHOLE, Cut
-from pose3d_ros.data.keypoint_files import open_keypoint_frames
-from pose3d_ros.data.matched_times import matched
-from pose3d_ros.data.video_frames import VideoFrames, open_videos
-from pose3d_ros.data.video_times import VideoTimes, frames_at, video_times
 from pose3d_ros.errors import FootageError, InputError
-from pose3d_ros.output.overlay import open_writer
+from pose3d_ros.plots.overlay import open_writer
+from pose3d_ros.recordings.frame_numbers import frame_numbers
+from pose3d_ros.recordings.frame_source import WHOLE, Cut
+from pose3d_ros.recordings.keypoint_files import open_keypoint_frames
+from pose3d_ros.recordings.matched_times import matched
+from pose3d_ros.recordings.video_frames import VideoFrames, open_videos
+from pose3d_ros.recordings.video_times import VideoTimes, frames_at, video_times
 from pose3d_ros.skeletons import BODY_25, COCO_17
 from pose3d_ros.structures import Rig
 

@@ -10,7 +10,7 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 from whole_chain import T0_NS, Chain, Message
 
-from pose3d_ros.estimation.mirrored import OTHER_SIDE, fits_no_worse, joint_order, mirrored
+from pose3d_ros.estimation.left_right import OTHER_SIDE, fits_no_worse, joint_order, mirrored
 from pose3d_ros.estimation.observation import People2D, gathered, place
 from pose3d_ros.structures import Floats, Keypoints2D
 

@@ -9,7 +9,7 @@ import pytest
 from synthetic_people import walker
 from whole_chain import Chain, Message
 
-from pose3d_ros.estimation.watchdog import STANDSTILL_S, Limits, NodeTime
+from pose3d_ros.estimation.staleness import STANDSTILL_S, Limits, NodeTime
 from pose3d_ros.structures import Floats, JointSource, PersonState
 
 LIMITS = Limits()

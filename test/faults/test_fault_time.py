@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose3d_ros.estimation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.estimation.stamp_checks import (
+from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
+from pose3d_ros.synchronisation.stamp_checks import (
     BEFORE_TOLD,
     TOLD_S,
     UNUSABLE,
@@ -15,8 +15,8 @@ from pose3d_ros.estimation.stamp_checks import (
     pixel_digest,
     rate_words,
 )
-from pose3d_ros.estimation.stamp_window import off_clock_words
-from pose3d_ros.estimation.timeline import JUMP_STAMPS
+from pose3d_ros.synchronisation.stamp_window import off_clock_words
+from pose3d_ros.synchronisation.time_jumps import JUMP_STAMPS
 
 MS = 1_000_000
 T0 = 1_700_000_000 * 10**9

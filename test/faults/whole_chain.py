@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from synthetic_people import h36m_rig, seen
 
-from pose3d_ros.estimation.frame_sets import FrameSetGrouper
-from pose3d_ros.estimation.mirrored import OTHER_SIDE
+from pose3d_ros.estimation.left_right import OTHER_SIDE
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.estimation.watchdog import TICK_S, Limits, Watchdog
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.staleness import TICK_S, Limits, Watchdog
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, Pose3D
+from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper
 
 T0_NS = 1_700_000_000 * 10**9
 PERIOD_S = 1 / 20

@@ -2,7 +2,7 @@ import numpy as np
 from definitions import robust
 from scenes import displaced, h36m_cameras, joints_on_stage, noisy, seen
 
-from pose3d_ros.geometry.sightings import sightings
+from pose3d_ros.geometry.observations import sightings
 
 
 def test_the_second_start_keeps_gross_outliers_out_of_wrong_basins():

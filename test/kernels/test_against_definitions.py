@@ -11,17 +11,16 @@ from definitions import association, camera_errors, distortion, judgement, kalma
 from numpy.typing import NDArray
 from synthetic_people import h36m_rig, walker
 
+from benchmarks.association import crowd, ring, seen
 from pose3d_ros import kernels
-from pose3d_ros.benchmarks.association_tables import crowd, ring, seen
 from pose3d_ros.estimation import kalman as filtering
-from pose3d_ros.estimation import mirrored as sides
+from pose3d_ros.estimation import left_right as sides
 from pose3d_ros.estimation.observation import gathered
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.camera_errors import camera_error_covariance
 from pose3d_ros.geometry.distortion import distort_views, undistort_views
-from pose3d_ros.geometry.judgement import Triangulation
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import (
     SIGMA_PX,
@@ -31,6 +30,7 @@ from pose3d_ros.geometry.triangulation import (
     triangulate,
     triangulate_linear,
 )
+from pose3d_ros.geometry.validation import Triangulation
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, JointSource, Keypoints2D
 

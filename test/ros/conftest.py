@@ -33,7 +33,7 @@ def context() -> Iterator[object]:
     import rclpy
     from rclpy.context import Context
 
-    from pose3d_ros.ros.processes import free_domain
+    from pose3d_ros.ros.harness.processes import free_domain
 
     context = Context()
     rclpy.init(context=context, args=[], domain_id=free_domain())

@@ -14,13 +14,13 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import MarkerArray
 
-from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
-from pose3d_ros.output.palette import PersonColours
+from pose3d_ros.plots.palette import PersonColours
+from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Level
 from pose3d_ros.ros.distribution import TransformBroadcaster
-from pose3d_ros.ros.processes import free_domain
+from pose3d_ros.ros.harness.processes import free_domain
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Keypoints2D, Pose3D, Rig
 

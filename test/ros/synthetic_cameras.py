@@ -38,9 +38,9 @@ from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.networks.canonical import Lifted, canonical_depth
 from pose3d_ros.ros import conversions, environment
 from pose3d_ros.ros.distribution import Buffer, StaticTransformBroadcaster, TransformListener
+from pose3d_ros.ros.harness.processes import free_domain
 from pose3d_ros.ros.monocular_node import MonocularNode
 from pose3d_ros.ros.multiview_node import MultiViewNode
-from pose3d_ros.ros.processes import free_domain
 from pose3d_ros.ros.running import make_executor
 from pose3d_ros.structures import Floats, FrameSet, Rig
 

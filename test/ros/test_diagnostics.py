@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pose3d_ros.estimation.estimate import PeopleReport
-from pose3d_ros.estimation.refine_plan import RefinePlan
+from pose3d_ros.estimation.refinement.plan import RefinePlan
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 
 

@@ -19,10 +19,10 @@ from rclpy.parameter import Parameter
 from synthetic_cameras import own_context
 
 from pose3d_ros.errors import StillBusyError
-from pose3d_ros.estimation.frame_sets import PayloadSet
 from pose3d_ros.ros import lifecycle
 from pose3d_ros.ros.mailbox import Mailbox, busy_workers, end_worker, start_worker
 from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.synchronisation.frame_sets import PayloadSet
 
 # C code that no signal ends, as when weights are loaded; 1e9 rounds take minutes.
 IN_C = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"

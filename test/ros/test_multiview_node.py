@@ -14,15 +14,15 @@ from rclpy.parameter import Parameter
 from rclpy.time import Time
 from synthetic_cameras import environment_of_a_process, error_mm, graph, own_context
 
-from pose3d_ros.data.rigs import save_rig
 from pose3d_ros.errors import CalibrationError, OptionError
-from pose3d_ros.estimation.clock_offsets import ClockOffsets
 from pose3d_ros.msg import HumanPose3DArray, Joint3D
+from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster, sources
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.multiview_node import MultiViewNode, main
 from pose3d_ros.structures import FrameSet
+from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 
 IN_WORLD = np.eye(4)
 

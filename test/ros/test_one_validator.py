@@ -20,15 +20,15 @@ from bag_writing import T0, BagWriter
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 
-from pose3d_ros.data.bag_recording import open_bag
-from pose3d_ros.data.bag_rig import rig_of_bag
-from pose3d_ros.data.live_rig import LiveRig, Sighting
-from pose3d_ros.data.placement import missing_transform
-from pose3d_ros.data.rigs import load_rig
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
-from pose3d_ros.geometry.rig_checks import check_rig, validate_rig
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.recordings.bag_recording import open_bag
+from pose3d_ros.recordings.bag_rig import rig_of_bag
+from pose3d_ros.rigs.live_rig import LiveRig, Sighting
+from pose3d_ros.rigs.placement import missing_transform
+from pose3d_ros.rigs.rig_checks import check_rig, validate_rig
+from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.structures import Camera, Floats, Rig
 
 K = np.array([[500.0, 0, 318.0], [0, 502.0, 242.0], [0, 0, 1]])

@@ -15,8 +15,8 @@ from rclpy.parameter import Parameter
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.options import check, option
+from pose3d_ros.ros.harness.processes import free_domain
 from pose3d_ros.ros.parameters import current, declare, given_to_all, refuse_unknown
-from pose3d_ros.ros.processes import free_domain
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rclpy.time import Time
 from test_rep155 import STAMP_NS, pose
 
 from pose3d_ros.errors import OptionError
-from pose3d_ros.estimation.multiview_options import MultiViewOptions
+from pose3d_ros.estimation.options import MultiViewOptions
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.output_options import OutputOptions

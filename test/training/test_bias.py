@@ -3,12 +3,12 @@ import pytest
 import torch
 from tiny_motion import tiny_motion
 
-from pose3d_ros.data.augmentation import placed
-from pose3d_ros.data.detector_bias import DetectorBias, learnable_bias
-from pose3d_ros.data.noise import GaussianNoise
-from pose3d_ros.data.simulated_rigs import simulated_rig
-from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate
 from pose3d_ros.networks.posern import PoseRN, prepare, refine
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.detector_bias import DetectorBias, learnable_bias
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import simulated_rig
+from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate
 from pose3d_ros.training.bias import bias_data, bias_loss, joined, shared_bias, squared_bias_loss
 from pose3d_ros.training.draws import Draws
 

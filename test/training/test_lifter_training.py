@@ -3,12 +3,12 @@ import pytest
 import torch
 from tiny_motion import tiny_motion
 
-from pose3d_ros.data.augmentation import placed
-from pose3d_ros.data.noise import GaussianNoise
-from pose3d_ros.data.simulated_rigs import simulated_rig
-from pose3d_ros.data.simulation import GIVEN, simulate
 from pose3d_ros.networks.canonical import stature, targets
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import simulated_rig
+from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import DERIVED, H36M_17
 from pose3d_ros.training.lifting import (
     LiftingData,

@@ -1,6 +1,5 @@
 """Rows of an evaluation are trained once, with the arguments that they say."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,10 @@ import pytest
 
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric")
 
+from tiny_motion import arrays
+
 from pose3d_ros.errors import InputError
 from pose3d_ros.training.rows import differences, row_network
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_motion import arrays
 
 SHORT = ("cvugcn", "--epochs", "1", "--people", "32", "--rig-count", "1", "--width", "8", "--pairs", "P1",
          "--accelerator", "cpu", "--quiet", "--threads", "1")  # fmt: skip

@@ -7,10 +7,10 @@ import pytest
 import torch
 from synthetic_motion import write
 
-from pose3d_ros.data.capture_files import load_motion
-from pose3d_ros.data.simulation import GIVEN
+from pose3d_ros.mocap.load import load_motion
 from pose3d_ros.networks.build import build
 from pose3d_ros.networks.spread import LIFTED, REFINED, refined_covariance
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.training.spread import (
     FEWEST,
     INSIDE_95,

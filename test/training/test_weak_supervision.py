@@ -5,10 +5,6 @@ import pytest
 import torch
 from tiny_motion import tiny_motion
 
-from pose3d_ros.data.augmentation import placed
-from pose3d_ros.data.noise import GaussianNoise
-from pose3d_ros.data.simulated_rigs import SimulatedRig, side_views, simulated_rig
-from pose3d_ros.data.simulation import GIVEN, SimulatedViews, simulate, with_cameras
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
 from pose3d_ros.networks.refiner import refine, refined_views
@@ -23,6 +19,10 @@ from pose3d_ros.networks.rig_features import (
     transformed,
 )
 from pose3d_ros.networks.rig_features import inverted as inverse
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import SimulatedRig, side_views, simulated_rig
+from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate, with_cameras
 from pose3d_ros.training.losses import LossWeights, reprojection_loss
 from pose3d_ros.training.refinement import (
     GUESSED_WEIGHT,

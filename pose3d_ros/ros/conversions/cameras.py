@@ -7,7 +7,7 @@ import array
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
-from pose3d_ros.data.camera_info import camera_from_msgs, stereo_baseline_from_projection
+from pose3d_ros.rigs.camera_info import camera_from_msgs, stereo_baseline_from_projection
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import Camera
 

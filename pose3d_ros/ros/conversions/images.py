@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from pose3d_ros.data.encoded_images import Bytes, announced_size
-from pose3d_ros.data.image_messages import bgr_from_compressed, bgr_from_raw
 from pose3d_ros.errors import InputError
+from pose3d_ros.recordings.encoded_images import Bytes, announced_size
+from pose3d_ros.recordings.image_messages import bgr_from_compressed, bgr_from_raw
 from pose3d_ros.ros import distribution
 from pose3d_ros.ros.conversions.stamps import header
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from pose3d_ros.output.palette import RGB, person_number
+from pose3d_ros.plots.palette import RGB, person_number
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import PersonState, Pose3D
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pose3d_ros.data.camera_info import MEND, camera_from_msgs
-from pose3d_ros.data.placement import frames_disagree
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.estimation.stamp_distances import Stream, disagreements
-from pose3d_ros.estimation.stamp_window import off_clock_words
+from pose3d_ros.rigs.camera_info import MEND, camera_from_msgs
+from pose3d_ros.rigs.placement import frames_disagree
 from pose3d_ros.ros.diagnostics import STALE_S
 from pose3d_ros.ros.doctor.facts import CameraSeen, Facts, Finding, NodeSeen
 from pose3d_ros.ros.environment import PROFILES_VARIABLE
 from pose3d_ros.ros.qos_fit import qos_problem
+from pose3d_ros.synchronisation.stamp_distances import Stream, disagreements
+from pose3d_ros.synchronisation.stamp_window import off_clock_words
 
 # A person who was not seen for 0.2 s is OCCLUDED (tracking.py): slower cameras make everybody flicker.
 LOW_HZ = 5.0

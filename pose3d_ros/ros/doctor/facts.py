@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pose3d_ros.data.camera_info import named_rectified
-from pose3d_ros.data.placement import camera_frame
+from pose3d_ros.rigs.camera_info import named_rectified
+from pose3d_ros.rigs.placement import camera_frame
 from pose3d_ros.ros.qos_fit import Qos
 from pose3d_ros.structures import Floats
 

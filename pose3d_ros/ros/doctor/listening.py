@@ -20,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation.exposure import WORDS, exposure
+from pose3d_ros.monitoring.exposure import WORDS, exposure
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.doctor.facts import (

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pose3d_ros.data.camera_info import camera_from_msgs
-from pose3d_ros.data.placement import LookUp, baseline_in, by_projection, frames_differ, missing_transform
 from pose3d_ros.errors import Pose3DError
+from pose3d_ros.rigs.camera_info import camera_from_msgs
+from pose3d_ros.rigs.placement import LookUp, baseline_in, by_projection, frames_differ, missing_transform
 from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
 from pose3d_ros.structures import Floats, Rig
 

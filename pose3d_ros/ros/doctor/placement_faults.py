@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from pose3d_ros.data.placement import baseline_in, by_tf, check_frame, frames_differ, missing_transform
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
-from pose3d_ros.geometry.rig_checks import check_rig, lonely_cameras
+from pose3d_ros.rigs.placement import baseline_in, by_tf, check_frame, frames_differ, missing_transform
+from pose3d_ros.rigs.rig_checks import check_rig, lonely_cameras
 from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
 from pose3d_ros.ros.doctor.placement import look_up_in, path, placed_by_tf, rig_by_projection, rig_by_tf
 from pose3d_ros.structures import Camera, Rig

@@ -13,10 +13,10 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from synthetic_cameras import own_context
 
-from pose3d_ros.data import encoded_images
 from pose3d_ros.errors import CalibrationError, InputError, Pose3DError
 from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Keypoints2D, Keypoints2DArray
+from pose3d_ros.recordings import encoded_images
 from pose3d_ros.ros import conversions, viewer
 from pose3d_ros.ros.readings import ImageReading, checked
 from pose3d_ros.skeletons import COCO_17, H36M_17

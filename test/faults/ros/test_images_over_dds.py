@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from spoilt_camera import Faults, Spoil
 
-from pose3d_ros.data.image_messages import PIXEL_BYTES
+from pose3d_ros.recordings.image_messages import PIXEL_BYTES
 
 
 def changed_image(**fields: Any) -> Spoil:

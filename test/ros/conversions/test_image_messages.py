@@ -11,8 +11,8 @@ import pytest
 from encoded_images import BLUE, GREEN, RED, H, W, plain, yuv
 from sensor_msgs.msg import CompressedImage, Image
 
-from pose3d_ros.data.image_messages import PIXEL_BYTES
 from pose3d_ros.errors import InputError
+from pose3d_ros.recordings.image_messages import PIXEL_BYTES
 from pose3d_ros.ros import conversions
 
 

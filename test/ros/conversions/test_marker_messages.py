@@ -6,7 +6,7 @@ import numpy as np
 from people import J, a_pose
 from visualization_msgs.msg import Marker
 
-from pose3d_ros.output.palette import PersonColours, person_number
+from pose3d_ros.plots.palette import PersonColours, person_number
 from pose3d_ros.ros import conversions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import PersonState

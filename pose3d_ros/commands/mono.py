@@ -1,0 +1,240 @@
+"""People in three dimensions from one camera: a still image, or live.
+
+`pose3d mono --image FILE --focal-px F` finds everybody in a picture and writes metres in the camera's frame. Without
+the focal length nobody's distance can be told: poses then are relative to the pelvis, and canonical depth is given.
+`pose3d mono --camera NAME` starts the ROS node for a live camera. `pose3d mono --footage single` tells how far each
+camera of the sample footage is from all four together; `pose3d demo --mono cam03` plays it through the node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.detection import factory
+from pose3d_ros.detection import options as detector_options
+from pose3d_ros.errors import InputError
+from pose3d_ros.recordings.footage import SAMPLES, fetch_sample
+from pose3d_ros.ros.environment import node_command, prepare, require_ros
+from pose3d_ros.structures import Camera, FrameSet
+from pose3d_ros.weights import store
+
+if TYPE_CHECKING:
+    from pose3d_ros.plots.still_image import StillPeople
+
+NODE = "pose3d_ros.ros.monocular_node"
+RESULTS = ("overlay.png", "people.csv", "people.json")
+# Parameters that mono.launch.py takes as arguments; others go into its parameter file.
+LAUNCH_ARGUMENTS = (
+    "camera", "body_height_m", "image_topic", "camera_info_topic", "lifter", "fixed_frame", "image_transport", "device",
+    "use_sim_time",
+)  # fmt: skip
+# Where nobody knows the focal length, images are taken for Human3.6M's, on which networks train: 1145 px at 1000 px.
+# It bears on what size the network sees the image at, and on nothing that is printed.
+USUAL_FOCAL = 1.145
+NAME = "image"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `pose3d mono`."""
+    still = parser.add_argument_group("a still image")
+    still.add_argument("--image", type=Path, metavar="FILE", help="a picture with people in it (JPEG, PNG, ...)")
+    still.add_argument(
+        "--focal-px",
+        type=float,
+        metavar="F",
+        help="focal length in px of this image: from a calibration, or of a phone's picture that was not cropped "
+        "35-mm-equivalent / 36 times its longer side; without it distances stay unknown",
+    )
+    still.add_argument("--body-height-m", type=float, metavar="H", help="everybody's height, if known: surer depth")
+    still.add_argument("--output", type=Path, default=Path("pose3d_output"), help=f"folder for {', '.join(RESULTS)}")
+    footage = parser.add_argument_group("the sample footage")
+    footage.add_argument("--footage", choices=tuple(SAMPLES), help="compare every camera alone with all together")
+    footage.add_argument("--frames", type=int, metavar="N", help="images of each camera (default: all)")
+    live = parser.add_argument_group("a live camera (ROS)")
+    live.add_argument(
+        "--camera", default="camera", metavar="NAME", help="the node listens to NAME/image_raw and NAME/camera_info"
+    )
+    live.add_argument(
+        "--param", action="append", default=[], metavar="NAME:=VALUE", help="any of the node's parameters, repeatable"
+    )
+    detector_options.add_arguments(parser)
+    parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, ... (not live)")
+    parser.add_argument("--lifter", metavar="FILE", help="a lifting network of your own (.safetensors)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when people were found, or the node ended well; faults raise from pose3d_ros.errors."""
+    if args.frames is not None and (args.footage is None or args.frames < 1):
+        raise InputError(f"--frames {args.frames}: give 1 or more, and --footage single or multi with it")
+    if args.footage is not None:
+        if args.image is not None:
+            raise InputError(f"--footage {args.footage} and --image {args.image}: give one of the two")
+        return _footage(args)
+    if args.image is None:
+        for name, given in (("--focal-px", args.focal_px), ("--body-height-m", args.body_height_m)):
+            if given is not None:
+                raise InputError(f"{name} belongs to a still image: give --image FILE too")
+        return _live(args)
+    if args.focal_px is not None and not 10.0 <= args.focal_px <= 1e5:
+        raise InputError(f"--focal-px {args.focal_px:g}: give 10 to 100000 px, or leave it out if it is not known")
+    if args.body_height_m is not None and not 0.5 <= args.body_height_m <= 2.5:
+        raise InputError(f"--body-height-m {args.body_height_m:g}: give 0.5 to 2.5 m, or leave it out")
+    image = _read(args.image)
+    output = args.output.expanduser().resolve()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot write there ({error.strerror}): choose another folder") from error
+    _fetch_weights(args)
+    # Here, so that `pose3d --help` waits for no OpenCV and no torch.
+    from pose3d_ros.plots.still_image import write_still_json, write_still_picture
+    from pose3d_ros.recordings.writers.pose_files import write_csv
+
+    people = still_people(image, args)
+    write_still_picture(image, people, output / "overlay.png")
+    write_csv([people.published], output / "people.csv")
+    write_still_json(people, output / "people.json")
+    print(table(people, args.image))
+    print("\n".join(f"wrote {output / name}" for name in RESULTS))
+    return 0
+
+
+def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeople:
+    """Everybody in a BGR image (H, W, 3), found as the arguments say; the principal point is taken for its centre.
+
+    Raises InputError when nobody is found, or nobody can be lifted.
+    """
+    import torch
+
+    from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
+    from pose3d_ros.networks.canonical import ROOT, stature
+    from pose3d_ros.plots.still_image import StillPeople
+
+    camera = camera_of((image.shape[1], image.shape[0]), args.focal_px)
+    # There is one image only: who is in it is believed at once.
+    options = MonocularOptions(
+        birth_sets=1, birth_score=0.0, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or ""
+    )
+    estimator = MonocularEstimator(
+        camera, factory.make_detector(detector_options.from_arguments(args), args.device), options=options
+    )
+    estimate = estimator.estimate(FrameSet({NAME: image}, {NAME: 0}))
+    found = len(estimate.keypoints[NAME])
+    if not found:
+        raise InputError(f"nobody was found in {args.image}: people must be seen from the hips or the shoulders on")
+    if not len(estimate.pose):
+        why = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in estimate.rejected.items())
+        raise InputError(
+            f"{found} found in {args.image}, but nobody seen well enough for three dimensions ({why or 'score'})"
+        )
+    pose = estimate.pose
+    alpha = math.sqrt(camera.K[0, 0] * camera.K[1, 1])
+    return StillPeople(
+        camera=camera,
+        focal_known=args.focal_px is not None,
+        pose=pose,
+        seen=(estimate.keypoints[NAME], estimate.ids[NAME]),
+        canonical_depth_m=pose.xyz[:, ROOT, 2] * 1000.0 / alpha,
+        height_m=stature(torch.from_numpy(pose.xyz)).numpy(),
+    )
+
+
+def _fetch_weights(args: argparse.Namespace) -> None:
+    for name in detector_options.weights_of(detector_options.from_arguments(args)):
+        store.fetch(name)
+
+
+def camera_of(size_wh: tuple[int, int], focal_px: float | None) -> Camera:
+    """A camera without distortion whose principal point is the image's centre."""
+    focal = USUAL_FOCAL * max(size_wh) if focal_px is None else focal_px
+    K = np.array([[focal, 0, (size_wh[0] - 1) / 2], [0, focal, (size_wh[1] - 1) / 2], [0, 0, 1]])
+    return Camera(NAME, size_wh, K)
+
+
+def table(people: StillPeople, name: Path) -> str:
+    """What was found, for people to read."""
+    width, height = people.camera.size_wh
+    pose, root = people.pose, people.pose.skeleton.index("Pelvis")
+    lines = []
+    if people.focal_known:
+        lines.append(f"{name}: {width}x{height} px, focal length {people.camera.K[0, 0]:g} px")
+        lines.append("pelvis in the camera's frame (x right, y down, z forward), m")
+        lines.append("person       x       y       z   std of z  canonical depth  height by bones  joints seen")
+    else:
+        lines.append(f"{name}: {width}x{height} px, focal length unknown, so distances in m are unknown too")
+        lines.append(
+            "canonical depth: what the depth would be at a focal length of 1000 px; times F / 1000 it is metres"
+        )
+        lines.append("person  canonical depth  height by bones  joints seen")
+    for row, one in enumerate(pose.ids):
+        seen = f"{int(pose.n_views[row].astype(bool).sum())} of {pose.skeleton.size}"
+        rest = f"{people.canonical_depth_m[row]:15.2f}  {people.height_m[row]:15.2f}  {seen:>11}"
+        if people.focal_known:
+            std = math.sqrt(pose.covariance[row, root, 2, 2])
+            place = "".join(f"{value:8.2f}" for value in pose.xyz[row, root])
+            lines.append(f"{one:>6}{place}  {std:9.2f}  {rest}")
+        else:
+            lines.append(f"{one:>6}  {rest}")
+    left = sum(one == "" for one in people.seen[1])
+    if left:
+        lines.append(f"{left} more found in 2D only: too few joints seen, or an implausible depth")
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    """uint8 BGR (H, W, 3), pixels as stored; raises InputError."""
+    from pose3d_ros.recordings.encoded_images import read_image
+
+    return read_image(path)
+
+
+def _footage(args: argparse.Namespace) -> int:
+    """Print how far each camera alone is from all together."""
+    footage = fetch_sample(args.footage)
+    _fetch_weights(args)
+    # Here, so that `pose3d --help` waits for no torch.
+    from tqdm import tqdm
+
+    from pose3d_ros.estimation.monocular import load_lifter
+    from pose3d_ros.evaluation.mono_depth import mono_depth_table
+    from pose3d_ros.evaluation.tables import printed
+    from pose3d_ros.recordings.playback import play
+
+    lifter, detector = (
+        load_lifter(args.lifter or ""),
+        factory.make_detector(detector_options.from_arguments(args), args.device),
+    )
+    sets = tqdm(play(footage, args.frames or 0), desc="frame sets", disable=None)
+    print(printed(mono_depth_table(args.footage, footage.rig, sets, detector, lifter)))
+    return 0
+
+
+def _live(args: argparse.Namespace) -> int:
+    """Tell how the node is started, and become it where ROS is installed."""
+    values = {"camera": args.camera, **({"lifter": str(Path(args.lifter).resolve())} if args.lifter else {})}
+    values |= detector_options.non_default(detector_options.from_arguments(args))
+    for pair in args.param:
+        name, sign, value = pair.partition(":=")
+        if not name or not sign:
+            raise InputError(f"--param {pair}: give it as NAME:=VALUE, for example body_height_m:=1.75")
+        values[name] = value
+    given = [f"{name}:={value}" for name, value in values.items()]
+    launched = " ".join(one for one in given if one.partition(":=")[0] in LAUNCH_ARGUMENTS)
+    print(f"In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py {launched}")
+    print("A picture:             pose3d mono --image FILE --focal-px F")
+    require_ros()
+    print(
+        f"Starting the node: it waits for {args.camera}/image_raw and {args.camera}/camera_info; Ctrl-C ends it.",
+        flush=True,
+    )
+    prepare()
+    parameters = [part for one in given for part in ("-p", one)]
+    command = [*node_command(NODE), "--ros-args", *parameters]
+    os.execv(command[0], command)

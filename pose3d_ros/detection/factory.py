@@ -1,0 +1,36 @@
+"""The one function that makes a Detector of options.
+
+No torch and no ONNX Runtime is loaded here before a detector is wanted.
+"""
+
+from __future__ import annotations
+
+from pose3d_ros.detection.detector import Detector
+from pose3d_ros.detection.options import DetectorOptions, joints_models
+
+
+def make_detector(options: DetectorOptions | None = None, device: str = "auto", *, live: bool = False) -> Detector:
+    """The detector that the options name, on a device: auto, cpu, cuda, cuda:1, ...; with onnx also tensorrt.
+
+    live: its images come from cameras, whose rate decides how often auto uses the exact network; else the same images
+    always give the same joints.
+
+    Raises WeightsMissingError, WeightsCorruptError, InputError; DependencyError without ONNX Runtime.
+    """
+    options = options or DetectorOptions()
+    if options.detector == "onnx":
+        from pose3d_ros.detection.onnx_detector import onnx_detector
+
+        return onnx_detector(options, device)
+    if options.detector == "movenet-multipose":
+        from pose3d_ros.detection.one_stage import MultiPoseNetwork, OneStageDetector
+
+        return OneStageDetector(MultiPoseNetwork(device, options), options)
+    from pose3d_ros.detection.keypoint_head import JointFinder, LightAndExact, MoveNetJoints
+    from pose3d_ros.detection.spare_time import SpareTime
+    from pose3d_ros.detection.top_down import TopDownDetector
+
+    finders: list[JointFinder] = [MoveNetJoints(name, device, options) for name in joints_models(options)]
+    if len(finders) == 1:
+        return TopDownDetector(device, options, finders[0])
+    return TopDownDetector(device, options, LightAndExact(*finders), SpareTime() if live else None)

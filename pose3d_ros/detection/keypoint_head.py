@@ -1,0 +1,132 @@
+"""Joints of people whose boxes are known: what every such network gives, and MoveNet's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pose3d_ros.detection import movenet
+from pose3d_ros.detection.backend import backend_of
+from pose3d_ros.detection.boxes import grown
+from pose3d_ros.detection.crops import cut, square, to_image
+from pose3d_ros.detection.devices import one_thread, torch_device
+from pose3d_ros.detection.finite import check_numbers
+from pose3d_ros.detection.options import DetectorOptions
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Floats, Skeleton
+from pose3d_ros.weights import store
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundJoints:
+    """The joints of N people; grain is what detection/uncertainty.py scales its spreads with."""
+
+    xy: Floats  # (N, J, 2) px of each person's image
+    score: Floats  # (N, J) in [0, 1]
+    grain: Floats  # (N,) image px in one px of a crop of 256 px
+
+
+class JointFinder(Protocol):
+    """A network for the joints of one person in a box, or two, the more exact one used where it is asked for."""
+
+    @property
+    def name(self) -> str:
+        """What the detector's name ends with."""
+        ...
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton that it speaks."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """What runs it."""
+        ...
+
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+        """One person in each of N boxes (N, 4) px of the N images, BGR; closely (N,): where to be exact."""
+        ...
+
+
+class MoveNetJoints:
+    """MoveNet Thunder or Lightning."""
+
+    skeleton: Skeleton = COCO_17
+
+    def __init__(self, name: str, device: str, options: DetectorOptions) -> None:
+        """name is one of movenet.SIZES. Raises WeightsMissingError, WeightsCorruptError, InputError."""
+        self.name, self._device, self._box_scale = name, torch_device(device), options.box_scale
+        network = movenet.MoveNet(store.path(name), movenet.SIZES[name]).eval()
+        sides = network.size, network.size
+        self._heads = backend_of(name, network.network, movenet.in_bfloat16, sides, self._device, options)
+        self._network = network.to(self._device)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return str(self._device)
+
+    @property
+    def backend(self) -> str:
+        """What runs it: torch or openvino."""
+        return self._heads.name
+
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+        """All people in one forward, whether closely or not."""
+        size = self._network.size
+        crops = [square(box) for box in grown(boxes, self._box_scale)]
+        if not crops:
+            return FoundJoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
+        rgb = np.empty((len(crops), size, size, 3), dtype=np.uint8)
+        for one, image, crop in zip(rgb, images, crops, strict=True):
+            cv2.cvtColor(cut(image, crop, size), cv2.COLOR_BGR2RGB, dst=one)
+        heads = movenet.Heads(*self._heads(rgb))
+        with one_thread(), torch.inference_mode():
+            points = self._network.points(heads).cpu().numpy().astype(np.float64)
+        check_numbers(points, self.name)
+        xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
+        side = np.array([crop.side for crop in crops])
+        return FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])
+
+
+class LightAndExact:
+    """A light network, and an exact one for those who are to be looked at closely; both of one skeleton and device."""
+
+    def __init__(self, light: JointFinder, exact: JointFinder) -> None:
+        self._light, self._exact = light, exact
+        self.name, self.skeleton, self.device = "movenet-auto", light.skeleton, light.device
+
+    @property
+    def backend(self) -> str:
+        """What runs them."""
+        light, exact = self._light.backend, self._exact.backend
+        return light if light == exact else f"{light}, {exact}"
+
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+        """Everybody by one of the two."""
+        parts = []
+        order = []
+        for network, wanted in ((self._light, ~closely), (self._exact, closely)):
+            own = np.flatnonzero(wanted)
+            parts.append(network([images[one] for one in own], boxes[own], closely[own]))
+            order.append(own)
+        back = np.argsort(np.concatenate(order))
+        return FoundJoints(
+            np.concatenate([part.xy for part in parts])[back],
+            np.concatenate([part.score for part in parts])[back],
+            np.concatenate([part.grain for part in parts])[back],
+        )

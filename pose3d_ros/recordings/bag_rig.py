@@ -1,0 +1,134 @@
+"""The cameras of a recording: what they are from camera_info, where they stand from /tf_static or a stereo P."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from pose3d_ros.errors import CalibrationError
+from pose3d_ros.recordings.bag_recording import CAMERA_INFO, TRANSFORMS, BagRecording, header_frame_id
+from pose3d_ros.rigs.camera_info import camera_from_msgs, named_rectified
+from pose3d_ros.rigs.live_rig import LiveRig, Sighting
+from pose3d_ros.structures import Floats, Rig
+
+TF_STATIC = "/tf_static"
+
+
+def rig_of_bag(
+    bag: BagRecording, topics: Mapping[str, str], info_pattern: str, *, rectified: str = "auto", fixed_frame: str = ""
+) -> Rig:
+    """The cameras with these image topics in fixed_frame, put together as the node does it (LiveRig, placement auto).
+
+    fixed_frame empty means the first camera's optical frame. rectified is true (P holds), false (K and D do), or auto:
+    by the topics' names. A camera's first camera_info that can be used counts. Places come from /tf_static (in any
+    namespace) where it holds every camera's frame, else from a stereo driver's P. Raises InputError for topics that
+    are missing, CalibrationError for cameras that cannot be used; warns of what is odd.
+    """
+    are_rectified = named_rectified(topics.values()) if rectified == "auto" else rectified == "true"
+    infos = _usable_infos(bag, {camera: info_pattern.replace("{camera}", camera) for camera in topics}, are_rectified)
+    frames = _image_frames(bag, topics)
+    tree = _static_transforms(bag)
+    live = LiveRig(
+        list(topics),
+        lambda target, source, _: _look_up(tree, target.lstrip("/"), source.lstrip("/")),
+        placement="auto",
+        rectified=are_rectified,
+        fixed_frame=fixed_frame,
+        min_cameras=len(topics),
+    )
+    try:
+        rig = live.update({camera: Sighting(infos[camera], frames[camera], 0) for camera in topics})
+    except CalibrationError as error:
+        raise CalibrationError(f"{bag.path.name}: {error}; or give the cameras with --rig") from error
+    for warning in live.warnings:
+        warnings.warn(f"{bag.path.name}: {warning}", stacklevel=2)
+    return rig
+
+
+def _usable_infos(bag: BagRecording, topics: Mapping[str, str], rectified: bool) -> dict[str, Any]:
+    """Each camera's first CameraInfo that can be used, else its first one: drivers start before they know theirs."""
+    names = {bag.check_topic(topic, CAMERA_INFO): camera for camera, topic in topics.items()}
+    found: dict[str, Any] = {}
+    usable = set()
+    for topic, _, raw in bag.messages(names):
+        camera = names[topic]
+        if camera in usable:
+            continue
+        info = bag.decode(topic, raw)
+        found.setdefault(camera, info)
+        try:
+            camera_from_msgs(camera, info, np.eye(4), rectified)
+        except CalibrationError:
+            continue
+        found[camera] = info
+        usable.add(camera)
+        if len(usable) == len(names):
+            break
+    return found
+
+
+def _image_frames(bag: BagRecording, topics: Mapping[str, str]) -> dict[str, str]:
+    """header.frame_id of every camera's first image; empty where there is none."""
+    names = {topic: camera for camera, topic in topics.items()}
+    found = dict.fromkeys(topics, "")
+    waiting = {topic for topic in names if bag.counts.get(topic)}
+    for topic, _, raw in bag.messages(names) if waiting else ():
+        if topic in waiting:
+            found[names[topic]] = header_frame_id(raw)
+            waiting.remove(topic)
+        if not waiting:
+            break
+    return found
+
+
+def _static_transforms(bag: BagRecording) -> dict[str, tuple[str, Floats]]:
+    """Child frame -> (parent frame, parent_from_child (4, 4) m) of every topic tf_static; empty where there is none."""
+    tree: dict[str, tuple[str, Floats]] = {}
+    kept = [topic for topic, kind in bag.types.items() if kind == TRANSFORMS and topic.endswith(TF_STATIC)]
+    # Robots that share a recording each have a namespace: what the absolute topic says of a frame counts.
+    for wanted in sorted(kept, key=lambda topic: (topic == TF_STATIC, topic)):
+        for topic, _, raw in bag.messages([wanted]):
+            for one in bag.decode(topic, raw).transforms:
+                tree[one.child_frame_id.lstrip("/")] = (
+                    one.header.frame_id.lstrip("/"),
+                    _parent_from_child(topic, one.child_frame_id, one.transform),
+                )
+    return tree
+
+
+def _parent_from_child(topic: str, child: str, transform: Any) -> Floats:
+    move, turn = transform.translation, transform.rotation
+    quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
+    parent_from_child = np.eye(4)
+    parent_from_child[:3, 3] = move.x, move.y, move.z
+    if not np.isfinite(parent_from_child).all() or not 0.5 < np.linalg.norm(quaternion) < 2.0:
+        raise CalibrationError(
+            f"{topic}: the transform of {child[:80]!r} has translation {parent_from_child[:3, 3].tolist()} and "
+            f"quaternion {quaternion.tolist()}, expected finite numbers and length 1: give the cameras with --rig"
+        )
+    parent_from_child[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+    return parent_from_child
+
+
+def _look_up(tree: Mapping[str, tuple[str, Floats]], target: str, source: str) -> Floats:
+    """target_from_source (4, 4) m; raises CalibrationError where static transforms do not join the two."""
+    ups = {name: _upwards(tree, name) for name in (target, source)}
+    shared = next((frame for frame in ups[source] if frame in ups[target]), None)
+    if shared is None:
+        raise CalibrationError(f"{TF_STATIC} does not join {source!r} and {target!r} (what moves, on /tf, is not used)")
+    return np.asarray(np.linalg.inv(ups[target][shared]) @ ups[source][shared], dtype=np.float64)
+
+
+def _upwards(tree: Mapping[str, tuple[str, Floats]], frame: str) -> dict[str, Floats]:
+    """Frame and all above it -> above_from_frame (4, 4) m; a loop ends it."""
+    found = {frame: np.eye(4)}
+    at = frame
+    while at in tree and tree[at][0] not in found:
+        parent, parent_from_at = tree[at]
+        found[parent] = parent_from_at @ found[at]
+        at = parent
+    return found

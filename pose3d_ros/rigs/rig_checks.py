@@ -1,0 +1,195 @@
+"""What is wrong with a calibrated rig, in plain words, whatever path it came by (NumPy, float64).
+
+The node, recordings, `pose3d estimate`, `rig show` and the estimators all ask here; camera_checks.py looks at each
+camera by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from pose3d_ros.errors import CalibrationError
+from pose3d_ros.geometry.calibration import MIN_BASELINE_M, baselines_m
+from pose3d_ros.geometry.projection import project, undistort
+from pose3d_ros.rigs.camera_checks import Finding, check_camera, image_grid
+from pose3d_ros.structures import Camera, Rig
+
+# From a camera to the next one. Halls are 20 m wide; at 25 m people between two cameras are as small as detectors
+# find them. A camera farther from all others than the longest side of a sports hall shares no person with them.
+USUAL_DISTANCE_M, MAX_DISTANCE_M = 25.0, 50.0
+ROUNDED_ROTATION = 1e-5  # four digits after the point give 1e-4
+# How far from a camera people may be, in units of its distance to the other camera (at least 1 m). Steps of 5 %: the
+# view of a lens of 5 degrees is as deep as wide where it crosses another one at a right angle.
+DEPTHS = np.geomspace(0.25, 32.0, 96)
+# Optical axes in a camera's body (REP-103): right is -y, down is -z, forward is x.
+OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+
+
+def check_rig(rig: Rig) -> tuple[Finding, ...]:
+    """Faults and warnings of a rig's cameras and their places, each with its fix; empty for a sound rig."""
+    return _findings(_Key.of(rig))
+
+
+def validate_rig(rig: Rig) -> tuple[str, ...]:
+    """The rig's warnings; raises CalibrationError with its first fault."""
+    findings = check_rig(rig)
+    for finding in findings:
+        if finding.fault:
+            raise CalibrationError(finding.text)
+    return tuple(finding.text for finding in findings)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What the findings depend on: cameras and how they stand to each other, so that a rig that drives about is one."""
+
+    frame_id: str
+    cameras: tuple[object, ...]
+    rig: Rig = field(compare=False)
+
+    @staticmethod
+    def of(rig: Rig) -> _Key:
+        world_from_first = np.linalg.inv(rig.cameras[0].cam_from_world)
+        return _Key(
+            rig.frame_id,
+            tuple(
+                (
+                    *(one.name, one.size_wh, one.K.tobytes(), one.distortion_model, one.distortion.tobytes()),
+                    one.uncropped,
+                    # 0.1 mm and 0.1 mrad: what comes over TF differs in the last digits.
+                    *np.round(one.cam_from_world @ world_from_first, 4).ravel().tolist(),
+                )
+                for one in rig.cameras
+            ),
+            rig,
+        )
+
+
+@lru_cache(maxsize=16)
+def _findings(key: _Key) -> tuple[Finding, ...]:
+    rig = key.rig
+    found = [finding for camera in rig.cameras for finding in (*check_camera(camera), *_rotation(camera))]
+    found += _distances(rig)
+    if not any(finding.fault for finding in found):
+        found += _common_view(rig)
+    return tuple(found)
+
+
+def axis_hints(rig: Rig) -> tuple[Finding, ...]:
+    """Which axis looks like up, if the cameras are held upright: a hint that people decide, and so never advice."""
+    axis, sign = up_axis(rig)
+    if rig.frame_id.endswith("_optical"):
+        return ()
+    if (axis, sign) == (2, 1):
+        under = ", ".join(camera.name for camera in rig.cameras if camera.centre[2] < 0)
+        return (Finding(False, f"{under} below z = 0: is the origin not on the floor?"),) if under else ()
+    up = f"{'+' if sign > 0 else '-'}{'xyz'[axis]}"
+    return (
+        Finding(
+            False,
+            f"by the images {up} of frame {rig.frame_id!r} is up, robots expect +z (REP-103). Cameras may lie on their "
+            "side: people tell it for certain (`pose3d estimate`, /diagnostics)",
+        ),
+    )
+
+
+def axis_angles_deg(rig: Rig) -> dict[tuple[str, str], float]:
+    """Angle between the optical axes of every pair of cameras, by their names."""
+    axes = {camera.name: camera.cam_from_world[2, :3] for camera in rig.cameras}
+    return {
+        (a, b): float(np.rad2deg(np.arctan2(np.linalg.norm(np.cross(axes[a], axes[b])), axes[a] @ axes[b])))
+        for a, b in combinations(axes, 2)
+    }
+
+
+def up_axis(rig: Rig) -> tuple[int, int]:
+    """The world's axis (0, 1, 2) and its sign that are nearest to up, if the cameras are held upright on average."""
+    up = -np.mean([camera.cam_from_world[1, :3] for camera in rig.cameras], axis=0)
+    axis = int(np.argmax(np.abs(up)))
+    return axis, 1 if up[axis] > 0 else -1
+
+
+def lonely_cameras(rig: Rig) -> list[str]:
+    """Names of the cameras of two or more that see nothing of what another one sees, up to 32 baselines away."""
+    if len(rig.cameras) < 2:
+        return []
+    return [
+        camera.name
+        for camera in rig.cameras
+        if not any(_share_view(camera, other) for other in rig.cameras if other is not camera)
+    ]
+
+
+def _rotation(camera: Camera) -> list[Finding]:
+    rotation = camera.cam_from_world[:3, :3]
+    error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if error <= ROUNDED_ROTATION:
+        return []
+    text = f"camera {camera.name!r}: its rotation is off a rotation by {error:.1e}: too few digits?"
+    return [Finding(False, text, camera.name)]
+
+
+def _distances(rig: Rig) -> list[Finding]:
+    distances = baselines_m(rig)
+    found = []
+    for camera in rig.cameras if distances else ():
+        nearest = min(distance for pair, distance in distances.items() if camera.name in pair)
+        if nearest > USUAL_DISTANCE_M:
+            found.append(
+                Finding(
+                    nearest > MAX_DISTANCE_M,
+                    f"camera {camera.name!r} stands {nearest:.4g} m from the next camera, expected "
+                    f"{USUAL_DISTANCE_M:g} m at most: are lengths in mm or board squares? A file's: `--unit mm`",
+                    camera.name,
+                )
+            )
+    closest = {pair: distance for pair, distance in distances.items() if distance < MIN_BASELINE_M}
+    for (a, b), distance in closest.items():
+        found.append(
+            Finding(
+                len(closest) == len(distances),
+                f"cameras {a!r} and {b!r} stand at the same place of frame {rig.frame_id!r} (baseline "
+                f"{distance * 1000:.3f} mm): what only they see has no depth: give each its own place in m (TF, Tx of "
+                "a stereo driver's P, or a rig file)",
+            )
+        )
+    return found
+
+
+def _common_view(rig: Rig) -> list[Finding]:
+    """Cameras that share no view with any other."""
+    lonely = lonely_cameras(rig)
+    many = "cameras look away from all others" if len(lonely) > 1 else "camera looks away from all others"
+    why = "is world_from_camera given where cam_from_world is meant, or a rotation about another axis?"
+    turned = tuple(_as_body(camera) if camera.name in lonely else camera for camera in rig.cameras)
+    if lonely and not lonely_cameras(Rig(turned, rig.frame_id)):
+        why = (
+            "with x ahead and z up they would: give the places of the optical frames (x right, y down, z forward), not "
+            "of the cameras' bodies"
+        )
+    text = f"{', '.join(lonely)}: {many}, they see nothing in common: {why}"
+    return [Finding(True, text, name) for name in lonely]
+
+
+def _as_body(camera: Camera) -> Camera:
+    """The camera whose body (x ahead, y left, z up) stands as this one's optical frame does (REP-103)."""
+    return camera.placed(OPTICAL_FROM_BODY @ camera.cam_from_world)
+
+
+def _share_view(a: Camera, b: Camera) -> bool:
+    """Whether something that one camera sees at a person's distance is inside the other's image."""
+    return _sees_some_of(a, b) or _sees_some_of(b, a)
+
+
+def _sees_some_of(camera: Camera, other: Camera) -> bool:
+    ideal = undistort(camera, image_grid(camera)).reshape(-1, 2)
+    ideal = ideal[np.isfinite(ideal).all(axis=-1)]
+    unit = max(1.0, float(np.linalg.norm(camera.centre - other.centre)))
+    rays = np.hstack([ideal, np.ones((len(ideal), 1))]) @ camera.cam_from_world[:3, :3]
+    points = camera.centre + rays * (DEPTHS[:, None, None] * unit)
+    pixels = project(other, points)
+    return bool(((pixels >= 0) & (pixels < other.size_wh)).all(axis=-1).any())

@@ -1,0 +1,116 @@
+"""Our rig.yaml: any rig, with every camera model; other programs' files are read by data/rig_files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pose3d_ros.errors import CalibrationError, InputError, shown
+from pose3d_ros.files import values
+from pose3d_ros.files.documents import yaml_content
+from pose3d_ros.files.door import RIG, read_text, reading
+from pose3d_ros.rigs.formats.entries import whole_size
+from pose3d_ros.structures import Camera, Floats, Rig
+
+_REQUIRED = ("name", "width", "height", "K", "cam_from_world")
+_OPTIONAL = ("distortion_model", "distortion", "uncropped")
+
+
+def load_rig(path: Path | str, cameras: Sequence[str] = ()) -> Rig:
+    """The rig of a YAML file; of these cameras, in this order, where any are named: no other one is looked at.
+
+    Keys: frame_id, cameras: a list of {name, width, height in px, K: 9 numbers by rows in px,
+    distortion_model, distortion, cam_from_world: 16 numbers by rows, translation in m, uncropped: of images cut out of
+    larger ones, their left and top in, and the width and height of the larger one, px}.
+    Raises CalibrationError that names the file, the camera and the key.
+    """
+    return rig_from_mapping(yaml_content(read_text(path, RIG), str(path), RIG), str(path), cameras)
+
+
+def rig_from_mapping(content: Any, where: str, cameras: Sequence[str] = ()) -> Rig:
+    """The rig of a mapping with load_rig's keys; `where` names its origin in the CalibrationError."""
+    if not isinstance(content, dict) or not isinstance(content.get("cameras"), list):
+        raise CalibrationError(f"rig {where} has no list 'cameras': see config/rig_example.yaml for the form")
+    unknown = [key for key in content if key not in ("frame_id", "cameras")]
+    if unknown:
+        raise CalibrationError(f"rig {where}: unknown key {shown(unknown[0])}: use frame_id and cameras")
+    try:
+        frame_id = values.name(content.get("frame_id", "world"))
+        with reading(where, RIG):
+            entries = _named(content["cameras"], cameras) if cameras else content["cameras"]
+            return Rig(tuple(map(_camera, entries)), frame_id=frame_id)
+    except (ValueError, CalibrationError) as error:
+        raise CalibrationError(f"rig {where}: {error}") from error
+
+
+def _named(entries: list[Any], cameras: Sequence[str]) -> list[Any]:
+    """The entries of these cameras; raises InputError that lists those there are."""
+    found = {str(entry.get("name", "?")): entry for entry in entries if isinstance(entry, dict)}
+    for name in cameras:
+        if name not in found:
+            raise InputError(f"the rig has no camera {name!r}: it has {', '.join(found)}")
+    return [found[name] for name in cameras]
+
+
+def save_rig(rig: Rig, path: Path | str) -> None:
+    """Write the YAML file that load_rig reads."""
+    Path(path).write_text(dump_rig(rig), encoding="utf-8")
+
+
+def dump_rig(rig: Rig) -> str:
+    """The text of that file."""
+    return str(yaml.safe_dump(rig_to_mapping(rig), sort_keys=False, default_flow_style=None, width=110))
+
+
+def rig_to_mapping(rig: Rig) -> dict[str, Any]:
+    """The mapping that rig_from_mapping reads: plain numbers, strings and lists."""
+    cameras = [
+        {
+            "name": camera.name,
+            "width": camera.size_wh[0],
+            "height": camera.size_wh[1],
+            "K": camera.K.ravel().tolist(),
+            "distortion_model": camera.distortion_model,
+            "distortion": camera.distortion.tolist(),
+            "cam_from_world": camera.cam_from_world.ravel().tolist(),
+            **({"uncropped": list(camera.uncropped)} if camera.uncropped else {}),
+        }
+        for camera in rig.cameras
+    ]
+    return {"frame_id": rig.frame_id, "cameras": cameras}
+
+
+def _camera(entry: Any) -> Camera:
+    """One entry of a rig.yaml; raises InputError, CalibrationError."""
+    if not isinstance(entry, dict):
+        raise InputError(f"a camera must be a mapping with {', '.join(_REQUIRED)}, got {shown(entry)}")
+    name = values.name(entry.get("name", "?"))
+    missing = [key for key in _REQUIRED if key not in entry]
+    unknown = [key for key in entry if key not in _REQUIRED + _OPTIONAL]
+    if missing or unknown:
+        what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {shown(unknown[0])}"
+        raise InputError(f"camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
+
+    def numbers(key: str, wanted: str, *shape: int) -> Floats:
+        try:
+            found = values.numbers(entry.get(key, []), *shape)
+        except ValueError as error:
+            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}") from error
+        if not np.isfinite(found).all():
+            raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}")
+        return found
+
+    size = np.array([numbers(side, "a number of px") for side in ("width", "height")])
+    return Camera(
+        name=name,
+        size_wh=whole_size(f"camera {name!r}", size),
+        K=numbers("K", "9 numbers by rows", 3, 3),
+        distortion_model=str(entry.get("distortion_model", "plumb_bob")),
+        distortion=numbers("distortion", "a list of numbers", -1),
+        cam_from_world=numbers("cam_from_world", "16 numbers by rows", 4, 4),
+        uncropped=tuple(numbers("uncropped", "4 numbers of px", -1).tolist()),
+    )

@@ -1,0 +1,387 @@
+"""`pose3d estimate` on recordings whose people are known, on runs that stop, and on what a user gets wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from synthetic_people import h36m_rig, walker
+
+from pose3d_ros.cli import main
+from pose3d_ros.commands.estimate import PARTS, RESULTS
+from pose3d_ros.errors import FootageError
+from pose3d_ros.estimation import offline
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.mocap.bvh import read_bvh
+from pose3d_ros.recordings.footage_keypoints import keypoint_sample
+from pose3d_ros.recordings.recording_log import RecordingLog
+from pose3d_ros.recordings.trc import read_trc
+from pose3d_ros.rigs.rig_frames import Z_UP_FROM
+from pose3d_ros.rigs.rig_yaml import load_rig, save_rig
+from pose3d_ros.simulation.views import to_coco
+from pose3d_ros.skeletons import BODY_25, COCO_17, H36M_17, LIMB_JOINTS
+from pose3d_ros.structures import Rig
+
+FPS, FRAMES, PART = 50.0, 40, 8
+RIG = Rig(h36m_rig("S9").cameras[:3])
+PATHS = (((-0.5, 0.2), (0.9, 0.3)), ((0.9, -0.8), (-0.5, 0.4)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_parts() -> Iterator[None]:
+    """Parts of 8 frame sets, so that a short recording has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offline, "PART", PART)
+        yield
+
+
+def body(person: int, frame: int) -> np.ndarray:
+    """(17, 3) m in h36m_17."""
+    return walker(*PATHS[person], frame / FPS)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with rig.yaml, truth.trc of the first person, and OpenPose files of two people in three cameras."""
+    folder = tmp_path_factory.mktemp("recording")
+    save_rig(RIG, folder / "rig.yaml")
+    coco = [[to_coco(body(person, frame)) for person in (0, 1)] for frame in range(FRAMES)]
+    for camera in RIG.cameras:
+        (folder / camera.name).mkdir()
+        for frame, people in enumerate(coco):
+            rows = []
+            for xyz in people:
+                points = np.zeros((BODY_25.size, 3))
+                seen = dict(zip(COCO_17.joint_names, project(camera, xyz), strict=True))
+                seen["Neck"] = (seen["LShoulder"] + seen["RShoulder"]) / 2
+                for joint, xy in seen.items():
+                    if np.isfinite(xy).all():
+                        points[BODY_25.index(joint)] = (*xy, 0.8)
+                rows.append({"pose_keypoints_2d": points.ravel().tolist()})
+            text = json.dumps({"people": rows if frame % 2 else rows[::-1]})
+            (folder / camera.name / f"{frame:05d}.json").write_text(text)
+    names = "\t\t\t".join(LIMB_JOINTS)
+    lines = ["PathFileType\t4\t(X/Y/Z)\ttruth.trc", "DataRate\tNumFrames\tUnits", f"{FPS}\t{FRAMES}\tmm"]
+    lines += [f"Frame#\tTime\t{names}\t\t", "\t\tX1\tY1\tZ1"]
+    for frame in range(FRAMES):
+        xyz = 1000 * body(0, frame)[[H36M_17.index(name) for name in LIMB_JOINTS]]
+        lines.append(f"{frame + 1}\t{frame / FPS}\t" + "\t".join(f"{value:.4f}" for value in xyz[:, [1, 2, 0]].ravel()))
+    (folder / "truth.trc").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def arguments(recording: Path, output: Path, *more: str) -> list[str]:
+    keypoints = [f"--keypoints={name}={recording / name}" for name in RIG.names]
+    rest = ["--fps", f"{FPS:g}", "--output", str(output), "--no-overlay", "--refine", "none", *more]
+    return ["estimate", "--rig", str(recording / "rig.yaml"), *keypoints, *rest]
+
+
+def read(output: Path) -> dict[str, object]:
+    return dict(json.loads((output / "summary.json").read_text()))
+
+
+def lasting(output: Path) -> Mapping[str, object]:
+    """What two runs must have in common: all but how long they took."""
+    summary = read(output)
+    files = {name: (output / name).read_bytes() for name in ("people.trc", "people.csv")}
+    return {**files, **{key: value for key, value in summary.items() if key not in ("rate_hz", "stage_ms")}}
+
+
+@pytest.fixture(scope="module")
+def whole(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a run that never stopped."""
+    output = tmp_path_factory.mktemp("whole") / "out"
+    assert main(arguments(recording, output, "--reference", str(recording / "truth.trc"))) == 0
+    return output
+
+
+def test_people_stand_where_they_truly_stood(whole: Path) -> None:
+    summary = read(whole)
+    assert summary["agreement_mm"]["mean"] < 0.5
+    assert summary["agreement_mm"]["joints_compared"] == FRAMES * len(LIMB_JOINTS)
+    assert summary["people"] == {"1": FRAMES, "2": FRAMES}
+    assert summary["poses_published"] == summary["frame_sets_sent"] == FRAMES
+    assert summary["reprojection_px"]["p95"] < 0.5
+    assert (whole / "skeleton.png").stat().st_size > 10_000
+
+
+def test_the_overlay_is_black_where_there_are_no_videos(recording: Path, tmp_path: Path) -> None:
+    assert main([*arguments(recording, tmp_path, "--end", "0.1"), "--overlay"]) == 0
+    capture = cv2.VideoCapture(str(tmp_path / "overlay.mp4"))
+    pictures = [picture for ok, picture in iter(capture.read, (False, None)) if ok]
+    assert len(pictures) == 5
+    assert np.median(pictures[0]) < 20 < pictures[0].max()
+
+
+@pytest.mark.parametrize("stops", [(0, 7, 8), (5, 30)])
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(
+    stops: tuple[int, ...], whole: Path, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after so many frame sets: what is written in the end is the same, byte for byte."""
+    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    stamps = {round(stop * 1e9 / FPS) for stop in stops}
+
+    class Interrupting(offline.MultiViewEstimator):
+        def estimate_from_keypoints(self, keypoints):
+            if max(one.stamp_ns for one in keypoints.values()) in stamps:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().estimate_from_keypoints(keypoints)
+
+    monkeypatch.setattr("pose3d_ros.estimation.multiview.MultiViewEstimator", Interrupting)
+    for stop in stops:
+        assert main([*given, "--resume"]) == 130
+        assert len(RecordingLog(tmp_path / PARTS)) == stop + 1
+        assert not (tmp_path / "summary.json").exists()
+    assert main([*given, "--resume"]) == 0
+    assert lasting(tmp_path) == lasting(whole)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_result(whole: Path, recording: Path, tmp_path: Path) -> None:
+    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    code = (
+        f"import sys; from pose3d_ros.cli import main; from pose3d_ros.estimation import offline; offline.PART = {PART}"
+    )
+    child = subprocess.Popen([sys.executable, "-c", f"{code}; main(sys.argv[1:])", *given], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while child.poll() is None and not len(RecordingLog(tmp_path / PARTS)) and time.monotonic() < until:
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert len(RecordingLog(tmp_path / PARTS)) in range(PART, FRAMES + 1, PART)
+    # What the kill left half written is not taken for a part.
+    (tmp_path / PARTS / "000000040-000000048.partial").write_bytes(b"half")
+    assert main([*given, "--resume"]) == 0
+    assert lasting(tmp_path) == lasting(whole)
+
+
+def test_fault_disk_full_in_estimate(
+    whole: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fault: the disk is full while `pose3d estimate` works, or while it writes its results.
+    Sees: "the disk of ... is full ...: the ... frame sets so far are kept. Free some space ... --resume"; exit code 1.
+    Recovers: with --resume, which gives the files that a run without the fault gives.
+    """
+    # The limit on the size of a file stands for the disk's end: both make write() fail.
+    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    part = max(path.stat().st_size for path in (whole / PARTS).glob("*.npz"))
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (part // 2, limits[1]))
+        assert main(given) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err
+    assert "is full" in said
+    assert "--resume" in said
+    assert not list((tmp_path / PARTS).glob("*.partial"))
+    table = whole / "people.csv"
+    try:  # enough for the parts and what is kept of the run, too little for people.csv
+        resource.setrlimit(resource.RLIMIT_FSIZE, (table.stat().st_size - 1, limits[1]))
+        assert main([*given, "--resume"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "people.csv is not written" in capsys.readouterr().err
+    assert not (tmp_path / "people.csv").exists()
+    assert len(RecordingLog(tmp_path / PARTS)) == FRAMES
+    assert main([*given, "--resume"]) == 0
+    assert lasting(tmp_path) == lasting(whole)
+
+
+def test_a_later_end_goes_on_with_an_earlier_run(recording: Path, whole: Path, tmp_path: Path) -> None:
+    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    assert main([*given, "--end", "0.4"]) == 0
+    assert read(tmp_path)["frame_sets_sent"] == 20
+    assert main([*given, "--resume"]) == 0
+    assert lasting(tmp_path) == lasting(whole)
+
+
+def test_start_stride_and_cameras_choose_what_is_estimated(recording: Path, tmp_path: Path) -> None:
+    cameras = ",".join(RIG.names[1:])
+    more = ("--start", "0.2", "--stride", "2", "--cameras", cameras, "--reference", str(recording / "truth.trc"))
+    assert main(arguments(recording, tmp_path, *more)) == 0
+    summary = read(tmp_path)
+    assert summary["frame_sets_sent"] == 15
+    # Two cameras give an id with the second frame set; a joint that is missing counts 200 mm.
+    assert summary["agreement_mm"]["joints_compared"] == 14 * len(LIMB_JOINTS)
+    assert summary["agreement_mm"]["mean"] == pytest.approx(200 / 15, abs=5)
+    first = (tmp_path / "people.csv").read_text().splitlines()[1]
+    assert int(first.split(",")[0]) == round(0.24e9)
+
+
+def test_formats_choose_the_files_and_all_hold_the_people_who_were_there(recording: Path, tmp_path: Path) -> None:
+    ezc3d = pytest.importorskip("ezc3d")
+    assert main(arguments(recording, tmp_path, "--end", "0.4", "--formats", "json", "c3d", "bvh")) == 0
+    files = {path.name for path in tmp_path.glob("people*")}
+    assert files == {"people.json", *(f"people.{n}.{kind}" for n in (1, 2) for kind in ("c3d", "bvh"))}
+    head = H36M_17.index("Nose")
+    last = json.loads((tmp_path / "people.json").read_text())["frames"][-1]
+    places = {one["id"]: np.array(one["position_m"][head]) for one in last["people"]}
+    points = {n: ezc3d.c3d(str(tmp_path / f"people.{n}.c3d"))["data"]["points"][:3, head, -1] for n in (1, 2)}
+    motions = {n: read_bvh(tmp_path / f"people.{n}.bvh") for n in (1, 2)}
+    order = (0, 1) if np.linalg.norm(places["1"] - body(0, 19)[head]) < 0.1 else (1, 0)
+    for person, n in zip(order, (1, 2), strict=True):
+        true = body(person, 19)[head]
+        np.testing.assert_allclose(places[str(n)], true, atol=0.002)
+        np.testing.assert_allclose(points[n] / 1000, true, atol=0.002)
+        assert motions[n].fps == pytest.approx(FPS)
+        pelvis = motions[n].position["Pelvis"][-1, [2, 0, 1]] / 100
+        np.testing.assert_allclose(pelvis, body(person, 19)[0], atol=0.02)
+
+
+def test_an_offset_puts_cameras_together_again(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One camera's files begin 10 frames later, so its frame 0 was taken 0.2 s after the others'."""
+    late = tmp_path / "late"
+    late.mkdir()
+    for frame in range(10, FRAMES):
+        text = (recording / RIG.names[0] / f"{frame:05d}.json").read_text()
+        (late / f"{frame - 10:05d}.json").write_text(text)
+    given = arguments(recording, tmp_path / "out", "--reference", str(recording / "truth.trc"))
+    given = [f"--keypoints={RIG.names[0]}={late}" if f"={RIG.names[0]}=" in one else one for one in given]
+    assert "the cameras end at different times" in failure(given, capsys)
+    assert main([*given, f"--offset={RIG.names[0]}=0.2"]) == 0
+    summary = read(tmp_path / "out")
+    assert summary["frame_sets_sent"] == FRAMES - 10
+    assert summary["agreement_mm"]["mean"] < 0.5
+
+
+def failure(given: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(given) == 1
+    return capsys.readouterr().err
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten_unasked(
+    whole: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = lasting(whole)
+    given = arguments(recording, whole)
+    assert "holds a run of 40 frame sets" in failure(given, capsys)
+    assert "was asked something else (options:" in failure([*given, "--resume", "--param", "min_views:=3"], capsys)
+    assert "40 frame sets already, 20 are asked for" in failure([*given, "--resume", "--end", "0.4"], capsys)
+    assert "give one of the two" in failure([*given, "--resume", "--overwrite"], capsys)
+    assert lasting(whole) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--stride", "0"], "--stride 0: give 1 or more"),
+        (["--start", "-1"], "--start -1: give seconds"),
+        (["--offset", "here=1"], "the rig has no camera 'here': it has"),
+        (["--offset", f"{RIG.names[0]}=soon"], "'soon' is no number of seconds"),
+        (["--cameras", "here"], "the rig has no camera 'here': it has"),
+        (["--cameras", RIG.names[0]], "two cameras or more must be given"),
+        (["--param", "smoothing"], "give it as NAME:=VALUE"),
+        (["--param", "smoothin:=none"], "did you mean 'smoothing'"),
+        (["--start", "100"], "no moment that all cameras have"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_told_with_the_mend(
+    more: list[str], says: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert says in failure(arguments(recording, tmp_path / "out", *more), capsys)
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_estimating_needs_no_ros() -> None:
+    names = ("estimate_command", "estimate_input", "estimate_results", "estimation.offline", "detection.top_down")
+    modules = ", ".join(f"pose3d_ros.{name}" for name in names)
+    code = f"import sys, {modules}; print('rclpy' in sys.modules, 'pose3d_ros.ros' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+@pytest.fixture(scope="session")
+def openpose() -> None:
+    """The sample's OpenPose files lie in the cache."""
+    try:
+        keypoint_sample()
+    except FootageError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.usefixtures("openpose")
+def test_the_published_openpose_people_agree_with_the_reference_within_18_mm(tmp_path: Path) -> None:
+    assert main(["estimate", "--footage", "openpose", "--output", str(tmp_path), "--no-overlay"]) == 0
+    summary = read(tmp_path)
+    assert summary["agreement_mm"]["mean"] <= 18.0
+    assert summary["agreement_mm"]["joints_compared"] == 1200
+    assert {name for name in RESULTS if (tmp_path / name).exists()} == set(RESULTS) - {"overlay.mp4"}
+
+
+def said(given: list[str], capsys: pytest.CaptureFixture[str], code: int) -> list[str]:
+    assert main(given) == code
+    return capsys.readouterr().out.splitlines()
+
+
+def test_fault_recording_without_a_person(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fault: `pose3d estimate` ends without a pose: no people, in one view alone, or none that can be placed.
+    Sees: its last line, "no person in 3D in 40 frame sets: 80 of 80 2D people score less ...", and exit code 1.
+    Recovers: with another recording, rig or limit; a recording with a person exits 0.
+    Kind: K3
+    Before: "people (id: frames)  nobody" in the table, exit code 0.
+    """
+    lines = said(arguments(recording, tmp_path / "a", "--param", "birth_score:=1.0"), capsys, 1)
+    assert "no person in 3D in 40 frame sets" in lines[-1]
+    assert "2D people score less than birth_score" in lines[-1]
+    assert (tmp_path / "a" / "people.csv").exists()
+    # The same of a finished run that is only written again.
+    again = said([*arguments(recording, tmp_path / "a", "--param", "birth_score:=1.0"), "--resume"], capsys, 1)
+    assert again[-1] == lines[-1]
+    one_view = tmp_path / "one_view"
+    for name in RIG.names[:2]:
+        (one_view / name).mkdir(parents=True)
+        for frame in range(FRAMES):
+            people = json.loads((recording / name / f"{frame:05d}.json").read_text())["people"]
+            text = json.dumps({"people": people if (frame < FRAMES // 2) == (name == RIG.names[0]) else []})
+            (one_view / name / f"{frame:05d}.json").write_text(text)
+    save_rig(RIG, one_view / "rig.yaml")
+    given = [one for one in arguments(one_view, tmp_path / "b") if f"={RIG.names[2]}=" not in one]
+    lines = said(given, capsys, 1)
+    assert lines[-1].endswith("never by two cameras at once")
+
+
+def test_fault_recording_in_another_unit_or_world(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fault: the rig of `pose3d estimate` is in mm, or in a world whose y points down.
+    Sees: "people's legs measure ...: are its places (or Tx) in mm?"; "people stand along -y ...", and upright files.
+    Recovers: with `pose3d rig convert --unit mm`, or `--world y-down`, which the lines name.
+    Kind: K4
+    Before: no person and no word; y-down people upside down in people.trc and people.bvh.
+    """
+    folder = tmp_path / "y_down"
+    folder.mkdir()
+    from_true = Z_UP_FROM["-y"].T
+    cameras = []
+    for one in RIG.cameras:
+        cam_from_world = one.cam_from_world.copy()
+        cam_from_world[:3, :3] = cam_from_world[:3, :3] @ from_true.T
+        cameras.append(one.placed(cam_from_world))
+    down = Rig(tuple(cameras))
+    given = arguments(recording, tmp_path / "out", "--formats", "trc", "bvh", "csv")
+    save_rig(down, folder / "rig.yaml")
+    lines = said([str(folder / "rig.yaml") if one.endswith("rig.yaml") else one for one in given], capsys, 0)
+    assert any("people stand along -y of frame 'world', expected +z" in one for one in lines)
+    assert "turned upright" in lines[-1]
+    assert read(tmp_path / "out")["up"] == "-y"
+    trc = read_trc(tmp_path / "out" / "people.trc")
+    height = {name.partition("_")[2]: float(np.nanmedian(trc.xyz[:, k, 1])) for k, name in enumerate(trc.names)}
+    assert height["Nose"] - height["LAnkle"] > 1.0  # y is up in a TRC file
+    motion = read_bvh(tmp_path / "out" / "people.1.bvh")
+    assert (motion.position["Nose"] - motion.position["LAnkle"])[:, 1].min() > 80  # cm
+    # The world that is advised is the right one.
+    again = tmp_path / "again.yaml"
+    assert main(["rig", "convert", str(folder / "rig.yaml"), str(again), "--world", "y-down"]) == 0
+    np.testing.assert_allclose(load_rig(again).cameras[0].centre, RIG.cameras[0].centre, atol=1e-6)

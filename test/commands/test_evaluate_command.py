@@ -1,0 +1,111 @@
+"""pose3d evaluate: tables printed, written and drawn, and what it says when something is missing."""
+
+import argparse
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lightning_fabric", reason="rows are trained with Lightning Fabric")
+
+from tiny_motion import arrays
+
+from pose3d_ros.cli import build_parser
+from pose3d_ros.commands import evaluate
+from pose3d_ros.errors import InputError
+from pose3d_ros.evaluation import latency, multiview_tables, trials
+
+SHORT = "--epochs 1 --people 32 --rig-count 1 --width 8 --accelerator cpu --quiet --threads 1"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("motion") / "motion.npz"
+    np.savez(path, **arrays())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "REPEATS", 5)
+    monkeypatch.setattr(latency, "WARM_UP", 1)
+    monkeypatch.setattr(trials, "MATCHING_PEOPLE", 16)
+
+
+def evaluated(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return evaluate.run(parser.parse_args(words))
+
+
+def test_without_data_it_says_what_to_give():
+    with pytest.raises(InputError, match="--data"):
+        evaluated("multiview")
+
+
+def test_an_unknown_table_is_told_with_those_that_there_are(data):
+    with pytest.raises(
+        InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"
+    ):
+        evaluated("multiview", "--data", str(data), "--tables", "nose")
+
+
+def test_training_needs_a_folder(data):
+    with pytest.raises(InputError, match="--runs DIR"):
+        evaluated("multiview", "--data", str(data), "--train")
+
+
+def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, capsys):
+    path, plots = tmp_path / "out" / "multiview.json", tmp_path / "plots"
+    words = ("multiview", "--data", str(data), "--people", "8", "--json", str(path), "--plots", str(plots))
+    assert evaluated(*words) == 0
+    printed = capsys.readouterr().out
+    content = json.loads(path.read_text())
+    names = list(content["tables"])
+    assert names == [
+        "pairs-a", "pairs-b", "published", "ablations", "lambda", "unseen-matrix", "unseen-pairs", "unseen-rigs",
+        "heads", "noise", "noise-slope", "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
+    ]  # fmt: skip
+    for name in names:
+        assert f"### {name}: " in printed
+    assert "not trained: --runs DIR --train" in printed
+    assert (plots / "noise.png").is_file()
+    first = content["tables"]["pairs-a"]["rows"][0]
+    assert first["row"] == "linear triangulation"
+    assert 20.0 < first["mean mm"] < 50.0
+    assert first["paper mm"] == 36.0
+
+
+def test_the_same_request_gives_the_same_numbers_and_another_seed_others(data, tmp_path):
+    numbers = []
+    for seed in ("0", "0", "1"):
+        path = tmp_path / "out.json"
+        words = ("multiview", "--data", str(data), "--people", "8", "--tables", "pairs", "--seed", seed)
+        assert evaluated(*words, "--json", str(path)) == 0
+        numbers.append(json.loads(path.read_text())["tables"])
+    assert numbers[0] == numbers[1]
+    assert numbers[0] != numbers[2]
+
+
+def test_rows_are_trained_and_found_again(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(multiview_tables, "LAMBDAS", (0.02,))
+    words = ("multiview", "--data", str(data), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
+    assert evaluated(*words, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
+    assert evaluated(*words, "--json", str(tmp_path / "found.json")) == 0
+    trained, found = (json.loads((tmp_path / name).read_text())["tables"] for name in ("trained.json", "found.json"))
+    assert trained == found
+    assert all(row["mean mm"] is not None for row in trained["lambda"]["rows"])
+    assert (tmp_path / "ablation-rstb-b0.02-s0" / "row.json").is_file()
+
+
+def test_the_page_on_evaluation_names_commands_and_tables_that_exist():
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
+    assert len(lines) >= 3
+    for line in lines:
+        build_parser().parse_args(shlex.split(line))
+    for name in multiview_tables.TABLES:
+        assert f"| `{name}` |" in text

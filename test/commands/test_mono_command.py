@@ -1,0 +1,204 @@
+"""`pose3d mono`: metres with a focal length, none claimed without, and every failure in one line."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from oracle_lifter import Oracle, OracleLoaded
+from synthetic_people import walker
+
+from pose3d_ros.cli import main
+from pose3d_ros.commands import mono
+from pose3d_ros.detection import factory
+from pose3d_ros.detection import options as detector_options
+from pose3d_ros.estimation import monocular
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.monocular_options import MonocularNodeOptions
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D
+
+SIZE, FOCAL = (800, 600), 700.0
+CAMERA = Camera("image", SIZE, np.array([[FOCAL, 0, 399.5], [0, FOCAL, 299.5], [0, 0, 1]]))
+
+
+def people() -> Floats:
+    """(2, 17, 3) m in the camera's frame: at 4 and 6 m."""
+    world = np.stack([walker((4.0, 0.8), (0.0, 1.0), 0.2), walker((6.0, -1.2), (1.0, 0.5), 0.4)])
+    axes = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    return np.asarray((world - (0.0, 0.0, 1.0)) @ axes.T)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "people.jpg"
+    cv2.imwrite(str(path), np.full((SIZE[1], SIZE[0], 3), 90, dtype=np.uint8))
+    return path
+
+
+@pytest.fixture
+def oracles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detector and lifter that know where the people are, whatever the image shows."""
+
+    class Detector:
+        name, skeleton = "oracle", H36M_17
+
+        def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
+            xy = project(CAMERA, people())
+            return {name: Keypoints2D(xy, np.full(xy.shape[:2], 0.8), H36M_17) for name in frames.images}
+
+    def make_detector(options: detector_options.DetectorOptions, device: str) -> Detector:
+        assert (options, device) == (detector_options.DetectorOptions(), "auto")
+        return Detector()
+
+    monkeypatch.setattr(factory, "make_detector", make_detector)
+    monkeypatch.setattr(monocular, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
+    monkeypatch.setattr(factory, "weights_of", lambda options: ())
+
+
+@pytest.mark.usefixtures("oracles")
+def test_with_a_focal_length_everybody_is_placed_in_metres(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    assert main(["mono", "--image", str(picture), "--focal-px", str(FOCAL), "--output", str(output)]) == 0
+    assert {file.name for file in output.iterdir()} == set(mono.RESULTS)
+    found = json.loads((output / "people.json").read_text())
+    assert found["focal_px"] == [FOCAL, FOCAL]
+    assert found["principal_point_px"] == [399.5, 299.5]
+    for one, truth in zip(found["people"], people(), strict=True):
+        np.testing.assert_allclose(one["root_m"], truth[0], atol=1e-3)
+        np.testing.assert_allclose([one["joints"][n]["xyz_m"] for n in H36M_17.joint_names], truth, atol=1e-3)
+        assert one["canonical_depth_m"] == pytest.approx(truth[0, 2] * 1000 / FOCAL, abs=1e-3)
+        assert one["height_m"] == pytest.approx(1.75, abs=0.2)
+    rows = list(csv.DictReader((output / "people.csv").open()))
+    assert len(rows) == 34
+    assert float(rows[0]["z_m"]) == pytest.approx(people()[0, 0, 2], abs=1e-3)
+    assert {row["source"] for row in rows} == {"MONOCULAR"}
+    drawn = cv2.imread(str(output / "overlay.png"))
+    assert drawn.shape == (600, 800, 3)
+    assert (drawn != 90).any(axis=-1).mean() > 0.01
+    said = capsys.readouterr().out
+    x, y, z = people()[0, 0]
+    assert f"     1{x:8.2f}{y:8.2f}{z:8.2f}" in said
+    assert "focal length 700 px" in said
+
+
+@pytest.mark.usefixtures("oracles")
+def test_without_a_focal_length_no_distance_is_claimed(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The oracle is right only for its own camera: let the nominal one be that.
+    monkeypatch.setattr(mono, "USUAL_FOCAL", FOCAL / SIZE[0])
+    output = tmp_path / "out"
+    assert main(["mono", "--image", str(picture), "--output", str(output)]) == 0
+    found = json.loads((output / "people.json").read_text())
+    assert found["focal_px"] is None
+    assert found["frame"] == "pelvis"
+    assert "canonical_depth_m" in found["note"]
+    for one, truth in zip(found["people"], people(), strict=True):
+        assert one["root_m"] is None
+        assert one["canonical_depth_m"] == pytest.approx(truth[0, 2] * 1000 / FOCAL, abs=1e-3)
+        relative = [one["joints"][name]["xyz_m"] for name in H36M_17.joint_names]
+        np.testing.assert_allclose(relative, truth - truth[0], atol=1e-3)
+        assert one["joints"]["LWrist"]["std_m"] == [None] * 3
+    said = capsys.readouterr().out
+    assert "focal length unknown" in said
+    assert f"{people()[0, 0, 2]:.2f}" not in said
+
+
+def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path: Path) -> None:
+    depths = {}
+    for height in ("1.6", "1.9"):
+        output = tmp_path / height
+        arguments = ["--focal-px", str(FOCAL), "--body-height-m", height, "--output", str(output)]
+        assert main(["mono", "--image", str(picture), *arguments]) == 0
+        found = json.loads((output / "people.json").read_text())
+        depths[height] = found["people"][0]["root_m"][2]
+    assert depths["1.9"] / depths["1.6"] == pytest.approx(1.9 / 1.6, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image", "nowhere.jpg"], "picture nowhere.jpg cannot be read (no such file)"),
+        (["--image", "."], "picture . cannot be read (it is a folder"),
+        (["--image", __file__], "not a picture of JPEG, PNG"),
+        (["--image", __file__, "--focal-px", "0"], "--focal-px 0: give 10 to 100000 px"),
+        (["--image", __file__, "--body-height-m", "180"], "--body-height-m 180: give 0.5 to 2.5 m"),
+        (["--focal-px", "900"], "--focal-px belongs to a still image: give --image FILE too"),
+        (["--frames", "3"], "--frames 3: give 1 or more, and --footage"),
+        (["--footage", "single", "--frames", "0"], "--frames 0: give 1 or more"),
+        (["--footage", "single", "--image", "a.jpg"], "--footage single and --image a.jpg: give one of the two"),
+        (["--param", "device=cpu"], "--param device=cpu: give it as NAME:=VALUE"),
+    ],
+)
+def test_a_wrong_wish_is_told_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mono", *arguments]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert message in said[0]
+
+
+@pytest.mark.usefixtures("oracles")
+def test_an_output_folder_that_cannot_be_made_is_told(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mono", "--image", str(picture), "--output", str(picture / "out")]) == 1
+    assert "cannot write there" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("weights")
+def test_an_image_of_nobody_says_so(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(monocular, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
+    assert main(["mono", "--image", str(picture), "--output", str(tmp_path / "out")]) == 1
+    assert f"nobody was found in {picture}" in capsys.readouterr().err
+
+
+def test_without_an_image_the_node_is_started_and_its_launch_file_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(mono, "require_ros", lambda: None)
+    monkeypatch.setattr(mono, "prepare", lambda: None)
+
+    def become(path: str, command: list[str]) -> None:
+        started.append(command)
+        sys.exit(0)
+
+    monkeypatch.setattr(mono.os, "execv", become)
+    with pytest.raises(SystemExit):
+        main(["mono", "--camera", "front", "--param", "body_height_m:=1.7"])
+    (command,) = started
+    assert command[-6:] == ["pose3d_ros.ros.monocular_node", "--ros-args", "-p", "camera:=front", "-p",
+                            "body_height_m:=1.7"]  # fmt: skip
+    said = capsys.readouterr().out
+    assert "ros2 launch pose3d_ros mono.launch.py camera:=front body_height_m:=1.7" in said
+
+
+def test_the_launch_file_takes_what_is_said_to_be_its_arguments() -> None:
+    takes = set()
+    for file in ("mono.launch.py", "pose_node.py"):
+        for one in ast.parse((Path(__file__).parents[2] / "launch" / file).read_text()).body:
+            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) in ("PARAMETERS", "ARGUMENTS", "OTHERS"):
+                takes |= {name for name, _, _ in ast.literal_eval(one.value)}
+    kinds = (MonocularNodeOptions, InputOptions, monocular.MonocularOptions)
+    parameters = {one.name for kind in kinds for one in fields(kind)} | {"use_sim_time"}
+    assert set(mono.LAUNCH_ARGUMENTS) == takes & parameters
+
+
+def test_importing_the_command_needs_neither_torch_nor_ros() -> None:
+    code = "import sys, pose3d_ros.commands.mono; print('torch' in sys.modules, 'rclpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

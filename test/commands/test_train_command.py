@@ -1,0 +1,152 @@
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'pose3d_ros[train]'")
+
+from pose3d_ros.commands import train
+from pose3d_ros.errors import InputError
+from pose3d_ros.networks.cvugcn import CvUgcn
+from pose3d_ros.networks.lifter import AbsPoseLifter
+from pose3d_ros.networks.posern import PoseRN
+from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.training.draws import Draws
+from pose3d_ros.training.loop import BEST, LAST, read_checkpoint
+from pose3d_ros.training.recipes import load_trained, recipe_of
+from pose3d_ros.weights.trained import load
+
+
+@pytest.fixture(scope="module")
+def motion_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    generator = np.random.default_rng(0)
+    up = (0.95, 0.95, 0.5, 0.08, 0.95, 0.5, 0.08, 1.2, 1.45, 1.6, 1.75, 1.42, 1.15, 0.9, 1.42, 1.15, 0.9)
+    left = (0, -0.13, -0.13, -0.13, 0.13, 0.13, 0.13, 0, 0, 0, 0, 0.18, 0.25, 0.3, -0.18, -0.25, -0.3)
+    body = np.stack([np.zeros(17), np.array(left), np.array(up)], axis=-1)
+    xyz = body + 0.03 * generator.normal(size=(200, 17, 3))
+    path = tmp_path_factory.mktemp("motion") / "motion.npz"
+    np.savez(
+        path, xyz=xyz, joint_names=np.array(H36M_17.joint_names),
+        clip_start=np.arange(4) * 50, clip_len=np.full(4, 50), fps=np.full(4, 12.0),
+        subject=np.array(["a", "b", "c", "d"]), split=np.array(["train", "train", "val", "test"]),
+    )  # fmt: skip
+    return path
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse.Namespace:
+    short = ("--epochs", "1", "--people", "64", "--rig-count", "2", "--width", "16", "--accelerator", "cpu", "--quiet")
+    return parsed(network, "--data", str(motion), "--output", str(output), *short, *words)
+
+
+@pytest.mark.parametrize(
+    ("network", "words", "kind"),
+    [
+        ("posern", (), PoseRN),
+        ("posern", ("--baseline",), ResidualMlp),
+        ("cvugcn", (), CvUgcn),
+        ("cvugcn", ("--form", "pair", "--pairs", "P1", "P3", "--losses", "r"), CvUgcn),
+        ("cvugcn", ("--rigs", "head530", "--side-views", "--labels", "detected"), CvUgcn),
+        ("cvugcn", ("--form", "paper", "--schedule", "paper", "--without", "spatial", "stems"), CvUgcn),
+        ("cvugcn", ("--noise", "gaussian", "--sigma-px", "3"), CvUgcn),
+        ("cvugcn", ("--rigs", "room3", "--views", "3"), CvUgcn),
+        ("cvugcn", ("--baseline",), MlpRefiner),
+        ("lifter", (), AbsPoseLifter),
+        ("lifter", ("--without", "scale", "--plain-depth"), AbsPoseLifter),
+        ("lifter", ("--form", "any", "--rigs", "mono", "h36m", "--reuse", "2", "--epochs", "3"), AbsPoseLifter),
+        ("lifter", ("--zoom", "0.5", "2", "--dropout", "0", "--depth-weight", "4"), AbsPoseLifter),
+        ("lifter", ("--baseline",), LifterMlp),
+    ],
+)
+def test_every_recipe_trains_and_comes_back_from_its_checkpoint(network, words, kind, motion_file, tmp_path, capsys):
+    args = arguments(network, motion_file, tmp_path, *words)
+    assert train.run(args) == 0
+    *_, best, export = capsys.readouterr().out.splitlines()
+    assert "best:" in best
+    assert f"for use: {tmp_path / network}.safetensors (" in export
+    net, recipe = load_trained(tmp_path / BEST)
+    assert type(net) is kind
+    assert not net.training
+    assert recipe == recipe_of(args)
+    found = load(tmp_path / f"{network}.safetensors")
+    assert found.recipe == recipe
+    assert bool(found.spread) == (network != "posern" and not recipe.get("plain_depth"))
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(found.net.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_a_resumed_run_goes_on_where_it_stopped(motion_file, tmp_path):
+    assert train.run(arguments("lifter", motion_file, tmp_path)) == 0
+    again = arguments("lifter", motion_file, tmp_path, "--epochs", "2", "--resume")
+    assert train.run(again) == 0
+    assert read_checkpoint(tmp_path / LAST)["epoch"] == 2
+
+
+def test_resuming_a_finished_run_writes_its_weights_again(motion_file, tmp_path):
+    assert train.run(arguments("lifter", motion_file, tmp_path)) == 0
+    place = tmp_path / "lifter.safetensors"
+    first = place.read_bytes()
+    place.unlink()
+    assert train.run(arguments("lifter", motion_file, tmp_path, "--resume")) == 0
+    assert place.read_bytes() == first
+
+
+def test_people_of_an_epoch_are_the_same_every_time_and_differ_between_epochs(motion_file):
+    from pose3d_ros.mocap.load import load_motion
+
+    args = arguments("cvugcn", motion_file, Path())
+    draws = Draws(recipe_of(args), load_motion(motion_file), 32)
+    first, again, other = draws.epoch(0), draws.epoch(0), draws.epoch(1)
+    for name in first:
+        torch.testing.assert_close(first[name], again[name], equal_nan=True, rtol=0, atol=0)
+    assert not torch.allclose(first["observed"], other["observed"], equal_nan=True)
+
+
+def test_without_data_it_says_what_to_give(tmp_path):
+    args = parsed("posern", "--output", str(tmp_path), "--quiet")
+    with pytest.raises(InputError, match="--data"):
+        train.run(args)
+
+
+def test_a_loss_that_does_not_exist_is_refused(motion_file, tmp_path):
+    with pytest.raises(InputError, match="rstb"):
+        train.run(arguments("cvugcn", motion_file, tmp_path, "--losses", "rx"))
+
+
+def test_parsing_the_command_does_not_load_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, pose3d_ros.commands.train; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--epochs", "0"), "0 is too few: give 1 or more"),
+        (("--rig-count", "-3"), "'-3' is not a whole number"),
+        (("--minutes", "-1"), "'-1' are no minutes"),
+        (("--threads", "many"), "'many' is not a whole number"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(capsys, words, message):
+    with pytest.raises(SystemExit):
+        parsed("posern", *words)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told_with_the_mend(motion_file, tmp_path):
+    arguments = parsed("posern", "--data", str(motion_file), "--output", str(tmp_path), "--accelerator", "gpu",
+                       "--people", "64", "--batch", "32", "--rig-count", "1", "--quiet")  # fmt: skip
+    with pytest.raises(InputError, match=r"accelerator 'gpu'.*use --accelerator cpu"):
+        train.run(arguments)

@@ -1,0 +1,60 @@
+"""Which detector runs: one set of options for the command line, YAML and ROS parameters."""
+
+import argparse
+
+import pytest
+
+from pose3d_ros.cli import build_parser
+from pose3d_ros.detection import options as detector_options
+from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.options import DetectorOptions, weights_of
+from pose3d_ros.errors import InputError, OptionError, WeightsMissingError
+from pose3d_ros.options import from_mapping
+from pose3d_ros.weights import store
+
+
+def _parsed(*words):
+    parser = argparse.ArgumentParser()
+    detector_options.add_arguments(parser)
+    return detector_options.from_arguments(parser.parse_args(words))
+
+
+def test_without_options_it_is_the_default_detector():
+    assert _parsed() == DetectorOptions()
+    assert detector_options.non_default(DetectorOptions()) == {}
+    assert weights_of(DetectorOptions()) == ("movenet-lightning", "movenet-thunder", "nanodet")
+    assert weights_of(DetectorOptions(detector="topdown")) == ("movenet-thunder", "nanodet")
+
+
+def test_the_command_line_says_what_the_parameters_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = _parsed("--detector", "onnx", "--detector-model", "x.onnx", "--detector-spread", "0.5")
+    assert options == DetectorOptions(
+        detector="onnx", detector_model=str(tmp_path / "x.onnx"), detector_spread=0.5
+    )  # absolute: nodes run in another folder
+    assert from_mapping(DetectorOptions, detector_options.non_default(options)) == options
+
+
+@pytest.mark.parametrize("command", [["demo"], ["mono", "--image", "x.png"], ["estimate", "--rig", "r.yaml", "a.mp4"]])
+def test_every_command_that_detects_takes_them(command):
+    args = build_parser().parse_args([*command, "--detector", "movenet-multipose"])
+    assert detector_options.from_arguments(args).detector == "movenet-multipose"
+
+
+def test_an_unknown_detector_is_refused_with_those_known():
+    with pytest.raises(OptionError, match="auto, topdown, movenet-lightning, movenet-multipose, onnx"):
+        DetectorOptions(detector="openpose")
+
+
+@pytest.mark.parametrize("name", ["auto", "topdown", "movenet-lightning", "movenet-multipose"])
+def test_a_detector_needs_weights_of_the_table_and_names_the_command_that_brings_them(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
+    options = DetectorOptions(detector=name)
+    assert set(weights_of(options)) <= set(store.names())
+    with pytest.raises(WeightsMissingError, match="pose3d models fetch"):
+        make_detector(options, "cpu")
+
+
+def test_an_unknown_device_is_refused(weights):
+    with pytest.raises(InputError, match="use auto, cpu or cuda"):
+        make_detector(DetectorOptions(), "quantum")

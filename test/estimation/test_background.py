@@ -1,0 +1,77 @@
+"""What is learnt beside the poses is learnt after them, and no less for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from small_lifter import FlatLoaded
+from synthetic_people import h36m_rig, seen, walker
+
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.fallback import MonocularFallback
+from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.structures import Keypoints2D
+from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
+
+RIG = h36m_rig()
+
+
+def walk(count: int) -> Iterator[dict[str, Keypoints2D]]:
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        people = walker((-1.5, 0.0), (1.0, 0.2), number / 15)[None]
+        stamp_ns = 10**18 + round(number * 1e9 / 15)
+        yield {c.name: seen(c, people, rng, noise_px=3.0, stamp_ns=stamp_ns) for c in RIG.cameras}
+
+
+def ran(*, at_once: bool) -> tuple[list[Estimate], MultiViewEstimator]:
+    fallback = MonocularFallback(lifter=FlatLoaded())  # type: ignore[arg-type]
+    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none"), fallback=fallback)
+    found = []
+    for one in walk(100):
+        found.append(estimator.estimate_from_keypoints(one))
+        if at_once:
+            estimator.learn()
+    return found, estimator
+
+
+def test_poses_and_reports_are_the_same_whoever_learns() -> None:
+    (soon, first), (late, second) = ran(at_once=True), ran(at_once=False)
+    for a, b in zip(soon, late, strict=True):
+        np.testing.assert_array_equal(a.pose.xyz, b.pose.xyz)
+        assert a.clocks == b.clocks
+        assert a.calibration == b.calibration
+    assert soon[-1].clocks.offsets
+    assert soon[-1].calibration is not None
+    states = first.state_dict(), second.state_dict()
+    assert states[0]["fallback"] == states[1]["fallback"]
+    assert states[0]["fallback"]["_log_ratio"]  # how far the network is off was learnt
+    assert first.calibration_health.report == second.calibration_health.report
+
+
+def test_a_pose_goes_out_before_its_set_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[int] = []
+    monkeypatch.setattr(
+        ClockOffsets,
+        "update",
+        lambda self, cameras, keypoints, ids: learnt.append(max(k.stamp_ns for k in keypoints.values())),
+    )
+    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none", monocular_fallback="never"))
+    first, second, third = (estimator.estimate_from_keypoints(one).pose.stamp_ns for one in walk(3))
+    assert learnt == [first, second]
+    estimator.learn()
+    estimator.learn()
+    assert learnt == [first, second, third]
+
+
+def test_of_people_who_are_forgotten_nothing_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[object] = []
+    monkeypatch.setattr(ClockOffsets, "update", lambda self, *given: learnt.append(given))
+    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none", monocular_fallback="never"))
+    estimator.estimate_from_keypoints(next(walk(1)))
+    estimator.reset()
+    estimator.learn()
+    assert not learnt
