@@ -18,8 +18,8 @@ from tqdm import tqdm
 from benchmarks.scene import PERSON
 from pose3d_ros.commands.train import natural, positive
 from pose3d_ros.errors import FootageError
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Table
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.recordings.footage_keypoints import keypoint_sample
@@ -100,9 +100,7 @@ def footage() -> list[Table]:
     for delayed in ("cam02", "cam03"):
         base = 0.0
         for frames in (0, 1, 2, 3, -1, -2, -3):
-            estimator = MultiViewEstimator(
-                sample.rig, None, MultiViewOptions(refine="none", monocular_fallback="never")
-            )
+            estimator = PoseEstimator(sample.rig, None, EstimatorOptions(refine="none", monocular_fallback="never"))
             offsets, found = ClockOffsets(enough_s=1.0), ClockEstimate()
             for n in range(3, 97):
                 stamp_ns = 10**18 + round(n * 1e9 / sample.fps)

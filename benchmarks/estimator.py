@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.association import crowd, ring
 from pose3d_ros import kernels
 from pose3d_ros.commands.train import natural
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
@@ -61,7 +61,7 @@ def walked(cameras: int, people: int, sets: int, seed: int) -> tuple[Rig, list[d
 
 def measured(rig: Rig, sets: Sequence[Mapping[str, Keypoints2D]]) -> dict[str, list[float]]:
     """CPU ms of every set but the first WARM_SETS: of its poses, and of learning from it."""
-    estimator = MultiViewEstimator(rig, None, MultiViewOptions(refine="none", monocular_fallback="never"))
+    estimator = PoseEstimator(rig, None, EstimatorOptions(refine="none", monocular_fallback="never"))
     times: dict[str, list[float]] = {"poses": [], "learning": []}
     for views in sets:
         begun = time.process_time()

@@ -29,8 +29,8 @@ from benchmarks.health_trials import (
     Walked,
     trial,
 )
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.monitoring.evidence import mean_of
 from pose3d_ros.monitoring.health import WINDOW, CalibrationHealth
@@ -138,7 +138,7 @@ def plot(recording: Path | None, path: Path) -> None:
     """What each camera's motion explains before and after camera 2 turns by 2 deg, beside what is told."""
     scene = next(iter(_scenes(recording, quick=True).values()))
     fault = replace(MOTIONS[1], name="turned")
-    estimator = MultiViewEstimator(scene.rig, options=MultiViewOptions(refine="none"))
+    estimator = PoseEstimator(scene.rig, options=EstimatorOptions(refine="none"))
     health, names = estimator.calibration_health, scene.rig.names
     times, explained = [], []
     last = None

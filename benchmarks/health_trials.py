@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.scene import PERSON
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.projection import project, rays
 from pose3d_ros.monitoring.health import CalibrationHealth, CalibrationReport
@@ -91,7 +91,7 @@ class Replayed:
         if not stamps:
             raise InputError("the recording holds no frame set that all cameras see: record it with `pose3d demo`")
         self._sets = [{name: recording.keypoints[name][stamp][0] for name in names} for stamp in stamps]
-        estimator = MultiViewEstimator(recording.rig, options=MultiViewOptions(refine="none"))
+        estimator = PoseEstimator(recording.rig, options=EstimatorOptions(refine="none"))
         self._depths = []
         for stamp in stamps:
             estimate = estimator.estimate_from_keypoints({n: recording.keypoints[n][stamp][0] for n in whole})
@@ -185,7 +185,7 @@ def walk(one: SimulatedRig, frames: int) -> Floats:
     return np.stack([x + place[:, :1], y + place[:, 1:], body[..., 2]], axis=-1)
 
 
-def sure(people: Keypoints2D, options: MultiViewOptions = MultiViewOptions()) -> Keypoints2D:
+def sure(people: Keypoints2D, options: EstimatorOptions = EstimatorOptions()) -> Keypoints2D:
     """Without the joints and people that an estimator leaves out for their score."""
     weak = people.score < options.min_joint_score
     xy, score = np.where(weak[..., None], np.nan, people.xy), np.where(weak, 0.0, people.score)

@@ -123,12 +123,12 @@ def soak(
     Samples (N, 5): ids so far, hours, resident MB, threads, descriptors.
     """
     from benchmarks.scene import rig
-    from pose3d_ros.estimation.multiview import MultiViewEstimator
-    from pose3d_ros.estimation.options import MultiViewOptions
+    from pose3d_ros.estimation.multiview import PoseEstimator
+    from pose3d_ros.estimation.options import EstimatorOptions
 
     publish, said = publisher()
     cameras = rig()
-    estimator = MultiViewEstimator(cameras, options=MultiViewOptions())
+    estimator = PoseEstimator(cameras, options=EstimatorOptions())
     samples, ids, begun_s = [], set[str](), time.process_time()
     for number, keypoints in enumerate(
         tqdm(scene(cameras, sets), total=sets, desc="soak", unit=" sets", mininterval=2), start=1

@@ -22,7 +22,7 @@ from rclpy.node import Node
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Joint3D
 
 GO, SLOW, STOP = "go", "slow down", "stop"
-# Images older than this steer nothing: one and a half times occluded_after, for the message's way here.
+# Images older than this steer nothing: one and a half times occluded_after_s, for the message's way here.
 OLDEST_S = 0.3
 # A stamp further ahead of this machine's clock says nothing of its age: synchronise the clocks (chrony, PTP).
 AHEAD_S = 0.1

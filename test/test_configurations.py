@@ -10,17 +10,17 @@ import pytest
 import yaml
 
 from pose3d_ros.detection.options import DetectorOptions
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.options import from_mapping
 from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.set_options import SetOptions
+from pose3d_ros.ros.sync_options import SyncOptions
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 OTHERS = {"stereo", "mono", "demo", "rig_example"}
-MULTIVIEW = (NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
+MULTIVIEW = (NodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions)
 
 # Image topic and CameraInfo of every camera, as the drivers' documentation and sources have them:
 # realsense2_camera 4.55 (README "Published Topics"), zed-ros2-wrapper 5.1 (CHANGELOG), usb_cam 0.8, v4l2_camera 0.8.
@@ -66,7 +66,7 @@ def test_what_a_file_sets_is_what_the_nodes_take(name: str) -> None:
     node, inputs = options(NodeOptions, given), options(InputOptions, given)
     assert isinstance(node, NodeOptions)
     assert isinstance(inputs, InputOptions)
-    for kind in (SetOptions, OutputOptions, DetectorOptions, MultiViewOptions, DetectorNodeOptions):
+    for kind in (SyncOptions, OutputOptions, DetectorOptions, EstimatorOptions, DetectorNodeOptions):
         options(kind, given)
     assert set(given) <= {one.name for kind in MULTIVIEW for one in fields(kind)}
     topics = {

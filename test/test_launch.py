@@ -227,9 +227,9 @@ def test_cameras_of_a_kind_are_named_and_a_file_and_arguments_stand_over_them(na
     launched("stereo.launch.py", f"config:={name}")
     assert launched.started("multiview_node")["parameters"] == shipped
     file = launched.folder / "mine.yaml"
-    file.write_text("/**:\n  ros__parameters:\n    stamp_tolerance: 0.5\n    smoothing: kalman\n")
+    file.write_text("/**:\n  ros__parameters:\n    stamp_tolerance_s: 0.5\n    smoothing: kalman\n")
     launched("stereo.launch.py", f"config:={name}", f"params_file:={file}", "placement:=file", "input:=keypoints")
-    over = {"stamp_tolerance": 0.5, "smoothing": "kalman", "placement": "file", "input": "keypoints"}
+    over = {"stamp_tolerance_s": 0.5, "smoothing": "kalman", "placement": "file", "input": "keypoints"}
     assert launched.started("multiview_node")["parameters"] == {**shipped, **over}
 
 

@@ -108,7 +108,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"pose3d demo: {error}", file=sys.stderr)
         return 2
     # Here, so that `pose3d --help` does not wait for SciPy.
-    from pose3d_ros.estimation.options import MultiViewOptions
+    from pose3d_ros.estimation.options import EstimatorOptions
     from pose3d_ros.estimation.recording_evidence import evidence_of
 
     require_ros()
@@ -118,7 +118,7 @@ def _run(args: argparse.Namespace) -> int:
     logs = request.output / "log"
     with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
         recording = record(request, children, logs)
-        people = evidence_of([recording], recording.rig, MultiViewOptions())
+        people = evidence_of([recording], recording.rig, EstimatorOptions())
         summary = write_results(request, recording, footage, people.up)
         print(summary_table(summary, (str(request.output), *RESULTS)))
         print("\n".join(people.lines), end="\n" if people.lines else "")

@@ -20,7 +20,7 @@ from pose3d_ros.commands.estimate_input import FOOTAGE, Request, open_input
 from pose3d_ros.detection import factory
 from pose3d_ros.detection import options as detector_options
 from pose3d_ros.errors import InputError, shown
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.plan import CHOICES
 from pose3d_ros.files.documents import yaml_content
 from pose3d_ros.files.door import PARAMETER
@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
     # Here, so that `pose3d --help` waits for no torch, OpenCV and matplotlib.
     from pose3d_ros import kernels
     from pose3d_ros.commands.estimate_results import black, write_results
-    from pose3d_ros.estimation.multiview import MultiViewEstimator
+    from pose3d_ros.estimation.multiview import PoseEstimator
     from pose3d_ros.estimation.offline import estimate_recording, interrupts
     from pose3d_ros.estimation.recording_evidence import evidence_of
     from pose3d_ros.plots.summary_table import summary_table
@@ -146,7 +146,7 @@ def _run(args: argparse.Namespace) -> int:
             print(f"going on after {len(log)} of {len(source)} frame sets", file=sys.stderr)
         kernels.load(lambda words: print(words, file=sys.stderr))
         with interrupts() as stopped:
-            estimator = MultiViewEstimator(source.rig, _detector(args) if given.has_images else None, options)
+            estimator = PoseEstimator(source.rig, _detector(args) if given.has_images else None, options)
             finished = estimate_recording(source, estimator, log, stopped)
         if not finished:
             print(f"stopped after {len(log)} of {len(source)} frame sets: --resume goes on", file=sys.stderr)
@@ -162,7 +162,7 @@ def _run(args: argparse.Namespace) -> int:
     return int(not people.found)
 
 
-def estimation_options(args: argparse.Namespace) -> MultiViewOptions:
+def estimation_options(args: argparse.Namespace) -> EstimatorOptions:
     """The options of the estimation that a command line gives; raises OptionError for an unknown or wrong one."""
     values: dict[str, Any] = {"refine": args.refine}
     for pair in args.param:
@@ -170,7 +170,7 @@ def estimation_options(args: argparse.Namespace) -> MultiViewOptions:
         if not name or not sign:
             raise InputError(f"--param {shown(pair)}: give it as NAME:=VALUE, for example smoothing:=one_euro")
         values[name] = yaml_content(value, shown(pair), PARAMETER)
-    return from_mapping(MultiViewOptions, values)
+    return from_mapping(EstimatorOptions, values)
 
 
 def prepare(

@@ -120,7 +120,7 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
     camera = camera_of((image.shape[1], image.shape[0]), args.focal_px)
     # There is one image only: who is in it is believed at once.
     options = MonocularOptions(
-        birth_sets=1, birth_score=0.0, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or ""
+        min_hits=1, init_score=0.0, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or ""
     )
     estimator = MonocularEstimator(
         camera, factory.make_detector(detector_options.from_arguments(args), args.device), options=options

@@ -26,11 +26,11 @@ def make_detector(options: DetectorOptions | None = None, device: str = "auto", 
         from pose3d_ros.detection.one_stage import MultiPoseNetwork, OneStageDetector
 
         return OneStageDetector(MultiPoseNetwork(device, options), options)
-    from pose3d_ros.detection.keypoint_head import JointFinder, LightAndExact, MoveNetJoints
+    from pose3d_ros.detection.keypoint_head import KeypointHead, LightAndExact, MoveNetJoints
     from pose3d_ros.detection.spare_time import SpareTime
     from pose3d_ros.detection.top_down import TopDownDetector
 
-    finders: list[JointFinder] = [MoveNetJoints(name, device, options) for name in joints_models(options)]
+    finders: list[KeypointHead] = [MoveNetJoints(name, device, options) for name in joints_models(options)]
     if len(finders) == 1:
         return TopDownDetector(device, options, finders[0])
     return TopDownDetector(device, options, LightAndExact(*finders), SpareTime() if live else None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pose3d_ros.errors import InputError
 
 
-def check_numbers(output: NDArray[Any], network: str, *, infinite: bool = False) -> None:
+def check_finite(output: NDArray[Any], network: str, *, infinite: bool = False) -> None:
     """Raise InputError, naming the network and the mend, where its output holds NaN; or infinity, unless allowed."""
     wrong = np.isnan(output) if infinite else ~np.isfinite(output)
     if wrong.any():

@@ -16,7 +16,7 @@ from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.boxes import grown
 from pose3d_ros.detection.crops import cut, square, to_image
 from pose3d_ros.detection.devices import one_thread, torch_device
-from pose3d_ros.detection.finite import check_numbers
+from pose3d_ros.detection.finite import check_finite
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, Skeleton
@@ -26,15 +26,15 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class FoundJoints:
-    """The joints of N people; grain is what detection/uncertainty.py scales its spreads with."""
+class FoundKeypoints:
+    """The joints of N people; crop_scale is what detection/uncertainty.py scales its spreads with."""
 
     xy: Floats  # (N, J, 2) px of each person's image
     score: Floats  # (N, J) in [0, 1]
-    grain: Floats  # (N,) image px in one px of a crop of 256 px
+    crop_scale: Floats  # (N,) image px in one px of a crop of 256 px
 
 
-class JointFinder(Protocol):
+class KeypointHead(Protocol):
     """A network for the joints of one person in a box, or two, the more exact one used where it is asked for."""
 
     @property
@@ -57,7 +57,7 @@ class JointFinder(Protocol):
         """What runs it."""
         ...
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
         """One person in each of N boxes (N, 4) px of the N images, BGR; closely (N,): where to be exact."""
         ...
 
@@ -85,28 +85,28 @@ class MoveNetJoints:
         """What runs it: torch or openvino."""
         return self._heads.name
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
         """All people in one forward, whether closely or not."""
         size = self._network.size
         crops = [square(box) for box in grown(boxes, self._box_scale)]
         if not crops:
-            return FoundJoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
+            return FoundKeypoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
         rgb = np.empty((len(crops), size, size, 3), dtype=np.uint8)
         for one, image, crop in zip(rgb, images, crops, strict=True):
             cv2.cvtColor(cut(image, crop, size), cv2.COLOR_BGR2RGB, dst=one)
         heads = movenet.Heads(*self._heads(rgb))
         with one_thread(), torch.inference_mode():
             points = self._network.points(heads).cpu().numpy().astype(np.float64)
-        check_numbers(points, self.name)
+        check_finite(points, self.name)
         xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
         side = np.array([crop.side for crop in crops])
-        return FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])
+        return FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])
 
 
 class LightAndExact:
     """A light network, and an exact one for those who are to be looked at closely; both of one skeleton and device."""
 
-    def __init__(self, light: JointFinder, exact: JointFinder) -> None:
+    def __init__(self, light: KeypointHead, exact: KeypointHead) -> None:
         self._light, self._exact = light, exact
         self.name, self.skeleton, self.device = "movenet-auto", light.skeleton, light.device
 
@@ -116,7 +116,7 @@ class LightAndExact:
         light, exact = self._light.backend, self._exact.backend
         return light if light == exact else f"{light}, {exact}"
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
         """Everybody by one of the two."""
         parts = []
         order = []
@@ -125,8 +125,8 @@ class LightAndExact:
             parts.append(network([images[one] for one in own], boxes[own], closely[own]))
             order.append(own)
         back = np.argsort(np.concatenate(order))
-        return FoundJoints(
+        return FoundKeypoints(
             np.concatenate([part.xy for part in parts])[back],
             np.concatenate([part.score for part in parts])[back],
-            np.concatenate([part.grain for part in parts])[back],
+            np.concatenate([part.crop_scale for part in parts])[back],
         )

@@ -14,8 +14,8 @@ from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.crops import EVEN, shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
-from pose3d_ros.detection.finite import check_numbers
-from pose3d_ros.detection.keypoint_head import FoundJoints, Image
+from pose3d_ros.detection.finite import check_finite
+from pose3d_ros.detection.keypoint_head import FoundKeypoints, Image
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.people import distinct, people
 from pose3d_ros.skeletons import COCO_17
@@ -80,9 +80,9 @@ class OneStageDetector:
         scale = np.array(size_wh) / np.array(small_wh)  # image px in one px of the canvas
         xy = points[..., :2] * scale - 0.5  # 0 is the centre of the image's first pixel
         longer = ((boxes[:, 2:4] - boxes[:, :2]) * scale).max(axis=1, initial=0.0)
-        joints = FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), grain(longer) * self._network.spread)
+        joints = FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), crop_scale(longer) * self._network.spread)
         everybody = people(joints, self.skeleton, image.shape, stamp_ns)
-        return everybody.select(distinct(everybody, self.options.person_score)[: self.options.max_people])
+        return everybody.select(distinct(everybody, self.options.person_score)[: self.options.max_detections])
 
     def _best(self, found: FoundPeople) -> tuple[Floats, Floats]:
         """Boxes and joints of those sure enough, each once, best first."""
@@ -93,8 +93,8 @@ class OneStageDetector:
         return boxes[kept], points[kept]
 
 
-def grain(longer_side_px: Floats) -> Floats:
-    """Image px in one px of the crop of 256 px that Thunder would see a person of that size in (FoundJoints.grain)."""
+def crop_scale(longer_side_px: Floats) -> Floats:
+    """Image px in one px of the crop of 256 px that Thunder would see a person of that size in."""
     return np.asarray(np.maximum(longer_side_px * THUNDER_CROP, EVEN) / 256)
 
 
@@ -130,5 +130,5 @@ class MultiPoseNetwork:
             found = multipose.people(heads)
         points, boxes = (one.cpu().numpy().astype(np.float64) for one in found)
         for one in (points, boxes):
-            check_numbers(one, "movenet-multipose")
+            check_finite(one, "movenet-multipose")
         return FoundPeople(boxes, points)

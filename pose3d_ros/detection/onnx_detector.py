@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pose3d_ros.detection.boxes import grown
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.detection.keypoint_head import FoundJoints, Image
-from pose3d_ros.detection.one_stage import FoundPeople, OneStageDetector, grain
+from pose3d_ros.detection.keypoint_head import FoundKeypoints, Image
+from pose3d_ros.detection.one_stage import FoundPeople, OneStageDetector, crop_scale
 from pose3d_ros.detection.onnx_model import OnnxModel
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.pose_decoding import ONE_STAGE, heatmap_points, one_stage_people, simcc_points
@@ -113,10 +113,10 @@ class OnnxJoints:
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
         self.backend = "onnxruntime"
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundJoints:
+    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
         """All people in one batch, where the file allows it."""
         if not len(boxes):
-            return FoundJoints(np.zeros((0, self.skeleton.size, 2)), np.zeros((0, self.skeleton.size)), np.zeros(0))
+            return FoundKeypoints(np.zeros((0, self.skeleton.size, 2)), np.zeros((0, self.skeleton.size)), np.zeros(0))
         size_wh = self._model.size_wh
         affine = np.stack([crop_from_image(box, size_wh) for box in boxes])  # (N, 2, 3)
         crops = np.stack([cv2.warpAffine(image, one, size_wh) for image, one in zip(images, affine, strict=True)])
@@ -128,7 +128,7 @@ class OnnxJoints:
         scale, shift = affine[:, 0, 0], affine[:, :, 2]
         xy = (points[..., :2] - shift[:, None]) / scale[:, None, None]
         longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        return FoundJoints(xy, np.clip(points[..., 2], 0.0, 1.0), grain(longer) * self._spread)
+        return FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), crop_scale(longer) * self._spread)
 
 
 def crop_from_image(box: Floats, size_wh: tuple[int, int]) -> Floats:

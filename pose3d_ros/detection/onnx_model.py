@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.cache import cache_dir
-from pose3d_ros.detection.finite import check_numbers
+from pose3d_ros.detection.finite import check_finite
 from pose3d_ros.errors import DependencyError, InputError
 from pose3d_ros.files.door import DETECTOR_MODEL, checked
 from pose3d_ros.structures import Floats
@@ -86,7 +86,7 @@ class OnnxModel:
                 raise InputError(f"detector_model {self.file}: ONNX Runtime failed: {_line(error)}") from error
             parts.append([np.asarray(one, dtype=np.float64)[: len(part)] for one in outputs])
             for one in parts[-1]:
-                check_numbers(one, f"detector_model {self.file}", infinite=True)
+                check_finite(one, f"detector_model {self.file}", infinite=True)
         return [np.concatenate(same) for same in zip(*parts, strict=True)]
 
     @property

@@ -68,7 +68,7 @@ class DetectorOptions:
     person_score: float = option(
         0.5, "lowest mean score of a person's better half of joints", low=0.0, high=1.0, read_only=True
     )
-    max_people: int = option(10, "most people in one image", low=1, high=100, read_only=True)
+    max_detections: int = option(10, "most people in one image", low=1, high=100, read_only=True)
     precision: str = option(
         "auto",
         "half: float16 on a GPU, bfloat16 on a CPU that has it; auto: half where the hardware computes it natively",

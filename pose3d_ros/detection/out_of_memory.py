@@ -42,8 +42,8 @@ class MemoryShortage:
         words = f"out of memory ({cause}): the frame set was dropped and its memory given back"
         if self._row >= OFTEN:
             words += (
-                f"; {self._row} times in a row: set precision:=half (GPU), a smaller max_people or a smaller detector "
-                "(movenet-multipose), take fewer cameras, or end what else uses the memory"
+                f"; {self._row} times in a row: set precision:=half (GPU), a smaller max_detections or a smaller "
+                "detector (movenet-multipose), take fewer cameras, or end what else uses the memory"
             )
         return OutOfMemoryError(words)
 

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from pose3d_ros.detection.box_tracks import better_half, joint_box
 from pose3d_ros.detection.boxes import oks, suppress
-from pose3d_ros.detection.keypoint_head import FoundJoints
+from pose3d_ros.detection.keypoint_head import FoundKeypoints
 from pose3d_ros.detection.uncertainty import covariance
 from pose3d_ros.structures import Keypoints2D, Skeleton
 
 SAME_PERSON_OKS = 0.5  # COCO's "same person"
 
 
-def people(found: FoundJoints, skeleton: Skeleton, size_hw: tuple[int, ...], stamp_ns: int) -> Keypoints2D:
+def people(found: FoundKeypoints, skeleton: Skeleton, size_hw: tuple[int, ...], stamp_ns: int) -> Keypoints2D:
     """Keypoints with covariance and the box of their joints; joints outside the image are not seen."""
     if not len(found.xy):
         return Keypoints2D.empty(skeleton, stamp_ns)
@@ -24,7 +24,7 @@ def people(found: FoundJoints, skeleton: Skeleton, size_hw: tuple[int, ...], sta
     xy = np.where(inside[..., None], found.xy, np.nan)
     score = np.where(inside, found.score, 0.0)
     boxes = np.array([joint_box(one, s) for one, s in zip(xy, score, strict=True)])
-    spread = np.where(inside[..., None, None], covariance(score, found.grain, skeleton), np.nan)
+    spread = np.where(inside[..., None, None], covariance(score, found.crop_scale, skeleton), np.nan)
     wh = boxes[:, 2:] - boxes[:, :2]
     return Keypoints2D(xy, score, skeleton, stamp_ns, spread, np.concatenate((boxes[:, :2], wh), axis=1))
 

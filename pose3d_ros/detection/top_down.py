@@ -16,8 +16,8 @@ from pose3d_ros.detection.box_tracks import NO_BOXES, SURE_SCORE, BoxTracks, bet
 from pose3d_ros.detection.boxes import iou, suppress
 from pose3d_ros.detection.crops import shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
-from pose3d_ros.detection.finite import check_numbers
-from pose3d_ros.detection.keypoint_head import FoundJoints, Image, JointFinder, MoveNetJoints
+from pose3d_ros.detection.finite import check_finite
+from pose3d_ros.detection.keypoint_head import FoundKeypoints, Image, KeypointHead, MoveNetJoints
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.people import distinct, people
 from pose3d_ros.detection.spare_time import SpareTime
@@ -34,7 +34,7 @@ class TopDownDetector:
         self,
         device: str = "auto",
         options: DetectorOptions | None = None,
-        joints: JointFinder | None = None,
+        joints: KeypointHead | None = None,
         spare: SpareTime | None = None,
     ) -> None:
         """device: auto, cpu, cuda or any of torch's; joints: MoveNet Thunder unless another one is given.
@@ -104,7 +104,7 @@ class TopDownDetector:
         for camera, image in frames.images.items():
             tracks = self._tracks[camera]
             expected, followed = tracks.expected(found_boxes.get(camera), predicted.get(camera, NO_BOXES), cameras)
-            expected = expected[: self.options.max_people]
+            expected = expected[: self.options.max_detections]
             mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
             boxes.append(expected)
             closely.append(tracks.closely(len(expected), cameras, self._spare.people if self._spare else 0))
@@ -114,7 +114,7 @@ class TopDownDetector:
         found = self._joints(images, np.concatenate(boxes), np.concatenate(closely))
         result, with_new = {}, []
         for camera, (part, followed) in mine.items():
-            own = FoundJoints(found.xy[part], found.score[part], found.grain[part])
+            own = FoundKeypoints(found.xy[part], found.score[part], found.crop_scale[part])
             everybody = people(own, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
             kept = distinct(everybody, self.options.person_score)
             result[camera] = everybody.select(kept)
@@ -152,7 +152,7 @@ class TopDownDetector:
                 for camera, one in zip(alike, cells, strict=True):
                     # NaN is kept, or no person would be found and nothing reported.
                     kept_cells = one[~(one[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
-                    check_numbers(kept_cells, "NanoDet")
+                    check_finite(kept_cells, "NanoDet")
                     found[camera] = _boxes_of(kept_cells, images[camera])
         return found
 

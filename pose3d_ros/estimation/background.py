@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.people_evidence import PeopleEvidence
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.monitoring.health import CalibrationHealth, CalibrationReport
@@ -24,7 +24,7 @@ from pose3d_ros.synchronisation.clock_offsets import ClockEstimate, ClockOffsets
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
+class MultiViewObservation:
     """People in the views of a set of two cameras or more."""
 
     cameras: Sequence[Camera]
@@ -37,19 +37,19 @@ class Together:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class FrameObservation:
     """One frame set."""
 
     stamp_ns: int
     rig: Rig
     keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, at the images' own stamps
     ids: Mapping[str, Sequence[str]]  # by camera, of each 2D person
-    together: Together | None  # None where one camera was alone
+    together: MultiViewObservation | None  # None where one camera was alone
     pose: Pose3D  # of everyone who is known
-    options: MultiViewOptions
+    options: EstimatorOptions
 
 
-class Lessons:
+class BackgroundUpdates:
     """Keeps the last frame set's lesson until it is learnt."""
 
     def __init__(self, rig: Rig, fallback: MonocularFallback) -> None:
@@ -57,7 +57,7 @@ class Lessons:
         self.people_evidence = PeopleEvidence()
         self.clock_offsets, self._fallback = ClockOffsets(), fallback
         self.failures = 0  # frame sets of which nothing, or not everything, was learnt
-        self._next: Lesson | None = None
+        self._next: FrameObservation | None = None
 
     @property
     def clocks(self) -> ClockEstimate:
@@ -74,7 +74,7 @@ class Lessons:
         """What is wrong by the people who are seen."""
         return self.people_evidence.report
 
-    def put(self, lesson: Lesson) -> None:
+    def put(self, lesson: FrameObservation) -> None:
         """Keep what a set teaches; the one before was learnt."""
         self._next = lesson
 

@@ -22,7 +22,7 @@ MEASURED = -1.0
 MEMORY_S = 60.0
 
 
-class Disagreement:
+class CalibrationNoise:
     """A running mean, over everybody and MEMORY_S: the squared re-projection error per degree of freedom."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ from pose3d_ros.estimation.smoothing import OneEuroState
 from pose3d_ros.estimation.track import Track
 from pose3d_ros.monitoring import bone_lengths, gross_faults, moved_camera
 from pose3d_ros.monitoring.camera_motions import Motions
-from pose3d_ros.monitoring.evidence import Second
+from pose3d_ros.monitoring.evidence import EvidenceWindow
 from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.structures import Camera, Keypoints2D, Skeleton
 from pose3d_ros.synchronisation import clock_offsets
@@ -37,8 +37,8 @@ OWN: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         *(Track, PointStates, OneEuroState, BiasGate, Keypoints2D, Skeleton, Camera),
-        *(Second, Motions, bone_lengths.Steadiness, bone_lengths.Person, bone_lengths.BoneSteadiness),
-        *(CalibrationReport, moved_camera.Baseline, moved_camera.Accusation),
+        *(EvidenceWindow, Motions, bone_lengths.Steadiness, bone_lengths.Person, bone_lengths.BoneSteadiness),
+        *(CalibrationReport, moved_camera.Baseline, moved_camera.MovedCamera),
         *(gross_faults.Finding, gross_faults.Suspect),
         *(clock_offsets.PersonTrack, clock_offsets.UnderWay, clock_offsets.CameraOffset, clock_offsets.ClockEstimate),
         *(Samples, PeopleReport),

@@ -40,7 +40,7 @@ CLEAR = 15.0
 MISFIT = 25.0
 
 
-def with_sides_told(
+def unswap_left_right(
     cameras: Sequence[Camera],
     people: People2D,
     rows: NDArray[np.intp],

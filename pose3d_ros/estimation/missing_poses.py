@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.observation import gathered, joint_score
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.people_2d import usable_people, without_weak_joints
 from pose3d_ros.geometry.association import BONE_LENGTH_RANGE_M, associate
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
@@ -60,7 +60,7 @@ class Reason(Enum):
 # What each means, and what fixes it.
 WORDS = {
     Reason.WEAK: ("are weak in 2D", "lower min_person_score or min_person_joints, or give more light"),
-    Reason.FEW_JOINTS: ("share too few joints", "let two cameras see whole bodies, or lower birth_joints"),
+    Reason.FEW_JOINTS: ("share too few joints", "let two cameras see whole bodies, or lower init_joints"),
     Reason.FEW_VIEWS: ("are in fewer views than min_views", "lower min_views, or add cameras"),
     Reason.ASSOCIATION: (
         "have rays that miss each other's", "calibrate, and synchronise; do the cameras see the same people?"
@@ -72,7 +72,7 @@ WORDS = {
     Reason.SIZE: ("would be of impossible size", "are the cameras' places in m, and K and P of these images?"),
     Reason.RANK: ("have no depth", "set the cameras apart: they stand at one place, or on one line with the people"),
     Reason.UNCERTAIN: ("are less certain than max_std_m", "raise it, or set the cameras further apart"),
-    Reason.SCORE: ("score less than birth_score", "lower it, or give more light"),
+    Reason.SCORE: ("score less than init_score", "lower it, or give more light"),
     Reason.UNSTEADY: ("jump from set to set", "raise match_distance_m; are the images synchronised?"),
 }  # fmt: skip
 _OF_REJECTION = {
@@ -92,13 +92,13 @@ class Explained:
     legs_m: tuple[float, ...] = ()  # lengths of legs where people of impossible size would stand
 
 
-def views_with_people(keypoints: Mapping[str, Keypoints2D], options: MultiViewOptions) -> tuple[str, ...]:
+def views_with_people(keypoints: Mapping[str, Keypoints2D], options: EstimatorOptions) -> tuple[str, ...]:
     """Cameras whose people are to be taken seriously: by these options, or by the default ones."""
-    default = MultiViewOptions()
+    default = EstimatorOptions()
     return tuple(n for n, k in keypoints.items() if len(usable_people(k, options)) or len(usable_people(k, default)))
 
 
-def explain(cameras: Sequence[Camera], keypoints: Mapping[str, Keypoints2D], options: MultiViewOptions) -> Explained:
+def explain(cameras: Sequence[Camera], keypoints: Mapping[str, Keypoints2D], options: EstimatorOptions) -> Explained:
     """A reason for every 2D person (h36m_17, by camera) of a frame set that gave no pose; MOST of each view."""
     seeing = views_with_people(keypoints, options)
     if len(seeing) < 2:
@@ -129,7 +129,7 @@ def _surest(people: Keypoints2D) -> Keypoints2D:
 
 
 def _alone(
-    cameras: Sequence[Camera], people: Sequence[Keypoints2D], groups: NDArray[np.intp], options: MultiViewOptions
+    cameras: Sequence[Camera], people: Sequence[Keypoints2D], groups: NDArray[np.intp], options: EstimatorOptions
 ) -> tuple[list[Reason], list[float]]:
     """Why people were matched with no other view's: by the one who comes nearest; lengths of legs of wrong size."""
     singles = {(int(v), int(group[v])) for group in groups for v in np.flatnonzero(group >= 0)}
@@ -159,7 +159,7 @@ def _alone(
     return [reason for _, reason in nearest.values()], legs
 
 
-def _unfit(fits: PairFits, p: int, q: int, options: MultiViewOptions) -> Reason | None:
+def _unfit(fits: PairFits, p: int, q: int, options: EstimatorOptions) -> Reason | None:
     """Why two views of a person do not fit each other; None where they do."""
     low, high = BONE_LENGTH_RANGE_M
     if not fits.miss_rad[p, q] <= 1e-3 * options.association_limit_mrad:
@@ -179,7 +179,7 @@ def _legs(cameras: Sequence[Camera], people: Sequence[Keypoints2D]) -> list[floa
 
 
 def _together(
-    cameras: Sequence[Camera], people: Sequence[Keypoints2D], groups: NDArray[np.intp], options: MultiViewOptions
+    cameras: Sequence[Camera], people: Sequence[Keypoints2D], groups: NDArray[np.intp], options: EstimatorOptions
 ) -> list[Reason]:
     """Why people whom cameras agree on have no pose, one reason a group."""
     if not len(groups):
@@ -197,10 +197,10 @@ def _together(
     for row, refused in enumerate(rejection):
         placed = int((refused == 0).sum())
         counts = Counter(refused[(refused > 0) & (seen.score[:, row] > 0).any(axis=0)].tolist())
-        if placed < options.birth_joints:
+        if placed < options.init_joints:
             # Joints that no camera sees say nothing: with no other reason the body is cut off.
             reasons.append(_OF_REJECTION[Rejection(counts.most_common(1)[0][0])] if counts else Reason.FEW_JOINTS)
-        elif score[row].sum() / placed < options.birth_score:
+        elif score[row].sum() / placed < options.init_score:
             reasons.append(Reason.SCORE)
         else:
             reasons.append(Reason.UNSTEADY)

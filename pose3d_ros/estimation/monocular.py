@@ -16,7 +16,7 @@ from pose3d_ros.errors import InputError, WeightsMissingError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.lifting import LiftedPeople, Refusal, lift
 from pose3d_ros.estimation.prediction import Motions
-from pose3d_ros.estimation.publish_filter import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace, give_out
+from pose3d_ros.estimation.publish_filter import MAX_PEOPLE_TEXT, MAX_TEXT, MIN_TEXT, check_workspace, filter_people
 from pose3d_ros.estimation.smoothing import METHODS, Smoother
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracker_options import tracker_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 UNSEEN_SHARE = 0.5
 # A baby that sits up; whoever gives less has another unit in mind.
 LEAST_HEIGHT_M = 0.5
-BIRTH_JOINTS = 1  # the lifter gives all joints or none
+INIT_JOINTS = 1  # the lifter gives all joints or none
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,21 @@ class MonocularOptions:
         low=0.0,
         high=10.0,
     )
-    birth_sets: int = option(2, "images in which a person is seen before getting an id", low=1, high=100)
-    birth_score: float = option(0.4, "mean joint score a new person must have", low=0.0, high=1.0)
+    min_hits: int = option(2, "images in which a person is seen before getting an id", low=1, high=100)
+    init_score: float = option(0.4, "mean joint score a new person must have", low=0.0, high=1.0)
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
-    gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
+    max_age_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
     smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
     workspace_min: tuple[float, ...] = option((), MIN_TEXT, unit="m")
     workspace_max: tuple[float, ...] = option((), MAX_TEXT, unit="m")
-    most_people: int = option(0, MOST_TEXT, low=0, high=1000)
+    max_people: int = option(0, MAX_PEOPLE_TEXT, low=0, high=1000)
 
     def __post_init__(self) -> None:
         check(self)
         check_workspace(self.workspace_min, self.workspace_max)
-        if self.gone_after_s < self.lost_after_s:
+        if self.max_age_s < self.lost_after_s:
             raise InputError(
-                f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
+                f"max_age_s ({self.max_age_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
             )
         if 0 < self.body_height_m < LEAST_HEIGHT_M:
             raise InputError(
@@ -120,7 +120,7 @@ class MonocularEstimator:
         self._options = options
         self._detector = detector
         self._lifter = lifter
-        self._tracker = tracker_of(options, BIRTH_JOINTS)
+        self._tracker = tracker_of(options, INIT_JOINTS)
         self._smoother = Smoother(options.smoothing)
         self._motions = Motions()
         self.set_camera(camera, frame_id)
@@ -152,7 +152,7 @@ class MonocularEstimator:
         Raises OptionError, and changes nothing, where one differs that is fixed at start.
         """
         check_changes(self._options, options)
-        self._tracker = tracker_of(options, BIRTH_JOINTS, self._tracker)
+        self._tracker = tracker_of(options, INIT_JOINTS, self._tracker)
         if options.smoothing != self._options.smoothing:
             self._smoother = Smoother(options.smoothing)
         self._options = options
@@ -217,7 +217,7 @@ class MonocularEstimator:
             motion=self._motions(self._tracker, keypoints.stamp_ns),
         )
         options = self._options
-        return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
+        return filter_people(estimate, options.workspace_min, options.workspace_max, options.max_people)
 
 
 def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:

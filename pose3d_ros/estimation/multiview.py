@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from pose3d_ros.arguments import check_is
 from pose3d_ros.detection.detector import UsesPredictedBoxes
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
-from pose3d_ros.estimation.background import Lesson, Lessons, Together
-from pose3d_ros.estimation.calibration_noise import MEASURED, Disagreement
+from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation, MultiViewObservation
+from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.left_right import with_sides_told
+from pose3d_ros.estimation.left_right import unswap_left_right
 from pose3d_ros.estimation.observation import (
     Grouped2D,
     People2D,
@@ -32,11 +32,11 @@ from pose3d_ros.estimation.observation import (
     with_camera_errors,
     without_unsure,
 )
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.people_2d import as_carried, ids_of_people, used_people
 from pose3d_ros.estimation.predicted_boxes import predicted_boxes
 from pose3d_ros.estimation.prediction import Motions
-from pose3d_ros.estimation.publish_filter import give_out
+from pose3d_ros.estimation.publish_filter import filter_people
 from pose3d_ros.estimation.refinement.options import load_refinement, placing_of
 from pose3d_ros.estimation.refinement.plan import RefinePlan, wanted
 from pose3d_ros.estimation.refinement.stage import Refinement
@@ -50,13 +50,13 @@ from pose3d_ros.rigs.rig_checks import validate_rig
 from pose3d_ros.skeletons import H36M_17, remap
 from pose3d_ros.state import Stateful
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
-from pose3d_ros.synchronisation.resampling import CommonTime
+from pose3d_ros.synchronisation.resampling import Resampler
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
 
 
-class MultiViewEstimator:
+class PoseEstimator:
     """People's poses from synchronised images of two cameras or more; remembers people between calls.
 
     rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first
@@ -71,23 +71,23 @@ class MultiViewEstimator:
         self,
         rig: Rig,
         detector: Detector | None = None,
-        options: MultiViewOptions = MultiViewOptions(),
+        options: EstimatorOptions = EstimatorOptions(),
         fallback: MonocularFallback | None = None,
         *,
         refinement: Refinement | None = None,
     ) -> None:
         check_is("the estimator's rig", rig, Rig)
-        check_is("the estimator's options", options, MultiViewOptions)
+        check_is("the estimator's options", options, EstimatorOptions)
         self._options = options
         self._fallback = fallback or MonocularFallback(options.monocular_fallback, options.lifter)
         self._detector = detector
-        self._tracker = tracker_of(options, options.birth_joints)
+        self._tracker = tracker_of(options, options.init_joints)
         self._smoother = Smoother(options.smoothing)
         self._motions = Motions()
         self._place = placing_of(options)
         self._refinement = refinement or load_refinement(options, detector)
-        self._lessons, self._common_time = Lessons(rig, self._fallback), CommonTime()
-        self._rig, self._disagreement, self._earlier_rigs = rig, Disagreement(), EarlierRigs()
+        self._lessons, self._common_time = BackgroundUpdates(rig, self._fallback), Resampler()
+        self._rig, self._disagreement, self._earlier_rigs = rig, CalibrationNoise(), EarlierRigs()
         self.set_rig(rig)
 
     @property
@@ -153,13 +153,13 @@ class MultiViewEstimator:
             parts[name].load_state_dict(state)
         self._plan()
 
-    def set_options(self, options: MultiViewOptions) -> None:
+    def set_options(self, options: EstimatorOptions) -> None:
         """Work by other options from the next frame set on; people keep their ids.
 
         Raises OptionError, and changes nothing, where one differs that is fixed at start.
         """
         check_changes(self._options, options)
-        self._tracker = tracker_of(options, options.birth_joints, self._tracker)
+        self._tracker = tracker_of(options, options.init_joints, self._tracker)
         if options.smoothing != self._options.smoothing:
             self._smoother = Smoother(options.smoothing)
         self._options = options
@@ -266,12 +266,16 @@ class MultiViewEstimator:
         if options.compensate_offsets:  # what is shown belongs to the images
             shown = {name: remap(detected[name], H36M_17) for name in estimate.keypoints}
             estimate = replace(estimate, keypoints=shown)
-        learnt = Lesson(stamp_ns, self._rig, estimate.keypoints, estimate.ids, together, estimate.pose, options)
+        learnt = FrameObservation(
+            stamp_ns, self._rig, estimate.keypoints, estimate.ids, together, estimate.pose, options
+        )
         self._lessons.put(learnt)
         estimate = replace(estimate, clocks=self._lessons.clocks, people=self._lessons.people)
-        return give_out(estimate, options.workspace_min, options.workspace_max, options.most_people)
+        return filter_people(estimate, options.workspace_min, options.workspace_max, options.max_people)
 
-    def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Estimate, Together | None]:
+    def _estimate(
+        self, detected: Mapping[str, Keypoints2D], stamp_ns: int
+    ) -> tuple[Estimate, MultiViewObservation | None]:
         start = time.perf_counter()
         cameras = [camera for camera in self._rig.cameras if camera.name in detected]
         whole = [remap(detected[camera.name], H36M_17) for camera in cameras]
@@ -286,12 +290,12 @@ class MultiViewEstimator:
         several = together_in >= self._options.min_views
         shared = groups[several]
         associated = time.perf_counter()
-        seen, exchanged = with_sides_told(
+        seen, exchanged = unswap_left_right(
             cameras, flat, rows[several], expected, partial(self._place, max_std_m=np.inf)
         )
         observed, refused, refine_ms = self.observe(cameras, seen, stamp_ns)
         pose, group_ids = self._tracker.update(observed, stamp_ns, self._rig.frame_id)
-        together = Together(cameras, people, groups, shared, observed, group_ids, pose.ids)
+        together = MultiViewObservation(cameras, people, groups, shared, observed, group_ids, pose.ids)
         pose = self._smoother(pose)
         ids = {
             camera.name: ids_of_people(len(k), u, shared[:, view], group_ids)

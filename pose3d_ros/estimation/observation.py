@@ -18,7 +18,7 @@ from pose3d_ros.geometry.association import grouped
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.camera_errors import camera_error_covariance, moved_points
 from pose3d_ros.geometry.distortion import lenses_of, undistort_px
-from pose3d_ros.geometry.observations import Sightings
+from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
@@ -162,7 +162,7 @@ def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: 
 
 def placed(
     cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: float, max_std_m: float
-) -> tuple[Observed3D, Sightings]:
+) -> tuple[Observed3D, Observations]:
     """The same, and what the cameras say of the joints: moved_by_cameras needs it."""
     views, groups, joints = seen.score.shape
     ideal, lens, lenses = seen.ideal, seen.lens, lenses_of(cameras)
@@ -189,7 +189,7 @@ def placed(
         reprojection_px=px.reshape(shape),
         rejected=rejected(rejection),
     )
-    return observed, Sightings(lenses[7], lenses[8][..., None], lenses[9], *sights)
+    return observed, Observations(lenses[7], lenses[8][..., None], lenses[9], *sights)
 
 
 def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
@@ -216,7 +216,7 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
 
 
 def moved_by_cameras(
-    cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, delta: float, sights: Sightings | None = None
+    cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, delta: float, sights: Observations | None = None
 ) -> Floats:
     """Covariance (G, J, 3, 3) m^2 of people just placed by cameras that are each off by 1 px; delta, sights: placed."""
     if sights is None:
@@ -235,7 +235,9 @@ def with_camera_errors(observed: Observed3D, moved: Floats, calibration_px: floa
     whole = calibration_px**2 * moved
     known = np.asarray(present(whole).all(axis=-1))[..., None, None]
     total = np.where(known, whole, 0.0).sum(axis=1, keepdims=True)
-    return replace(observed, lasting=np.where(known, whole, total / np.maximum(known.sum(axis=1, keepdims=True), 1)))
+    return replace(
+        observed, calibration_covariance=np.where(known, whole, total / np.maximum(known.sum(axis=1, keepdims=True), 1))
+    )
 
 
 def present(points: Floats) -> NDArray[np.bool_]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED
 from pose3d_ros.estimation.fallback import CHOICES as FALLBACK_CHOICES
-from pose3d_ros.estimation.publish_filter import MAX_TEXT, MIN_TEXT, MOST_TEXT, check_workspace
+from pose3d_ros.estimation.publish_filter import MAX_PEOPLE_TEXT, MAX_TEXT, MIN_TEXT, check_workspace
 from pose3d_ros.estimation.refinement.plan import CHOICES
 from pose3d_ros.estimation.smoothing import METHODS
 from pose3d_ros.options import check, option
 
 
 @dataclass(frozen=True)
-class MultiViewOptions:
+class EstimatorOptions:
     """How 2D people become 3D people."""
 
     min_joint_score: float = option(0.1, "2D joints with a lower score are not used", low=0.0, high=1.0)
@@ -78,13 +78,13 @@ class MultiViewOptions:
         low=0.0,
         high=10.0,
     )
-    birth_sets: int = option(
+    min_hits: int = option(
         2, "frame sets in which a person is seen before getting an id (3 cameras: one is enough)", low=1, high=100
     )
-    birth_joints: int = option(8, "3D joints a new person must have", low=1, high=17)
-    birth_score: float = option(0.4, "mean 3D joint score a new person must have", low=0.0, high=1.0)
+    init_joints: int = option(8, "3D joints a new person must have", low=1, high=17)
+    init_score: float = option(0.4, "mean 3D joint score a new person must have", low=0.0, high=1.0)
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
-    gone_after_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
+    max_age_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
     compensate_offsets: bool = option(
         False,
         "bring the keypoints of all cameras to one time by interpolation, by their stamps and by how late these were "
@@ -103,14 +103,14 @@ class MultiViewOptions:
     )
     workspace_min: tuple[float, ...] = option((), MIN_TEXT, unit="m")
     workspace_max: tuple[float, ...] = option((), MAX_TEXT, unit="m")
-    most_people: int = option(0, MOST_TEXT, low=0, high=1000)
+    max_people: int = option(0, MAX_PEOPLE_TEXT, low=0, high=1000)
 
     def __post_init__(self) -> None:
         check(self)
         if MEASURED < self.calibration_px < 0:
             raise InputError(f"calibration_px is {self.calibration_px:g}, expected -1 (measured) or 0 px and more")
         check_workspace(self.workspace_min, self.workspace_max)
-        if self.gone_after_s < self.lost_after_s:
+        if self.max_age_s < self.lost_after_s:
             raise InputError(
-                f"gone_after_s ({self.gone_after_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
+                f"max_age_s ({self.max_age_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
             )

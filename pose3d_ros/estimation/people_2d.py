@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.structures import Floats, Keypoints2D, unchecked
 
 
@@ -29,13 +29,13 @@ def as_carried(keypoints: Keypoints2D) -> Keypoints2D:
     )
 
 
-def usable_people(keypoints: Keypoints2D, options: MultiViewOptions) -> NDArray[np.intp]:
+def usable_people(keypoints: Keypoints2D, options: EstimatorOptions) -> NDArray[np.intp]:
     """Indices of the 2D people with joints and score enough."""
     return np.flatnonzero(_usable(keypoints.score, options))
 
 
 def used_people(
-    keypoints: Sequence[Keypoints2D], options: MultiViewOptions
+    keypoints: Sequence[Keypoints2D], options: EstimatorOptions
 ) -> tuple[list[NDArray[np.intp]], list[Keypoints2D]]:
     """usable_people of every view, and these people without weak joints."""
     score = np.concatenate([one.score for one in keypoints])
@@ -64,7 +64,7 @@ def used_people(
     return indices, people
 
 
-def _usable(score: Floats, options: MultiViewOptions) -> NDArray[np.bool_]:
+def _usable(score: Floats, options: EstimatorOptions) -> NDArray[np.bool_]:
     """Which people (P,) of score (P, J)."""
     good = score >= max(options.min_joint_score, 1e-6)
     count = good.sum(-1)
@@ -72,7 +72,7 @@ def _usable(score: Floats, options: MultiViewOptions) -> NDArray[np.bool_]:
     return np.asarray((count >= options.min_person_joints) & (mean >= options.min_person_score))
 
 
-def without_weak_joints(keypoints: Keypoints2D, options: MultiViewOptions) -> Keypoints2D:
+def without_weak_joints(keypoints: Keypoints2D, options: EstimatorOptions) -> Keypoints2D:
     """The same people without joints below min_joint_score."""
     weak = keypoints.score < options.min_joint_score
     return replace(

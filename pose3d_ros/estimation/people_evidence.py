@@ -12,7 +12,7 @@ import numpy as np
 
 from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.missing_poses import MissingPoses, explain
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.monitoring.person_scale import PersonScale, leg_lengths
 from pose3d_ros.monitoring.person_vertical import PersonVertical, hinted
 from pose3d_ros.state import load_state, state_of
@@ -49,7 +49,7 @@ class PeopleEvidence:
         self._vertical.reset()
         self._sampled_ns, self.report = 0, PeopleReport()
 
-    def update(self, rig: Rig, keypoints: Mapping[str, Keypoints2D], pose: Pose3D, options: MultiViewOptions) -> None:
+    def update(self, rig: Rig, keypoints: Mapping[str, Keypoints2D], pose: Pose3D, options: EstimatorOptions) -> None:
         """Take in one frame set: its 2D people by camera (h36m_17), and the pose of everyone who is known."""
         stamp_ns, now_s = pose.stamp_ns, pose.stamp_ns * 1e-9
         if (pose.state == PersonState.VISIBLE).any():

@@ -47,7 +47,9 @@ class Motion:
 
     ids: tuple[str, ...]
     states: kalman.PointStates  # (P, J): of the tracker's filter
-    lasting: Floats  # (P, J, 3, 3) m^2 by which the cameras' errors may have moved each joint; in no state
+    calibration_covariance: (
+        Floats  # (P, J, 3, 3) m^2 by which the cameras' errors may have moved each joint; in no state
+    )
     mean_velocity: Floats  # (P, 3) m/s of the trunk, over the last MEAN_S or so
     mean_speed: Floats  # (P,) m/s, of its lengths
 
@@ -72,11 +74,13 @@ class Motions:
 
     def __call__(self, tracker: Tracker, stamp_ns: int) -> Motion:
         """The motion at the stamp of the tracker's last update, which this is."""
-        ids, states, lasting = tracker.states()
+        ids, states, calibration_covariance = tracker.states()
         now = trunk_velocity(states.velocity)
         self._means = {person: self._mean(person, now[p], stamp_ns) for p, person in enumerate(ids)}
         velocities = np.array([velocity for velocity, _, _ in self._means.values()]).reshape(-1, 3)
-        return Motion(ids, states, lasting, velocities, np.array([speed for _, speed, _ in self._means.values()]))
+        return Motion(
+            ids, states, calibration_covariance, velocities, np.array([speed for _, speed, _ in self._means.values()])
+        )
 
     def _mean(self, person: str, now: Floats, stamp_ns: int) -> tuple[Floats, float, int]:
         speed = math.sqrt(now @ now)
@@ -95,11 +99,12 @@ def trunk_velocity(velocity: Floats) -> Floats:
     return np.asarray(np.where(known, trunk, 0.0).sum(-2) / np.maximum(known.sum(-2), 1))
 
 
-def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_lasting: bool = True) -> Pose3D:
+def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibration_covariance: bool = True) -> Pose3D:
     """The pose horizon_s after its stamp, with that stamp; LOST people are not in it.
 
     motion is that of the pose's stamp and of everybody in the pose at least. Joints are PREDICTED, states those of the
-    pose, ages counted on. Without with_lasting the covariance is that against a later pose of the same cameras.
+    pose, ages counted on. Without with_calibration_covariance the covariance is that against a later pose of the same
+    cameras.
     """
     people = np.flatnonzero(pose.state != PersonState.LOST)
     rows = [motion.ids.index(pose.ids[p]) for p in people]
@@ -117,7 +122,7 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_lasting: b
     present = np.asarray((pose.source[people] != JointSource.ABSENT) & np.isfinite(states.mean).all(-1))
     shown = present[..., None]
     now, later = states.position_covariance, kalman.predict(states, horizon_s).position_covariance
-    covariance = now + GROWTH * (later - now) + with_lasting * motion.lasting[rows]
+    covariance = now + GROWTH * (later - now) + with_calibration_covariance * motion.calibration_covariance[rows]
     return replace(
         pose,
         xyz=np.where(shown, start + gain * (travel[0] * trunk + travel[1] * limb), np.nan),

@@ -26,7 +26,7 @@ MIN_TEXT = (
     "pelvis outside is tracked, but left out; -.inf for a side without an end; empty: none has one"
 )
 MAX_TEXT = "highest x, y, z (m) of where people are published; .inf for a side without an end; empty: none has one"
-MOST_TEXT = (
+MAX_PEOPLE_TEXT = (
     "most people published, of those in the workspace; 0: all. Those known the longest stay, so that nobody flickers; "
     "who is lost gives way"
 )
@@ -82,7 +82,7 @@ def places(pose: Pose3D) -> Floats:
     return np.where(np.isfinite(pelvis).all(-1, keepdims=True), pelvis, middle)
 
 
-def give_out(estimate: Estimate, low: Sequence[float], high: Sequence[float], most: int) -> Estimate:
+def filter_people(estimate: Estimate, low: Sequence[float], high: Sequence[float], most: int) -> Estimate:
     """The estimate of whom admitted() names; 2D people of the others have no id, and the others are counted."""
     pose = estimate.pose
     people = admitted(pose, low, high, most)

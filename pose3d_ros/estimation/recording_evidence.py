@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pose3d_ros.estimation.missing_poses import Reason, explain, reasons_in_words
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.people_evidence import body_evidence
 from pose3d_ros.monitoring.exposure import exposure_warnings
 from pose3d_ros.monitoring.person_scale import PersonScale
@@ -45,7 +45,7 @@ class RecordingReport:
 class RecordingEvidence:
     """Takes a recording in part by part."""
 
-    def __init__(self, rig: Rig, options: MultiViewOptions) -> None:
+    def __init__(self, rig: Rig, options: EstimatorOptions) -> None:
         self._rig, self._options = rig, options
         self._scale, self._vertical = PersonScale(kept=None), PersonVertical(kept=None, stood_s=STOOD_S)
         self._sets = self._together = self._with_pose = self._explained = 0
@@ -94,7 +94,7 @@ class RecordingEvidence:
         return f"people were seen by {seen} alone: two cameras must see a person"
 
 
-def evidence_of(parts: Iterable[Recording], rig: Rig, options: MultiViewOptions) -> RecordingReport:
+def evidence_of(parts: Iterable[Recording], rig: Rig, options: EstimatorOptions) -> RecordingReport:
     """What the people of all parts say."""
     evidence = RecordingEvidence(rig, options)
     for part in parts:

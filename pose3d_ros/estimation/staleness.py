@@ -37,7 +37,7 @@ class Limits:
 
     occluded_s: float = 0.2
     lost_s: float = 0.5
-    gone_s: float = 1.0
+    max_age_s: float = 1.0
 
 
 class NodeTime:
@@ -91,7 +91,7 @@ class Watchdog:
         A person who is not VISIBLE becomes LOST, or goes, as would be due before the next look().
         """
         self._pose, self._captured_s = pose, min(captured_s, now_s)
-        if now_s - self._captured_s + DELIVERY_S >= limits.gone_s:
+        if now_s - self._captured_s + DELIVERY_S >= limits.max_age_s:
             self._pose = None  # nothing of it is left to be aged
         found = aged(pose, now_s - self._captured_s, limits, _ahead_s(pose))
         self._told = _standing(found)
@@ -125,7 +125,7 @@ class Watchdog:
         if in_work_s is not None and in_work_s < limits.occluded_s and self._no_worse_than_occluded(found):
             return None
         self._told = _standing(found)
-        if soon_s >= limits.gone_s:
+        if soon_s >= limits.max_age_s:
             self._pose = None
         return found
 
@@ -176,7 +176,7 @@ def _judged(
     lost = (soon_s >= limits.lost_s) | (pose.state == PersonState.LOST)
     hidden = lost | (soon_s >= limits.occluded_s) | (pose.state != PersonState.VISIBLE)
     state = np.where(lost, PersonState.LOST, np.where(hidden, PersonState.OCCLUDED, PersonState.VISIBLE))
-    return np.flatnonzero(soon_s < limits.gone_s), state.astype(np.uint8)
+    return np.flatnonzero(soon_s < limits.max_age_s), state.astype(np.uint8)
 
 
 def grown(pose: Pose3D, elapsed_s: float) -> Pose3D:

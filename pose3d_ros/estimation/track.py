@@ -28,14 +28,14 @@ class Observed3D:
     rejected: Mapping[str, int] = field(default_factory=dict)  # joints seen by some camera but not placed, by reason
     source: NDArray[np.uint8] = ()  # type: ignore[assignment]  # (G, J) JointSource; TRIANGULATED if empty
     # (G, J, 3, 3) m^2 to be added to covariance: what the cameras' errors move, which no time averages out; 0 if empty
-    lasting: Floats = ()  # type: ignore[assignment]
+    calibration_covariance: Floats = ()  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if not np.size(self.source):
             triangulated = np.full(self.score.shape, JointSource.TRIANGULATED, dtype=np.uint8)
             object.__setattr__(self, "source", triangulated)
-        if not np.size(self.lasting):
-            object.__setattr__(self, "lasting", np.zeros(self.covariance.shape))
+        if not np.size(self.calibration_covariance):
+            object.__setattr__(self, "calibration_covariance", np.zeros(self.covariance.shape))
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -65,7 +65,7 @@ class Observed3D:
 
     def select(self, people: NDArray[np.intp]) -> Observed3D:
         """The chosen people, in the order given; rejected joints stay counted over all."""
-        names = ("xyz", "covariance", "score", "n_views", "reprojection_px", "source", "lasting")
+        names = ("xyz", "covariance", "score", "n_views", "reprojection_px", "source", "calibration_covariance")
         return replace(self, **{name: getattr(self, name)[people] for name in names})
 
 
@@ -77,7 +77,9 @@ class Track:
     joint_seen_ns: NDArray[np.int64]  # (J,) when each joint was last observed
     joint_score: Floats  # (J,) its score then
     depth_noise: Floats  # (J, 3, 3) m^2 by which the last observation's depth may be wrong; 0 unless it was lifted
-    lasting: Floats  # (J, 3, 3) m^2 by which the cameras' errors may have moved each joint when last observed
+    calibration_covariance: (
+        Floats  # (J, 3, 3) m^2 by which the cameras' errors may have moved each joint when last observed
+    )
     begun_ns: int  # when the person was first seen
     seen_ns: int  # and last
     number: int = 0
@@ -85,7 +87,7 @@ class Track:
     misses: int = 0
     observed: int = -1  # row of the current observation, or -1
     before_jump: bool = False  # time went back since the last observation: it tells who, no longer where
-    passed_over: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))  # (J,) of its joints
+    ignored_joints: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))  # (J,) of its joints
 
 
 def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:

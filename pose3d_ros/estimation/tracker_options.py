@@ -14,7 +14,7 @@ class TrackerOptions(Protocol):
     @property
     def lost_after_s(self) -> float: ...
     @property
-    def gone_after_s(self) -> float: ...
+    def max_age_s(self) -> float: ...
     @property
     def match_distance_m(self) -> float: ...
     @property
@@ -22,23 +22,23 @@ class TrackerOptions(Protocol):
     @property
     def jump_distance_m(self) -> float: ...
     @property
-    def birth_sets(self) -> int: ...
+    def min_hits(self) -> int: ...
     @property
-    def birth_score(self) -> float: ...
+    def init_score(self) -> float: ...
 
 
-def tracker_of(options: TrackerOptions, birth_joints: int, before: Tracker | None = None) -> Tracker:
+def tracker_of(options: TrackerOptions, init_joints: int, before: Tracker | None = None) -> Tracker:
     """A tracker by these options; it goes on with the people of `before`."""
     tracker = Tracker(
         H36M_17,
         lost_after_s=options.lost_after_s,
-        gone_after_s=options.gone_after_s,
+        max_age_s=options.max_age_s,
         match_distance_m=options.match_distance_m,
         duplicate_distance_m=options.duplicate_distance_m,
         jump_distance_m=options.jump_distance_m,
-        birth_sets=options.birth_sets,
-        birth_joints=birth_joints,
-        birth_score=options.birth_score,
+        min_hits=options.min_hits,
+        init_joints=init_joints,
+        init_score=options.init_score,
     )
     if before is not None:
         tracker.load_state_dict(before.state_dict())

@@ -28,9 +28,9 @@ NEVER_NS = np.iinfo(np.int64).min // 2
 class Tracker:
     """Gives people ids that last, and carries them over short gaps.
 
-    A person who is missed is OCCLUDED at once, LOST after lost_after_s, forgotten after gone_after_s since
-    last seen. An id is given after birth_sets observations (at once where a joint is seen by three cameras
-    or more) of at least birth_joints joints with mean score birth_score; ids are "1", "2", ... and never
+    A person who is missed is OCCLUDED at once, LOST after lost_after_s, forgotten after max_age_s since
+    last seen. An id is given after min_hits observations (at once where a joint is seen by three cameras
+    or more) of at least init_joints joints with mean score init_score; ids are "1", "2", ... and never
     come again. Observations are matched to predictions within match_distance_m (mean joint distance, widened while
     unseen; kalman.distance where joints were lifted from one view, for their depth leaps); people nearer to each
     other than duplicate_distance_m are one. With a jump_distance_m, for cut or looped footage, who first appears that
@@ -43,18 +43,18 @@ class Tracker:
         skeleton: Skeleton,
         *,
         lost_after_s: float = 0.5,
-        gone_after_s: float = 1.0,
+        max_age_s: float = 1.0,
         match_distance_m: float = 0.6,
         duplicate_distance_m: float = 0.25,
         jump_distance_m: float = 0.0,
-        birth_sets: int = 2,
-        birth_joints: int = 8,
-        birth_score: float = 0.4,
+        min_hits: int = 2,
+        init_joints: int = 8,
+        init_score: float = 0.4,
     ) -> None:
         self._skeleton = skeleton
-        self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(gone_after_s * 1e9)
+        self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(max_age_s * 1e9)
         self._match_m, self._duplicate_m, self._jump_m = match_distance_m, duplicate_distance_m, jump_distance_m
-        self._birth_sets, self._birth_joints, self._birth_score = birth_sets, birth_joints, birth_score
+        self._birth_sets, self._birth_joints, self._birth_score = min_hits, init_joints, init_score
         self._made_with = frozenset({*vars(self), "_made_with"})
         self._tracks: list[Track] = []
         self._last_number = 0
@@ -84,12 +84,12 @@ class Tracker:
         return tuple(str(track.number) for track in known), self._places(known, stamp_ns)
 
     def states(self) -> tuple[tuple[str, ...], kalman.PointStates, Floats]:
-        """Ids of everybody known, their joints' states (P, J) at the last stamp, and their Track.lasting."""
+        """Ids of all people, their joints' states (P, J) at the last stamp, their Track.calibration_covariance."""
         known, size = self._known(), self._skeleton.size
         if not known:
             return (), kalman.PointStates(np.zeros((0, size, 6)), np.zeros((0, size, 6, 6))), np.zeros((0, size, 3, 3))
-        lasting = np.array([track.lasting for track in known])
-        return tuple(str(track.number) for track in known), _states_of(known), lasting
+        calibration_covariance = np.array([track.calibration_covariance for track in known])
+        return tuple(str(track.number) for track in known), _states_of(known), calibration_covariance
 
     def _places(self, tracks: Sequence[Track], stamp_ns: int) -> Floats:
         if not tracks:
@@ -185,18 +185,25 @@ class Tracker:
         states = _states_of(tracks)
         joint_seen_ns = np.array([track.joint_seen_ns for track in tracks])
         joint_score = np.array([track.joint_score for track in tracks])
-        lasting, depth_noise = np.array([track.lasting for track in tracks]), observed.depth_noise[rows]
-        passed_over = kernels.tracking.observe(
-            *(states.mean, states.covariance, joint_seen_ns, joint_score, lasting),
+        calibration_covariance, depth_noise = (
+            np.array([track.calibration_covariance for track in tracks]),
+            observed.depth_noise[rows],
+        )
+        ignored_joints = kernels.tracking.observe(
+            *(states.mean, states.covariance, joint_seen_ns, joint_score, calibration_covariance),
             np.array([track.before_jump for track in tracks]),
             np.array([track.seen_ns for track in tracks], dtype=np.int64),
             *(observed.xyz[rows], observed.covariance[rows], observed.score[rows], depth_noise),
-            *(observed.lasting[rows], observed.guessed[rows], stamp_ns, self._gone_ns),
+            *(observed.calibration_covariance[rows], observed.guessed[rows], stamp_ns, self._gone_ns),
         )
         _set_states(tracks, states)
         for k, (track, row) in enumerate(zip(tracks, rows, strict=True)):
-            track.before_jump, track.passed_over, track.depth_noise = False, passed_over[k], depth_noise[k]
-            track.joint_seen_ns, track.joint_score, track.lasting = joint_seen_ns[k], joint_score[k], lasting[k]
+            track.before_jump, track.ignored_joints, track.depth_noise = False, ignored_joints[k], depth_noise[k]
+            track.joint_seen_ns, track.joint_score, track.calibration_covariance = (
+                joint_seen_ns[k],
+                joint_score[k],
+                calibration_covariance[k],
+            )
             track.seen_ns, track.observed = stamp_ns, row
             track.hits += 1
 
@@ -207,7 +214,7 @@ class Tracker:
             joint_seen_ns=np.where(seen, stamp_ns, NEVER_NS),
             joint_score=observed.score[row].copy(),
             depth_noise=observed.depth_noise[row],
-            lasting=observed.lasting[row],
+            calibration_covariance=observed.calibration_covariance[row],
             begun_ns=stamp_ns,
             seen_ns=stamp_ns,
             observed=row,
@@ -269,14 +276,14 @@ class Tracker:
             return no_pose(self._skeleton, stamp_ns, frame_id)
         states, size = _states_of(known), self._skeleton.size
         # What passed nothing over may have no joints there.
-        passed_over = np.array([np.broadcast_to(track.passed_over, size) for track in known])
+        ignored_joints = np.array([np.broadcast_to(track.ignored_joints, size) for track in known])
         rows = np.array([track.observed for track in known])
         xyz, velocity, covariance, score, n_views, px, source = kernels.tracking.rows(
             *(states.mean, states.covariance, np.array([track.joint_seen_ns for track in known])),
             np.array([track.joint_score for track in known]),
-            np.array([track.lasting for track in known]),
-            *(passed_over, rows, observed.xyz, observed.covariance, observed.score, observed.n_views),
-            *(observed.reprojection_px, observed.source, observed.lasting, stamp_ns, self._gone_ns),
+            np.array([track.calibration_covariance for track in known]),
+            *(ignored_joints, rows, observed.xyz, observed.covariance, observed.score, observed.n_views),
+            *(observed.reprojection_px, observed.source, observed.calibration_covariance, stamp_ns, self._gone_ns),
             JointSource.PREDICTED.value,
         )
         age_ns = stamp_ns - np.array([track.seen_ns for track in known])

@@ -22,10 +22,10 @@ from scipy.optimize import brentq
 from scipy.stats import chi2
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.calibration_noise import MEASURED, Disagreement
-from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
+from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.estimation.observation import Grouped2D, place, weighed_by_score
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.options import load_refinement
 from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
 from pose3d_ros.geometry.projection import project_with_covariance
@@ -92,7 +92,7 @@ def fitted_px(parts: Sequence[Predictions]) -> float:
 def predictions(recording: Recording, refine: str = "auto") -> Predictions:
     """Every keypoint of every camera, predicted from every choice of two or more of the others.
 
-    refine as in MultiViewOptions. Joints that some camera of the choice did not see are left to the smaller choices.
+    refine as in EstimatorOptions. Joints that some camera of the choice did not see are left to the smaller choices.
     Raises InputError for fewer than three cameras or a recording whose keypoints have no covariance.
     """
     cameras, seen = recording.rig.cameras, sightings_2d(recording)
@@ -100,14 +100,14 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
         raise InputError(f"the recording is of {len(cameras)} cameras: to leave one out takes three")
     if seen.covariance is None:
         raise InputError("the recording's keypoints have no covariance: record with a detector that gives one")
-    options = MultiViewOptions(refine=refine, calibration_px=1.0)
+    options = EstimatorOptions(refine=refine, calibration_px=1.0)
     refinement = load_refinement(options)
     everybody = _grouped(seen, options)
     parts = []
     for count in range(2, len(cameras)):
         for chosen in combinations(range(len(cameras)), count):
             rig = Rig(tuple(cameras[number] for number in chosen), recording.rig.frame_id)
-            estimator = MultiViewEstimator(rig, options=options, refinement=refinement)
+            estimator = PoseEstimator(rig, options=options, refinement=refinement)
             people = everybody.of(chosen)
             rows = np.flatnonzero((people.seen.any(axis=-1)).sum(axis=0) >= 2)
             observed, _, _ = estimator.observe(rig.cameras, people.select(rows), 0)
@@ -117,7 +117,7 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
             for view in set(range(len(cameras))) - set(chosen):
                 own = seen.xy[view][rows]
                 xy, spread = project_with_covariance(cameras[view], observed.xyz, observed.covariance)
-                _, per_px2 = project_with_covariance(cameras[view], observed.xyz, observed.lasting)
+                _, per_px2 = project_with_covariance(cameras[view], observed.xyz, observed.calibration_covariance)
                 there = whole & (seen.score[view][rows] >= options.min_joint_score)
                 there &= np.isfinite(own - xy).all(axis=-1) & np.isfinite(spread + per_px2).all(axis=(-1, -2))
                 person, joint = np.nonzero(there)
@@ -137,17 +137,17 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
     return joined(parts)
 
 
-def _measured(rig: Rig, people: Grouped2D, stamps: NDArray[np.int64], options: MultiViewOptions) -> Floats:
+def _measured(rig: Rig, people: Grouped2D, stamps: NDArray[np.int64], options: EstimatorOptions) -> Floats:
     """calibration_px (P,) as these cameras alone measure it, moment by moment as by a node."""
     placed = place(rig.cameras, people, min_views=2, delta=options.huber_delta, max_std_m=np.inf)
-    meter, px = Disagreement(), np.zeros(len(stamps))
+    meter, px = CalibrationNoise(), np.zeros(len(stamps))
     for stamp in np.unique(stamps).tolist():
         now = np.flatnonzero(stamps == stamp)
         px[now] = meter.update(placed.select(now), stamp)
     return px
 
 
-def _grouped(seen: Sightings2D, options: MultiViewOptions) -> Grouped2D:
+def _grouped(seen: Sightings2D, options: EstimatorOptions) -> Grouped2D:
     """What all cameras see, as the estimator takes it."""
     weak = seen.score < options.min_joint_score
     score = np.where(weak, 0.0, seen.score)

@@ -10,8 +10,8 @@ import numpy as np
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularEstimator
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Table
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Rig
@@ -41,7 +41,7 @@ class _Person:
 
 def mono_depth_table(name: str, rig: Rig, sets: Iterable[FrameSet], detector: Detector, lifter: Loaded) -> Table:
     """A row for each camera and person; ids are those of the whole rig."""
-    whole = MultiViewEstimator(rig, detector, MultiViewOptions(refine="none"))
+    whole = PoseEstimator(rig, detector, EstimatorOptions(refine="none"))
     alone = {camera.name: MonocularEstimator(camera, detector, lifter) for camera in rig.cameras}
     people: dict[tuple[str, str], _Person] = {}
     for frames in sets:

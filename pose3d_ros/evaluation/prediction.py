@@ -18,8 +18,8 @@ from scipy.stats import chi2
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.evaluation.posern_footage import read
 from pose3d_ros.evaluation.tables import Cell, Plot, Table
@@ -63,7 +63,7 @@ def estimates(recording: Recording) -> list[Estimate]:
     stamps = sorted({stamp for seen in recording.keypoints.values() for stamp in seen})
     if not stamps:
         raise InputError("the recording holds no keypoints: record it with `pose3d demo --output`")
-    estimator = MultiViewEstimator(recording.rig, options=MultiViewOptions(monocular_fallback="never"))
+    estimator = PoseEstimator(recording.rig, options=EstimatorOptions(monocular_fallback="never"))
     found = []
     for stamp in stamps:
         keypoints = {name: seen[stamp][0] for name, seen in recording.keypoints.items() if stamp in seen}
@@ -99,10 +99,10 @@ def _compared(one: Estimate, p: int, later: Estimate) -> Floats:
     q, person = later.pose.ids.index(pose.ids[p]), pose.ids[p]
     if pose.state[p] != PersonState.VISIBLE:
         return np.zeros((0, 4))
-    ahead = predicted(pose, one.motion, horizon_s, with_lasting=False)
+    ahead = predicted(pose, one.motion, horizon_s, with_calibration_covariance=False)
     row = ahead.ids.index(person)
     states = kalman.predict(one.motion.states, horizon_s).position[one.motion.ids.index(person)]
-    noise = later.pose.covariance[q] - later.motion.lasting[later.motion.ids.index(person)]
+    noise = later.pose.covariance[q] - later.motion.calibration_covariance[later.motion.ids.index(person)]
     seen = [(pose.source[p], pose.xyz[p]), (later.pose.source[q], later.pose.xyz[q]), (1, ahead.xyz[row])]
     both = np.logical_and.reduce([(source != JointSource.PREDICTED) & np.isfinite(xyz).all(-1) for source, xyz in seen])
     truth = later.pose.xyz[q][both]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pose3d_ros import kernels
-from pose3d_ros.geometry.observations import Sightings, sightings
+from pose3d_ros.geometry.observations import Observations, sightings
 from pose3d_ros.geometry.triangulation import SIGMA_PX
 from pose3d_ros.structures import Camera, Floats
 
@@ -43,7 +43,7 @@ def camera_error_covariance(
     return moved_points(views, points, delta).reshape(*shape, 3, 3)
 
 
-def moved_points(views: Sightings, xyz: Floats, delta: float) -> Floats:
+def moved_points(views: Observations, xyz: Floats, delta: float) -> Floats:
     """The same (N, 3, 3) m^2 of points xyz (3, N) m whose sightings are known."""
     moved: Floats = kernels.judging.moved_by_cameras(
         views.rotation, views.translation[..., 0], views.xy, views.whiten, views.to_px, xyz, float(delta)

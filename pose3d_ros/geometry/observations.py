@@ -22,7 +22,7 @@ from pose3d_ros.structures import Camera, Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Sightings:
+class Observations:
     """N points seen by V cameras; what is not seen has zero coordinates and zero whitening."""
 
     rotation: Floats  # (V, 3, 3) camera from world
@@ -38,9 +38,9 @@ class Sightings:
         """Cameras that see each point, (N,)."""
         return np.asarray(self.seen.sum(axis=0), dtype=np.uint8)
 
-    def take(self, points: NDArray[np.intp] | slice) -> Sightings:
+    def take(self, points: NDArray[np.intp] | slice) -> Observations:
         """Some of the points only."""
-        return Sightings(
+        return Observations(
             self.rotation,
             self.translation,
             self.centres,
@@ -57,8 +57,8 @@ def sightings(
     weight: Floats | None,
     covariance_px2: Floats | None,
     sigma_px: float,
-) -> Sightings:
-    """Keypoints xy_px (V, N, 2), weight (V, N), covariance_px2 (V, N, 2, 2) as Sightings.
+) -> Observations:
+    """Keypoints xy_px (V, N, 2), weight (V, N), covariance_px2 (V, N, 2, 2) as Observations.
 
     A keypoint counts as seen when its coordinates and weight are finite, its weight is positive and the lens
     model can undistort it. A covariance that is not finite and positive definite is replaced by sigma_px^2 I.
@@ -72,4 +72,4 @@ def sightings(
         np.empty((0, 0, 0, 0)) if covariance_px2 is None else kernels.plain(covariance_px2),
         float(sigma_px),
     )
-    return Sightings(lenses[7], lenses[8][..., None], lenses[9], seen, xy, to_px, whiten)
+    return Observations(lenses[7], lenses[8][..., None], lenses[9], seen, xy, to_px, whiten)

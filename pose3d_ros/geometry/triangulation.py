@@ -12,7 +12,7 @@ from pose3d_ros import kernels
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.distortion import lenses_of, undistort_px
-from pose3d_ros.geometry.observations import Sightings, sightings
+from pose3d_ros.geometry.observations import Observations, sightings
 from pose3d_ros.geometry.validation import Rejection, Triangulation, joined
 from pose3d_ros.structures import Camera, Floats
 
@@ -129,7 +129,7 @@ class _Flat:
     covariance: Floats | None  # (V, N, 2, 2) px^2
     sigma_px: float
 
-    def sightings(self, block: slice = slice(None)) -> Sightings:
+    def sightings(self, block: slice = slice(None)) -> Observations:
         """Of all or some of the joints."""
         weight = None if self.weight is None else self.weight[:, block]
         covariance = None if self.covariance is None else self.covariance[:, block]

@@ -46,8 +46,8 @@ def apart(a, b, noise_a, noise_b):
     f"{_POINTS}, {_MATRICES}, {_NUMBERS}, {_MATRICES}, {_MATRICES}, {_FLAGS}, i8, i8)"
 )
 def observe(
-    mean, covariance, joint_seen_ns, joint_score, lasting, before_jump, seen_ns,
-    xyz, spread, score, depth_noise, new_lasting, guessed, stamp_ns, gone_ns,
+    mean, covariance, joint_seen_ns, joint_score, calibration_covariance, before_jump, seen_ns,
+    xyz, spread, score, depth_noise, new_calibration_covariance, guessed, stamp_ns, gone_ns,
 ):  # fmt: skip
     """Take in the people (T) that were observed: the first five arrays are changed.
 
@@ -78,7 +78,7 @@ def observe(
                 joint_seen_ns[p, j], joint_score[p, j] = stamp_ns, score[p, j]
                 for a in range(3):
                     for b in range(3):
-                        lasting[p, j, a, b] = new_lasting[p, j, a, b]
+                        calibration_covariance[p, j, a, b] = new_calibration_covariance[p, j, a, b]
     return passed
 
 
@@ -90,8 +90,8 @@ _ROWS = "Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1], u1[:
     f"{_POINTS}, {_MATRICES}, {_NUMBERS}, u1[:, ::1], {_NUMBERS}, u1[:, ::1], {_MATRICES}, i8, i8, u1)"
 )
 def rows(
-    mean, covariance, joint_seen_ns, joint_score, lasting, passed, observed,
-    xyz, spread, score, n_views, px, source, new_lasting, stamp_ns, gone_ns, predicted,
+    mean, covariance, joint_seen_ns, joint_score, calibration_covariance, passed, observed,
+    xyz, spread, score, n_views, px, source, new_calibration_covariance, stamp_ns, gone_ns, predicted,
 ):  # fmt: skip
     """Rows of Pose3D: xyz, velocity, covariance, score, n_views, reprojection_px, source of people followed (T).
 
@@ -111,14 +111,14 @@ def rows(
                 for a in range(3):
                     out[p, j, a] = xyz[g, j, a]
                     for b in range(3):
-                        out_spread[p, j, a, b] = spread[g, j, a, b] + new_lasting[g, j, a, b]
+                        out_spread[p, j, a, b] = spread[g, j, a, b] + new_calibration_covariance[g, j, a, b]
             elif known_one(mean[p, j, :3]) and 0 < unseen_ns < gone_ns:
                 out_score[p, j] = joint_score[p, j] * 0.5 ** (unseen_ns * 1e-9 / SCORE_HALF_LIFE_S)
                 out_source[p, j] = predicted
                 for a in range(3):
                     out[p, j, a] = mean[p, j, a]
                     for b in range(3):
-                        out_spread[p, j, a, b] = covariance[p, j, a, b] + lasting[p, j, a, b]
+                        out_spread[p, j, a, b] = covariance[p, j, a, b] + calibration_covariance[p, j, a, b]
             else:
                 continue
             # Position says something of velocity once time has passed: until then the two are uncorrelated.

@@ -21,7 +21,7 @@ Sample = tuple[Floats, Floats]  # xy (V, N, 2) px, score (V, N), N joints of all
 
 
 @dataclass(frozen=True, eq=False)
-class Second:
+class EvidenceWindow:
     """Motions and residuals, each of an average joint; NaN where nothing says."""
 
     motions: Motions
@@ -42,7 +42,7 @@ class Second:
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness: Steadiness) -> Second:
+def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness: Steadiness) -> EvidenceWindow:
     """The evidence of the frame sets of one second."""
     xy = np.concatenate([one for one, _ in samples], axis=1)
     score = np.concatenate([one for _, one in samples], axis=1)
@@ -50,7 +50,7 @@ def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness:
     motions, residuals = measured(cameras, xy, score / np.sqrt((used**2).mean()))
     epipolar = residuals.epipolar_px
     focal = np.array([0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in cameras])
-    return Second(
+    return EvidenceWindow(
         _of_one(motions),
         _median(residuals.left_out_px),
         _median(np.concatenate([epipolar, epipolar.swapaxes(0, 1)], axis=-1)),
@@ -60,7 +60,7 @@ def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness:
     )
 
 
-def mean_of(seconds: Sequence[Second]) -> Second:
+def mean_of(seconds: Sequence[EvidenceWindow]) -> EvidenceWindow:
     """Their mean, each second counting alike."""
     total = seconds[0].motions
     for one in seconds[1:]:
@@ -75,7 +75,7 @@ def mean_of(seconds: Sequence[Second]) -> Second:
         shift=total.shift * share,
         seen=total.seen * share,
     )
-    return Second(
+    return EvidenceWindow(
         motions,
         _median(np.stack([one.left_out_px for one in seconds], axis=-1)),
         _median(np.stack([one.epipolar_px for one in seconds], axis=-1)),

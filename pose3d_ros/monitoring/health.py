@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from pose3d_ros.geometry.calibration import same_calibration
 from pose3d_ros.monitoring.bone_lengths import BoneSteadiness
-from pose3d_ros.monitoring.evidence import Second, correspondences, mean_of, one_second
+from pose3d_ros.monitoring.evidence import EvidenceWindow, correspondences, mean_of, one_second
 from pose3d_ros.monitoring.gross_faults import Finding, named
-from pose3d_ros.monitoring.moved_camera import Accusation, Baseline
+from pose3d_ros.monitoring.moved_camera import Baseline, MovedCamera
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 
@@ -86,7 +86,7 @@ class CalibrationHealth:
 
     def begin_again(self) -> None:
         """Forget the baseline and all evidence: the cameras are others, or stand otherwise."""
-        self._seconds: deque[Second] = deque(maxlen=BASELINE)
+        self._seconds: deque[EvidenceWindow] = deque(maxlen=BASELINE)
         self.baseline: Baseline | None = None  # None until enough people were seen
         self._bones = BoneSteadiness()
         self._samples: list[tuple[Floats, Floats]] = []
@@ -96,10 +96,10 @@ class CalibrationHealth:
         self._try_s = TRY_S
         self._gross: Finding | None = None
         self._nobody_fits = False
-        self._unfit: Accusation | None = None
-        self._accused: Accusation | None = None
+        self._unfit: MovedCamera | None = None
+        self._accused: MovedCamera | None = None
         self._in_a_row = 0
-        self._last: Second | None = None
+        self._last: EvidenceWindow | None = None
         self._shown: CalibrationReport | None = CalibrationReport()
 
     def set_rig(self, rig: Rig) -> None:
@@ -108,7 +108,7 @@ class CalibrationHealth:
         if not same_calibration(before.cameras, rig.cameras):
             self.begin_again()
 
-    def window(self) -> list[Second]:
+    def window(self) -> list[EvidenceWindow]:
         """The last seconds with people, WINDOW at most: what a verdict rests on."""
         return list(self._seconds)[-WINDOW:]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose3d_ros.monitoring.evidence import Second, mean_of
+from pose3d_ros.monitoring.evidence import EvidenceWindow, mean_of
 from pose3d_ros.structures import Floats, Rig
 
 # Priors of a calibration's errors, and of motions looked for: (rotation rad, translation m), as standard deviations.
@@ -25,7 +25,7 @@ LEAST_DEG = 0.05
 
 
 @dataclass(frozen=True)
-class Accusation:
+class MovedCamera:
     """Cameras that have moved, or of which one has, and by how much what they see is off."""
 
     cameras: tuple[str, ...]
@@ -70,7 +70,7 @@ class Baseline:
         return Baseline(rig.names, _focal(rig), np.zeros(6 * count), 1.0, np.zeros(count), {})
 
     @staticmethod
-    def of(rig: Rig, seconds: Sequence[Second], window: int) -> Baseline:
+    def of(rig: Rig, seconds: Sequence[EvidenceWindow], window: int) -> Baseline:
         """From the first seconds."""
         whole = mean_of(seconds)
         prior = np.tile(np.repeat(np.array(CALIBRATED), 3), len(rig.cameras))
@@ -85,7 +85,7 @@ class Baseline:
         left = one._tried(whole)[0]
         return Baseline(names, one.focal_px, offset, left, floor, one.summary)
 
-    def accuse(self, now: Second, already: bool = False) -> Accusation | None:
+    def accuse(self, now: EvidenceWindow, already: bool = False) -> MovedCamera | None:
         """The cameras whose motion explains what they miss by now; already: a fault is being told."""
         left, explained, px = self._tried(now)
         share = explained / (self._least() * (EASE if already else 1.0))
@@ -95,14 +95,14 @@ class Baseline:
         if len(self.names) == 2:
             # A pair's residual is its epipolar distance over the root of two.
             missed = float(np.sqrt(2.0 * explained.max()))
-            return Accusation(self.names, missed, self._degrees(missed, best), pair=True)
+            return MovedCamera(self.names, missed, self._degrees(missed, best), pair=True)
         remain = left - explained
         rivals = np.flatnonzero((remain <= RIVAL * remain[best]) & (share > 1.0))
         order = rivals[np.argsort(-explained[rivals])]
         cameras = tuple(self.names[n] for n in order)
-        return Accusation(cameras, float(px[best]), self._degrees(float(px[best]), best), pair=False)
+        return MovedCamera(cameras, float(px[best]), self._degrees(float(px[best]), best), pair=False)
 
-    def above(self, now: Second) -> Floats:
+    def above(self, now: EvidenceWindow) -> Floats:
         """What each camera's motion explains beside what is told as a fault, (V,)."""
         return np.asarray(self._tried(now)[1] / self._least())
 
@@ -111,16 +111,16 @@ class Baseline:
         least = np.maximum(ABOVE_FLOOR * self.floor, share * self.squared_px)
         return np.asarray(np.maximum(least, (np.deg2rad(LEAST_DEG) * self.focal_px) ** 2))
 
-    def resized(self, size: float, limit: float) -> Accusation | None:
+    def resized(self, size: float, limit: float) -> MovedCamera | None:
         """A pair before which everybody has come to another size of their own, by more than limit."""
         if not abs(np.log(size)) > np.log1p(limit):
             return None
-        return Accusation(self.names, float("nan"), float("inf"), pair=True, resized=size)
+        return MovedCamera(self.names, float("nan"), float("inf"), pair=True, resized=size)
 
     def _degrees(self, px: float, camera: int) -> float:
         return float(np.rad2deg(px / self.focal_px[camera]))
 
-    def _tried(self, now: Second) -> tuple[float, Floats, Floats]:
+    def _tried(self, now: EvidenceWindow) -> tuple[float, Floats, Floats]:
         """Mean squared px missed by, what each motion explains of it (V,), and by how much it shifts a view (V,) px."""
         motions, count = now.motions, len(self.names)
         g = motions.g - motions.H @ self.offset

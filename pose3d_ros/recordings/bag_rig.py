@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.recordings.bag_recording import CAMERA_INFO, TRANSFORMS, BagRecording, header_frame_id
 from pose3d_ros.rigs.camera_info import camera_from_msgs, named_rectified
-from pose3d_ros.rigs.live_rig import LiveRig, Sighting
+from pose3d_ros.rigs.live_rig import CameraUpdate, LiveRig
 from pose3d_ros.structures import Floats, Rig
 
 TF_STATIC = "/tf_static"
@@ -41,7 +41,7 @@ def rig_of_bag(
         min_cameras=len(topics),
     )
     try:
-        rig = live.update({camera: Sighting(infos[camera], frames[camera], 0) for camera in topics})
+        rig = live.update({camera: CameraUpdate(infos[camera], frames[camera], 0) for camera in topics})
     except CalibrationError as error:
         raise CalibrationError(f"{bag.path.name}: {error}; or give the cameras with --rig") from error
     for warning in live.warnings:

@@ -30,7 +30,7 @@ from pose3d_ros.structures import Camera, Floats, Rig
 
 
 @dataclass(frozen=True)
-class Sighting:
+class CameraUpdate:
     """What one image's messages say about its camera."""
 
     info: Any  # sensor_msgs/CameraInfo, or None where none has come
@@ -86,7 +86,7 @@ class LiveRig:
         """What is odd about the cameras, though they are used."""
         return [*self._warnings, *filter(None, self._odd_frames.values())]
 
-    def update(self, sightings: Mapping[str, Sighting]) -> Rig:
+    def update(self, sightings: Mapping[str, CameraUpdate]) -> Rig:
         """The rig for these images; raises CalibrationError when fewer than min_cameras are usable."""
         self.problems = {}
         known = {name: one for name, one in sightings.items() if self._calibrate(name, one)}
@@ -123,7 +123,7 @@ class LiveRig:
             if len(names) < self._min_cameras or not all(finding.camera for finding in faults):
                 raise CalibrationError(faults[0].text)
 
-    def _calibrate(self, name: str, one: Sighting) -> bool:
+    def _calibrate(self, name: str, one: CameraUpdate) -> bool:
         """Take over the camera's intrinsics; False, with the problem noted, where they cannot be used."""
         info_frame = one.info.header.frame_id if one.info is not None else ""
         self._frames[name] = camera_frame(one.frame_id, info_frame)
@@ -146,7 +146,7 @@ class LiveRig:
             self._keys[name], self._infos[name] = key, one.info
         return True
 
-    def _decide(self, known: Mapping[str, Sighting]) -> str:
+    def _decide(self, known: Mapping[str, CameraUpdate]) -> str:
         """What auto stands for: TF where it places every camera seen, else a stereo driver's P."""
         first = self.names[0]
         if len(known) < 2 or (first not in self._frames and not self.fixed_frame):
@@ -175,7 +175,7 @@ class LiveRig:
             "provide one of the three"
         )
 
-    def _place(self, name: str, one: Sighting) -> bool:
+    def _place(self, name: str, one: CameraUpdate) -> bool:
         """Place one camera; True if that changed the rig. A camera that cannot be placed is left out."""
         camera, before = self._intrinsics[name], self._places.get(name)
         try:
@@ -189,7 +189,7 @@ class LiveRig:
         self._places[name] = camera, cam_from_fixed
         return True
 
-    def _cam_from_fixed(self, name: str, one: Sighting) -> Floats:
+    def _cam_from_fixed(self, name: str, one: CameraUpdate) -> Floats:
         """cam_from_fixed (4, 4) by the chosen placement."""
         fixed = self._fixed_frame()
         if self.placement == "tf":

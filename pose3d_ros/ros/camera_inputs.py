@@ -50,7 +50,7 @@ MOST_UNPAIRED = 6
 SAME_TICK_NS = 1_000_000
 ARRIVAL = "arrival: poses carry the time when images came, not of their capture, and are older than their age says"
 
-# Cameras that are all silent are told so much before stale_after, for what is due soon is said now (node_report.py).
+# Cameras that are all silent are told so much before stale_after_s, for what is due soon is said now (node_report.py).
 BEFORE_STALE_S = 0.15
 
 

@@ -22,7 +22,7 @@ from pose3d_ros.detection.factory import make_detector
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import MemoryShortage, free
 from pose3d_ros.errors import InputError, Pose3DError
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs, note_stamps
@@ -40,11 +40,11 @@ from pose3d_ros.ros.node_report import NodeReport, detector_facts, detector_word
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.running import run_node
-from pose3d_ros.ros.set_options import SetOptions
+from pose3d_ros.ros.sync_options import SyncOptions
 from pose3d_ros.structures import FrameSet, Keypoints2D
 from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
 
-OPTIONS = (LifecycleOptions, DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions)
+OPTIONS = (LifecycleOptions, DetectorNodeOptions, SyncOptions, InputOptions, DetectorOptions)
 
 # How late the end of the wait for a late camera may be noticed when nothing arrives.
 POLL_S = 0.02
@@ -79,14 +79,14 @@ class DetectorNode(LifecycleNode):
 
     def _declare(self) -> None:
         take_boolean_rectified(self)
-        for kind in (LifecycleOptions, DetectorNodeOptions, SetOptions, InputOptions, DetectorOptions):
+        for kind in (LifecycleOptions, DetectorNodeOptions, SyncOptions, InputOptions, DetectorOptions):
             declare(self, kind, fixed=self._lifecycle.fixed)
         # One parameter file, such as config/realsense.yaml, serves both ends.
-        refuse_unknown(self, others=(NodeOptions, OutputOptions, MultiViewOptions))
+        refuse_unknown(self, others=(NodeOptions, OutputOptions, EstimatorOptions))
 
     def _configure(self) -> None:
         """Load what the parameters name: weights that cannot be had end it, not the first image."""
-        self.options, self.sets = current(self, DetectorNodeOptions), current(self, SetOptions)
+        self.options, self.sets = current(self, DetectorNodeOptions), current(self, SyncOptions)
         self.inputs = current(self, InputOptions)
         cameras = self.options.cameras
         check_topics(cameras, self.inputs, parameter="cameras")
@@ -100,13 +100,13 @@ class DetectorNode(LifecycleNode):
     def _activate(self) -> None:
         cameras = self.options.cameras
         waiting = "images come; the first of them are waited for"
-        self._report.begin(Record(waiting, product="keypoints", stale_s=self.inputs.stale_after))
+        self._report.begin(Record(waiting, product="keypoints", stale_s=self.inputs.stale_after_s))
         self._detector.reset()
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             cameras,
             tolerance_s=self.sets.tolerance_s(self.inputs.stamps),
-            wait_s=self.sets.set_wait,
-            silent_s=self.inputs.silent_after,
+            wait_s=self.sets.sync_timeout_s,
+            silent_s=self.inputs.silent_after_s,
         )
         self._inputs = [
             CameraInput(self, name, self.inputs, info_needed=False, now_s=self._report.now_s, take=self._take)
@@ -180,7 +180,7 @@ class DetectorNode(LifecycleNode):
         """Which inputs do not come, in words."""
         if not self._inputs:
             return []
-        return missing_inputs(self._inputs, self.inputs.silent_after, self.inputs.stale_after)
+        return missing_inputs(self._inputs, self.inputs.silent_after_s, self.inputs.stale_after_s)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from set to set."""

@@ -39,8 +39,8 @@ CAUSE_S = 3.0
 # A detector that takes left for right in so many of so many last frame sets is told of; now and then all do.
 MIRRORED_TOLD, MIRRORED_SETS = 5, 30
 
-TOO_FEW = "images come, and no frame set yet: that takes two cameras' images with stamps within stamp_tolerance"
-KEYPOINTS_FEW = "keypoints come, and no frame set yet: that takes two cameras' with stamps within stamp_tolerance"
+TOO_FEW = "images come, and no frame set yet: that takes two cameras' images with stamps within stamp_tolerance_s"
+KEYPOINTS_FEW = "keypoints come, and no frame set yet: that takes two cameras' with stamps within stamp_tolerance_s"
 KEYPOINTS_FIX = (
     "let every detector keep up with its camera (its /diagnostics counts frame_sets/replaced_by_newer), and "
     "synchronise the machines' clocks"

@@ -11,12 +11,12 @@ from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.staleness import DELIVERY_S
-from pose3d_ros.rigs.live_rig import LiveRig, Sighting
+from pose3d_ros.rigs.live_rig import CameraUpdate, LiveRig
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result, Sent
+from pose3d_ros.ros.frame_decoders import FrameDecoder, ImageDecoder
 from pose3d_ros.ros.mailbox import Mailbox, end_worker, start_worker
 from pose3d_ros.ros.node_report import NodeReport
-from pose3d_ros.ros.readings import ImageReading, Reading
 from pose3d_ros.structures import FrameSet, Rig
 from pose3d_ros.synchronisation.frame_sets import PayloadSet
 from pose3d_ros.synchronisation.pacing import Pacing
@@ -67,12 +67,12 @@ class FrameWorker:
         *,
         min_cameras: int,
         settings: Callable[[], Any],
-        reading: Reading | None = None,
+        reading: FrameDecoder | None = None,
         afterwards: Callable[[], None] = lambda: None,
         end: Callable[[Mailbox[Any], threading.Thread], None] = end_worker,
     ) -> None:
         self.live_rig = live_rig
-        self._reading = reading or ImageReading()
+        self._reading = reading or ImageDecoder()
         self.calibration_hash = ""
         self._make = make
         self._publish = publish
@@ -136,7 +136,7 @@ class FrameWorker:
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""
         sightings = {
-            name: Sighting(frame.info, frame.message.header.frame_id, frame.stamp_ns)
+            name: CameraUpdate(frame.info, frame.message.header.frame_id, frame.stamp_ns)
             for name, frame in frames.payloads.items()
         }
         rig = self.live_rig.update(sightings)

@@ -33,7 +33,7 @@ class InputOptions:
         choices=("auto", "true", "false"),
         read_only=True,
     )
-    silent_after: float = option(
+    silent_after_s: float = option(
         1.0,
         "a camera without images for so long is told in /diagnostics, and not waited for",
         unit="s",
@@ -41,7 +41,7 @@ class InputOptions:
         high=60.0,
         read_only=True,
     )
-    stale_after: float = option(
+    stale_after_s: float = option(
         0.5,
         "/diagnostics says ERROR after so long without an image, or without a result",
         unit="s",
@@ -72,7 +72,7 @@ class InputOptions:
         choices=("drop", "keep"),
         read_only=True,
     )
-    tf_wait: float = option(
+    tf_timeout_s: float = option(
         0.1, "wait this long for a transform of a moving camera to come", unit="s", low=0.0, high=5.0, read_only=True
     )
     device: str = option("auto", "where the networks run: auto, cpu, cuda or cuda:<n>", read_only=True)

@@ -114,14 +114,14 @@ class MonocularNode(LifecycleNode):
             unheard = partial(unheard_by, listener, self)
         self._live_rig = LiveRig(
             (camera,),
-            tf_look_up(self._buffer, self.inputs.tf_wait, stopped, unheard),
+            tf_look_up(self._buffer, self.inputs.tf_timeout_s, stopped, unheard),
             placement="tf",
             rectified=self.inputs.images_rectified((self._input.topic,)),
             fixed_frame=self.options.fixed_frame,
             min_cameras=1,
         )
         waiting = f"images come on {self._input.topic}; waiting for the camera_info of one of them"
-        self._report.begin(Record(waiting, stale_s=self.inputs.stale_after))
+        self._report.begin(Record(waiting, stale_s=self.inputs.stale_after_s))
         self._watch = Watch(self, self._publisher, lambda: self.outputs, lambda: self._estimator_options, self._report)
         self._running.callback(self._watch.close)
         self._worker = FrameWorker(
@@ -170,7 +170,7 @@ class MonocularNode(LifecycleNode):
         """Which inputs do not come or look wrong, in words."""
         if self._input is None:
             return []
-        return missing_inputs((self._input,), self.inputs.silent_after, self.inputs.stale_after)
+        return missing_inputs((self._input,), self.inputs.silent_after_s, self.inputs.stale_after_s)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from image to image."""

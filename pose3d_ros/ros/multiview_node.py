@@ -26,8 +26,8 @@ from pose3d_ros.detection.factory import make_detector
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.options import load_refinement
 from pose3d_ros.rigs.live_rig import LiveRig
 from pose3d_ros.ros.camera_inputs import (
@@ -42,6 +42,7 @@ from pose3d_ros.ros.camera_inputs import (
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import KEYPOINTS_FEW, KEYPOINTS_FIX, TOO_FEW, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
+from pose3d_ros.ros.frame_decoders import DetectorsElsewhere, FrameDecoder, ImageDecoder, KeypointDecoder
 from pose3d_ros.ros.frame_worker import FrameWorker
 from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.lifecycle import Lifecycle
@@ -52,22 +53,21 @@ from pose3d_ros.ros.node_report import NodeReport, detector_facts
 from pose3d_ros.ros.output_options import OutputOptions
 from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.pose_publisher import PosePublisher
-from pose3d_ros.ros.readings import DetectorsElsewhere, ImageReading, KeypointReading, Reading
 from pose3d_ros.ros.running import run_node
-from pose3d_ros.ros.set_options import SetOptions
+from pose3d_ros.ros.sync_options import SyncOptions
 from pose3d_ros.ros.tf_look_up import tf_look_up, unheard_by
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import Rig
 from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.synchronisation.stamp_distances import Stream, none_agree
 
-OPTIONS = (LifecycleOptions, NodeOptions, SetOptions, InputOptions, OutputOptions, DetectorOptions, MultiViewOptions)
+OPTIONS = (LifecycleOptions, NodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions)
 
 # A fraction of the wait for late cameras: how late its end may be noticed when nothing arrives.
 POLL_S = 0.02
 # Where ROS time stands still (a paused simulation), an incomplete set is released after so long of real time.
 STANDSTILL_S = 1.0
-# After this part of gone_after_s without another camera one is alone: lifting must begin before people are forgotten.
+# After this part of max_age_s without another camera one is alone: lifting must begin before people are forgotten.
 ALONE_SHARE = 0.5
 # Placement auto waits so long for TF before it takes the projection matrices: who starts first must not decide.
 TF_PATIENCE_S = 2.0
@@ -90,7 +90,7 @@ class MultiViewNode(LifecycleNode):
         super().__init__("multiview", **node_arguments)
         self._given = detector, fallback
         self._inputs: dict[str, CameraInput] = {}
-        self._estimator: MultiViewEstimator | None = None
+        self._estimator: PoseEstimator | None = None
         self._buffer = Buffer(node=self)
         self._configured, self._running = ExitStack(), ExitStack()
         self._lifecycle = Lifecycle(self, self._configure, self._activate, self._deactivate, self._cleanup)
@@ -108,15 +108,15 @@ class MultiViewNode(LifecycleNode):
     def _declare(self) -> None:
         take_boolean_rectified(self)
         fixed = self._lifecycle.fixed
-        for kind in (LifecycleOptions, NodeOptions, SetOptions, InputOptions, DetectorOptions):
+        for kind in (LifecycleOptions, NodeOptions, SyncOptions, InputOptions, DetectorOptions):
             declare(self, kind, fixed=fixed)
         self.outputs = declare(self, OutputOptions, self._change_outputs, fixed)
-        self._estimator_options = declare(self, MultiViewOptions, self._change_estimation, fixed)
+        self._estimator_options = declare(self, EstimatorOptions, self._change_estimation, fixed)
         refuse_unknown(self)
 
     def _configure(self) -> None:
         """Load what the parameters name: weights that cannot be had end it, not the first frame set."""
-        self.options, self.sets = current(self, NodeOptions), current(self, SetOptions)
+        self.options, self.sets = current(self, NodeOptions), current(self, SyncOptions)
         self.inputs = current(self, InputOptions)
         options, estimation = self.options, self._estimator_options
         check_topics(options.cameras, self.inputs, parameter="cameras")
@@ -132,12 +132,12 @@ class MultiViewNode(LifecycleNode):
 
     def _activate(self) -> None:
         stopped = threading.Event()
-        self._report.begin(Record(self._waiting_for, stale_s=self.inputs.stale_after, apart=self._stamps_apart))
+        self._report.begin(Record(self._waiting_for, stale_s=self.inputs.stale_after_s, apart=self._stamps_apart))
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             self.options.cameras,
             tolerance_s=self.sets.tolerance_s(self.inputs.stamps),
-            wait_s=self.sets.set_wait,
-            silent_s=self.inputs.silent_after,
+            wait_s=self.sets.sync_timeout_s,
+            silent_s=self.inputs.silent_after_s,
             min_cameras=2,
             alone_s=self._alone_s(),
         )
@@ -181,27 +181,27 @@ class MultiViewNode(LifecycleNode):
         if hasattr(self, "_publisher"):
             self._publisher.switch(outputs)
 
-    def _change_estimation(self, estimation: MultiViewOptions) -> None:
+    def _change_estimation(self, estimation: EstimatorOptions) -> None:
         self._estimator_options = estimation  # the worker takes them over between two frame sets
         if self._inputs:
             self._grouper.set_alone(self._alone_s())
 
     def _alone_s(self) -> float:
         """When one camera is alone; never without a network that lifts."""
-        return ALONE_SHARE * self._estimator_options.gone_after_s if self._fallback.load() else math.inf
+        return ALONE_SHARE * self._estimator_options.max_age_s if self._fallback.load() else math.inf
 
-    def _make_reading(self, detector: Detector | None) -> tuple[Detector, Reading]:
+    def _make_reading(self, detector: Detector | None) -> tuple[Detector, FrameDecoder]:
         """Who detects, and what the frames then hold."""
         self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d", TOO_FEW
         if self.options.input == "images":
             return detector or make_detector(
                 current(self, DetectorOptions), self.inputs.device, live=True
-            ), ImageReading()
+            ), ImageDecoder()
         # Not on the topic that they come on.
         self._keypoints_out, self._waiting_for = "{camera}/keypoints_2d/with_ids", KEYPOINTS_FEW
         device = self.inputs.device
         elsewhere = DetectorsElsewhere(device if device.startswith("cuda") else "cpu")
-        return elsewhere, KeypointReading(elsewhere)
+        return elsewhere, KeypointDecoder(elsewhere)
 
     def _make_inputs(self, stopped: threading.Event) -> None:
         options, inputs = self.options, self.inputs
@@ -225,7 +225,7 @@ class MultiViewNode(LifecycleNode):
             unheard = partial(unheard_by, listener, self)
         self._live_rig = LiveRig(
             options.cameras,
-            tf_look_up(self._buffer, inputs.tf_wait, stopped, unheard),
+            tf_look_up(self._buffer, inputs.tf_timeout_s, stopped, unheard),
             placement=options.placement,
             rectified=inputs.images_rectified(self.resolve_topic_name(one.topic) for one in images.values()),
             fixed_frame=options.fixed_frame,
@@ -233,13 +233,13 @@ class MultiViewNode(LifecycleNode):
             tf_patience_s=TF_PATIENCE_S,
         )
 
-    def _make_estimator(self, rig: Rig) -> MultiViewEstimator:
+    def _make_estimator(self, rig: Rig) -> PoseEstimator:
         """The estimator for this rig; one that was active before has forgotten everybody, and gives no id again."""
         if self._estimator is not None:
             self._estimator.reset()
             self._estimator.set_rig(rig)
             return self._estimator
-        self._estimator = MultiViewEstimator(
+        self._estimator = PoseEstimator(
             rig, self._detector, self._estimator_options, self._fallback, refinement=self._refinement
         )
         return self._estimator
@@ -288,14 +288,14 @@ class MultiViewNode(LifecycleNode):
         inputs = self.inputs
         return [
             *self._live_rig.warnings,
-            *missing_inputs(self._inputs.values(), inputs.silent_after, inputs.stale_after),
+            *missing_inputs(self._inputs.values(), inputs.silent_after_s, inputs.stale_after_s),
         ]
 
     def _stamps_apart(self) -> str:
         """Whose stamps make no frame set, and how far apart they are; empty where they agree."""
         streams = [Stream(one.name, one.topic, one.checks.stamps_ns) for one in self._inputs.values()]
         fix = KEYPOINTS_FIX if self.options.input == "keypoints" else ""
-        return none_agree(streams, self.sets.stamp_tolerance, fix)
+        return none_agree(streams, self.sets.stamp_tolerance_s, fix)
 
     def _facts(self) -> dict[str, str]:
         """What does not change from set to set."""

@@ -27,13 +27,13 @@ class OutputOptions:
         False, "publish body_<id> and its links on /tf, and /humans/bodies/tracked, as REP-155 (ROS4HRI) names them"
     )
     publish_keypoints: bool = option(False, "publish <camera>/keypoints_2d")
-    occluded_after: float = option(
+    occluded_after_s: float = option(
         0.2,
         "people are no longer VISIBLE so long after the capture of the images that showed them; raise it for cameras "
         "or machines of fewer than ten frame sets a second",
         unit="s", low=0.05, high=60.0,
     )  # fmt: skip
-    prediction_horizon: float = option(
+    prediction_horizon_s: float = option(
         0.0,
         "publish human_pose_3d/predicted too: where people will be so long after the images' stamp, with the stamp of "
         "then; 0: do not",

@@ -61,7 +61,7 @@ class PosePublisher:
             self._options = options
             self._prefix = options.prefix_in(self._node.get_namespace())
             wanted: dict[str, type[Any]] = {}
-            if options.prediction_horizon:
+            if options.prediction_horizon_s:
                 wanted[PREDICTED] = HumanPose3DArray
             if options.publish_markers:
                 wanted[MARKERS] = MarkerArray
@@ -114,7 +114,7 @@ class PosePublisher:
         with self._lock:
             topic = self._optional.get(PREDICTED)
             if estimate.motion is not None and topic is not None and topic.get_subscription_count():
-                horizon_s = self._options.prediction_horizon
+                horizon_s = self._options.prediction_horizon_s
                 ahead = predicted_now(predicted(estimate.pose, estimate.motion, horizon_s), pose, horizon_s, age_s)
                 topic.publish(conversions.pose_to_msg(ahead, **source))
             self._publish_markers(pose, markers_for_s)

@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.staleness import TICK_S, Limits, Watchdog
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Sent
@@ -33,7 +33,7 @@ class Watch:
         node: Node,
         publisher: PosePublisher,
         outputs: Callable[[], OutputOptions],
-        estimation: Callable[[], MultiViewOptions | MonocularOptions],
+        estimation: Callable[[], EstimatorOptions | MonocularOptions],
         report: NodeReport,
     ) -> None:
         self._node = node
@@ -49,7 +49,7 @@ class Watch:
         """Say as the last thing that nobody is seen any more; call it when nothing is published any more."""
         self._node.destroy_timer(self._timer)
         if (pose := self._watchdog.end()) is not None:
-            self._publisher.publish_aged(pose, self._calibration_hash, self._limits().gone_s)
+            self._publisher.publish_aged(pose, self._calibration_hash, self._limits().max_age_s)
 
     def publish(self, estimate: Estimate, frames: Mapping[str, Frame], rig: Rig, arrived_s: float) -> Sent:
         """Send a new estimate as it is to be taken now; arrived_s is when the set's last image came (monotonic)."""
@@ -70,10 +70,12 @@ class Watch:
             age_s = max(now_s - captured, 0.0)
             if not len(pose) and self._watchdog.overdue(now_s, limits):
                 # Images this old cannot say that no person is there.
-                self._publisher.publish_aged(pose, self._calibration_hash, limits.gone_s)
+                self._publisher.publish_aged(pose, self._calibration_hash, limits.max_age_s)
                 latency_s = time.monotonic() - arrived_s
             else:
-                latency_s = self._publisher.publish(estimate, pose, frames, rig, arrived_s, age_s, limits.gone_s, again)
+                latency_s = self._publisher.publish(
+                    estimate, pose, frames, rig, arrived_s, age_s, limits.max_age_s, again
+                )
         self._publisher.publish_keypoints(estimate, frames, rig, latency_s)
         return Sent(latency_s, age_s, limits.occluded_s)
 
@@ -83,11 +85,11 @@ class Watch:
             now_s = self._report.now_s()
             pose = self._watchdog.look(now_s, limits, self._report.record.in_work_s(now_s))
             if pose is not None:
-                self._publisher.publish_aged(pose, self._calibration_hash, limits.gone_s)
+                self._publisher.publish_aged(pose, self._calibration_hash, limits.max_age_s)
 
     def _limits(self) -> Limits:
         options = self._estimation()
-        return Limits(self._outputs().occluded_after, options.lost_after_s, options.gone_after_s)
+        return Limits(self._outputs().occluded_after_s, options.lost_after_s, options.max_age_s)
 
 
 def _captured_s(stamp_ns: int, frames: Mapping[str, Frame]) -> float:

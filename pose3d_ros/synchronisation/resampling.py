@@ -28,7 +28,7 @@ FURTHEST = 0.3
 RAMP_S = 0.002
 
 
-class CommonTime:
+class Resampler:
     """Brings the 2D people of every frame set to one time, given how late each camera's stamps are."""
 
     def __init__(self) -> None:

@@ -74,11 +74,11 @@ def _words(a: Stream, b: Stream, apart: Floats, tolerance_s: float) -> tuple[str
     steady = float(np.median(np.abs(apart - median))) < STEADY_S
     later = f"{b.name if median > 0 else a.name} later" if steady else "varying"
     return (
-        f"their stamps are {1000 * float(np.median(np.abs(apart))):.0f} ms apart (median, {later}), stamp_tolerance is "
-        f"{1000 * tolerance_s:g} ms: few or no frame sets come of them",
+        f"their stamps are {1000 * float(np.median(np.abs(apart))):.0f} ms apart (median, {later}), stamp_tolerance_s "
+        f"is {1000 * tolerance_s:g} ms: few or no frame sets come of them",
         "they keep step, so synchronise the clocks that stamp them (PTP), or trigger both at once"
         if steady
-        else "let one trigger start all exposures; a larger stamp_tolerance costs 1.5 mm a ms of a person who walks",
+        else "let one trigger start all exposures; a larger stamp_tolerance_s costs 1.5 mm a ms of a person who walks",
     )
 
 

@@ -6,7 +6,7 @@ No ROS and no clock in here: the caller gives the time.
 from __future__ import annotations
 
 # Stamps this far from the reader's clock are wrong: machines whose clocks are kept by NTP agree within milliseconds,
-# a simulation's /clock lags its images by a tick, and people seen so long ago are not published (gone_after_s).
+# a simulation's /clock lags its images by a tick, and people seen so long ago are not published (max_age_s).
 WINDOW_S = 1.0
 # No machine runs for ten years, and no system clock is set to the seventies: such stamps began at a start.
 LONGEST_UPTIME_NS = 315_360_000 * 10**9

@@ -13,8 +13,8 @@ from bad_refusals import check_message
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig, Skeleton
 
@@ -46,8 +46,8 @@ RIGHT: dict[Callable[..., Any], dict[str, Any]] = {
         "ids": ("1",), "state": np.zeros(1, np.uint8), "age_s": np.zeros(1), "skeleton": H36M_17, "frame_id": "world",
         "stamp_ns": 1,
     },
-    MultiViewEstimator: {"rig": RIG, "options": MultiViewOptions(refine="none", monocular_fallback="never")},
-    **{kind: dataclasses.asdict(kind()) for kind in (MultiViewOptions, MonocularOptions, DetectorOptions)},
+    PoseEstimator: {"rig": RIG, "options": EstimatorOptions(refine="none", monocular_fallback="never")},
+    **{kind: dataclasses.asdict(kind()) for kind in (EstimatorOptions, MonocularOptions, DetectorOptions)},
 }  # fmt: skip
 BAD: dict[str, Any] = {
     "None": None, "object": object(), "text": "x" * 5000, "NUL": "a\0b", "nothing": "", "bytes": b"\xff",

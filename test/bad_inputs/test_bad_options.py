@@ -116,8 +116,10 @@ def test_estimate_refuses_wrong_words_by_name(sound: tuple[str, ...], words: tup
     "pair",
     [
         "", ":=", "smoothing", "smoothing:=", "smoothing:=other", "smoothing:=[one_euro]", "smoothing:={a: 1}",
-        "smoothing:=null", "no_such:=1", "max_people:=nan", "max_people:=-1", "max_people:=1e999", "refine:=7",
-        "max_people:=" + "9" * 5000, "smoothing:=" + LONG, "smoothing:=" + "[" * 5000, "smoothing:=" + "{a: " * 5000,
+        "smoothing:=null", "no_such:=1", "max_detections:=nan", "max_detections:=-1", "max_detections:=1e999",
+        "refine:=7",
+        "max_detections:=" + "9" * 5000, "smoothing:=" + LONG, "smoothing:=" + "[" * 5000,
+        "smoothing:=" + "{a: " * 5000,
         "smoothing:=" + "- " * 3000 + "1", "smoothing:=&a [*a]", "smoothing:=*nothing", "smoothing:=!!python/none x",
         "smoothing:=!!binary x", "smoothing:=2024-99-99", "smoothing:=\0", "smoothing:=\ufeff", LONG, "x:=" + LONG,
         "smoothing:=!!int ''", "smoothing:=!!float x", "smoothing:={one_euro: 1, one_euro: 2}", "smoothing:=? [a]",

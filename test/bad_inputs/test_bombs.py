@@ -20,7 +20,7 @@ from pose3d_ros.rigs.rig_yaml import save_rig
 
 FOLDER = Path(__file__).parent
 MOST_MB = 1000
-MOST_TEXT = 2000
+MAX_PEOPLE_TEXT = 2000
 
 # How a command is given a file of each kind.
 TAKES = {
@@ -81,7 +81,7 @@ def check_ended(ended: dict[str, object], *names: str) -> None:
     text = str(ended["text"])
     assert ended["code"] in (1, 2), ended
     assert "Traceback" not in text, text
-    assert len(text.encode()) <= MOST_TEXT, text[:500]
+    assert len(text.encode()) <= MAX_PEOPLE_TEXT, text[:500]
     assert float(str(ended["mb"])) < MOST_MB, ended
     assert float(str(ended["seconds"])) < LIMIT_S, ended
     assert any(name in text for name in names), text

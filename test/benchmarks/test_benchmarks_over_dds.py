@@ -9,8 +9,8 @@ from benchmarks.ros import figures, played
 from benchmarks.runtime import tables
 from benchmarks.scale import figures as scale_figures
 from benchmarks.scene import PERSON, RATE_HZ, KnownDetector, crowd, rig
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.structures import Keypoints2D
 
 
@@ -64,7 +64,7 @@ def test_scale_figures_count_sets_of_all_cameras_and_who_looks_too_fresh():
 def test_the_scene_of_any_size_is_seen_and_placed(cameras, people):
     scene = rig(cameras)
     detector = KnownDetector(scene, people)
-    estimator = MultiViewEstimator(scene, options=MultiViewOptions(refine="none", most_people=0))
+    estimator = PoseEstimator(scene, options=EstimatorOptions(refine="none", max_people=0))
     for number in range(3):
         stamps = dict.fromkeys(scene.names, round(number * 1e9 / RATE_HZ))
         found = detector(type("Frames", (), {"stamps_ns": stamps}))
@@ -79,7 +79,7 @@ def test_nothing_answered_gives_no_times():
 
 def test_the_known_person_is_found_where_they_stand():
     cameras = rig()
-    detector, estimator = KnownDetector(cameras), MultiViewEstimator(cameras, options=MultiViewOptions(refine="none"))
+    detector, estimator = KnownDetector(cameras), PoseEstimator(cameras, options=EstimatorOptions(refine="none"))
     for number in range(3):
         stamps = dict.fromkeys(cameras.names, round(number * 1e9 / RATE_HZ))
         found: dict[str, Keypoints2D] = detector(type("Frames", (), {"stamps_ns": stamps}))

@@ -131,13 +131,13 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(
     given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
     stamps = {round(stop * 1e9 / FPS) for stop in stops}
 
-    class Interrupting(offline.MultiViewEstimator):
+    class Interrupting(offline.PoseEstimator):
         def estimate_from_keypoints(self, keypoints):
             if max(one.stamp_ns for one in keypoints.values()) in stamps:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().estimate_from_keypoints(keypoints)
 
-    monkeypatch.setattr("pose3d_ros.estimation.multiview.MultiViewEstimator", Interrupting)
+    monkeypatch.setattr("pose3d_ros.estimation.multiview.PoseEstimator", Interrupting)
     for stop in stops:
         assert main([*given, "--resume"]) == 130
         assert len(RecordingLog(tmp_path / PARTS)) == stop + 1
@@ -332,12 +332,12 @@ def test_fault_recording_without_a_person(recording: Path, tmp_path: Path, capsy
     Kind: K3
     Before: "people (id: frames)  nobody" in the table, exit code 0.
     """
-    lines = said(arguments(recording, tmp_path / "a", "--param", "birth_score:=1.0"), capsys, 1)
+    lines = said(arguments(recording, tmp_path / "a", "--param", "init_score:=1.0"), capsys, 1)
     assert "no person in 3D in 40 frame sets" in lines[-1]
-    assert "2D people score less than birth_score" in lines[-1]
+    assert "2D people score less than init_score" in lines[-1]
     assert (tmp_path / "a" / "people.csv").exists()
     # The same of a finished run that is only written again.
-    again = said([*arguments(recording, tmp_path / "a", "--param", "birth_score:=1.0"), "--resume"], capsys, 1)
+    again = said([*arguments(recording, tmp_path / "a", "--param", "init_score:=1.0"), "--resume"], capsys, 1)
     assert again[-1] == lines[-1]
     one_view = tmp_path / "one_view"
     for name in RIG.names[:2]:

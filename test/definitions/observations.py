@@ -8,7 +8,7 @@ import numpy as np
 from definitions.distortion import undistort_views
 
 from pose3d_ros.geometry.distortion import normalised_views
-from pose3d_ros.geometry.observations import Sightings
+from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.structures import Camera, Floats
 
 
@@ -18,7 +18,7 @@ def sightings(
     weight: Floats | None,
     covariance_px2: Floats | None,
     sigma_px: float,
-) -> Sightings:
+) -> Observations:
     """As geometry.sightings.sightings."""
     ideal, lens = undistort_views(cameras, normalised_views(cameras, xy_px))
     seen = np.asarray(np.isfinite(ideal[..., 0]) & np.isfinite(ideal[..., 1]))
@@ -34,7 +34,7 @@ def sightings(
         whiten = _whiten(to_px, scale * sigma_px, covariance_px2, sigma_px)
     transform = np.array([camera.cam_from_world for camera in cameras])
     rotation, translation = transform[:, :3, :3], transform[:, :3, 3:]
-    return Sightings(
+    return Observations(
         rotation=rotation,
         translation=translation,
         centres=-(rotation.swapaxes(1, 2) @ translation)[..., 0],

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.geometry.observations import Sightings
+from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.kernels.constants import (
     DAMPING_DOWN,
     DAMPING_UP,
@@ -57,7 +57,7 @@ class Errors:
     behind: NDArray[np.bool_]  # (N,) not in front of a camera that sees it
 
 
-def errors(views: Sightings, xyz: Floats) -> Errors:
+def errors(views: Observations, xyz: Floats) -> Errors:
     """The errors of xyz (3, N) m."""
     in_camera = views.rotation @ xyz + views.translation
     z = in_camera[:, 2]
@@ -71,7 +71,7 @@ def errors(views: Sightings, xyz: Floats) -> Errors:
     return Errors(e, np.sqrt(e[:, 0] ** 2 + e[:, 1] ** 2), p, z, behind)
 
 
-def objective(views: Sightings, xyz: Floats, delta: float) -> Floats:
+def objective(views: Observations, xyz: Floats, delta: float) -> Floats:
     """Eq. 3's sum for xyz (3, N) m, (N,); inf behind a camera that sees the point."""
     return _objective(errors(views, xyz), delta)
 
@@ -82,7 +82,7 @@ def _objective(at: Errors, delta: float) -> Floats:
     return np.where(at.behind, np.inf, rho.sum(axis=0))
 
 
-def linearise(views: Sightings, xyz: Floats, delta: float) -> Linearised:
+def linearise(views: Observations, xyz: Floats, delta: float) -> Linearised:
     """Objective, gradient and curvature at xyz (3, N) m, with the analytic Jacobian."""
     at = errors(views, xyz)
     e, size = at.whitened, at.size
@@ -101,12 +101,12 @@ def linearise(views: Sightings, xyz: Floats, delta: float) -> Linearised:
     )
 
 
-def information(views: Sightings, at: Errors, delta: float) -> Floats:
+def information(views: Observations, at: Errors, delta: float) -> Floats:
     """Linearised.information where the errors are known, (3, 3, N)."""
     return _information(_jacobian(views, at), _omega(at, delta))
 
 
-def _jacobian(views: Sightings, at: Errors) -> Floats:
+def _jacobian(views: Observations, at: Errors) -> Floats:
     """-de/dX, (V, 2, 3, N)."""
     # dp/dX = (R_xy - p R_z) / z
     R = views.rotation[..., None]
@@ -124,7 +124,7 @@ def _information(J: Floats, omega: Floats) -> Floats:
     return total
 
 
-def minimise(views: Sightings, start: Floats, delta: float) -> Floats:
+def minimise(views: Observations, start: Floats, delta: float) -> Floats:
     """The best points (3, N) m found from start (3, N) m; never one with a larger objective than its start."""
     best: Floats = start.copy()
     active: NDArray[np.intp] = np.flatnonzero(np.isfinite(start).all(axis=0))
@@ -176,7 +176,7 @@ def _choose(first: NDArray[np.bool_], there: Linearised, here: Linearised) -> Li
     )
 
 
-def linear(views: Sightings) -> Floats:
+def linear(views: Observations) -> Floats:
     """Least squares of the weighted direct linear transform in metric form, (3, N) m.
 
     Rows W (R_xy - xy R_z) X = W (xy t_z - t_xy) (Hartley & Zisserman, Sec. 12.2, inhomogeneous, which unlike the
@@ -216,7 +216,7 @@ def linear_px(projections: Floats, xy_px: Floats) -> Floats:
     return out
 
 
-def _normal_equations(views: Sightings) -> tuple[Floats, Floats]:
+def _normal_equations(views: Observations) -> tuple[Floats, Floats]:
     """Each view's A'A (V, 3, 3, N) and A'b (V, 3, N)."""
     R, t, xy, W = views.rotation[..., None], views.translation, views.xy, views.whiten
     plain = R[:, :2] - xy[:, :, None] * R[:, 2:]  # (V, 2, 3, N)
@@ -226,7 +226,7 @@ def _normal_equations(views: Sightings) -> tuple[Floats, Floats]:
     return np.einsum("vian,vibn->vabn", A, A), np.einsum("vian,vin->van", A, b)
 
 
-def fit(views: Sightings, delta: float) -> Floats:
+def fit(views: Observations, delta: float) -> Floats:
     """Eq. 3's solution for every point, (3, N) m: the best of up to two starts.
 
     The first start is the linear solution. With an outlier among three or more views it can lie in a wrong basin
@@ -250,7 +250,7 @@ def fit(views: Sightings, delta: float) -> Floats:
     return xyz[:, :count]
 
 
-def _pair_start(views: Sightings, delta: float) -> Floats:
+def _pair_start(views: Observations, delta: float) -> Floats:
     """For each point the linear solution of that pair of views whose objective over all views is smallest."""
     V, N = views.seen.shape
     first, second = np.triu_indices(V, k=1)

@@ -14,8 +14,8 @@ from pose3d_ros.structures import Floats, JointSource, PersonState
 
 
 def observe(gone_ns: int, track: Track, observed: Observed3D, row: int, stamp_ns: int) -> None:
-    track.passed_over = surer(gone_ns, track, observed, row, stamp_ns)
-    xyz, covariance = np.where(track.passed_over[:, None], np.nan, observed.xyz[row]), observed.covariance[row]
+    track.ignored_joints = surer(gone_ns, track, observed, row, stamp_ns)
+    xyz, covariance = np.where(track.ignored_joints[:, None], np.nan, observed.xyz[row]), observed.covariance[row]
     seen, guessed = np.isfinite(xyz).all(-1), observed.guessed[row]
     measured = np.where(guessed[:, None], np.nan, xyz)
     dt_s = (stamp_ns - track.seen_ns) * 1e-9
@@ -27,7 +27,9 @@ def observe(gone_ns: int, track: Track, observed: Observed3D, row: int, stamp_ns
         corrected = kalman.update(track.states, measured, covariance)
         track.states = kalman.restarted(corrected, seen & guessed, xyz, covariance)
     track.depth_noise = observed.depth_noise[row]
-    track.lasting = np.where(seen[:, None, None], observed.lasting[row], track.lasting)
+    track.calibration_covariance = np.where(
+        seen[:, None, None], observed.calibration_covariance[row], track.calibration_covariance
+    )
     track.joint_seen_ns = np.where(seen, stamp_ns, track.joint_seen_ns)
     track.joint_score = np.where(seen, observed.score[row], track.joint_score)
     track.seen_ns, track.observed = stamp_ns, row
@@ -47,16 +49,18 @@ def rows(self: Track, observed: Observed3D, stamp_ns: int, lost_ns: int, gone_ns
     known = np.asarray(np.isfinite(self.states.position).all(-1))
     predicted = known & (unseen_ns > 0) & (unseen_ns < gone_ns)
     xyz = np.where(predicted[:, None], self.states.position, np.nan)
-    covariance = np.where(predicted[:, None, None], self.states.position_covariance + self.lasting, np.nan)
+    covariance = np.where(
+        predicted[:, None, None], self.states.position_covariance + self.calibration_covariance, np.nan
+    )
     fade = 0.5 ** (np.minimum(unseen_ns, gone_ns) * 1e-9 / SCORE_HALF_LIFE_S)
     score = np.where(predicted, self.joint_score * fade, 0.0)
     source = np.where(predicted, JointSource.PREDICTED, JointSource.ABSENT)
     n_views, reprojection = np.zeros(len(known)), np.full(len(known), np.nan)
     if self.observed >= 0:
         row = self.observed
-        seen = np.isfinite(observed.xyz[row]).all(-1) & ~self.passed_over
+        seen = np.isfinite(observed.xyz[row]).all(-1) & ~self.ignored_joints
         xyz = np.where(seen[:, None], observed.xyz[row], xyz)
-        measured_covariance = observed.covariance[row] + observed.lasting[row]
+        measured_covariance = observed.covariance[row] + observed.calibration_covariance[row]
         covariance = np.where(seen[:, None, None], measured_covariance, covariance)
         score = np.where(seen, observed.score[row], score)
         source = np.where(seen, observed.source[row], source)

@@ -7,13 +7,13 @@ from definitions import robust
 from numpy.typing import NDArray
 
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
-from pose3d_ros.geometry.observations import Sightings
+from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.geometry.validation import Rejection, Triangulation
 from pose3d_ros.kernels.constants import MIN_CONDITION
 from pose3d_ros.structures import Floats
 
 
-def judge(views: Sightings, xyz: Floats, delta: float, max_std_m: float) -> Triangulation:
+def judge(views: Observations, xyz: Floats, delta: float, max_std_m: float) -> Triangulation:
     """Covariance, reprojection and rejection of the solutions xyz (3, N) m; flat, of shape (N)."""
     n_views = views.n_views
     finite = np.isfinite(xyz).all(axis=0)
@@ -66,7 +66,7 @@ def _weak(information: Floats, inverse: Floats, max_std_m: float) -> tuple[NDArr
     return flat, unsure
 
 
-def _baseline(views: Sightings) -> Floats:
+def _baseline(views: Observations) -> Floats:
     """How far the centres of the cameras that see a point lie from their mean, times two at most, (N,) m."""
     share = views.seen / np.maximum(views.seen.sum(axis=0), 1)
     mean = views.centres.T @ share  # (3, N)

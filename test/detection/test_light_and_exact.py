@@ -8,7 +8,7 @@ import pytest
 
 from pose3d_ros.detection.box_tracks import SURE_EVERY
 from pose3d_ros.detection.factory import make_detector
-from pose3d_ros.detection.keypoint_head import FoundJoints, LightAndExact
+from pose3d_ros.detection.keypoint_head import FoundKeypoints, LightAndExact
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import FrameSet
@@ -29,7 +29,7 @@ class _Finder:
         self.asked.append(len(boxes))
         left = boxes[:, :1]
         xy = np.stack((np.repeat(left, 17, axis=1), np.full((len(boxes), 17), 3.0)), axis=-1)
-        return FoundJoints(xy, np.full((len(boxes), 17), self.score), left[:, 0] + self.score)
+        return FoundKeypoints(xy, np.full((len(boxes), 17), self.score), left[:, 0] + self.score)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_each_person_is_found_by_the_network_that_is_due(closely):
     found = LightAndExact(light, exact)([np.zeros((9, 9, 3), np.uint8)] * len(closely), boxes, np.array(closely, bool))
     assert found.xy[:, 0, 0].tolist() == boxes[:, 0].tolist()
     assert found.score[:, 0].tolist() == [0.75 if one else 0.25 for one in closely]
-    assert found.grain.tolist() == (boxes[:, 0] + found.score[:, 0]).tolist()
+    assert found.crop_scale.tolist() == (boxes[:, 0] + found.score[:, 0]).tolist()
     assert (light.asked, exact.asked) == ([closely.count(False)], [closely.count(True)])
 
 

@@ -58,7 +58,7 @@ def test_joints_in_a_box_are_found_within_a_pixel_of_the_crop(files, kind, box):
     # Half a pixel too far in any direction would be a mistaken convention.
     assert np.abs((found.xy[0] - truth).mean(axis=0)).max() * scale < 0.25
     assert found.score.min() > 0.9
-    assert found.grain == pytest.approx(max(box[2] - box[0], box[3] - box[1]) * 1.1 / 256)
+    assert found.crop_scale == pytest.approx(max(box[2] - box[0], box[3] - box[1]) * 1.1 / 256)
 
 
 @pytest.mark.parametrize("kind", ["simcc", "heatmap"])

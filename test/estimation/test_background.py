@@ -11,8 +11,8 @@ from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.structures import Keypoints2D
 from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 
@@ -27,9 +27,9 @@ def walk(count: int) -> Iterator[dict[str, Keypoints2D]]:
         yield {c.name: seen(c, people, rng, noise_px=3.0, stamp_ns=stamp_ns) for c in RIG.cameras}
 
 
-def ran(*, at_once: bool) -> tuple[list[Estimate], MultiViewEstimator]:
+def ran(*, at_once: bool) -> tuple[list[Estimate], PoseEstimator]:
     fallback = MonocularFallback(lifter=FlatLoaded())  # type: ignore[arg-type]
-    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none"), fallback=fallback)
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), fallback=fallback)
     found = []
     for one in walk(100):
         found.append(estimator.estimate_from_keypoints(one))
@@ -59,7 +59,7 @@ def test_a_pose_goes_out_before_its_set_is_learnt(monkeypatch: pytest.MonkeyPatc
         "update",
         lambda self, cameras, keypoints, ids: learnt.append(max(k.stamp_ns for k in keypoints.values())),
     )
-    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none", monocular_fallback="never"))
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none", monocular_fallback="never"))
     first, second, third = (estimator.estimate_from_keypoints(one).pose.stamp_ns for one in walk(3))
     assert learnt == [first, second]
     estimator.learn()
@@ -70,7 +70,7 @@ def test_a_pose_goes_out_before_its_set_is_learnt(monkeypatch: pytest.MonkeyPatc
 def test_of_people_who_are_forgotten_nothing_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     learnt: list[object] = []
     monkeypatch.setattr(ClockOffsets, "update", lambda self, *given: learnt.append(given))
-    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none", monocular_fallback="never"))
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none", monocular_fallback="never"))
     estimator.estimate_from_keypoints(next(walk(1)))
     estimator.reset()
     estimator.learn()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation.calibration_noise import MEMORY_S, Disagreement
-from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.calibration_noise import MEMORY_S, CalibrationNoise
+from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.estimation.observation import gathered, place
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.structures import Keypoints2D, Rig
 
@@ -30,14 +30,14 @@ def test_offsets_of_cameras_are_measured() -> None:
         offsets = np.random.default_rng(seed).normal(0, 9.0, (4, 2))
         people = gathered(shifted(offsets, 0.0, 0, seed), np.array([[0, 0, 0, 0]]))
         placed = place(RIG.cameras, people, min_views=2, delta=np.inf, max_std_m=np.inf)
-        found.append(Disagreement().update(placed, 0) ** 2)
+        found.append(CalibrationNoise().update(placed, 0) ** 2)
     assert np.sqrt(np.mean(found)) == pytest.approx(9.0, rel=0.12)
 
 
 def test_cameras_that_agree_are_off_by_nothing() -> None:
     people = gathered(shifted(np.zeros((4, 2)), 0.0, 0), np.array([[0, 0, 0, 0]]))
     placed = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
-    assert Disagreement().update(placed, 0) == pytest.approx(0.0, abs=1e-3)
+    assert CalibrationNoise().update(placed, 0) == pytest.approx(0.0, abs=1e-3)
 
 
 def with_residual(px: float) -> Observed3D:
@@ -50,7 +50,7 @@ def with_residual(px: float) -> Observed3D:
 
 
 def test_nobody_tells_nothing_and_old_people_are_forgotten() -> None:
-    meter = Disagreement()
+    meter = CalibrationNoise()
     nobody = with_residual(np.nan)
     assert meter.update(nobody, 0) == 0.0
     assert meter.update(with_residual(4.0), 0) == pytest.approx(4.0)
@@ -62,9 +62,7 @@ def test_nobody_tells_nothing_and_old_people_are_forgotten() -> None:
 
 def test_a_rig_that_is_off_publishes_wider_joints_in_the_same_places() -> None:
     offsets = np.array([(9.0, -4.0), (-6.0, 3.0), (2.0, 8.0), (-5.0, -7.0)])
-    exact, wide = (
-        MultiViewEstimator(RIG, options=MultiViewOptions(refine="none", calibration_px=px)) for px in (0.0, -1.0)
-    )
+    exact, wide = (PoseEstimator(RIG, options=EstimatorOptions(refine="none", calibration_px=px)) for px in (0.0, -1.0))
     for frame in range(3):
         people = shifted(offsets, 2.0, frame)
         given = {
@@ -80,7 +78,7 @@ def test_a_rig_that_is_off_publishes_wider_joints_in_the_same_places() -> None:
 
 def test_a_robot_that_drives_keeps_what_was_measured_and_another_calibration_does_not() -> None:
     rig = h36m_rig()
-    estimator = MultiViewEstimator(rig, options=MultiViewOptions(refine="none"))
+    estimator = PoseEstimator(rig, options=EstimatorOptions(refine="none"))
     measured = {"_squared_px": 90.0, "_freedom": 10.0, "_stamp_ns": 5}
     estimator.load_state_dict(estimator.state_dict() | {"disagreement": measured})
     moved = np.eye(4)

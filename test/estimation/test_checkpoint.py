@@ -14,8 +14,8 @@ from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.kalman import PointStates
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.recordings.footage import sample
 from pose3d_ros.recordings.video_frames import open_videos
@@ -46,18 +46,18 @@ def same(a: Pose3D, b: Pose3D) -> bool:
 @pytest.mark.parametrize("smoothing", ["none", "one_euro", "kalman"])
 @pytest.mark.parametrize("stop", [1, 13])
 def test_going_on_is_as_if_nothing_had_stopped(smoothing: str, stop: int) -> None:
-    options = MultiViewOptions(refine="none", smoothing=smoothing)
-    straight, first = MultiViewEstimator(RIG, options=options), MultiViewEstimator(RIG, options=options)
+    options = EstimatorOptions(refine="none", smoothing=smoothing)
+    straight, first = PoseEstimator(RIG, options=options), PoseEstimator(RIG, options=options)
     poses = [straight.estimate_from_keypoints(moment(k)).pose for k in range(20)]
     for k in range(stop):
         first.estimate_from_keypoints(moment(k))
     kept = checkpoint.to_bytes(first.state_dict())
-    second = MultiViewEstimator(RIG, options=options)
+    second = PoseEstimator(RIG, options=options)
     second.load_state_dict(checkpoint.from_bytes(kept))
     assert poses[-1].ids == ("1",)
     for k in range(stop, 20):
         assert same(second.estimate_from_keypoints(moment(k)).pose, poses[k]), k
-    without = MultiViewEstimator(RIG, options=options)
+    without = PoseEstimator(RIG, options=options)
     assert not same(without.estimate_from_keypoints(moment(stop)).pose, poses[stop])
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from pose3d_ros.errors import WeightsError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback, seen_again
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.networks.canonical import Lifted
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Rig
@@ -54,9 +54,9 @@ class Watched:
         self.oracle = RigOracle()
         self.rng = np.random.default_rng(5)
         lifter = OracleLoaded(self.oracle)
-        self.estimator = MultiViewEstimator(
+        self.estimator = PoseEstimator(
             calibration,
-            options=MultiViewOptions(refine="none"),
+            options=EstimatorOptions(refine="none"),
             fallback=MonocularFallback(lifter=lifter),  # type: ignore[arg-type]
         )
 
@@ -180,7 +180,7 @@ def test_a_bystander_whom_one_of_three_cameras_sees_is_not_lifted() -> None:
 
 def test_never_leaves_people_missed_and_a_network_that_was_asked_for_must_be_there() -> None:
     fallback = MonocularFallback("never", lifter=OracleLoaded(Oracle(walkers(0.0))))  # type: ignore[arg-type]
-    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(refine="none"), fallback=fallback)
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), fallback=fallback)
     rng = np.random.default_rng(0)
     for frame in range(4):
         cameras = RIG.cameras if frame < 3 else RIG.cameras[:1]

@@ -119,7 +119,7 @@ def test_a_person_who_is_hidden_is_predicted_then_lost_then_gone_and_comes_back_
 
 def test_joints_that_nobody_saw_are_filled_in_but_say_so() -> None:
     people = crossing(0.3)[:1]
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)), options=MonocularOptions(birth_sets=1))
+    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)), options=MonocularOptions(min_hits=1))
     keypoints = seen(people, T0)
     feet = [H36M_17.index(name) for name in ("LAnkle", "RAnkle")]
     score = keypoints.score.copy()
@@ -134,7 +134,7 @@ def test_joints_that_nobody_saw_are_filled_in_but_say_so() -> None:
 
 def test_people_who_cannot_be_lifted_are_counted_by_reason_and_get_no_id() -> None:
     people = crossing(0.3)
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)), options=MonocularOptions(birth_sets=1))
+    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)), options=MonocularOptions(min_hits=1))
     keypoints = seen(people, T0)
     score = keypoints.score.copy()
     score[0, 4:] = 0.0
@@ -185,7 +185,7 @@ def test_images_of_another_camera_or_size_are_refused() -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(OptionError, match="body_height_m"):
         MonocularOptions(body_height_m=3.0)
-    with pytest.raises(InputError, match="gone_after_s"):
+    with pytest.raises(InputError, match="max_age_s"):
         MonocularOptions(lost_after_s=2.0)
     with pytest.raises(OptionError, match="did you mean 'body_height_m'"):
         from_mapping(MonocularOptions, {"body_height": 1.7})

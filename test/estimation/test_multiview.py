@@ -11,7 +11,7 @@ from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import MultiViewEstimator, MultiViewOptions
+from pose3d_ros.estimation.multiview import EstimatorOptions, PoseEstimator
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Floats, FrameSet, JointSource, Keypoints2D, PersonState, Skeleton
@@ -41,7 +41,7 @@ def views(people: Floats, t_s: float, rng: np.random.Generator, noise_px: float 
     }
 
 
-def run(estimator: MultiViewEstimator, sets: Sequence[Mapping[str, Keypoints2D]]) -> list[Estimate]:
+def run(estimator: PoseEstimator, sets: Sequence[Mapping[str, Keypoints2D]]) -> list[Estimate]:
     return [estimator.estimate_from_keypoints(one) for one in sets]
 
 
@@ -58,7 +58,7 @@ def errors_m(estimate: Estimate, people: Floats) -> dict[str, float]:
 def test_two_people_who_pass_each_other_keep_their_ids_and_places() -> None:
     rng = np.random.default_rng(0)
     times = np.arange(0, 3, 1 / 20)
-    results = run(MultiViewEstimator(RIG), [views(walkers(t), t, rng) for t in times])
+    results = run(PoseEstimator(RIG), [views(walkers(t), t, rng) for t in times])
     nearest = []
     for t, result in zip(times, results, strict=True):
         assert visible(result) == {"1", "2"}, t
@@ -72,7 +72,7 @@ def test_two_people_who_pass_each_other_keep_their_ids_and_places() -> None:
 
 def test_stamps_frame_and_two_dimensional_ids_come_out_as_they_went_in() -> None:
     rng = np.random.default_rng(1)
-    estimator = MultiViewEstimator(replace(RIG, frame_id="map"))
+    estimator = PoseEstimator(replace(RIG, frame_id="map"))
     result = run(estimator, [views(walkers(t), t, rng) for t in (0.0, 0.1)])[-1]
     assert result.pose.stamp_ns == T0 + 100_000_000
     assert result.pose.frame_id == "map"
@@ -97,7 +97,7 @@ def test_detectors_that_speak_coco_are_understood() -> None:
         return Keypoints2D(k.xy[:, index], k.score[:, index], COCO_17, k.stamp_ns)
 
     sets = [{name: coco(k) for name, k in views(walkers(t), t, rng).items()} for t in (0.0, 0.05, 0.1)]
-    pose = run(MultiViewEstimator(RIG), sets)[-1].pose
+    pose = run(PoseEstimator(RIG), sets)[-1].pose
     assert len(pose) == 2
     assert np.isnan(pose.xyz[:, H36M_17.index("HeadTop")]).all()
     assert (pose.source[:, H36M_17.index("HeadTop")] == JointSource.ABSENT).all()
@@ -107,7 +107,7 @@ def test_detectors_that_speak_coco_are_understood() -> None:
 
 def test_a_camera_that_stops_costs_no_id() -> None:
     rng = np.random.default_rng(3)
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     for k in range(40):
         detected = views(walkers(k / 20), k / 20, rng)
         if k >= 10:
@@ -120,7 +120,7 @@ def test_a_camera_that_stops_costs_no_id() -> None:
 
 def test_false_detections_and_duplicates_never_become_people() -> None:
     rng = np.random.default_rng(4)
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     for k in range(60):
         detected = {}
         for name, true in views(walkers(k / 20), k / 20, rng).items():
@@ -140,7 +140,7 @@ def test_false_detections_and_duplicates_never_become_people() -> None:
 
 def test_a_person_seen_by_one_camera_is_counted_and_not_placed() -> None:
     rng = np.random.default_rng(5)
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     for k in range(20):
         detected = views(walkers(k / 20, 2), k / 20, rng)
         lonely = RIG.names[1]
@@ -153,7 +153,7 @@ def test_a_person_seen_by_one_camera_is_counted_and_not_placed() -> None:
 
 def test_a_person_behind_a_pillar_is_predicted_and_comes_back_with_the_same_id() -> None:
     rng = np.random.default_rng(6)
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     for k in range(40):
         people = walkers(k / 20)
         shown = people[:1] if 20 <= k < 28 else people
@@ -168,7 +168,7 @@ def test_a_person_behind_a_pillar_is_predicted_and_comes_back_with_the_same_id()
 
 def test_a_body_half_hidden_from_all_cameras_but_one_keeps_its_joints_as_predictions() -> None:
     rng = np.random.default_rng(7)
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     wrist = H36M_17.index("RWrist")
     for k in range(20):
         detected = views(walkers(k / 20, 1), k / 20, rng)
@@ -189,7 +189,7 @@ def test_smoothing_by_option_reduces_jitter(smoothing: str) -> None:
 
     def jitter(method: str) -> float:
         rng = np.random.default_rng(8)
-        estimator = MultiViewEstimator(RIG, options=MultiViewOptions(smoothing=method))
+        estimator = PoseEstimator(RIG, options=EstimatorOptions(smoothing=method))
         xyz = [r.pose.xyz[0] for r in run(estimator, [views(still, k / 30, rng) for k in range(60)]) if len(r.pose)]
         return float(np.std(xyz[20:], axis=0).mean())
 
@@ -198,7 +198,7 @@ def test_smoothing_by_option_reduces_jitter(smoothing: str) -> None:
 
 def test_a_new_calibration_keeps_the_people() -> None:
     rng = np.random.default_rng(9)
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     run(estimator, [views(walkers(t), t, rng) for t in (0.0, 0.05)])
     estimator.set_rig(RIG.subset(RIG.names[:3]))
     detected = views(walkers(0.1), 0.1, rng)
@@ -209,7 +209,7 @@ def test_a_new_calibration_keeps_the_people() -> None:
 def test_reset_forgets_people_and_resets_the_detector() -> None:
     rng = np.random.default_rng(10)
     detector = FakeDetector(rng)
-    estimator = MultiViewEstimator(RIG, detector)
+    estimator = PoseEstimator(RIG, detector)
     run(estimator, [views(walkers(t), t, rng) for t in (0.0, 0.05)])
     estimator.reset()
     assert detector.resets == 1
@@ -240,7 +240,7 @@ def frame_set(names: Sequence[str], t_s: float = 0.0) -> FrameSet:
 
 
 def test_images_go_through_the_detector_and_every_stage_is_timed() -> None:
-    estimator = MultiViewEstimator(RIG, FakeDetector(np.random.default_rng(11)))
+    estimator = PoseEstimator(RIG, FakeDetector(np.random.default_rng(11)))
     result = estimator.estimate(frame_set(RIG.names))
     assert set(result.stage_ms) == {"detect", "associate", "triangulate"}
     assert all(ms > 0 for ms in result.stage_ms.values())
@@ -251,7 +251,7 @@ def test_images_go_through_the_detector_and_every_stage_is_timed() -> None:
 def test_one_camera_alone_gives_nobody_and_does_not_fail() -> None:
     rng = np.random.default_rng(12)
     name = RIG.names[0]
-    result = MultiViewEstimator(RIG).estimate_from_keypoints({name: views(walkers(0), 0, rng)[name]})
+    result = PoseEstimator(RIG).estimate_from_keypoints({name: views(walkers(0), 0, rng)[name]})
     assert len(result.pose) == 0
     assert result.single_view == 2
     assert result.ids[name] == ("", "")
@@ -259,14 +259,14 @@ def test_one_camera_alone_gives_nobody_and_does_not_fail() -> None:
 
 def test_nobody_anywhere_gives_an_empty_pose() -> None:
     empty = {name: Keypoints2D.empty(COCO_17, T0) for name in RIG.names}
-    result = MultiViewEstimator(RIG).estimate_from_keypoints(empty)
+    result = PoseEstimator(RIG).estimate_from_keypoints(empty)
     assert len(result.pose) == 0
     assert result.pose.skeleton is H36M_17
     assert result.ids == dict.fromkeys(RIG.names, ())
 
 
 def test_a_camera_that_the_rig_lacks_is_named() -> None:
-    estimator = MultiViewEstimator(RIG)
+    estimator = PoseEstimator(RIG)
     with pytest.raises(InputError, match="no camera front: it has"):
         estimator.estimate_from_keypoints({"front": Keypoints2D.empty(H36M_17)})
     with pytest.raises(InputError, match="no camera front"):
@@ -278,20 +278,20 @@ def test_a_camera_that_the_rig_lacks_is_named() -> None:
 def test_a_rig_without_a_baseline_is_refused() -> None:
     one = RIG.cameras[0]
     with pytest.raises(CalibrationError, match="stand at the same place"):
-        MultiViewEstimator(replace(RIG, cameras=(one, replace(one, name="twin"))))
+        PoseEstimator(replace(RIG, cameras=(one, replace(one, name="twin"))))
 
 
 def test_a_rig_of_fewer_cameras_than_must_see_a_joint_is_refused() -> None:
     with pytest.raises(CalibrationError, match=r"1 cameras \(.*\), but 2 must see a joint"):
-        MultiViewEstimator(RIG.subset(RIG.names[:1]))
-    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(min_views=3))
+        PoseEstimator(RIG.subset(RIG.names[:1]))
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(min_views=3))
     with pytest.raises(CalibrationError, match="lower min_views"):
         estimator.set_rig(RIG.subset(RIG.names[:2]))
     assert estimator.rig is RIG
 
 
 def test_images_of_another_size_than_the_calibrated_one_are_refused() -> None:
-    estimator = MultiViewEstimator(RIG, FakeDetector(np.random.default_rng(0)))
+    estimator = PoseEstimator(RIG, FakeDetector(np.random.default_rng(0)))
     width, height = RIG.cameras[0].size_wh
     half = np.zeros((height // 2, width // 2, 3), dtype=np.uint8)
     name = RIG.names[0]
@@ -301,8 +301,8 @@ def test_images_of_another_size_than_the_calibrated_one_are_refused() -> None:
 
 def test_wrong_options_are_refused_with_the_mend() -> None:
     with pytest.raises(OptionError, match="'smoothing' is 'heavy', expected one of none, one_euro, kalman"):
-        MultiViewOptions(smoothing="heavy")
+        EstimatorOptions(smoothing="heavy")
     with pytest.raises(OptionError, match="did you mean 'min_views'"):
-        from_mapping(MultiViewOptions, {"min_view": 3})
-    with pytest.raises(InputError, match="gone_after_s"):
-        MultiViewOptions(lost_after_s=2.0, gone_after_s=1.0)
+        from_mapping(EstimatorOptions, {"min_view": 3})
+    with pytest.raises(InputError, match="max_age_s"):
+        EstimatorOptions(lost_after_s=2.0, max_age_s=1.0)

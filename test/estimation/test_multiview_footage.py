@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.recordings.footage import read_video, reference_single, sample
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import FrameSet, PersonState
@@ -20,7 +20,7 @@ def estimates(name: str, cameras: tuple[str, ...] | None = None) -> list[Estimat
     """What the default detector and estimator make of the first frame sets of a sample."""
     footage = sample(name)
     rig = footage.rig if cameras is None else footage.rig.subset(cameras)
-    estimator = MultiViewEstimator(rig)
+    estimator = PoseEstimator(rig)
     videos = [read_video(footage.videos[camera], stop=SETS) for camera in rig.names]
     found = []
     for k, images in enumerate(islice(zip(*videos, strict=True), SETS)):

@@ -84,9 +84,9 @@ def test_errors_of_cameras_widen_the_covariance_and_move_nothing() -> None:
     wider = with_camera_errors(found, errors, 8.0)
     np.testing.assert_array_equal(wider.xyz, found.xyz)
     np.testing.assert_array_equal(wider.covariance, found.covariance)
-    assert (np.linalg.eigvalsh(wider.lasting[np.isfinite(found.xyz).all(-1)]) > 0).all()
+    assert (np.linalg.eigvalsh(wider.calibration_covariance[np.isfinite(found.xyz).all(-1)]) > 0).all()
     twice = with_camera_errors(found, errors, 16.0)
-    np.testing.assert_allclose(twice.lasting, 4 * wider.lasting)
+    np.testing.assert_allclose(twice.calibration_covariance, 4 * wider.calibration_covariance)
 
 
 def test_a_filled_in_joint_is_moved_as_the_others_are() -> None:
@@ -96,7 +96,7 @@ def test_a_filled_in_joint_is_moved_as_the_others_are() -> None:
     unseen[0, 3] = True
     wider = with_camera_errors(found, moved_by_cameras(RIG.cameras, people.without(unseen), found, 2.0), 8.0)
     known = np.isfinite(found.xyz).all(-1)[0] & ~unseen[0]
-    np.testing.assert_allclose(wider.lasting[0, 3], wider.lasting[0, known].mean(axis=0))
+    np.testing.assert_allclose(wider.calibration_covariance[0, 3], wider.calibration_covariance[0, known].mean(axis=0))
 
 
 def test_errors_of_cameras_leave_no_joint_out() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.estimation.predicted_boxes import LEAST_JOINTS, predicted_boxes
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
@@ -64,7 +64,7 @@ def test_joints_outside_or_unknown_do_not_count_and_a_few_are_no_person():
 
 def test_the_detector_is_given_where_people_who_are_known_will_be():
     detector = KnowsTheWalker()
-    estimator = MultiViewEstimator(RIG, detector)
+    estimator = PoseEstimator(RIG, detector)
     images = {camera.name: np.zeros((*camera.size_wh[::-1], 3), np.uint8) for camera in RIG.cameras}
     for number in range(8):
         stamp_ns = 10**9 + number * PERIOD_NS

@@ -13,8 +13,8 @@ from synthetic_people import h36m_rig, seen, walker
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.publish_filter import admitted, places
 from pose3d_ros.options import from_mapping
 from pose3d_ros.skeletons import H36M_17
@@ -71,7 +71,7 @@ def test_of_too_many_those_known_longest_stay_and_the_lost_give_way() -> None:
     assert len(admitted(pose, (), (), most=4)) == 4
 
 
-@pytest.mark.parametrize("kind", [MultiViewOptions, MonocularOptions])
+@pytest.mark.parametrize("kind", [EstimatorOptions, MonocularOptions])
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -79,7 +79,7 @@ def test_of_too_many_those_known_longest_stay_and_the_lost_give_way() -> None:
         ({"workspace_max": [0.0, 1.0, float("nan")]}, "'workspace_max' is .*expected three numbers"),
         ({"workspace_min": ["a", "b", "c"]}, "expected three numbers"),
         ({"workspace_min": [0.0, 1.0, 0.0], "workspace_max": [1.0, 1.0, 1.0]}, "y of the first must be less"),
-        ({"most_people": -1}, "expected 0 to 1000"),
+        ({"max_people": -1}, "expected 0 to 1000"),
     ],
 )
 def test_a_box_that_is_none_is_refused(kind: type, given: dict, words: str) -> None:
@@ -91,9 +91,9 @@ RIG = h36m_rig()
 T0 = 5_000_000_000
 
 
-def run(options: MultiViewOptions, times: np.ndarray, crossing: bool = True) -> list[Estimate]:
+def run(options: EstimatorOptions, times: np.ndarray, crossing: bool = True) -> list[Estimate]:
     """One person who stays at the stage's middle, and one who walks into it from 2 m away and out again."""
-    estimator, rng, results = MultiViewEstimator(RIG, options=options), np.random.default_rng(3), []
+    estimator, rng, results = PoseEstimator(RIG, options=options), np.random.default_rng(3), []
     for t in times:
         people = np.stack([walker((0.0, 0.8), (0.0, 0.0), t), walker((-1.6, -0.6), (1.0, 0.0), t)])
         stamp_ns = T0 + round(t * 1e9)
@@ -105,7 +105,7 @@ def run(options: MultiViewOptions, times: np.ndarray, crossing: bool = True) -> 
 
 def test_who_leaves_the_box_is_left_out_and_has_the_same_id_inside_it() -> None:
     times = np.arange(0, 3.2, 0.1)
-    options = MultiViewOptions(refine="none", workspace_min=(-0.5, -3.0, 0.0), workspace_max=(0.5, 3.0, 2.0))
+    options = EstimatorOptions(refine="none", workspace_min=(-0.5, -3.0, 0.0), workspace_max=(0.5, 3.0, 2.0))
     for t, result in zip(times, run(options, times), strict=True):
         x = -1.6 + t
         if abs(abs(x) - 0.5) < 0.1:
@@ -121,5 +121,5 @@ def test_who_leaves_the_box_is_left_out_and_has_the_same_id_inside_it() -> None:
 
 
 def test_at_most_so_many_are_given_out_and_the_first_stays_throughout() -> None:
-    results = run(MultiViewOptions(refine="none", most_people=1), np.arange(0, 2, 0.1))
+    results = run(EstimatorOptions(refine="none", max_people=1), np.arange(0, 2, 0.1))
     assert {result.pose.ids for result in results} == {("1",)}

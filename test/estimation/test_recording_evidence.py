@@ -9,7 +9,7 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.missing_poses import MOST, explain
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.recording_evidence import evidence_of
 from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.recordings.recording import Recording, Seen2D
@@ -18,7 +18,7 @@ from pose3d_ros.structures import Keypoints2D, Rig
 
 RIG = h36m_rig()
 PAIR = RIG.subset(RIG.names[:2])
-OPTIONS = MultiViewOptions(refine="none")
+OPTIONS = EstimatorOptions(refine="none")
 
 
 def recording(rig: Rig, *, moments: tuple[tuple[int, ...], ...], people: tuple[int, ...]) -> Recording:

@@ -19,8 +19,8 @@ from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.state import load_state
 from pose3d_ros.structures import Keypoints2D, Rig
 
@@ -47,14 +47,14 @@ class Made:
     """Estimators with everything switched on that remembers anything, over small networks."""
 
     def __init__(self, folder: Path) -> None:
-        self.options = MultiViewOptions(
+        self.options = EstimatorOptions(
             refine="posern", posern_weights=file_of(biased((0.01, 0.0)), folder), smoothing="kalman",
-            compensate_offsets=True, calibration_px=-1.0, jump_distance_m=0.5, most_people=5,
+            compensate_offsets=True, calibration_px=-1.0, jump_distance_m=0.5, max_people=5,
         )  # fmt: skip
 
-    def __call__(self) -> MultiViewEstimator:
+    def __call__(self) -> PoseEstimator:
         fallback = MonocularFallback(lifter=FlatLoaded())  # type: ignore[arg-type]
-        return MultiViewEstimator(RIG, options=self.options, fallback=fallback)
+        return PoseEstimator(RIG, options=self.options, fallback=fallback)
 
 
 class Straight(NamedTuple):
@@ -62,10 +62,10 @@ class Straight(NamedTuple):
 
     made: Made
     estimates: list[Estimate]
-    estimator: MultiViewEstimator
+    estimator: PoseEstimator
     kept: dict[int, bytes]
 
-    def resumed(self, stop: int, **other: Any) -> MultiViewEstimator:
+    def resumed(self, stop: int, **other: Any) -> PoseEstimator:
         estimator = self.made()
         estimator.load_state_dict({**checkpoint.from_bytes(self.kept[stop]), **other})
         return estimator

@@ -73,7 +73,7 @@ def test_false_people_get_no_id(weakness: str) -> None:
 
 
 def test_a_missed_person_is_occluded_then_lost_then_gone_and_the_id_never_comes_again() -> None:
-    tracker = Tracker(H36M_17, lost_after_s=0.5, gone_after_s=1.0)
+    tracker = Tracker(H36M_17, lost_after_s=0.5, max_age_s=1.0)
     for k in range(10):
         tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(k / 10))
     states = {}

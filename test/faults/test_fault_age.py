@@ -218,7 +218,7 @@ def test_fault_hidden_people_in_a_late_set() -> None:
 
 
 def test_fault_late_prediction() -> None:
-    """Fault: with prediction_horizon 0.1 a pose leaves 0.3 s or 0.7 s after its images were captured.
+    """Fault: with prediction_horizon_s 0.1 a pose leaves 0.3 s or 0.7 s after its images were captured.
     Sees: on predicted OCCLUDED people of that age with the covariance of now; LOST ones are not there.
     Recovers: by itself with the next pose that leaves in time.
     Kind: K1
@@ -321,14 +321,14 @@ class Publisher:
 def watch_of(node: Node) -> tuple[Any, Publisher]:
     """The genuine Watch before a node and a publisher of ours."""
     pytest.importorskip("rclpy")
-    from pose3d_ros.estimation.options import MultiViewOptions
+    from pose3d_ros.estimation.options import EstimatorOptions
     from pose3d_ros.ros.output_options import OutputOptions
     from pose3d_ros.ros.watch import Watch
 
     publisher = Publisher(node)
     no_node = SimpleNamespace(create_timer=lambda *_, **__: None, destroy_timer=lambda _: None)
     report = SimpleNamespace(now_s=node.now_s)
-    watch = Watch(no_node, publisher, OutputOptions, MultiViewOptions, report)  # type: ignore[arg-type]
+    watch = Watch(no_node, publisher, OutputOptions, EstimatorOptions, report)  # type: ignore[arg-type]
     return watch, publisher
 
 

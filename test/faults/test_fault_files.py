@@ -15,8 +15,8 @@ from synthetic_people import h36m_rig, walker
 from pose3d_ros.cache import sha256_of
 from pose3d_ros.errors import FootageError, WeightsCorruptError
 from pose3d_ros.estimation import checkpoint
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.simulation.views import to_coco
 from pose3d_ros.skeletons import COCO_17
@@ -52,7 +52,7 @@ def test_fault_weights_tampered_with(place: int, tmp_path: Path, monkeypatch: py
 def state() -> bytes:
     """What an estimator knows after three frame sets."""
     rig = Rig(h36m_rig("S9").cameras[:2])
-    estimator = MultiViewEstimator(rig, options=MultiViewOptions(refine="none", smoothing="kalman"))
+    estimator = PoseEstimator(rig, options=EstimatorOptions(refine="none", smoothing="kalman"))
     for k in range(3):
         xyz = to_coco(walker((-0.5, 0.2), (0.9, 0.3), k / 30))[None]
         estimator.estimate_from_keypoints(

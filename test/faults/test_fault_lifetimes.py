@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation import checkpoint
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.monitoring import health
 from pose3d_ros.structures import Keypoints2D, Rig
 from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
@@ -20,7 +20,7 @@ from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 RIG = Rig(h36m_rig("S9").cameras[:3])
 WITHOUT_ONE = RIG.subset(RIG.names[:2])
 RATE_HZ = 5  # what calibration health looks at
-OPTIONS = MultiViewOptions(refine="none", monocular_fallback="never")
+OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never")
 
 
 def moment(k: int, rig: Rig) -> dict[str, Keypoints2D]:
@@ -46,7 +46,7 @@ def test_fault_camera_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
     Before: another rig without any baseline: the knocked camera was "as at the start".
     """
     monkeypatch.setattr(health, "BASELINE", 4)
-    estimator = MultiViewEstimator(RIG, options=OPTIONS)
+    estimator = PoseEstimator(RIG, options=OPTIONS)
     for k in range(30):
         estimator.estimate_from_keypoints(moment(k, RIG))
     estimator.learn()
@@ -66,7 +66,7 @@ def test_fault_camera_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_camera_that_comes_back_elsewhere_makes_another_rig() -> None:
-    estimator = MultiViewEstimator(RIG, options=OPTIONS)
+    estimator = PoseEstimator(RIG, options=OPTIONS)
     for k in range(3):
         estimator.estimate_from_keypoints(moment(k, RIG))
     assert estimator.parts["disagreement"].state_dict()["_freedom"] > 0
@@ -76,7 +76,7 @@ def test_a_camera_that_comes_back_elsewhere_makes_another_rig() -> None:
 
 
 def test_rigs_that_come_and_go_are_not_kept_for_ever() -> None:
-    estimator = MultiViewEstimator(RIG, options=OPTIONS)
+    estimator = PoseEstimator(RIG, options=OPTIONS)
     for k in range(40):
         turned = np.eye(4)
         turned[0, 3] = 0.01 * k
@@ -92,7 +92,7 @@ def test_fault_learning_fails_outside_the_node(monkeypatch: pytest.MonkeyPatch) 
     Kind: K8
     Before: the pose of the next set was lost, and `pose3d estimate` ended.
     """
-    sound, failing = (MultiViewEstimator(RIG, options=OPTIONS) for _ in range(2))
+    sound, failing = (PoseEstimator(RIG, options=OPTIONS) for _ in range(2))
     expected = [sound.estimate_from_keypoints(moment(k, RIG)).pose for k in range(5)]
 
     def fail(*given: object) -> None:
@@ -117,8 +117,8 @@ def test_fault_thousands_of_people_come_and_go() -> None:
     Kind: K8
     Before: not measured; TF kept 1.3 MB a person.
     """
-    options = replace(OPTIONS, smoothing="kalman", compensate_offsets=True, birth_sets=1)
-    estimator = MultiViewEstimator(WITHOUT_ONE, options=options)
+    options = replace(OPTIONS, smoothing="kalman", compensate_offsets=True, min_hits=1)
+    estimator = PoseEstimator(WITHOUT_ONE, options=options)
     body, stamp_ns, held = walker((0.0, 0.0), (0.0, 0.0), 0.0)[None], 10**18, []
     for person in range(190):
         stamp_ns += 20 * 10**9  # the windows of all memories are passed

@@ -152,7 +152,7 @@ def test_fault_out_of_memory_in_the_detector(error: Exception) -> None:
     assert held_still == [None] * OFTEN  # the frames of fail, and what they hold, are let go
     assert all(one.startswith("out of memory (") and "dropped" in one for one in words)
     assert "precision:=half" not in words[-2]
-    assert "3 times in a row: set precision:=half (GPU), a smaller max_people" in words[-1]
+    assert "3 times in a row: set precision:=half (GPU), a smaller max_detections" in words[-1]
     shortage.over()
     assert "in a row" not in str(shortage.explained(MemoryError()))
     other = ValueError("something else")
@@ -181,7 +181,7 @@ def test_fault_inference_slower_than_the_cameras() -> None:
     """Fault: images come faster than the networks work.
     Sees: the newest frame set is always the next one, so that poses are at most two turns old; /diagnostics has one
     message: how old poses are when they leave, which stage takes how many ms, what to change; WARN where that age
-    exceeds occluded_after.
+    exceeds occluded_after_s.
     Recovers: by itself when the machine keeps up again.
     """
     mailbox: Mailbox[int] = Mailbox()

@@ -12,18 +12,18 @@ from synthetic_people import h36m_rig, seen, walker
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
-from pose3d_ros.estimation.multiview import MultiViewEstimator, MultiViewOptions
+from pose3d_ros.estimation.multiview import EstimatorOptions, PoseEstimator
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Keypoints2D
 
 RIG = h36m_rig()
-OPTIONS = MultiViewOptions(refine="none", monocular_fallback="never")
+OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never")
 CAMERA = Camera("front", (1280, 720), np.array([[1000.0, 0, 640], [0, 1000, 360], [0, 0, 1]]))
 AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # camera x right, y down, z forward, in the world
 
 
-def step(estimator: MultiViewEstimator, t_s: float) -> Estimate:
+def step(estimator: PoseEstimator, t_s: float) -> Estimate:
     """What comes of two walkers 2.4 m apart, seen with 4 px of noise."""
     rng = np.random.default_rng(round(1000 * t_s))
     people = np.stack([walker((-1.2, 0.4), (0.3, 0.0), t_s), walker((1.2, -0.4), (-0.3, 0.0), t_s)])
@@ -37,7 +37,7 @@ def test_fault_parameters_changed_while_people_are_followed() -> None:
     Sees: the new values hold from the next frame set on; everybody keeps their id, also who is out of the workspace.
     Recovers: nothing to recover; the values may be set back the same way.
     """
-    estimator = MultiViewEstimator(RIG, options=OPTIONS)
+    estimator = PoseEstimator(RIG, options=OPTIONS)
     for n in range(4):
         before = step(estimator, 0.1 * n).pose
     assert sorted(before.ids) == ["1", "2"]
@@ -55,7 +55,7 @@ def test_fault_parameters_changed_while_people_are_followed() -> None:
     estimator.set_options(OPTIONS)
     assert sorted(step(estimator, 0.7).pose.ids) == ["1", "2"]
     # Gone after 0.2 s now: who comes back later is somebody new.
-    estimator.set_options(replace(OPTIONS, lost_after_s=0.1, gone_after_s=0.2))
+    estimator.set_options(replace(OPTIONS, lost_after_s=0.1, max_age_s=0.2))
     assert sorted(step(estimator, 1.2).pose.ids) == ["3", "4"]
 
 
@@ -88,7 +88,7 @@ def test_fault_parameter_that_needs_another_estimator(change: dict[str, object])
     Sees: the change is refused, with the way to make it; everything else stays as it was.
     Recovers: cleanup, the new value, configure and activate; or a restart.
     """
-    estimator = MultiViewEstimator(RIG, options=OPTIONS)
+    estimator = PoseEstimator(RIG, options=OPTIONS)
     for n in range(3):
         step(estimator, 0.1 * n)
     with pytest.raises(OptionError, match=f"'{next(iter(change))}' is fixed at start"):

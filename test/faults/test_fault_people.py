@@ -11,8 +11,8 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.monitoring.person_scale import leg_lengths
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 from pose3d_ros.structures import Camera, Floats, Rig
@@ -20,7 +20,7 @@ from pose3d_ros.structures import Camera, Floats, Rig
 RIG = h36m_rig()
 PAIR = RIG.subset(RIG.names[:2])
 T0_NS = 1_700_000_000 * 10**9
-OPTIONS = MultiViewOptions(refine="none", monocular_fallback="never", calibration_px=0.0)
+OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never", calibration_px=0.0)
 People = Callable[[float], Sequence[Floats]]
 Visible = Callable[[int, int, float], bool]  # camera, person, s
 
@@ -43,12 +43,12 @@ def watched(
     seconds: float = 3.0,
     rate_hz: float = 4.0,
     visible: Visible = lambda camera, person, t_s: True,
-    options: MultiViewOptions = OPTIONS,
+    options: EstimatorOptions = OPTIONS,
     noise_px: float = 3.0,
 ) -> list[Estimate]:
     """What an estimator that is given one rig makes of people before another."""
     rng = np.random.default_rng(0)
-    estimator = MultiViewEstimator(given, options=options)
+    estimator = PoseEstimator(given, options=options)
     estimates = []
     for k in range(round(seconds * rate_hz) + 1):
         t_s = k / rate_hz
@@ -140,9 +140,9 @@ WHY = {
     "behind": (far_off, head(), mirrored(head()), OPTIONS),
     "size": (walking, PAIR, scaled(PAIR, 4.5), OPTIONS),
     "uncertain": (walking, PAIR, PAIR, replace(OPTIONS, max_std_m=0.001)),
-    "score": (walking, PAIR, PAIR, replace(OPTIONS, birth_score=1.0)),
+    "score": (walking, PAIR, PAIR, replace(OPTIONS, init_score=1.0)),
     "few_joints": (walking, PAIR, PAIR, replace(OPTIONS, min_joint_score=0.75, min_person_joints=1)),
-    "unsteady": (walking, PAIR, PAIR, replace(OPTIONS, birth_sets=100)),
+    "unsteady": (walking, PAIR, PAIR, replace(OPTIONS, min_hits=100)),
 }  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_who_is_left_out_is_no_fault() -> None:
 
 def test_weak_false_detections_in_an_empty_room_are_no_people() -> None:
     rng = np.random.default_rng(1)
-    estimator = MultiViewEstimator(PAIR, options=OPTIONS)
+    estimator = PoseEstimator(PAIR, options=OPTIONS)
     for k in range(16):
         stamp_ns = T0_NS + k * 200_000_000
         clutter = {
@@ -355,7 +355,7 @@ def test_a_cameras_own_frame_has_y_down_and_that_is_right() -> None:
 
 
 def test_another_calibration_begins_afresh() -> None:
-    estimator = MultiViewEstimator(scaled(PAIR, 2.0), options=OPTIONS)
+    estimator = PoseEstimator(scaled(PAIR, 2.0), options=OPTIONS)
     evidence = estimator._lessons.people_evidence
     evidence._scale.add(0.0, [1.8] * 60)
     evidence._scale.add(5.0, [1.8] * 60)

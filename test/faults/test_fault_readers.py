@@ -12,7 +12,7 @@ from synthetic_motion import write
 from synthetic_people import h36m_rig
 
 from pose3d_ros.errors import CalibrationError, FootageError, InputError, OptionError, Pose3DError, shown
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.files.documents import json_content, toml_content, yaml_content
 from pose3d_ros.files.door import KEYPOINTS, PARAMETER, RIG
 from pose3d_ros.mocap.load import load_motion
@@ -149,7 +149,7 @@ def test_fault_a_value_of_half_a_megabyte() -> None:
     for value in ("x" * 500_000, list(range(100_000)), {"a": "x" * 500_000}, 10**100_000, np.zeros(9).tolist() * 9000):
         assert len(shown(value)) <= 80
         with pytest.raises(OptionError) as caught:
-            from_mapping(MultiViewOptions, {"smoothing": value})
+            from_mapping(EstimatorOptions, {"smoothing": value})
         assert len(str(caught.value)) < 2000
         assert "smoothing" in str(caught.value)
     assert len(str(InputError("file.yaml: " + "ab " * 200_000 + ": give one"))) < 2000

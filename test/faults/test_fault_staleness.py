@@ -30,7 +30,7 @@ def check_contract(heard: Sequence[Message], since_s: float) -> None:
     for limit_s, allowed in (
         (LIMITS.occluded_s, {PersonState.OCCLUDED, PersonState.LOST, None}),
         (LIMITS.lost_s, {PersonState.LOST, None}),
-        (LIMITS.gone_s, {None}),
+        (LIMITS.max_age_s, {None}),
     ):
         at_limit = [state for age_s, state in held if age_s <= limit_s + 1e-6]
         assert at_limit[-1] in allowed, (limit_s, held)
@@ -75,7 +75,7 @@ def test_fault_all_cameras_stop_while_nobody_is_there() -> None:
     silent = chain.run(1.5)
     first = next(m for m in silent if not m.made_of_images)
     assert first.at_s <= 0.5 + LIMITS.occluded_s
-    assert silent[-1].at_s <= 0.5 + LIMITS.gone_s
+    assert silent[-1].at_s <= 0.5 + LIMITS.max_age_s
     chain.living.update(chain.names)
     assert all(m.made_of_images for m in chain.run(0.5))
 
@@ -134,7 +134,7 @@ def test_fault_person_occluded_for_a_moment() -> None:
 
 
 def test_fault_leaving_and_returning() -> None:
-    """Fault: a person leaves for longer than gone_after_s and returns.
+    """Fault: a person leaves for longer than max_age_s and returns.
     Sees: OCCLUDED <= 0.2 s, LOST <= 0.5 s, gone <= 1 s after last seen.
     Recovers: by itself, under a new id: an id is never given again.
     """

@@ -9,8 +9,8 @@ import numpy as np
 from synthetic_people import h36m_rig, seen
 
 from pose3d_ros.estimation.left_right import OTHER_SIDE
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.staleness import TICK_S, Limits, Watchdog
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, Pose3D
 from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper
@@ -46,8 +46,8 @@ class Chain:
         self.now_s = 0.0
         self.last_image_s = 0.0
         self._grouper: FrameSetGrouper[Keypoints2D] = FrameSetGrouper(self.names, min_cameras=2)
-        options = MultiViewOptions(refine="none", monocular_fallback="never", calibration_px=0.0)
-        self._estimator = MultiViewEstimator(self.rig, options=options)
+        options = EstimatorOptions(refine="none", monocular_fallback="never", calibration_px=0.0)
+        self._estimator = PoseEstimator(self.rig, options=options)
         self._watchdog, self._limits = Watchdog(), Limits()
         self._due: list[tuple[float, Pose3D]] = []
         self._next_frame_s = self._next_look_s = 0.0

@@ -219,9 +219,9 @@ def observed(people: Floats, rng: np.random.Generator) -> Observed3D:
     kinds = np.array([JointSource.TRIANGULATED, JointSource.REFINED, JointSource.MONOCULAR], dtype=np.uint8)
     source = rng.choice(kinds, shape, p=(0.6, 0.3, 0.1))
     spread = np.where(lost[..., None, None], np.nan, covariances(shape, rng))
-    score, lasting = np.where(lost, 0.0, rng.uniform(0.4, 1.0, shape)), covariances(shape, rng)
+    score, calibration_covariance = np.where(lost, 0.0, rng.uniform(0.4, 1.0, shape)), covariances(shape, rng)
     n_views = np.where(lost | (source == JointSource.REFINED), 0, 2).astype(np.uint8)
-    return Observed3D(xyz, spread, score, n_views, np.where(lost, np.nan, 3.0), {}, source, lasting)
+    return Observed3D(xyz, spread, score, n_views, np.where(lost, np.nan, 3.0), {}, source, calibration_covariance)
 
 
 def test_tracks() -> None:
@@ -242,10 +242,10 @@ def test_tracks() -> None:
         if pairs:
             tracker._observe([track for track, _ in pairs], found, [row for _, row in pairs], stamp_ns)
         for (ours, row), other in zip(pairs, theirs, strict=True):
-            guessed, passed = guessed + found.guessed[row].sum(), passed + ours.passed_over.sum()
+            guessed, passed = guessed + found.guessed[row].sum(), passed + ours.ignored_joints.sum()
             np.testing.assert_allclose(ours.states.mean, other.states.mean, rtol=1e-9, atol=1e-12)
             np.testing.assert_allclose(ours.states.covariance, other.states.covariance, rtol=1e-9, atol=1e-13)
-            for name in ("joint_seen_ns", "joint_score", "lasting", "depth_noise", "passed_over"):
+            for name in ("joint_seen_ns", "joint_score", "calibration_covariance", "depth_noise", "ignored_joints"):
                 np.testing.assert_array_equal(getattr(ours, name), getattr(other, name), err_msg=name)
             assert (ours.seen_ns, ours.observed, ours.hits, ours.before_jump) == (stamp_ns, row, other.hits, False)
         free = set(range(len(found))) - {row for _, row in pairs}

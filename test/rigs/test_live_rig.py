@@ -12,7 +12,7 @@ import pytest
 from geometry_msgs.msg import TransformStamped
 
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.rigs.live_rig import LiveRig, Sighting
+from pose3d_ros.rigs.live_rig import CameraUpdate, LiveRig
 from pose3d_ros.rigs.placement import missing_transform
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer
@@ -42,12 +42,12 @@ class Transforms:
         return self.known[source]
 
 
-def sightings(*names: str, baseline_m: float = 0.0, K: Floats = K) -> dict[str, Sighting]:
+def sightings(*names: str, baseline_m: float = 0.0, K: Floats = K) -> dict[str, CameraUpdate]:
     seen = {}
     for name in names:
         info = conversions.camera_info_to_msg(Camera("any", (640, 480), np.eye(3)), 0, f"{name}_optical")
         info.k, info.p = K.ravel(), np.c_[K, [-500.0 * baseline_m * NAMES.index(name), 0, 0]].ravel()
-        seen[name] = Sighting(info, f"{name}_optical", 5)
+        seen[name] = CameraUpdate(info, f"{name}_optical", 5)
     return seen
 
 

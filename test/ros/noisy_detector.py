@@ -52,7 +52,7 @@ def main() -> None:
     nodes = []
     for number, cameras in enumerate((["left", "right"], ["side"])):
         # Frame sets are complete, however busy the machine is.
-        given = {"cameras": cameras, "set_wait": 5.0, "silent_after": 60.0, "use_sim_time": True}
+        given = {"cameras": cameras, "sync_timeout_s": 5.0, "silent_after_s": 60.0, "use_sim_time": True}
         node = DetectorNode(
             NoisyDetector(ring("left", "right", "side")),
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],

@@ -82,7 +82,7 @@ def test_detection_in_another_process_gives_the_same_poses(tmp_path: Path) -> No
     rclpy.init(context=context, domain_id=int(env["ROS_DOMAIN_ID"]))
     cameras = Cameras(context, RIG, reliable=True)
     topics = {"image_topic": "/{camera}/image_raw", "camera_info_topic": "/{camera}/camera_info"}
-    patient = {"set_wait": 5.0, "silent_after": 60.0}  # sets are complete, however busy the machine is
+    patient = {"sync_timeout_s": 5.0, "silent_after_s": 60.0}  # sets are complete, however busy the machine is
     own = {"one": {**topics, **patient}, "several": {"input": "keypoints", **patient}}
     nodes = {
         form: MultiViewNode(
@@ -362,4 +362,4 @@ def test_as_a_program_it_names_the_command_that_fetches_its_weights_and_lists_it
     assert "pose3d models fetch" in done.stderr
     assert main(["detector_node", "--help"]) == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {name} (default" in text for name in ("cameras", "set_wait", "image_topic", "search_every"))
+    assert all(f"\n  {name} (default" in text for name in ("cameras", "sync_timeout_s", "image_topic", "search_every"))

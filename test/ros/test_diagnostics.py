@@ -137,7 +137,7 @@ def test_a_frame_set_that_takes_too_long_is_told() -> None:
 def test_what_a_frame_set_takes_is_reported_while_none_comes() -> None:
     record = Record()
     assert (
-        "no frame set yet: that takes two cameras' images with stamps within stamp_tolerance"
+        "no frame set yet: that takes two cameras' images with stamps within stamp_tolerance_s"
         in record.health(2.0, [], {}).message
     )
     record.count("received")

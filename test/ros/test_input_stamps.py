@@ -15,7 +15,7 @@ from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, keypoint_stream, missing_inputs
 from pose3d_ros.ros.input_options import InputOptions
-from pose3d_ros.ros.set_options import ARRIVAL_TOLERANCE_S, SetOptions
+from pose3d_ros.ros.sync_options import ARRIVAL_TOLERANCE_S, SyncOptions
 from pose3d_ros.structures import Camera
 
 NOW_NS = 1_790_000_000 * 10**9
@@ -222,6 +222,6 @@ def test_keypoints_age_from_their_images_capture_and_detection_elsewhere_is_no_w
 
 
 def test_sets_of_arrival_times_tolerate_images_that_come_one_after_the_other() -> None:
-    assert SetOptions().tolerance_s("capture") == 0.010
-    assert SetOptions().tolerance_s("arrival") == ARRIVAL_TOLERANCE_S
-    assert SetOptions(stamp_tolerance=0.05).tolerance_s("arrival") == 0.05
+    assert SyncOptions().tolerance_s("capture") == 0.010
+    assert SyncOptions().tolerance_s("arrival") == ARRIVAL_TOLERANCE_S
+    assert SyncOptions(stamp_tolerance_s=0.05).tolerance_s("arrival") == 0.05

@@ -44,7 +44,7 @@ def result(age_ms: float, stage_ms: float) -> Result:
 def test_fault_machine_too_slow_for_its_cameras(period_s: float) -> None:
     """Fault: a frame set takes 0.3, 0.7 or 1 s.
     Sees: one message, "poses are 720 ms old when they leave, expected below 200: detect takes 690 ms: use a faster
-    detector, ...", at every moment: between poses too, when there was none for more than stale_after.
+    detector, ...", at every moment: between poses too, when there was none for more than stale_after_s.
     Recovers: by itself within 10 s of poses in time.
     Kind: K1
     Before: "no poses for 0.6 s: images come and are being worked on", or nothing.

@@ -82,7 +82,7 @@ def test_nothing_is_made_that_is_not_subscribed_to(monkeypatch: pytest.MonkeyPat
 
     for name in ("markers_to_msg", "transforms_to_msgs", "keypoints_to_msg"):
         counted(name)
-    options = {"fixed_frame": "world", "publish_keypoints": True, "prediction_horizon": 0.2}
+    options = {"fixed_frame": "world", "publish_keypoints": True, "prediction_horizon_s": 0.2}
     with graph(ring("left", "right"), **options) as one:
         one.cameras.publish_transforms()
         one.poses_after(3)
@@ -371,7 +371,7 @@ def test_an_exception_in_the_worker_does_not_end_the_node() -> None:
         ({"cameras": ["left", "2"]}, OptionError, "no digit first"),
         ({"image_topic": "{camera}/image raw"}, OptionError, "'left/image raw', which ROS does not allow"),
         ({"image_topic": "image_raw"}, OptionError, r"expected \{camera\} in it"),
-        ({"stamp_tolerance": -1.0}, OptionError, "expected 0 to 1 s"),
+        ({"stamp_tolerance_s": -1.0}, OptionError, "expected 0 to 1 s"),
         ({"placement": "file"}, CalibrationError, "rig_file is empty"),
         ({"rig_file": "/nowhere/rig.yaml"}, CalibrationError, "cannot be read"),
     ],
@@ -466,7 +466,7 @@ def test_fault_sigint_once_twice_and_sigterm(tmp_path: Path) -> None:
 def test_help_lists_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["multiview_node", "--help"]) == 0
     text = capsys.readouterr().out
-    for name in ("cameras", "placement", "publish_keypoints", "smoothing", "search_every", "set_wait"):
+    for name in ("cameras", "placement", "publish_keypoints", "smoothing", "search_every", "sync_timeout_s"):
         assert f"\n  {name} (default" in text
     assert main(["multiview_node", "cameras:=[a,b]"]) == 2
     assert "'cameras:=[a,b]': parameters are set with --ros-args -p" in capsys.readouterr().err

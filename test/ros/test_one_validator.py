@@ -21,11 +21,11 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.recordings.bag_recording import open_bag
 from pose3d_ros.recordings.bag_rig import rig_of_bag
-from pose3d_ros.rigs.live_rig import LiveRig, Sighting
+from pose3d_ros.rigs.live_rig import CameraUpdate, LiveRig
 from pose3d_ros.rigs.placement import missing_transform
 from pose3d_ros.rigs.rig_checks import check_rig, validate_rig
 from pose3d_ros.rigs.rig_yaml import load_rig
@@ -238,7 +238,7 @@ def live(infos: Infos, placement: str, rectified: bool, auto: bool, file: Path) 
         ("left", "right"), look_up(placement), placement="auto" if auto else placement, rectified=rectified,
         fixed_frame="map" if placement == "tf" else "", rig_file=str(file) if placement == "file" else "",
     )  # fmt: skip
-    return rig.update({name: Sighting(message(one), one["image_frame"], 5) for name, one in infos.items()})
+    return rig.update({name: CameraUpdate(message(one), one["image_frame"], 5) for name, one in infos.items()})
 
 
 def recorded(infos: Infos, placement: str, rectified: bool, folder: Path) -> Rig:
@@ -276,8 +276,8 @@ def in_python(infos: Infos) -> Rig:
         Camera(name, (one["width"], one["height"]), one["k"], one["distortion_model"] or "plumb_bob", one["d"],
                np.linalg.inv(MAP_FROM[name])) for name, one in infos.items()
     )  # fmt: skip
-    options = MultiViewOptions(refine="none", monocular_fallback="never")
-    return MultiViewEstimator(Rig(cameras, "map"), options=options).rig
+    options = EstimatorOptions(refine="none", monocular_fallback="never")
+    return PoseEstimator(Rig(cameras, "map"), options=options).rig
 
 
 def outcomes(infos: Infos, placement: str, rectified: bool, folder: Path) -> Iterator[tuple[str, Callable[[], Rig]]]:
@@ -394,7 +394,7 @@ def test_fault_camera_info_of_another_frame_than_the_images() -> None:
     infos = sound()
     both(frame="elsewhere")(infos)
     rig = LiveRig(("left", "right"), look_up("tf"), placement="tf", rectified=False, fixed_frame="map")
-    rig.update({name: Sighting(message(one), one["image_frame"], 5) for name, one in infos.items()})
+    rig.update({name: CameraUpdate(message(one), one["image_frame"], 5) for name, one in infos.items()})
     assert any("of its camera_info 'elsewhere': the images' is used" in text for text in rig.warnings)
 
 
@@ -419,7 +419,7 @@ def test_fault_frame_id_of_the_cameras_body() -> None:
 
     rig = LiveRig(("left", "right"), frames, placement="tf", rectified=False, fixed_frame="map")
     with pytest.raises(Pose3DError, match="is 'left', the camera's body, whose optical frame is 'left_optical'"):
-        rig.update({name: Sighting(message(one), one["image_frame"], 5) for name, one in infos.items()})
+        rig.update({name: CameraUpdate(message(one), one["image_frame"], 5) for name, one in infos.items()})
 
 
 @pytest.mark.parametrize(("apart_m", "fault"), [(3.3, None), (20.0, None), (27.8, False), (60.7, True)])

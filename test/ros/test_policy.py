@@ -22,7 +22,7 @@ from pose3d_ros.ros.rep155 import TRACKED
 CHECKOUT = Path(__file__).resolve().parents[2]
 POLICY = CHECKOUT / "config" / "sros2_policy.xml"
 # Every way that a node takes its images or gives its results; what is off is not advertised.
-EVERYTHING = {"publish_keypoints": True, "prediction_horizon": 0.1}
+EVERYTHING = {"publish_keypoints": True, "prediction_horizon_s": 0.1}
 WAYS = {
     "multiview": (
         {"fixed_frame": "map", "use_sim_time": True, **EVERYTHING},

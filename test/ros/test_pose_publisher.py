@@ -17,7 +17,7 @@ from rclpy.time import Time
 from test_rep155 import STAMP_NS, pose
 
 from pose3d_ros.errors import OptionError
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.output_options import OutputOptions
@@ -115,7 +115,7 @@ def test_fault_prefix_that_no_frame_can_have(prefix: str) -> None:
 
 
 def test_fault_topics_that_are_switched_off(node: Node) -> None:
-    """Fault: publish_tf, publish_markers, publish_keypoints or prediction_horizon are off, or are switched while a
+    """Fault: publish_tf, publish_markers, publish_keypoints or prediction_horizon_s are off, or are switched while a
     node runs.
     Sees: on the graph those topics that the node publishes, and no others.
     Recovers: at once when the parameter is set.
@@ -129,7 +129,7 @@ def test_fault_topics_that_are_switched_off(node: Node) -> None:
         ({"publish_markers": True}, {"/robot1/human_pose_3d/markers"}),
         ({"publish_tf": True}, {"/tf"}),
         ({"rep155": True}, {"/tf"}),  # and the list, where hri_msgs is installed and somebody was there
-        ({"prediction_horizon": 0.1}, {"/robot1/human_pose_3d/predicted"}),
+        ({"prediction_horizon_s": 0.1}, {"/robot1/human_pose_3d/predicted"}),
         ({"publish_keypoints": True}, {"/robot1/left/keypoints_2d", "/robot1/right/keypoints_2d"}),
         ({}, set()),
     ):  # fmt: skip
@@ -157,7 +157,7 @@ def test_outputs_may_be_switched_while_poses_go_out(node: Node) -> None:
     worker.start()
     for n in range(30):
         on = bool(n % 2)
-        publisher.switch(OutputOptions(publish_markers=on, publish_tf=on, prediction_horizon=0.1 * on))
+        publisher.switch(OutputOptions(publish_markers=on, publish_tf=on, prediction_horizon_s=0.1 * on))
     stop.set()
     worker.join(timeout=60)
     assert not failures
@@ -175,7 +175,7 @@ def test_fault_frame_sets_slower_than_markers_live(node: Node) -> None:
     sent: list[Any] = []
     publisher._optional[MARKERS] = SimpleNamespace(publish=sent.append, get_subscription_count=lambda: 1)  # type: ignore[assignment]
     report = SimpleNamespace(now_s=lambda: now_s, record=SimpleNamespace(in_work_s=lambda at_s: None))
-    watch = Watch(node, publisher, OutputOptions, lambda: MultiViewOptions(gone_after_s=1.0), report)  # type: ignore[arg-type]
+    watch = Watch(node, publisher, OutputOptions, lambda: EstimatorOptions(max_age_s=1.0), report)  # type: ignore[arg-type]
     people = pose(PersonState.VISIBLE)
     people = replace(people, score=people.score + 0.9)
     estimate = SimpleNamespace(pose=people, keypoints={}, motion=None)

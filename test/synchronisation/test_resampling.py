@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, walker
 
-from pose3d_ros.estimation.multiview import MultiViewEstimator
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, Keypoints2D, Rig
-from pose3d_ros.synchronisation.resampling import RAMP_S, CommonTime, at_time
+from pose3d_ros.synchronisation.resampling import RAMP_S, Resampler, at_time
 
 MS = 1_000_000
 T0 = 1_700_000_000 * 10**9
@@ -53,7 +53,7 @@ def test_a_joint_that_one_image_lacks_stays_as_it_is() -> None:
 
 
 def test_the_time_is_that_of_the_camera_furthest_behind_and_never_steps_back() -> None:
-    common, times = CommonTime(), []
+    common, times = Resampler(), []
     for n in range(90):
         at_ms = 33.3 * n
         seen = {"a": moving([(0.0, 0.1)], at_ms), "b": moving([(0.0, 0.1)], at_ms)}
@@ -78,8 +78,8 @@ def person(t_s: float) -> Floats:
 
 def test_compensation_takes_the_error_of_late_cameras_away() -> None:
     cameras, late_s = h36m_rig().cameras[:3], (0.0, 0.05, -0.02)
-    options = MultiViewOptions(refine="none", compensate_offsets=True, monocular_fallback="never")
-    estimator = MultiViewEstimator(Rig(cameras), None, options)
+    options = EstimatorOptions(refine="none", compensate_offsets=True, monocular_fallback="never")
+    estimator = PoseEstimator(Rig(cameras), None, options)
     error_m: list[float] = []
     miss_px: list[float] = []
     for n in range(140):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.observation import Grouped2D, place, present
-from pose3d_ros.estimation.refinement.training_domain import TAUGHT, RigRange
+from pose3d_ros.estimation.refinement.training_domain import TRAINED_JOINTS, RigRange
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.projection import distort, undistort
 from pose3d_ros.geometry.triangulation import DELTA
@@ -57,7 +57,7 @@ class PoseRNRefiner:
             # The baseline's answer is flat.
             bias = self._net(ready.features).reshape(pixels.shape)
             shift = (posern.refine(pixels, bias, ready.unit, ready.seen) - pixels).cpu().numpy()
-        shifts = np.where(TAUGHT[:, None], shift, 0.0).reshape(xy.shape)
+        shifts = np.where(TRAINED_JOINTS[:, None], shift, 0.0).reshape(xy.shape)
         moved = [
             distort(camera, (one + by - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T)
             for camera, one, by in zip(cameras, flat, shifts, strict=True)
@@ -161,10 +161,10 @@ class CvUgcnRefiner:
             eyes = [cameras[number] for number in pair]
             part = Grouped2D(*(None if a is None else a[list(pair)] for a in (seen.xy, seen.score, seen.covariance)))  # type: ignore[arg-type]
             found = place(eyes, part, min_views=2, delta=DELTA, max_std_m=np.inf)
-            rows = np.flatnonzero(np.isfinite(found.xyz[:, TAUGHT]).all(-1).any(-1))
+            rows = np.flatnonzero(np.isfinite(found.xyz[:, TRAINED_JOINTS]).all(-1).any(-1))
             if not len(rows):
                 continue
-            given = np.where(TAUGHT[:, None], found.xyz[rows], np.nan)
+            given = np.where(TRAINED_JOINTS[:, None], found.xyz[rows], np.nan)
             refined = self._refined(eyes, part.select(rows), given, np.tile([0, 1], (len(rows), 1)))
             # A joint that a pair did not see is a guess, worth little beside one that was seen.
             spread = np.nan_to_num(np.trace(found.covariance[rows], axis1=-2, axis2=-1), nan=1.0)[..., None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pose3d_ros.estimation.observation import place
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.stage import Refinement
 from pose3d_ros.estimation.track import Observed3D
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
 
 
-def load_refinement(options: MultiViewOptions, detector: Detector | None = None) -> Refinement | None:
+def load_refinement(options: EstimatorOptions, detector: Detector | None = None) -> Refinement | None:
     """The networks that the options ask for, on the GPU that the detector says it runs on, else on the CPU.
 
     None where the options say none. Raises WeightsError or InputError where one cannot be had.
@@ -30,6 +30,6 @@ def load_refinement(options: MultiViewOptions, detector: Detector | None = None)
     return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
 
 
-def placing_of(options: MultiViewOptions) -> partial[Observed3D]:
+def placing_of(options: EstimatorOptions) -> partial[Observed3D]:
     """Triangulation as the options have it; max_std_m is left to the caller."""
     return partial(place, min_views=options.min_views, delta=options.huber_delta)

@@ -22,7 +22,7 @@ from pose3d_ros.estimation.observation import Grouped2D, present
 from pose3d_ros.estimation.refinement.gates import Refusal, Refusals, astray, fit_worse, judged, reprojection_px
 from pose3d_ros.estimation.refinement.plan import Network, RefinePlan, decide, find, wanted
 from pose3d_ros.estimation.refinement.posern_gate import BiasGate, evidence
-from pose3d_ros.estimation.refinement.training_domain import MIN_JOINTS, TAUGHT, RigRange
+from pose3d_ros.estimation.refinement.training_domain import MIN_JOINTS, TRAINED_JOINTS, RigRange
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, JointSource, Rig
@@ -66,7 +66,7 @@ class Refinement:
     """The networks that the options ask for, loaded, and the plan for the rig and detector at hand.
 
     PoseRN waits until the residuals of triangulation say that the bias it predicts is there (posern_gate.py).
-    refine, posern_weights and cvugcn_weights as in MultiViewOptions. triangulate is pass 2 of PoseRN. Raises
+    refine, posern_weights and cvugcn_weights as in EstimatorOptions. triangulate is pass 2 of PoseRN. Raises
     WeightsMissingError, WeightsCorruptError or InputError where a network asked for by name cannot be had.
     """
 
@@ -171,7 +171,7 @@ def refined(
 
     A joint that stands astray of its person counts as not triangulated, and its keypoints as not seen.
     """
-    usable = present(observed.xyz) & TAUGHT
+    usable = present(observed.xyz) & TRAINED_JOINTS
     usable &= ~astray(np.where(usable[..., None], observed.xyz, np.nan))
     excluded = _excluded(refiner, cameras, seen, np.where(usable[..., None], observed.xyz, np.nan), limits)
     refusal = np.where(usable, excluded[:, None], Refusal.NONE).astype(np.uint8)
@@ -187,7 +187,7 @@ def refined(
     trusted = seen.select(rows).without(wrong)
     xyz, covariance = np.full_like(observed.xyz, np.nan), np.full_like(observed.covariance, np.nan)
     xyz[rows], covariance[rows] = refiner(cameras, trusted, given)
-    xyz[:, ~TAUGHT] = np.nan
+    xyz[:, ~TRAINED_JOINTS] = np.nan
     refusal[rows] = judged(given, xyz[rows], cameras, trusted)
     known = present(xyz) & present(covariance).all(axis=-1)
     refusal[usable & ~known & (refusal == Refusal.NONE)] = Refusal.NOT_FINITE

@@ -30,7 +30,7 @@ MARGIN = 1.1
 # with its reference (51.0 for 53.0 mm), three cameras do not (45.7 for 44.8 mm).
 VIEWS = (2, 2)
 # (17,) which joints of h36m_17 training labelled: what a COCO-17 detector gives, at first hand or derived.
-TAUGHT: NDArray[np.bool_] = np.asarray(map_matrix(COCO_17, H36M_17).sum(axis=1) > 0)
+TRAINED_JOINTS: NDArray[np.bool_] = np.asarray(map_matrix(COCO_17, H36M_17).sum(axis=1) > 0)
 # Training hides a person's legs or arms, so that nine of the sixteen are left; with fewer the body is not known.
 MIN_JOINTS = 8
 

@@ -14,7 +14,7 @@ from pose3d_ros.skeletons import SKELETONS
 from pose3d_ros.structures import JointSource, Pose3D, Skeleton
 
 NS_PER_S = 1e9
-# As many as a detector may give of one image (DetectorOptions.max_people at its highest): association of more would
+# As many as a detector may give of one image (DetectorOptions.max_detections at its highest): association of more would
 # hold up every pose.
 MOST_PEOPLE = 100
 # The message has names, not texts: what is longer is cut before it is told.

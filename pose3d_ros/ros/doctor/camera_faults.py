@@ -245,7 +245,7 @@ def stamp_spread(facts: Facts) -> Iterator[Finding]:
     for node in facts.nodes:
         if node.parameters.get("stamps", "capture") == "arrival":
             continue
-        tolerance_s = float(node.parameters.get("stamp_tolerance", 0.01))
+        tolerance_s = float(node.parameters.get("stamp_tolerance_s", 0.01))
         streams = [Stream(one.name, one.topic, one.stamps_ns) for one in node.cameras if 0 not in one.stamps_ns]
         for a, b, says, mend in disagreements(streams, tolerance_s):
             yield Finding(f"{a.topic} and {b.topic}", says, mend)

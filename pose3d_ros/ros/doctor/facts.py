@@ -105,7 +105,7 @@ class NodeSeen:
     bad_share: float = 1.0  # of its diagnostics that were not OK
     values: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, str] = field(default_factory=dict)  # the values of its first diagnostics
-    most_people: int | None = None  # at once; None where it did not say
+    max_people: int | None = None  # at once; None where it did not say
     cameras: tuple[CameraSeen, ...] = ()
     here: bool | None = None  # whether it runs on the doctor's machine
 

@@ -133,7 +133,7 @@ class DiagnosticsEars:
             bad_share=sum(level > 0 for level in levels) / len(levels),
             values=_values(found),
             before=self._before.get(name, {}),
-            most_people=self._most_people.get(name),
+            max_people=self._most_people.get(name),
         )
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

@@ -71,7 +71,7 @@ def package_broken(facts: Facts) -> Iterator[Finding]:
 def no_person(facts: Facts) -> Iterator[Finding]:
     """The node runs and saw nobody; a fault only where somebody is to be there."""
     for node in facts.nodes:
-        if node.most_people != 0 or node.kind == "detector" or node.level == 2 or not node.active:
+        if node.max_people != 0 or node.kind == "detector" or node.level == 2 or not node.active:
             continue
         rejected = {
             key.partition("/")[2]: int(count) - int(node.before.get(key, "0"))

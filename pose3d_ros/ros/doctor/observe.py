@@ -35,8 +35,8 @@ MOST_CAMERAS = 8
 IMAGE_NAMES = {"image_raw", "image", "image_color", "image_rect", "image_rect_color"}
 
 PARAMETERS = ("cameras", "camera", "input", "placement", "fixed_frame", "rig_file", "image_topic", "camera_info_topic",
-              "image_transport", "rectified", "stamps", "stamp_tolerance", "tf_wait", "publish_tf", "frame_prefix",
-              "device", "use_sim_time")  # fmt: skip
+              "image_transport", "rectified", "stamps", "stamp_tolerance_s", "tf_timeout_s", "publish_tf",
+              "frame_prefix", "device", "use_sim_time")  # fmt: skip
 
 
 @contextmanager

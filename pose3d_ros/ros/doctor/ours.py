@@ -9,7 +9,7 @@ from pose3d_ros.ros.doctor.facts import DIAGNOSTICS, KEYPOINTS, POSES, Topic
 
 TRANSITIONS = "lifecycle_msgs/msg/TransitionEvent"
 # A parameter of every node of ours, and hardly of another's.
-OURS_ALONE = "tf_wait"
+OURS_ALONE = "tf_timeout_s"
 
 
 def may_be_ours(topics: Mapping[str, Topic], said: Mapping[str, str], there: Collection[str]) -> dict[str, str]:

@@ -92,7 +92,7 @@ def _chains(facts: Facts, node: NodeSeen) -> Iterator[Edge]:
 def tf_late(facts: Facts) -> Iterator[Finding]:
     """Transforms of a moving camera come too long after its images."""
     for node in facts.nodes:
-        wait = float(node.parameters.get("tf_wait", 0.1))
+        wait = float(node.parameters.get("tf_timeout_s", 0.1))
         for camera, fixed in placed_by_tf(facts, node):
             for edge in path(facts.edges_of(node) or (), fixed, camera.frame_id) or ():
                 edge_late_s, camera_late_s = facts.late_s(edge, node), facts.late_s(camera, node)
@@ -105,8 +105,8 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
                     yield Finding(
                         f"{edge.parent} -> {edge.child}",
                         f"this transform comes up to {behind:.2f} s after the images of camera {camera.name!r} "
-                        f"({1 / period:.1f} a second), which wait {wait:g} s for it (tf_wait)",
-                        "publish it more often and at once, synchronise the clocks, or raise tf_wait; for a camera "
+                        f"({1 / period:.1f} a second), which wait {wait:g} s for it (tf_timeout_s)",
+                        "publish it more often and at once, synchronise the clocks, or raise tf_timeout_s; a camera "
                         "that does not move publish it on /tf_static",
                     )
 
@@ -145,7 +145,7 @@ def _looks_up(rig: Rig, name: str) -> bool:
 
 def _finds_people(node: NodeSeen) -> bool:
     """Where people are found and the node is well, its cameras stand right, however they are held."""
-    return node.level == 0 and bool(node.most_people)
+    return node.level == 0 and bool(node.max_people)
 
 
 def tf_inverted(facts: Facts) -> Iterator[Finding]:
@@ -157,7 +157,7 @@ def tf_inverted(facts: Facts) -> Iterator[Finding]:
         if rig is not None and not _finds_people(node):
             yield from _looking_away(rig) if lonely_cameras(rig) else _lying(rig)
         behind = _counted(node, "joints_rejected/cheirality")
-        if node.level and not node.most_people and behind >= UNSURE_JOINTS and node.placement == "tf":
+        if node.level and not node.max_people and behind >= UNSURE_JOINTS and node.placement == "tf":
             yield Finding(
                 node.name,
                 f"{behind} joints were found behind the cameras, and no person has a pose",

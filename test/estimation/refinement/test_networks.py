@@ -12,7 +12,7 @@ from trained_for_tests import SPREAD, biased, moving
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place
 from pose3d_ros.estimation.refinement.networks import MANY_VIEWS, CvUgcnRefiner, PoseRNRefiner
-from pose3d_ros.estimation.refinement.training_domain import TAUGHT
+from pose3d_ros.estimation.refinement.training_domain import TRAINED_JOINTS
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.skeletons import H36M_17
@@ -42,7 +42,7 @@ def test_a_known_bias_is_taken_off_in_the_undistorted_image() -> None:
         flat = [undistort(camera, one) @ camera.K[:2, :2].T for one in (before, after)]
         unit = np.linalg.norm(flat[0][:, THORAX] - flat[0][:, 0], axis=-1)[:, None, None] / 3  # a third of the spine
         shift = np.broadcast_to(unit * (0.3, -0.15), before.shape)
-        np.testing.assert_allclose((flat[0] - flat[1])[:, TAUGHT], shift[:, TAUGHT], atol=1e-3)
+        np.testing.assert_allclose((flat[0] - flat[1])[:, TRAINED_JOINTS], shift[:, TRAINED_JOINTS], atol=1e-3)
         np.testing.assert_array_equal(after[:, HEAD], before[:, HEAD])
 
 
@@ -148,7 +148,7 @@ def test_a_network_for_one_pair_serves_two_cameras_and_no_more() -> None:
 def test_four_views_are_served_at_once_or_pair_by_pair(many_views: str) -> None:
     found, observed = scene(noise_px=0.0)
     xyz = moved(CAMERAS, found, observed, 0.0, many_views=many_views)
-    np.testing.assert_allclose(xyz[:, TAUGHT], TRUTH[:, TAUGHT], atol=1e-3)
+    np.testing.assert_allclose(xyz[:, TRAINED_JOINTS], TRUTH[:, TRAINED_JOINTS], atol=1e-3)
 
 
 def test_pairs_that_see_better_weigh_more() -> None:
@@ -158,7 +158,9 @@ def test_pairs_that_see_better_weigh_more() -> None:
     one = Grouped2D(xy, score, None)
     observed = place(CAMERAS, one, min_views=2, delta=2.0, max_std_m=np.inf)
     error = {
-        how: np.linalg.norm((moved(CAMERAS, one, observed, 0.0, many_views=how) - TRUTH)[:, TAUGHT], axis=-1).mean()
+        how: np.linalg.norm(
+            (moved(CAMERAS, one, observed, 0.0, many_views=how) - TRUTH)[:, TRAINED_JOINTS], axis=-1
+        ).mean()
         for how in ("pairs", "best_pair")
     }
     assert error["best_pair"] < 1e-3

@@ -12,7 +12,7 @@ from synthetic_people import h36m_rig
 from trained_for_tests import biased, file_of, moving
 
 from pose3d_ros.errors import InputError, OptionError, WeightsCorruptError, WeightsMissingError
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.plan import Network, RefinePlan, decide, find
 from pose3d_ros.weights import trained
 from pose3d_ros.weights.trained import TrainedNetwork
@@ -116,16 +116,16 @@ def test_ones_own_weights_are_read_and_told_when_they_are_not_right(tmp_path: Pa
 
 def test_a_wrong_choice_lists_the_choices() -> None:
     with pytest.raises(OptionError, match="'refine' is 'cv-ugcn', expected one of auto, none, posern, cvugcn, both"):
-        MultiViewOptions(refine="cv-ugcn")
+        EstimatorOptions(refine="cv-ugcn")
 
 
 def test_torch_is_not_loaded_where_nothing_refines() -> None:
     code = (
         f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); from synthetic_people import h36m_rig\n"
-        "from pose3d_ros.estimation.multiview import MultiViewEstimator\n"
-        "from pose3d_ros.estimation.options import MultiViewOptions\n"
+        "from pose3d_ros.estimation.multiview import PoseEstimator\n"
+        "from pose3d_ros.estimation.options import EstimatorOptions\n"
         "from pose3d_ros.structures import Keypoints2D; from pose3d_ros.skeletons import H36M_17\n"
-        "rig = h36m_rig(); estimator = MultiViewEstimator(rig, options=MultiViewOptions(refine='none'))\n"
+        "rig = h36m_rig(); estimator = PoseEstimator(rig, options=EstimatorOptions(refine='none'))\n"
         "estimator.estimate_from_keypoints({name: Keypoints2D.empty(H36M_17) for name in rig.names})\n"
         "print('torch' in sys.modules)"
     )

@@ -14,9 +14,9 @@ from trained_for_tests import CVUGCN, biased, file_of, moving
 
 from pose3d_ros.errors import WeightsMissingError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import MultiViewEstimator
+from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
-from pose3d_ros.estimation.options import MultiViewOptions
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.gates import Refusal
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
 from pose3d_ros.estimation.refinement.plan import RefinePlan
@@ -193,10 +193,10 @@ def walkers(t_s: float) -> Floats:
     return np.stack([walker((-0.8, 0.4), (0.8, 0), t_s), walker((0.8, -0.4), (-0.8, 0), t_s, 1.7)])
 
 
-def run(options: MultiViewOptions, cameras: int = 4, sets: int = 20, hide: Sequence[int] = ()) -> list[Estimate]:
+def run(options: EstimatorOptions, cameras: int = 4, sets: int = 20, hide: Sequence[int] = ()) -> list[Estimate]:
     """Two people who pass each other; in the last five sets joints of both are hidden from all cameras."""
     rig, rng, results = RIG.subset(RIG.names[:cameras]), np.random.default_rng(0), []
-    estimator = MultiViewEstimator(rig, options=options)
+    estimator = PoseEstimator(rig, options=options)
     for k in range(sets):
         people = {c.name: seen(c, walkers(k / 20), rng, stamp_ns=10**9 + k * 50_000_000) for c in rig.cameras}
         if k >= sets - 5:
@@ -215,7 +215,7 @@ def test_with_refine_none_and_with_no_weights_the_poses_are_bit_for_bit_the_tria
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trained, "TRAINED", ())
-    plain, auto = run(MultiViewOptions(refine="none")), run(MultiViewOptions())
+    plain, auto = run(EstimatorOptions(refine="none")), run(EstimatorOptions())
     for one, other in zip(plain, auto, strict=True):
         for name in ("xyz", "velocity", "covariance", "source"):
             np.testing.assert_array_equal(getattr(one.pose, name), getattr(other.pose, name))
@@ -226,8 +226,8 @@ def test_with_refine_none_and_with_no_weights_the_poses_are_bit_for_bit_the_tria
 
 def test_a_refined_pose_keeps_ids_and_its_velocity_is_that_of_the_refined_joints(tmp_path: Path) -> None:
     weights = file_of(moving((0.0, 0.02, 0.0)), tmp_path)
-    plain = run(MultiViewOptions(refine="none"), cameras=2)
-    fine = run(MultiViewOptions(cvugcn_weights=weights), cameras=2)
+    plain = run(EstimatorOptions(refine="none"), cameras=2)
+    fine = run(EstimatorOptions(cvugcn_weights=weights), cameras=2)
     assert method(fine[-1]) == "cvugcn"
     assert fine[-1].stage_ms["refine"] > 0
     for one, other in zip(plain, fine, strict=True):
@@ -243,8 +243,8 @@ def test_a_refined_pose_keeps_ids_and_its_velocity_is_that_of_the_refined_joints
 
 
 def test_a_network_that_carries_everybody_away_is_refused_and_counted(tmp_path: Path) -> None:
-    plain = run(MultiViewOptions(refine="none"))
-    mad = run(MultiViewOptions(refine="cvugcn", cvugcn_weights=file_of(moving((0.0, 0.5, 0.0)), tmp_path)))
+    plain = run(EstimatorOptions(refine="none"))
+    mad = run(EstimatorOptions(refine="cvugcn", cvugcn_weights=file_of(moving((0.0, 0.5, 0.0)), tmp_path)))
     np.testing.assert_array_equal(plain[-1].pose.xyz, mad[-1].pose.xyz)
     assert (mad[-1].pose.source == JointSource.TRIANGULATED).all()
     assert mad[-1].refused == {"too_far": 32}
@@ -267,13 +267,13 @@ def with_bias(t_s: float, rng: np.random.Generator, share: float = 1.0) -> dict[
     return {c.name: replace(k, xy=k.xy + share * o) for c, k, o in zip(CAMERAS, noisy, off, strict=True)}
 
 
-def debiased_run(tmp_path: Path, refine: str, share: float, sets: int) -> tuple[MultiViewEstimator, list[Estimate]]:
-    options = MultiViewOptions(
+def debiased_run(tmp_path: Path, refine: str, share: float, sets: int) -> tuple[PoseEstimator, list[Estimate]]:
+    options = EstimatorOptions(
         refine=refine,
         posern_weights=file_of(biased(BIAS), tmp_path),
         cvugcn_weights=file_of(moving((0.0, 0.02, 0.0)), tmp_path),
     )
-    estimator, rng = MultiViewEstimator(RIG, options=options), np.random.default_rng(0)
+    estimator, rng = PoseEstimator(RIG, options=options), np.random.default_rng(0)
     return estimator, [estimator.estimate_from_keypoints(with_bias(k / 12, rng, share)) for k in range(sets)]
 
 
@@ -311,19 +311,19 @@ def test_both_does_both_and_tells_the_gate_and_cvugcn_alone_has_none(tmp_path: P
     moved = np.linalg.norm(both.pose.xyz - posern.pose.xyz, axis=-1)
     np.testing.assert_allclose(np.delete(moved, HEAD, axis=1), 0.02, atol=1e-3)
     assert gate_of(both).startswith("open")
-    assert gate_of(run(MultiViewOptions(cvugcn_weights=file_of(moving(), tmp_path)), sets=2)[-1]) == ""
+    assert gate_of(run(EstimatorOptions(cvugcn_weights=file_of(moving(), tmp_path)), sets=2)[-1]) == ""
 
 
 def test_weights_asked_for_by_name_that_are_not_there_end_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained, "TRAINED", ())
     with pytest.raises(WeightsMissingError, match="this installation ships none of cvugcn"):
-        MultiViewEstimator(RIG, options=MultiViewOptions(refine="cvugcn"))
+        PoseEstimator(RIG, options=EstimatorOptions(refine="cvugcn"))
 
 
 def test_the_plan_follows_the_rig(tmp_path: Path) -> None:
     weights = file_of(moving(rigs=["room2"]), tmp_path)
     far = RIG.subset(RIG.names[:2])
-    estimator = MultiViewEstimator(far, options=MultiViewOptions(cvugcn_weights=weights))
+    estimator = PoseEstimator(far, options=EstimatorOptions(cvugcn_weights=weights))
     assert estimator.refinement.method == "none"
     assert "m apart, the weights were trained for 1 to 5 m" in estimator.refinement.reason
     estimator.set_rig(RIG.subset([RIG.names[0], RIG.names[2]]))
@@ -332,7 +332,7 @@ def test_the_plan_follows_the_rig(tmp_path: Path) -> None:
 
 def test_a_joint_hidden_from_all_is_predicted_while_surer_and_then_filled_in_without_a_velocity(tmp_path: Path) -> None:
     weights = file_of(moving(), tmp_path)  # fills in at the body's middle, 10 cm a bone from what was seen
-    results = run(MultiViewOptions(refine="cvugcn", cvugcn_weights=weights), hide=(WRIST,))
+    results = run(EstimatorOptions(refine="cvugcn", cvugcn_weights=weights), hide=(WRIST,))
     first, last = results[-5].pose, results[-1].pose
     assert (first.source[:, WRIST] == JointSource.PREDICTED).all()
     assert np.linalg.norm(first.xyz[:, WRIST] - walkers(15 / 20)[:, WRIST], axis=-1).max() < 0.1
@@ -357,7 +357,7 @@ def test_auto_leaves_people_alone_whom_training_did_not_know_and_by_name_they_ar
 
 
 def test_nobody_and_one_camera_pass_through(tmp_path: Path) -> None:
-    estimator = MultiViewEstimator(RIG, options=MultiViewOptions(cvugcn_weights=file_of(moving(), tmp_path)))
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(cvugcn_weights=file_of(moving(), tmp_path)))
     assert len(estimator.estimate_from_keypoints({n: Keypoints2D.empty(H36M_17) for n in RIG.names}).pose) == 0
     rng = np.random.default_rng(0)
     alone = {RIG.names[0]: seen(CAMERAS[0], TRUTH, rng)}

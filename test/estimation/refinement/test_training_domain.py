@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig
 
-from pose3d_ros.estimation.refinement.training_domain import FAMILIES, TAUGHT, RigRange
+from pose3d_ros.estimation.refinement.training_domain import FAMILIES, TRAINED_JOINTS, RigRange
 from pose3d_ros.simulation.simulated_rigs import simulated_rig
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
@@ -95,4 +95,4 @@ def test_a_finer_image_is_told_as_one_of_the_resolution_that_training_had() -> N
 
 
 def test_all_joints_but_the_top_of_the_head_are_taught() -> None:
-    assert [name for name, taught in zip(H36M_17.joint_names, TAUGHT, strict=True) if not taught] == ["HeadTop"]
+    assert [name for name, taught in zip(H36M_17.joint_names, TRAINED_JOINTS, strict=True) if not taught] == ["HeadTop"]

@@ -28,7 +28,7 @@ def running() -> Iterator[Faults]:
     from spoilt_camera import RIG, TF_WAIT_S, Faults
     from synthetic_cameras import graph
 
-    with graph(RIG, fixed_frame="world", tf_wait=TF_WAIT_S) as one:
+    with graph(RIG, fixed_frame="world", tf_timeout_s=TF_WAIT_S) as one:
         yield Faults(one)
 
 

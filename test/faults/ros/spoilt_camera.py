@@ -18,7 +18,7 @@ from pose3d_ros.ros.distribution import TransformBroadcaster
 RIG = ring("left", "right", "side")
 SIDE = RIG.camera("side")
 IN_WORLD = np.eye(4)
-# Longer than a set takes, shorter than tf_wait: a set whose transform comes with the next one waits for it.
+# Longer than a set takes, shorter than tf_timeout_s: a set whose transform comes with the next one waits for it.
 ANSWER_S, TF_WAIT_S = 0.2, 1.0
 
 Spoil = Callable[[Any, Any], None]  # (image, camera_info) of "side", before they go out

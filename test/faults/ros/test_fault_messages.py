@@ -18,7 +18,7 @@ from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Keypoints2D, Keypoints2DArray
 from pose3d_ros.recordings import encoded_images
 from pose3d_ros.ros import conversions, viewer
-from pose3d_ros.ros.readings import ImageReading, checked
+from pose3d_ros.ros.frame_decoders import ImageDecoder, checked
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera
 
@@ -44,7 +44,7 @@ def test_fault_decompression_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     assert conversions.image_from_msg(bomb).shape == (2000, 2000, 3), "it can be decoded: only its size forbids it"
     monkeypatch.setattr(encoded_images.cv2, "imdecode", lambda *given: pytest.fail("it was decoded"))
     with pytest.raises(CalibrationError, match="image is 2000 x 2000 px, its calibration is for 64 x 48 px"):
-        ImageReading().decode(SimpleNamespace(message=bomb), CAMERA)
+        ImageDecoder().decode(SimpleNamespace(message=bomb), CAMERA)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_fault_image_header_of_absurd_size(width: int, height: int, step: int) -
     """
     message = Image(width=width, height=height, step=step, encoding="bgr8", data=array.array("B", bytes(64 * 48 * 3)))
     with pytest.raises(Pose3DError, match=f"{width} x {height} px"):
-        ImageReading().decode(SimpleNamespace(message=message), CAMERA)
+        ImageDecoder().decode(SimpleNamespace(message=message), CAMERA)
 
 
 def keypoints(people: int) -> Keypoints2DArray:

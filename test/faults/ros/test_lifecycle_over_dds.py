@@ -111,7 +111,7 @@ def test_fault_parameter_updates_good_and_bad(one: Graph) -> None:
 
     refused, why = set_together(one, max_std_m=0.3, smoothing="cubic")
     assert (refused, "expected one of none, one_euro, kalman" in why) == (False, True)
-    refused, why = set_together(one, lost_after_s=0.4, gone_after_s=0.1)
+    refused, why = set_together(one, lost_after_s=0.4, max_age_s=0.1)
     assert (refused, "must not be less than lost_after_s" in why) == (False, True)
     refused, why = set_together(one, publish_markers=True, cameras=["left", "front"])
     assert not refused

@@ -23,8 +23,8 @@ from pose3d_ros.structures import Rig
 EXAMPLE = Path(__file__).parents[3] / "examples" / "human_pose_listener.py"
 PAIR = ring("left", "right")
 ONE = Rig((ring("camera", "other").cameras[0],))
-MULTIVIEW: dict[str, object] = {"fixed_frame": "world", "prediction_horizon": 0.1}
-MONOCULAR: dict[str, object] = {"prediction_horizon": 0.1}
+MULTIVIEW: dict[str, object] = {"fixed_frame": "world", "prediction_horizon_s": 0.1}
+MONOCULAR: dict[str, object] = {"prediction_horizon_s": 0.1}
 
 
 def listener(one: Graph) -> Node:

@@ -69,7 +69,7 @@ def moving(faults: Faults, sets_late: int) -> Spoil:
 
 
 def test_fault_transform_late(raw: Faults) -> None:
-    """Fault: a moving camera's transform comes after its image, within tf_wait.
+    """Fault: a moving camera's transform comes after its image, within tf_timeout_s.
     Sees: nothing: the image waits for it.
     Recovers: nothing to recover.
     """
@@ -78,7 +78,7 @@ def test_fault_transform_late(raw: Faults) -> None:
 
 
 def test_fault_transform_too_late(raw: Faults) -> None:
-    """Fault: a moving camera's transforms come later than tf_wait, or stop.
+    """Fault: a moving camera's transforms come later than tf_timeout_s, or stop.
     Sees: WARN "TF has no transform from 'moving_optical' to 'world' (Lookup would require extrapolation into the
     future ...)"; others go on.
     Recovers: by itself when they come in time.

@@ -132,7 +132,7 @@ def waiting_for_its_manager(state: str, message: str) -> Facts:
         name: Topic(topic.publishers, tuple(one for one in topic.subscriptions if one.node != NODE))
         for name, topic in HEALTHY.topics.items()
     }
-    return replace(node(level=1, message=message, values=told, most_people=None), topics=found)
+    return replace(node(level=1, message=message, values=told, max_people=None), topics=found)
 
 
 def bag_playing() -> Facts:
@@ -182,7 +182,7 @@ def several_machines() -> Facts:
             level=0,
             message="running: 29.9 frame sets a second, 1 person",
             values={"device": "cuda:0", "rate_hz": "29.90"},
-            most_people=1,
+            max_people=1,
             cameras=(camera(name, info=None, infos=0),),
             here=True,
         )
@@ -327,7 +327,7 @@ SYSTEMS: dict[str, Facts] = {
             for name in ("left", "right")
         )
     ),
-    "an empty room": node(most_people=0, values=values(people="0")),
+    "an empty room": node(max_people=0, values=values(people="0")),
     "a recording's poses are played, no node": Facts(
         other_nodes=("/rosbag2_player",), topics={"/human_pose_3d": Topic((Endpoint("/rosbag2_player", POSES),))},
         machine=Machine(),

@@ -80,12 +80,12 @@ def camera(name: str, **changes: Any) -> CameraSeen:
 NODE_SEEN = NodeSeen(
     name=NODE,
     kind="multiview",
-    parameters={"cameras": ["left", "right"], "placement": "auto", "fixed_frame": "world", "stamp_tolerance": 0.01,
-                "tf_wait": 0.1, "use_sim_time": False},
+    parameters={"cameras": ["left", "right"], "placement": "auto", "fixed_frame": "world", "stamp_tolerance_s": 0.01,
+                "tf_timeout_s": 0.1, "use_sim_time": False},
     level=0,
     message="running: 29.9 frame sets a second, 1 person",
     values={"placement": "tf", "device": "cuda:0", "rate_hz": "29.90", "people": "1", "input": "images"},
-    most_people=1,
+    max_people=1,
     cameras=(camera("left"), camera("right")),
 )  # fmt: skip
 EDGES = {
@@ -169,7 +169,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
         "no node of pose3d_ros is there; other nodes (2): /left_camera",
     ),
     "node_silent": (
-        node(level=None, message="", values={"placement": "tf"}, most_people=None),
+        node(level=None, message="", values={"placement": "tf"}, max_people=None),
         "nothing of it came on /diagnostics in 5 s",
     ),
     "package_broken": (
@@ -249,7 +249,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     ),
     "stamp_spread": (
         right(stamps_ns=SHIFTED),
-        "their stamps are 16 ms apart (median, left later), stamp_tolerance is 10 ms",
+        "their stamps are 16 ms apart (median, left later), stamp_tolerance_s is 10 ms",
     ),
     "tf_missing": (
         replace(HEALTHY, edges=(EDGES["left"],)),
@@ -268,7 +268,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
         "this transform comes up to 0.43 s after the images of camera 'right' (10.0 a second), which wait 0.1 s",
     ),
     "tf_inverted": (
-        replace(right_edge(INVERTED), nodes=node(most_people=0).nodes),
+        replace(right_edge(INVERTED), nodes=node(max_people=0).nodes),
         "TF looks inverted for right: as given, the image lies on its side or head; turned round it would be upright",
     ),
     "zero_baseline": (
@@ -280,7 +280,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
         "its networks run on the CPU, and this machine has NVIDIA A2",
     ),
     "no_person": (
-        replace(node(most_people=0, values=values(people="0", joints_rejected__uncertain="60")), expect_person=True),
+        replace(node(max_people=0, values=values(people="0", joints_rejected__uncertain="60")), expect_person=True),
         "it runs, and saw nobody in 5 s; joints were seen and refused: 60 uncertain",
     ),
     "node_says": (
@@ -292,7 +292,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
 
 def with_report(facts: Facts, message: str, level: int = 2, **more: str) -> Facts:
     """The system with what its node makes of the fault."""
-    told = replace(facts.nodes[0], level=level, message=message, values=values(people="0", **more), most_people=0)
+    told = replace(facts.nodes[0], level=level, message=message, values=values(people="0", **more), max_people=0)
     return replace(facts, nodes=(told, *facts.nodes[1:]))
 
 
@@ -346,7 +346,7 @@ def stereo(tx: float) -> Facts:
     P = [600.0, 0, 319.5, tx, 0, 600.0, 239.5, 0, 0, 0, 1, 0]
     frame = ImageSeen(SIZE_WH, "head")
     cameras = (camera("left", image=frame), camera("right", image=frame, info=info(p=P)))
-    seen = node(cameras=cameras, values=values(placement="projection", people="0"), most_people=0)
+    seen = node(cameras=cameras, values=values(placement="projection", people="0"), max_people=0)
     return replace(seen, edges=())
 
 
@@ -451,7 +451,7 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
     ),
     "a node that failed to configure": (
         node(level=2, message="not configured: rig ~/rig.yaml does not exist", values={"state": "unconfigured"},
-             most_people=None),
+             max_people=None),
         "node_says", "rig ~/rig.yaml does not exist",
     ),
 }  # fmt: skip
@@ -459,7 +459,7 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
 INACTIVE = "inactive: it looks at no image until `ros2 lifecycle set /multiview activate`"
 SEEDED |= {
     "node_inactive": (
-        node(level=1, message=INACTIVE, values={"state": "inactive"}, most_people=None, cameras=()), INACTIVE,
+        node(level=1, message=INACTIVE, values={"state": "inactive"}, max_people=None, cameras=()), INACTIVE,
     ),
     "people_collide": (two_nodes(), "2 nodes publish this frame (/multiview, /robot2/multiview): it jumps between"),
     "image_unreadable": (

@@ -73,13 +73,13 @@ def test_every_check_has_a_seeded_fault_and_there_are_enough() -> None:
 
 
 def test_an_empty_room_is_told_and_no_fault() -> None:
-    empty = node(most_people=0, values=values(people="0"))
+    empty = node(max_people=0, values=values(people="0"))
     assert names(empty) == ["no_person"]
     assert healthy(judge(empty))
     assert "(to know, no fault)" in printed(empty, judge(empty))
     assert not healthy(judge(replace(empty, expect_person=True)))
     # Somebody whom the node knows and leaves out is no empty room.
-    assert not healthy(judge(node(most_people=0, values=values(people="0", people_left_out="1"))))
+    assert not healthy(judge(node(max_people=0, values=values(people="0", people_left_out="1"))))
 
 
 def test_a_hiccup_of_the_node_is_told_and_no_fault() -> None:
@@ -95,7 +95,7 @@ def test_a_topic_that_nobody_publishes_is_told_with_the_near_ones() -> None:
 
 def test_inverted_stereo_heads_are_told_by_joints_behind_the_cameras() -> None:
     behind = values(people="0", joints_rejected__cheirality="340")
-    stereo = node(level=2, message="no poses for 4 s", most_people=0, values=behind)
+    stereo = node(level=2, message="no poses for 4 s", max_people=0, values=behind)
     assert "tf_inverted: /multiview: 340 joints were found behind the cameras" in says(stereo)
     before = {"joints_rejected/cheirality": "340"}
     assert "tf_inverted" not in names(replace(stereo, nodes=(replace(stereo.nodes[0], before=before),)))
@@ -103,14 +103,14 @@ def test_inverted_stereo_heads_are_told_by_joints_behind_the_cameras() -> None:
 
 def test_all_transforms_inverted_are_told_as_one_and_not_where_people_are_found() -> None:
     turned = [replace(edge, parent_from_child=np.linalg.inv(edge.parent_from_child)) for edge in EDGES.values()]
-    facts = replace(node(most_people=0), edges=tuple(turned))
+    facts = replace(node(max_people=0), edges=tuple(turned))
     assert "TF looks inverted for left, right" in says(facts)
     assert judge(replace(facts, nodes=HEALTHY.nodes)) == []
 
 
 def test_a_camera_that_looks_away_is_told_as_inverted_only_where_that_would_mend_it() -> None:
     away = looking_at_person((4.0, 0.75, 1.4)) @ np.diag([-1.0, 1.0, -1.0, 1.0])
-    facts = replace(node(most_people=0), edges=(EDGES["left"], Edge("world", "right_optical", away)))
+    facts = replace(node(max_people=0), edges=(EDGES["left"], Edge("world", "right_optical", away)))
     assert "by TF left, right see nothing that another camera sees" in says(facts)
     # Inverted, an upright camera looks to -y, wherever it looked before.
     at_door, beside = np.eye(4), np.eye(4)

@@ -39,7 +39,7 @@ RIG = ring("left", "right")
 PERIOD_S = 0.15
 WATCH_S = 2.0
 # What a machine that is busy with something else may make of a healthy system.
-PATIENT = {"stale_after": 5.0, "silent_after": 5.0}
+PATIENT = {"stale_after_s": 5.0, "silent_after_s": 5.0}
 BUSY = {"low_rate", "node_slow", "node_says", "camera_silent", "no_person"}
 
 

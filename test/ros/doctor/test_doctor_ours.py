@@ -30,7 +30,7 @@ def test_a_managed_node_of_another_maker_is_told_by_its_parameters() -> None:
 def test_ours_is_known_by_diagnostics_or_parameters_and_though_it_answers_nothing() -> None:
     assert may_be_ours({}, {"/multiview": POSES}, ["/multiview"]) == {"/multiview": POSES}
     assert is_ours("/multiview", {"/multiview": POSES}, {})
-    assert is_ours("/multiview", {}, {"use_sim_time": False, "tf_wait": 0.1})
+    assert is_ours("/multiview", {}, {"use_sim_time": False, "tf_timeout_s": 0.1})
     assert is_ours("/multiview", {}, {})
 
 

@@ -92,7 +92,7 @@ def says(facts: Facts) -> dict[str, str]:
 def looks() -> Iterator[tuple[Facts, Facts]]:
     """The same graph while it is healthy, and with eight faults at once."""
     with graph(
-        ring("left", "right", "side", "door"), fixed_frame="world", stale_after=5.0, silent_after=5.0, wall=True
+        ring("left", "right", "side", "door"), fixed_frame="world", stale_after_s=5.0, silent_after_s=5.0, wall=True
     ) as one:
         one.cameras.publish_transforms("left", "right", "side", "door")
         running = Running(one)
@@ -148,7 +148,7 @@ def test_nothing_is_said_of_a_healthy_system_over_dds(looks: tuple[Facts, Facts]
     # On a machine that is busy with something else the node may be slow indeed, and say so.
     busy = {"low_rate", "node_slow", *(["node_says"] if node.level else [])}
     assert set(says(healthy)) <= busy, says(healthy)
-    assert (node.name, node.kind, node.most_people) == ("/multiview", "multiview", 1)
+    assert (node.name, node.kind, node.max_people) == ("/multiview", "multiview", 1)
     assert node.parameters["fixed_frame"] == "world"
     assert [camera.name for camera in node.cameras] == ["left", "right", "side", "door"]
     assert all(camera.image and camera.image.size_wh == (160, 120) for camera in node.cameras)

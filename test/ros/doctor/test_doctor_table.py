@@ -44,7 +44,7 @@ NODELESS = {"ros_missing", "node_not_running", "node_silent", "node_says", "no_p
 def test_a_fault_stays_first_with_what_the_node_makes_of_it(name: str) -> None:
     """The node gives no poses and says so, as it does in most of these systems."""
     facts = SEEDED[name][0]
-    sick = replace(facts.nodes[0], level=2, message="no poses yet: some consequence", most_people=0)
+    sick = replace(facts.nodes[0], level=2, message="no poses yet: some consequence", max_people=0)
     assert reported(replace(facts, nodes=(sick, *facts.nodes[1:])))[0] == name
 
 

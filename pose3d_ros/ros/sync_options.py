@@ -12,11 +12,11 @@ ARRIVAL_TOLERANCE_S = 0.016
 
 
 @dataclass(frozen=True)
-class SetOptions:
+class SyncOptions:
     """Which frames of several cameras make a frame set."""
 
     # Half the period of a 50 Hz camera: an image can then fit one set only.
-    stamp_tolerance: float = option(
+    stamp_tolerance_s: float = option(
         0.010,
         "stamps of one frame set differ by at most this; with stamps: arrival 0.016 at least",
         unit="s",
@@ -24,7 +24,7 @@ class SetOptions:
         high=1.0,
         read_only=True,
     )
-    set_wait: float = option(
+    sync_timeout_s: float = option(
         0.050, "wait this long (ROS time) for a camera that is late", unit="s", low=0.0, high=5.0, read_only=True
     )
 
@@ -33,4 +33,4 @@ class SetOptions:
 
     def tolerance_s(self, stamps: str) -> float:
         """How far apart the stamps of one frame set may be, given the input option stamps."""
-        return max(self.stamp_tolerance, ARRIVAL_TOLERANCE_S) if stamps == "arrival" else self.stamp_tolerance
+        return max(self.stamp_tolerance_s, ARRIVAL_TOLERANCE_S) if stamps == "arrival" else self.stamp_tolerance_s

@@ -23,7 +23,7 @@ FURTHEST_SIZES = 2.0
 LONGEST_NAME = 80
 
 
-class Reading(Protocol):
+class FrameDecoder(Protocol):
     """How the frames of a node are read."""
 
     def decode(self, frame: Frame, camera: Camera) -> Any:
@@ -35,7 +35,7 @@ class Reading(Protocol):
         ...
 
 
-class ImageReading:
+class ImageDecoder:
     """Frames hold images: the estimator's own detector looks at them."""
 
     def decode(self, frame: Frame, camera: Camera) -> Any:
@@ -54,7 +54,7 @@ class ImageReading:
         return estimate
 
 
-class KeypointReading:
+class KeypointDecoder:
     """Frames hold Keypoints2DArray; remembers which detector each camera's came from."""
 
     def __init__(self, detectors: DetectorsElsewhere) -> None:
