@@ -52,7 +52,7 @@ def unswap_left_right(
     rows (G, V) of people of each group, or -1; expected (T, J, 3) m, NaN where unknown.
     """
     seen = people.grouped(rows)
-    exchanged = mirrored(cameras, seen, expected)
+    exchanged = swapped(cameras, seen, expected)
     if exchanged.any():
         there = np.flatnonzero(exchanged.any(axis=(0, 2)))  # groups in question
         after = people.with_joints(joint_order(len(people.xy), rows, exchanged)).grouped(rows[there])
@@ -61,11 +61,11 @@ def unswap_left_right(
     return seen, exchanged
 
 
-def mirrored(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDArray[np.bool_]:
+def swapped(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDArray[np.bool_]:
     """Which joints (V, G, J) of the groups have their sides exchanged; expected (T, J, 3) m, NaN where unknown."""
     if not len(expected) or not seen.score.size:
         return np.zeros(seen.score.shape, dtype=bool)
-    found: NDArray[np.bool_] = kernels.sides.exchanged(
+    found: NDArray[np.bool_] = kernels.left_right.exchanged(
         *(lenses_of(cameras), seen.xy, seen.std_px, kernels.plain(expected)),
         *(OTHER_SIDE, _PARTS, LEAST_SEEN, CLEAR),
     )

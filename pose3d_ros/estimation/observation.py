@@ -170,7 +170,7 @@ def placed(
         ideal, lens = undistort_px(cameras, seen.xy.reshape(views, -1, 2))
     score = kernels.plain(seen.score).reshape(views, -1)
     covariance = np.empty((0, 0, 0, 0)) if seen.covariance is None else seen.covariance.reshape(views, -1, 2, 2)
-    found, sights = kernels.judging.triangulated(
+    found, sights = kernels.validation.triangulated(
         lenses,
         ideal.reshape(views, -1, 2),
         lens.reshape(views, -1, 2, 2),
@@ -178,7 +178,7 @@ def placed(
         kernels.plain(covariance),
         *(SIGMA_PX, float(delta), float(max_std_m), MIN_BASELINE_M, True),
     )
-    total = kernels.judging.scored(score, min_views, *found)
+    total = kernels.validation.scored(score, min_views, *found)
     xyz, spread, n_views, px, rejection = found
     shape = (groups, joints)
     observed = Observed3D(
@@ -198,7 +198,7 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
     What the cameras' errors add does not count: they move a person as a whole and leave the pose as it is.
     """
     joints = observed.score.shape
-    unsure = kernels.judging.wider(kernels.plain(observed.covariance).reshape(-1, 3, 3), float(max_std_m))
+    unsure = kernels.validation.wider(kernels.plain(observed.covariance).reshape(-1, 3, 3), float(max_std_m))
     if not unsure.any():
         return observed
     unsure = unsure.reshape(joints)
@@ -262,7 +262,7 @@ def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
     """
     joints = score.shape[-1]
     flat = kernels.plain(covariance).reshape(-1, joints, 2, 2), kernels.plain(score).reshape(-1, joints)
-    weighed: Floats = kernels.sights.weighed(*flat)
+    weighed: Floats = kernels.observations.weighed(*flat)
     return weighed.reshape(covariance.shape)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pose3d_ros import kernels
-from pose3d_ros.geometry.observations import Observations, sightings
+from pose3d_ros.geometry.observations import Observations, observations
 from pose3d_ros.geometry.triangulation import SIGMA_PX
 from pose3d_ros.structures import Camera, Floats
 
@@ -38,14 +38,14 @@ def camera_error_covariance(
     count, shape = len(cameras), xyz.shape[:-1]
     weights = None if weight is None else weight.reshape(count, -1)
     spread = None if covariance is None else covariance.reshape(count, -1, 2, 2)
-    views = sightings(cameras, xy.reshape(count, -1, 2), weights, spread, sigma_px)
+    views = observations(cameras, xy.reshape(count, -1, 2), weights, spread, sigma_px)
     points = kernels.plain(xyz.reshape(-1, 3).T)
     return moved_points(views, points, delta).reshape(*shape, 3, 3)
 
 
 def moved_points(views: Observations, xyz: Floats, delta: float) -> Floats:
-    """The same (N, 3, 3) m^2 of points xyz (3, N) m whose sightings are known."""
-    moved: Floats = kernels.judging.moved_by_cameras(
+    """The same (N, 3, 3) m^2 of points xyz (3, N) m whose observations are known."""
+    moved: Floats = kernels.validation.moved_by_cameras(
         views.rotation, views.translation[..., 0], views.xy, views.whiten, views.to_px, xyz, float(delta)
     )
     return moved

@@ -51,7 +51,7 @@ class Observations:
         )
 
 
-def sightings(
+def observations(
     cameras: Sequence[Camera],
     xy_px: Floats,
     weight: Floats | None,
@@ -64,7 +64,7 @@ def sightings(
     model can undistort it. A covariance that is not finite and positive definite is replaced by sigma_px^2 I.
     """
     ideal, lens = undistort_px(cameras, xy_px)
-    seen, xy, to_px, whiten = kernels.sights.sighted(
+    seen, xy, to_px, whiten = kernels.observations.sighted(
         lenses := lenses_of(cameras),
         ideal,
         lens,

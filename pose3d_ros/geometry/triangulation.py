@@ -12,7 +12,7 @@ from pose3d_ros import kernels
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.distortion import lenses_of, undistort_px
-from pose3d_ros.geometry.observations import Observations, sightings
+from pose3d_ros.geometry.observations import Observations, observations
 from pose3d_ros.geometry.validation import Rejection, Triangulation, joined
 from pose3d_ros.structures import Camera, Floats
 
@@ -65,7 +65,7 @@ def linear_points(cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | 
         return found.reshape(*shape, 3)
     out = np.empty((flat.xy.shape[1], 3))
     for block in _blocks(len(out)):
-        views = flat.sightings(block)
+        views = flat.observations(block)
         out[block] = kernels.solving.linear(
             views.rotation, views.translation[..., 0], views.seen, views.xy, views.whiten
         ).T
@@ -111,7 +111,7 @@ def huber_objective(
 ) -> Floats:
     """What triangulate minimises, at points xyz (..., 3) m: (...), inf behind a camera that sees the joint."""
     flat, shape = _flat(cameras, xy, weight, covariance, sigma_px)
-    views = flat.sightings()
+    views = flat.observations()
     points = np.broadcast_to(np.asarray(xyz, dtype=np.float64), (*shape, 3)).reshape(-1, 3).T
     found: Floats = kernels.solving.objectives(
         views.rotation, views.translation[..., 0], views.xy, views.whiten, kernels.plain(points), float(delta)
@@ -129,11 +129,11 @@ class _Flat:
     covariance: Floats | None  # (V, N, 2, 2) px^2
     sigma_px: float
 
-    def sightings(self, block: slice = slice(None)) -> Observations:
+    def observations(self, block: slice = slice(None)) -> Observations:
         """Of all or some of the joints."""
         weight = None if self.weight is None else self.weight[:, block]
         covariance = None if self.covariance is None else self.covariance[:, block]
-        return sightings(self.cameras, self.xy[:, block], weight, covariance, self.sigma_px)
+        return observations(self.cameras, self.xy[:, block], weight, covariance, self.sigma_px)
 
 
 def _flat(
@@ -171,7 +171,7 @@ def _solved(flat: _Flat, shape: tuple[int, ...], delta: float | None, max_std_m:
     for block in _blocks(flat.xy.shape[1]):
         weight = np.empty((0, 0)) if flat.weight is None else kernels.plain(flat.weight[:, block])
         spread = np.empty((0, 0, 0, 0)) if flat.covariance is None else kernels.plain(flat.covariance[:, block])
-        found, _ = kernels.judging.triangulated(
+        found, _ = kernels.validation.triangulated(
             lenses,
             *undistort_px(flat.cameras, flat.xy[:, block]),
             *(weight, spread, float(flat.sigma_px)),

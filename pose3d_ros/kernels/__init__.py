@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PARTS = ("lenses", "sights", "solving", "judging", "association", "sides", "filtering", "tracking", "layers")
+PARTS = (
+    "lenses", "observations", "solving", "validation", "association", "left_right", "filtering", "tracking", "layers",
+)  # fmt: skip
 
 
 def load(first_time: Callable[[str], object] = lambda words: None) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose3d_ros.geometry.observations import sightings
+from pose3d_ros.geometry.observations import observations
 from pose3d_ros.geometry.triangulation import linear_points
 from pose3d_ros.structures import Camera, Floats
 
@@ -62,7 +62,7 @@ class Residuals:
 def measured(cameras: Sequence[Camera], xy: Floats, score: Floats) -> tuple[Motions, Residuals]:
     """Motions and residuals from keypoints xy (V, N, 2) px in the original images, score (V, N), 0 or NaN for none."""
     count = len(cameras)
-    views = sightings(cameras, xy, score, None, 1.0)
+    views = observations(cameras, xy, score, None, 1.0)
     two = views.n_views >= 2
     views = views.take(np.flatnonzero(two))
     xy, score = xy[:, two], score[:, two]

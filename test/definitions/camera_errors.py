@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from definitions import robust
-from definitions.sightings import sightings
+from definitions.observations import observations
 
 from pose3d_ros.geometry.triangulation import SIGMA_PX
 from pose3d_ros.kernels.constants import MIN_CONDITION
@@ -31,7 +31,7 @@ def camera_error_covariance(
     count, shape = len(cameras), xyz.shape[:-1]
     weights = None if weight is None else weight.reshape(count, -1)
     spread = None if covariance is None else covariance.reshape(count, -1, 2, 2)
-    views = sightings(cameras, xy.reshape(count, -1, 2), weights, spread, sigma_px)
+    views = observations(cameras, xy.reshape(count, -1, 2), weights, spread, sigma_px)
     points = xyz.reshape(-1, 3).T
     finite = np.isfinite(points).all(axis=0)
     points = np.where(finite, points, 0.0)

@@ -16,7 +16,7 @@ from pose3d_ros.structures import Camera, Floats
 MIDDLE = tuple(joint for joint in range(H36M_17.size) if OTHER_SIDE[joint] == joint)
 
 
-def mirrored(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDArray[np.bool_]:
+def swapped(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDArray[np.bool_]:
     """Which joints (V, G, J) of the groups have their sides exchanged; expected (T, J, 3) m, NaN where unknown."""
     exchanged = np.zeros(seen.score.shape, dtype=bool)
     if not len(expected) or not exchanged.size:

@@ -12,14 +12,14 @@ from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.structures import Camera, Floats
 
 
-def sightings(
+def observations(
     cameras: Sequence[Camera],
     xy_px: Floats,
     weight: Floats | None,
     covariance_px2: Floats | None,
     sigma_px: float,
 ) -> Observations:
-    """As geometry.sightings.sightings."""
+    """As geometry.observations.observations."""
     ideal, lens = undistort_views(cameras, normalised_views(cameras, xy_px))
     seen = np.asarray(np.isfinite(ideal[..., 0]) & np.isfinite(ideal[..., 1]))
     scale = seen / sigma_px

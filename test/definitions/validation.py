@@ -13,7 +13,7 @@ from pose3d_ros.kernels.constants import MIN_CONDITION
 from pose3d_ros.structures import Floats
 
 
-def judge(views: Observations, xyz: Floats, delta: float, max_std_m: float) -> Triangulation:
+def validate(views: Observations, xyz: Floats, delta: float, max_std_m: float) -> Triangulation:
     """Covariance, reprojection and rejection of the solutions xyz (3, N) m; flat, of shape (N)."""
     n_views = views.n_views
     finite = np.isfinite(xyz).all(axis=0)

@@ -10,7 +10,7 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 from whole_chain import T0_NS, Chain, Message
 
-from pose3d_ros.estimation.left_right import OTHER_SIDE, fits_no_worse, joint_order, mirrored
+from pose3d_ros.estimation.left_right import OTHER_SIDE, fits_no_worse, joint_order, swapped
 from pose3d_ros.estimation.observation import People2D, gathered, place
 from pose3d_ros.structures import Floats, Keypoints2D
 
@@ -36,7 +36,7 @@ def errors_m(heard: Sequence[Message]) -> Floats:
 def test_fault_left_and_right_exchanged_in_one_view(views: int, mirrored_view: int) -> None:
     """Fault: the 2D detector takes left for right in one view, for a second.
     Sees: the poses stay as they were, under the same id; WARN "the 2D detector takes left for right in camera 'c1' in
-    12 of 30 frame sets"; `mirrored` in /diagnostics names the cameras.
+    12 of 30 frame sets"; `swapped` in /diagnostics names the cameras.
     Recovers: by itself when the detector does not any more.
     """
     chain = Chain(one_person)
@@ -44,9 +44,9 @@ def test_fault_left_and_right_exchanged_in_one_view(views: int, mirrored_view: i
     chain.living = {wrong, *[name for name in chain.names if name != wrong][: views - 1]}
     chain.run(1.0)
     before = errors_m(chain.heard[-10:]).mean()
-    chain.mirrored = {wrong}
+    chain.swapped = {wrong}
     during = errors_m(chain.run(1.0))
-    chain.mirrored = set()
+    chain.swapped = set()
     after = errors_m(chain.run(1.0))
     assert during.mean() < 1.25 * before
     assert during.max() < 0.25  # of a wrist 0.75 m without
@@ -64,7 +64,7 @@ def views_of(body: Floats, wrong: Sequence[int] = ()) -> list[Keypoints2D]:
 
 def test_the_view_is_found_and_its_sides_are_changed_back() -> None:
     people, right = views_of(BODY, wrong=[2]), views_of(BODY)
-    exchanged = mirrored(RIG.cameras, gathered(people, EVERYBODY), BODY[None])
+    exchanged = swapped(RIG.cameras, gathered(people, EVERYBODY), BODY[None])
     assert exchanged.any(axis=(1, 2)).tolist() == [False, False, True, False]
     flat, rows = People2D.of(people), np.arange(len(people))[None]
     ours = flat.with_joints(joint_order(len(flat.xy), rows, exchanged)).xy[:-1]
@@ -74,14 +74,14 @@ def test_the_view_is_found_and_its_sides_are_changed_back() -> None:
 
 @pytest.mark.parametrize("wrong", [[], [0, 1, 2], [0, 1, 2, 3]])
 def test_where_most_views_say_so_the_expectation_is_wrong(wrong: list[int]) -> None:
-    assert not mirrored(RIG.cameras, gathered(views_of(BODY, wrong), EVERYBODY), BODY[None]).any()
+    assert not swapped(RIG.cameras, gathered(views_of(BODY, wrong), EVERYBODY), BODY[None]).any()
 
 
 def test_of_nobody_expected_or_somebody_else_nothing_is_said() -> None:
     people = gathered(views_of(BODY), EVERYBODY)
-    assert not mirrored(RIG.cameras, people, np.zeros((0, 17, 3))).any()
-    assert not mirrored(RIG.cameras, people, BODY[None] + (0.8, 0.0, 0.0)).any()
-    assert not mirrored(RIG.cameras, people, np.full((1, 17, 3), np.nan)).any()
+    assert not swapped(RIG.cameras, people, np.zeros((0, 17, 3))).any()
+    assert not swapped(RIG.cameras, people, BODY[None] + (0.8, 0.0, 0.0)).any()
+    assert not swapped(RIG.cameras, people, np.full((1, 17, 3), np.nan)).any()
 
 
 def test_what_fits_worse_with_its_sides_changed_is_left_alone() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 from definitions import robust
 from scenes import displaced, h36m_cameras, joints_on_stage, noisy, seen
 
-from pose3d_ros.geometry.observations import sightings
+from pose3d_ros.geometry.observations import observations
 
 
 def test_the_second_start_keeps_gross_outliers_out_of_wrong_basins():
@@ -11,7 +11,7 @@ def test_the_second_start_keeps_gross_outliers_out_of_wrong_basins():
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(10_000, 1)
     xy = displaced(noisy(seen(cameras, xyz), 2, sigma=2.0), 0.25, 3, reach=600.0)
-    views = sightings(cameras, xy, None, None, 2.0)
+    views = observations(cameras, xy, None, None, 2.0)
     found = robust.objective(views, robust.fit(views, 2.0), 2.0)
     from_truth = robust.objective(views, robust.minimise(views, xyz.T.copy(), 2.0), 2.0)
     from_linear = robust.objective(views, robust.minimise(views, robust.linear(views), 2.0), 2.0)
@@ -25,7 +25,7 @@ def test_the_analytic_gradient_and_information_agree_with_differences():
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(50, 4).T
     xy = displaced(noisy(seen(cameras, xyz.T), 5), 0.3, 6)
-    views = sightings(cameras, xy, None, None, 4.0)
+    views = observations(cameras, xy, None, None, 4.0)
     here = robust.linearise(views, xyz, 2.0)
     for axis, step in enumerate(1e-6 * np.eye(3)):
         ahead, behind = (robust.objective(views, xyz + sign * step[:, None], 2.0) for sign in (1, -1))

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from definitions import association, camera_errors, distortion, judgement, kalman, mirrored, robust, sightings, tracking
+from definitions import (
+    association,
+    camera_errors,
+    distortion,
+    kalman,
+    left_right,
+    observations,
+    robust,
+    tracking,
+    validation,
+)
 from numpy.typing import NDArray
 from synthetic_people import h36m_rig, walker
 
@@ -91,8 +101,8 @@ def same(ours: Triangulation, theirs: Triangulation, atol: float = 1e-9) -> None
 @pytest.mark.parametrize("max_std_m", [0.012, 0.5, np.inf])
 def test_linear_triangulation(views: int, max_std_m: float) -> None:
     cameras, xy, weight = scene(views)
-    sights = sightings.sightings(cameras, xy, weight, None, SIGMA_PX)
-    theirs = judgement.judge(sights, robust.linear(sights), np.inf, max_std_m)
+    sights = observations.observations(cameras, xy, weight, None, SIGMA_PX)
+    theirs = validation.validate(sights, robust.linear(sights), np.inf, max_std_m)
     same(triangulate_linear(cameras, xy, weight, max_std_m=max_std_m), theirs)
 
 
@@ -101,8 +111,8 @@ def test_linear_triangulation(views: int, max_std_m: float) -> None:
 def test_robust_triangulation(views: int, outliers: float) -> None:
     cameras, xy, weight = scene(views, outliers)
     covariance = np.broadcast_to([[20.0, 4.0], [4.0, 10.0]], (*xy.shape, 2))
-    sights = sightings.sightings(cameras, xy, weight, covariance, SIGMA_PX)
-    theirs = judgement.judge(sights, robust.fit(sights, 2.0), 2.0, 0.5)
+    sights = observations.observations(cameras, xy, weight, covariance, SIGMA_PX)
+    theirs = validation.validate(sights, robust.fit(sights, 2.0), 2.0, 0.5)
     ours = triangulate(cameras, xy, weight, covariance)
     # Where the objective is flat to its last bit, the last step is taken or not by rounding. Lenses: undone to 1e-9 px.
     found = np.isfinite(theirs.xyz[:, 0])
@@ -123,8 +133,8 @@ def test_points_that_cannot_be_are_rejected_alike() -> None:
     xy[:, 2] = np.where(np.isfinite(behind), behind, 500.0)
     twins = [cameras[0], cameras[0]]
     for rig, px in ((cameras, xy), (twins, np.full((2, 5, 2), 400.0))):
-        sights = sightings.sightings(rig, px, None, None, SIGMA_PX)
-        same(triangulate(rig, px), judgement.judge(sights, robust.fit(sights, 2.0), 2.0, 0.5))
+        sights = observations.observations(rig, px, None, None, SIGMA_PX)
+        same(triangulate(rig, px), validation.validate(sights, robust.fit(sights, 2.0), 2.0, 0.5))
     assert (triangulate(twins, np.full((2, 5, 2), 400.0)).rejection == Rejection.RANK).all()
 
 
@@ -286,6 +296,6 @@ def test_sides(wrong: Sequence[int]) -> None:
     expected = people[::-1] + rng.normal(0, 0.02, people.shape)
     expected[0, 3] = np.nan
     found = gathered(keypoints, groups)
-    ours = sides.mirrored(rig.cameras, found, expected)
-    np.testing.assert_array_equal(ours, mirrored.mirrored(rig.cameras, found, expected))
+    ours = sides.swapped(rig.cameras, found, expected)
+    np.testing.assert_array_equal(ours, left_right.swapped(rig.cameras, found, expected))
     assert ours.any() or len(wrong) not in (1, 2)
