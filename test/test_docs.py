@@ -14,28 +14,29 @@ import yaml
 
 from pose3d_ros.cli import build_parser
 from pose3d_ros.detection.options import DetectorOptions
-from pose3d_ros.estimation.monocular import MonocularOptions
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.options import describe, from_mapping
-from pose3d_ros.ros.detector_options import DetectorNodeOptions
-from pose3d_ros.ros.input_options import InputOptions
-from pose3d_ros.ros.lifecycle_options import LifecycleOptions
-from pose3d_ros.ros.monocular_options import MonocularNodeOptions
-from pose3d_ros.ros.multiview_options import NodeOptions
-from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.sync_options import SyncOptions
+from pose3d_ros.ros.options import (
+    DetectorNodeOptions,
+    InputOptions,
+    LifecycleOptions,
+    MonocularNodeOptions,
+    OutputOptions,
+    PoseNodeOptions,
+    SyncOptions,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 HEADINGS = {
     "State": LifecycleOptions,
-    "Cameras and placement": NodeOptions,
+    "Cameras and placement": PoseNodeOptions,
     "Frame sets of several cameras": SyncOptions,
     "Inputs": InputOptions,
     "Outputs": OutputOptions,
     "Detection": DetectorOptions,
     "Estimation": EstimatorOptions,
     "Camera and frame": MonocularNodeOptions,
-    "Lifting": MonocularOptions,
+    "Lifting": EstimatorOptions,
     "Cameras of this machine": DetectorNodeOptions,
 }
 
@@ -56,9 +57,9 @@ def test_the_documentation_lists_every_parameter_as_it_is():
 
 
 NODES = {
-    "stereo.yaml": (NodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions),
-    "demo.yaml": (NodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions),
-    "mono.yaml": (MonocularNodeOptions, InputOptions, OutputOptions, DetectorOptions, MonocularOptions),
+    "stereo.yaml": (PoseNodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions),
+    "demo.yaml": (PoseNodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions),
+    "mono.yaml": (MonocularNodeOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions),
 }
 
 
