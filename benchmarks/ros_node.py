@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scene import KnownDetector, rig
-from pose3d_ros.ros import pose_node
+from pose3d_ros.ros import session
 from pose3d_ros.ros.camera_inputs import Frame
+from pose3d_ros.ros.camera_sets import CameraSets
 from pose3d_ros.ros.pose_node import OPTIONS, PoseNode
 from pose3d_ros.ros.running import run_node
-from pose3d_ros.ros.session import Session
 from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
 # Weights, caches and threads have come to rest by then.
@@ -33,22 +33,24 @@ class SlowDetector(KnownDetector):
         return super().__call__(frames)
 
 
-class BenchSession(Session):
-    """A session that tells the node of every image."""
+class BenchSets(CameraSets):
+    """Frame sets that tell the node of every image."""
 
     def _take(self, camera: str, frame: Frame) -> None:
-        assert isinstance(self._node, BenchNode)
-        self._node.arrived(frame)
+        BenchNode.running.arrived(frame)
         super()._take(camera, frame)
 
 
 class BenchNode(PoseNode):
     """The multi-view node before the cameras of benchmarks/scene.py."""
 
+    running: BenchNode
+
     def __init__(self, report: Path, slow_s: float, cameras: int, people: int, **node_arguments: Any) -> None:
         self._report_file = report
         self._begun: tuple[float, int] | None = None  # CPU s of this process and sets, once everything is warm
         self.arrived_ns: dict[int, int] = {}  # capture stamp -> monotonic time of the set's last image
+        BenchNode.running = self
         super().__init__(SlowDetector(rig(cameras), people, slow_s), **node_arguments)
 
     def arrived(self, frame: Frame) -> None:
@@ -70,7 +72,7 @@ def main() -> int:
     """Run until SIGINT; arguments: the file to write to, how long detection takes (s), cameras, people."""
     report, slow_s = Path(sys.argv.pop(1)), float(sys.argv.pop(1))
     cameras, people = int(sys.argv.pop(1)), int(sys.argv.pop(1))
-    pose_node.Session = BenchSession  # type: ignore[attr-defined]
+    session.CameraSets = BenchSets  # type: ignore[attr-defined]
     return run_node(lambda: BenchNode(report, slow_s, cameras, people), OPTIONS, sys.argv)
 
 

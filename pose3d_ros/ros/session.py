@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 
 from pose3d_ros.detection.detector import Detector
@@ -23,15 +20,8 @@ from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.refinement.stage import Refinement
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.rigs.live_rig import LiveRig
-from pose3d_ros.ros.camera_inputs import (
-    CameraInput,
-    Frame,
-    camera_facts,
-    image_stream,
-    keypoint_stream,
-    missing_inputs,
-    note_stamps,
-)
+from pose3d_ros.ros.camera_inputs import Frame, Stream, image_stream, keypoint_stream, note_stamps
+from pose3d_ros.ros.camera_sets import CameraSets
 from pose3d_ros.ros.diagnostics import KEYPOINTS_FEW, KEYPOINTS_FIX, TOO_FEW, Record
 from pose3d_ros.ros.distribution import Buffer, TransformListener
 from pose3d_ros.ros.frame_decoders import FrameDecoder
@@ -44,13 +34,9 @@ from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.tf_look_up import tf_look_up, unheard_by
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import Rig
-from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
-from pose3d_ros.synchronisation.stamp_distances import Stream, none_agree
+from pose3d_ros.synchronisation.stamp_distances import Stream as StampedStream
+from pose3d_ros.synchronisation.stamp_distances import none_agree
 
-# A fraction of the wait for late cameras: how late its end may be noticed when nothing arrives.
-POLL_S = 0.02
-# Where ROS time stands still (a paused simulation), an incomplete set is released after so long of real time.
-STANDSTILL_S = 1.0
 # After this part of max_age_s without another camera one is alone: lifting must begin before people are forgotten.
 ALONE_SHARE = 0.5
 # Placement auto waits so long for TF before it takes the projection matrices: who starts first must not decide.
@@ -87,19 +73,23 @@ class Session:
         self._node, self._live, self._networks, self._report = node, live, networks, report
         self._options, self._input_options, self._sync = options, inputs, sync
         self._several = len(options.cameras) > 1
-        self._arrived_s = 0.0
+        least = min(2, len(options.cameras))
         stopped = threading.Event()
         with ExitStack() as begun:
             report.begin(Record(self._waiting_for(), stale_s=inputs.stale_after_s, apart=self._stamps_apart))
-            self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
-                options.cameras,
-                tolerance_s=sync.tolerance_s(inputs.stamps),
-                wait_s=sync.sync_timeout_s,
-                silent_s=inputs.silent_after_s,
-                min_cameras=min(2, len(options.cameras)),
+            self._sets = CameraSets(
+                node,
+                self._streams(),
+                inputs,
+                sync,
+                report,
+                lambda ready: self._worker.hand_over(ready),
+                self._now_ns,
+                info_needed=not self._by_file,
+                min_cameras=least,
                 alone_s=self._alone_s(),
             )
-            self._inputs = self._make_inputs(begun)
+            begun.callback(self._sets.close)
             self._live_rig = self._make_rig(begun, buffer, stopped)
             watch = Watch(node, live, publisher, report)
             begun.callback(watch.close)
@@ -109,37 +99,27 @@ class Session:
                 watch.publish,
                 report,
                 stopped,
-                min_cameras=min(2, len(options.cameras)),
+                min_cameras=least,
                 settings=lambda: live.estimation,
                 decoder=networks.decoder,
                 end=lifecycle.end_worker,
             )
             begun.callback(self._worker.close)
-            self._waiting = node.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
-            begun.callback(node.destroy_timer, self._waiting)
-            self._waiting.cancel()
-            self._closed = False
             self._begun = begun.pop_all()
         note_stamps(node, inputs)
-        topics = [topic for one in self._inputs.values() for topic in one.waited_for]
-        node.get_logger().info(short(f"waiting for {', '.join(topics)}", ", "))
+        node.get_logger().info(short(f"waiting for {', '.join(self._sets.topics)}", ", "))
 
     def close(self) -> None:
         """Stop working; what is under way is finished first. Raises StillBusyError."""
-        self._closed = True
         self._begun.close()
 
     def options_changed(self) -> None:
         """Take over the node's estimator options, as far as they matter here."""
-        self._grouper.set_alone(self._alone_s())
+        self._sets.set_alone(self._alone_s())
 
     def missing(self) -> list[str]:
         """Which inputs do not come or look wrong, in words."""
-        options = self._input_options
-        return [
-            *self._live_rig.warnings,
-            *missing_inputs(self._inputs.values(), options.silent_after_s, options.stale_after_s),
-        ]
+        return [*self._live_rig.warnings, *self._sets.missing()]
 
     def facts(self) -> dict[str, str]:
         """What does not change from set to set, for /diagnostics."""
@@ -149,14 +129,11 @@ class Session:
             "placement": self._live_rig.placement if in_place else "none",
             "fixed_frame": rig.frame_id if rig is not None else options.fixed_frame or "not known yet",
             "calibration_hash": self._worker.calibration_hash or "not known yet",
-            "cameras": ", ".join(options.cameras),
             "input": options.input,
             **detector_facts(self._networks.detector, self._input_options.device),
             "lifter": self._networks.lifter.described,
-            "images/not_grouped": str(self._grouper.dropped),
-            "time_jumps": str(self._grouper.jumps),
-            **camera_facts(self._inputs.values(), self._input_options),
-            **{f"camera_info/{name}": one.pairing for name, one in self._inputs.items()},
+            **self._sets.facts(),
+            **{f"camera_info/{name}": one.pairing for name, one in self._sets.inputs.items()},
         }
 
     @property
@@ -174,23 +151,18 @@ class Session:
         """When one camera of several is alone; never without a network that lifts."""
         return ALONE_SHARE * self._live.estimation.max_age_s if self._networks.lifter.load() else math.inf
 
-    def _make_inputs(self, begun: ExitStack) -> dict[str, CameraInput]:
-        options, inputs = self._options, self._input_options
-        made = {}
-        for name in options.cameras:
-            images = options.input == "images"
-            stream = image_stream(self._node, name, inputs) if images else keypoint_stream(name)
-            made[name] = CameraInput(
-                self._node,
-                name,
-                inputs,
-                info_needed=not self._by_file,
-                now_s=self._report.now_s,
-                take=self._take,
-                stream=stream,
-            )
-            begun.callback(made[name].close)
-        return made
+    def _streams(self) -> dict[str, Stream]:
+        """What the cameras send."""
+        if self._options.input == "keypoints":
+            return {name: keypoint_stream(name) for name in self._options.cameras}
+        return {name: image_stream(self._node, name, self._input_options) for name in self._options.cameras}
+
+    def _now_ns(self, frame: Frame | None) -> int:
+        """ROS time, in which late cameras are waited for; frame is the one that just came."""
+        now_ns: int = self._node.get_clock().now().nanoseconds
+        # The image may overtake the /clock message of its own time.
+        simulated = frame is not None and self._node.get_parameter("use_sim_time").value
+        return max(now_ns, frame.stamp_ns) if frame is not None and simulated else now_ns
 
     def _make_rig(self, begun: ExitStack, buffer: Buffer, stopped: threading.Event) -> LiveRig:
         options, inputs, node = self._options, self._input_options, self._node
@@ -227,40 +199,8 @@ class Session:
             )
         return networks.estimator
 
-    # -- executor's thread ---------------------------------------------------------------------------------
-
-    def _take(self, camera: str, frame: Frame) -> None:
-        """One image came."""
-        self._report.record.heard(self._report.now_s())
-        self._arrived_s = time.monotonic()
-        now_ns = self._node.get_clock().now().nanoseconds
-        if self._node.get_parameter("use_sim_time").value:
-            # The image may overtake the /clock message of its own time.
-            now_ns = max(now_ns, frame.stamp_ns)
-        self._hand_over(self._grouper.add(camera, frame, frame.stamp_ns, now_ns))
-        # The timer runs only while a set waits: each turn of rclpy's executor costs a fraction of a millisecond.
-        if self._waiting.is_canceled() and self._grouper.due_ns() is not None:
-            self._waiting.reset()
-
-    def _poll(self) -> None:
-        """Release a set whose wait is over though nothing arrives."""
-        if self._closed:
-            return  # an executor called a timer that is destroyed by now
-        due_ns = self._grouper.due_ns()
-        if due_ns is None:
-            self._waiting.cancel()
-            return
-        now_ns = self._node.get_clock().now().nanoseconds
-        if time.monotonic() - self._arrived_s > STANDSTILL_S:
-            now_ns = max(now_ns, due_ns)
-        self._hand_over(self._grouper.poll(now_ns))
-
-    def _hand_over(self, ready: PayloadSet[Frame] | None) -> None:
-        if ready is not None:
-            self._worker.hand_over(ready)
-
     def _stamps_apart(self) -> str:
         """Whose stamps make no frame set, and how far apart they are; empty where they agree."""
-        streams = [Stream(one.name, one.topic, one.checks.stamps_ns) for one in self._inputs.values()]
+        streams = [StampedStream(one.name, one.topic, one.checks.stamps_ns) for one in self._sets.inputs.values()]
         fix = KEYPOINTS_FIX if self._options.input == "keypoints" else ""
         return none_agree(streams, self._sync.stamp_tolerance_s, fix)

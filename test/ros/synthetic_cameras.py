@@ -287,7 +287,7 @@ def monocular_graph(
             cameras.latch_infos()
         node = monocular_node(
             detector or KnownDetector(rig),
-            KnownLifter(KnownBody(rig)),  # type: ignore[arg-type]
+            PersonLifter(lifter=KnownLifter(KnownBody(rig))),  # type: ignore[arg-type]
             context=context,
             parameter_overrides=[
                 Parameter(name, value=value) for name, value in {"use_sim_time": True, **parameters}.items()

@@ -143,7 +143,7 @@ def test_fault_deactivated_while_a_frame_set_takes_forever(monkeypatch: pytest.M
     with own_context() as context:
         node = PoseNode(KnownDetector(ring("left", "right")), context=context, parameter_overrides=overrides)
         try:
-            worker = node._worker
+            worker = node._session._worker
             monkeypatch.setattr(worker, "_process", hang)
             frame = SimpleNamespace(captured_s=0.0)
             worker._mailbox.put(PayloadSet({"left": frame}, {"left": 0}))  # type: ignore[dict-item]
@@ -156,7 +156,7 @@ def test_fault_deactivated_while_a_frame_set_takes_forever(monkeypatch: pytest.M
             worker._thread.join(60)
             assert node.trigger_configure() is success
             assert node.trigger_activate() is success
-            assert node._worker is not worker
+            assert node._session._worker is not worker
             assert node.trigger_deactivate() is success
         finally:
             gate.set()

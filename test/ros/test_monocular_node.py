@@ -14,6 +14,7 @@ from rclpy.time import Time
 from synthetic_cameras import environment_of_a_process, error_mm, monocular_graph, own_context
 
 from pose3d_ros.errors import InputError, OptionError, WeightsError
+from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.msg import Joint3D
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster
@@ -51,7 +52,7 @@ def test_poses_in_metres_are_in_the_cameras_own_frame_on_every_topic() -> None:
         for stage in ("decode", "detect", "lift", "publish"):
             assert float(controller.diagnosis[f"stage_ms/{stage}"]) >= 0.0
         assert controller.diagnosis["fixed_frame"] == "camera_optical"
-        assert controller.diagnosis["lifter"] == "known body"
+        assert controller.diagnosis["lifter"] == "ready with known body"
         assert controller.diagnosis["camera_info/camera"] == "exact stamps"
 
 
@@ -147,11 +148,11 @@ def test_one_camera_may_have_topics_without_its_name() -> None:
     with own_context() as context:
         node = monocular_node(
             KnownDetector(RIG),
-            object(),  # type: ignore[arg-type]
+            PersonLifter(lifter=object()),  # type: ignore[arg-type]
             context=context,
             parameter_overrides=[Parameter("image_topic", value="/usb_cam/image")],
         )
-        assert node._input.topic == "/usb_cam/image"
+        assert node._session._sets.inputs["camera"].topic == "/usb_cam/image"
         node.close()
         node.destroy_node()
 
@@ -159,12 +160,12 @@ def test_one_camera_may_have_topics_without_its_name() -> None:
 @pytest.mark.parametrize(
     ("parameters", "error", "words"),
     [
-        ({"cameras": ["left"]}, OptionError, "unknown parameter 'cameras': did you mean 'camera'"),
-        ({"camera": ""}, OptionError, "parameter 'camera' is empty"),
+        ({"camera": "left"}, OptionError, "unknown parameter 'camera': did you mean 'cameras'"),
+        ({"cameras": [""]}, OptionError, r"parameter 'cameras' is \[''\], expected one or more different names"),
         (
-            {"camera": "front-left"},
+            {"cameras": ["front-left"]},
             OptionError,
-            "camera 'front-left' of the parameter 'camera' .* letters, digits and _",
+            "camera 'front-left' of the parameter 'cameras' .* letters, digits and _",
         ),
         ({"body_height_m": 17.0}, OptionError, "expected 0 to 2.5 m"),
         ({"lifter": "/nowhere/mine.safetensors"}, (InputError, WeightsError), "/nowhere/mine.safetensors"),
@@ -192,5 +193,5 @@ def test_as_a_program_it_names_the_command_that_fetches_its_weights(tmp_path: Pa
 def test_help_lists_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["monocular_node", "--help"]) == 0
     text = capsys.readouterr().out
-    for name in ("camera", "fixed_frame", "publish_keypoints", "smoothing", "search_every", "body_height_m", "lifter"):
+    for name in ("cameras", "fixed_frame", "publish_keypoints", "smoothing", "search_every", "body_height_m", "lifter"):
         assert f"\n  {name} (default" in text

@@ -14,6 +14,7 @@ from known_person import KnownDetector, ring
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.parameter import Parameter
 
+from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.ros.detector_node import DetectorNode
 from pose3d_ros.ros.monocular_node import monocular_node
 from pose3d_ros.ros.pose_node import PoseNode
@@ -58,7 +59,7 @@ def running(node: str, context: Any, parameters: dict[str, Any]) -> Iterator[Any
         overrides += [Parameter("monocular_fallback", value="never"), Parameter("refine", value="none")]
         one: Any = PoseNode(detector, context=context, parameter_overrides=overrides)
     elif node == "monocular":
-        one = monocular_node(detector, object(), context=context, parameter_overrides=overrides)  # type: ignore[arg-type]
+        one = monocular_node(detector, PersonLifter(lifter=object()), context=context, parameter_overrides=overrides)  # type: ignore[arg-type]
     else:
         overrides.append(Parameter("cameras", value=["left", "right"]))
         one = DetectorNode(detector, context=context, parameter_overrides=overrides)

@@ -154,7 +154,7 @@ def test_fault_intrinsics_change(raw: Faults) -> None:
     Sees: calibration_hash changes with the first zoomed image; the poses stay true under the same id.
     Recovers: nothing to recover.
     """
-    cameras, detector = raw.graph.cameras, raw.graph.node._detector
+    cameras, detector = raw.graph.cameras, raw.graph.node._networks.detector
     before = raw.three_cameras("poses")
     zoomed = Rig((*RIG.cameras[:2], replace(SIDE, K=np.diag([1.3, 1.3, 1.0]) @ SIDE.K)), "world")
     cameras.rig = detector.rig = zoomed

@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from synthetic_cameras import Graph, KnownBody, KnownLifter, error_mm, graph, own_context
 
+from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.ros import lifecycle
 from pose3d_ros.ros.detector_node import DetectorNode
 from pose3d_ros.ros.monocular_node import monocular_node
@@ -107,7 +108,7 @@ def test_fault_parameter_updates_good_and_bad(one: Graph) -> None:
     activated(one)
     ids = {person.id for person in one.poses_after(2)[-1].people}
     assert set_together(one, max_std_m=0.25, smoothing="one_euro", publish_markers=False) == (True, "")
-    assert (one.node.outputs.publish_markers, one.node._estimator_options.max_std_m) == (False, 0.25)
+    assert (one.node.live.outputs.publish_markers, one.node.live.estimation.max_std_m) == (False, 0.25)
 
     refused, why = set_together(one, max_std_m=0.3, smoothing="cubic")
     assert (refused, "expected one of none, one_euro, kalman" in why) == (False, True)
@@ -117,7 +118,7 @@ def test_fault_parameter_updates_good_and_bad(one: Graph) -> None:
     assert not refused
     assert "'cameras' cannot change now" in why
     assert "`ros2 lifecycle set /multiview` deactivate, cleanup, set it, then configure and activate" in why
-    assert (one.node.outputs.publish_markers, one.node._estimator_options.max_std_m) == (False, 0.25)
+    assert (one.node.live.outputs.publish_markers, one.node.live.estimation.max_std_m) == (False, 0.25)
 
     assert {person.id for person in one.poses_after(3)[-1].people} == ids
     assert set_together(one, max_std_m=0.001) == (True, "")  # 1 mm: nobody is placed so surely
@@ -153,7 +154,7 @@ def test_fault_deactivated_with_images_under_way(one: Graph) -> None:
     for _ in range(3):
         one.cameras.publish_set()
         time.sleep(0.2)  # they are in the executor by then
-        taken = one.node._grouper
+        taken = one.node._session._sets._grouper
         one.node.trigger_deactivate()
         for _ in range(40):
             one.executor.spin_once(timeout_sec=0.01)  # raised InvalidHandle, which ended the node
@@ -185,7 +186,7 @@ MAKE: dict[str, Callable[..., Node]] = {
     "multiview": lambda **given: PoseNode(KnownDetector(ring("left", "right")), **given),
     "monocular": lambda **given: monocular_node(
         KnownDetector(ring("camera")),
-        KnownLifter(KnownBody(ring("camera"))),  # type: ignore[arg-type]
+        PersonLifter(lifter=KnownLifter(KnownBody(ring("camera")))),  # type: ignore[arg-type]
         **given,
     ),
     "detector": lambda **given: DetectorNode(KnownDetector(ring("left", "right")), **given),
