@@ -1,8 +1,9 @@
 """A subscriber to copy: where people are, and whether a robot may go, slow down or must stop.
 
-Run it next to a running pose3d_ros graph: python3 human_pose_listener.py
+    .venv/bin/python examples/02_play_footage.py                                       # or stereo.launch.py
+    .venv/bin/python examples/03_human_pose_listener.py --ros-args -p use_sim_time:=true
 
-Five habits, each against a way of being wrong:
+Afterwards you have a node to copy into your controller. Five habits, each against a way of being wrong:
 1. header.stamp is compared with the clock, when a message comes and each time it is acted on: an old one stops;
 2. state decides: VISIBLE people may be gone by, OCCLUDED ones slow down, LOST ones stop;
 3. a joint may be absent, and its covariance says how far off it can be by now: an unsure one stops;
@@ -12,6 +13,7 @@ Five habits, each against a way of being wrong:
 
 import math
 import time
+from typing import Any
 
 import rclpy
 from rclpy.clock import Clock
@@ -71,7 +73,7 @@ def decide(message: HumanPose3DArray, now_ns: int) -> tuple[str, str, Places]:
 class HumanPoseListener(Node):
     """Follows the people on /human_pose_3d."""
 
-    def __init__(self, **node_arguments: object) -> None:
+    def __init__(self, **node_arguments: Any) -> None:
         super().__init__("human_pose_listener", **node_arguments)
         self.action = STOP
         self.people: Places = {}  # who may be gone by
