@@ -25,7 +25,7 @@ from pose3d_ros.recordings.playback import write_stills
 from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.structures import Camera, FrameSet, Pose3D
 
-HEIGHT_PX = 640  # of each image in the picture
+HEIGHT_PX = 480  # of each image in the picture
 COLOURS = ((0, 165, 255), (255, 180, 86), (140, 200, 0))  # BGR
 
 

@@ -27,7 +27,7 @@ from pose3d_ros.recordings.footage import fetch_sample
 from pose3d_ros.ros.environment import node_command, prepare
 
 
-def commands(cameras: list[str], rate: float, loops: int) -> list[list[str]]:
+def commands(cameras: list[str], rate: float, loops: int, frames: int) -> list[list[str]]:
     """One detector for each camera, the central node, and the player, which stands for the cameras' drivers."""
     names = f"[{','.join(cameras)}]"
     detectors = [
@@ -45,6 +45,7 @@ def commands(cameras: list[str], rate: float, loops: int) -> list[list[str]]:
     drivers = [
         *node_command("pose3d_ros.ros.harness.player"), "--ros-args", "-p", "footage:=single",
         "-p", f"cameras:={names}", "-p", f"rate:={rate}", "-p", f"loop:={loops}",
+        "-p", f"frames:={frames}",
     ]  # fmt: skip
     return [*detectors, central, drivers]
 
@@ -54,7 +55,7 @@ class Listener(Node):
 
     def __init__(self, cameras: list[str]) -> None:
         super().__init__("listener")
-        self.poses = self.keypoint_bytes = 0
+        self.poses = self.keypoint_bytes = 0  # since the last line
         self.last: HumanPose3DArray | None = None
         for name in cameras:
             self.create_subscription(Keypoints2DArray, f"{name}/keypoints_2d", self.on_keypoints, 10)
@@ -80,12 +81,13 @@ def main() -> int:
     parser.add_argument("--cameras", nargs="+", default=["cam01", "cam02"])
     parser.add_argument("--rate", type=float, default=0.0, help="frame sets a second; 0: all are answered")
     parser.add_argument("--loops", type=int, default=1000)
+    parser.add_argument("--frames", type=int, default=0, help="frame sets of each loop; 0: all")
     args = parser.parse_args()
     fetch_sample("single")  # a download of 67 MB where the footage is not in the cache yet
     prepare()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    processes = [subprocess.Popen(each) for each in commands(args.cameras, args.rate, args.loops)]
+    processes = [subprocess.Popen(each) for each in commands(args.cameras, args.rate, args.loops, args.frames)]
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = Listener(args.cameras)
     try:
@@ -99,6 +101,7 @@ def main() -> int:
             process.send_signal(signal.SIGINT)
         for process in processes:
             process.wait(timeout=20)
+        node.on_time()
         node.destroy_node()
         rclpy.try_shutdown()
     return max(abs(code or 0) for code in ended)  # a node that could not start has given the reason

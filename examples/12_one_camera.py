@@ -24,7 +24,7 @@ from pose3d_ros.recordings.playback import write_stills
 from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.structures import FrameSet, Pose3D
 
-HEIGHT_PX = 640  # of the picture
+HEIGHT_PX = 480  # of the picture
 
 
 def estimate(folder: Path, name: str, body_height_m: float) -> tuple[Pose3D, FrameSet]:
