@@ -22,7 +22,7 @@ import rclpy
 from example_scripts import environment, loaded, script
 from geometry_msgs.msg import PoseStamped
 from graph_for_tests import a_pose
-from known_person import ring, truth
+from known_person import PERIOD_NS, ring, truth
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -90,6 +90,7 @@ def without_people(pose: Pose3D) -> Pose3D:
         (message(0.05, without_people), 0.0, 1.0),
         (message(0.05, without_people, cameras=""), 5.0, 0.0),
         (message(0.4), 5.0, 0.0),
+        (message(0.4, without_people), 5.0, 0.0),
         (message(-1.0), 5.0, 0.0),
         (message(0.05, lost), 5.0, 0.0),
         (message(0.05, uncertain), 1.7, 0.0),
@@ -135,7 +136,14 @@ def test_a_controller_and_a_wrist_target_follow_the_cameras_and_stop_with_them()
         scales: list[float] = []
         targets: list[PoseStamped] = []
         one.controller.create_subscription(Float64, "speed_scale", lambda msg: scales.append(msg.data), 10)
-        one.controller.create_subscription(PoseStamped, "target_pose", targets.append, 10)
+        ages_s: list[float] = []
+
+        def on_target(msg: PoseStamped) -> None:
+            targets.append(msg)
+            now_ns = T0_NS + (one.cameras.sent - 1) * PERIOD_NS
+            ages_s.append((now_ns - conversions.stamp_to_ns(msg.header.stamp)) * 1e-9)
+
+        one.controller.create_subscription(PoseStamped, "target_pose", on_target, 10)
         for node in (speed, wrist):
             one.executor.add_node(node)
         try:
@@ -154,6 +162,7 @@ def test_a_controller_and_a_wrist_target_follow_the_cameras_and_stop_with_them()
             before, sent = len(targets), one.cameras.sent
             one.play_until(lambda: one.cameras.sent >= sent + 10, "time that passes")
             assert len(targets) == before
+            assert max(ages_s) < 0.3 + 3 * PERIOD_NS * 1e-9  # a target is a frame set or two on its way
             one.cameras.stopped = set()
             one.play_until(lambda: scales[-1] == 1.0 and len(targets) > before, "people again")
         finally:
