@@ -18,7 +18,7 @@ from tqdm import tqdm
 from benchmarks.scene import PERSON
 from pose3d_ros.commands.train import natural, positive
 from pose3d_ros.errors import FootageError
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Table
 from pose3d_ros.geometry.projection import project
@@ -78,7 +78,7 @@ def alarms(trials: int, seed: int) -> Table:
         named = others = wrong = 0
         for trial in tqdm(range(trials), desc=f"{family}, {late:.0f} ms", leave=False):
             late_ms, cameras, found = _trial(family, 30.0, 1.0, 0.0, trial, seed + 1, one_ms=late)
-            told = [name for name in found.offsets if any(f"camera {name!r}" in words for words in found.words())]
+            told = [name for name in found.offsets if any(f"camera {name!r}" in words for words in found.faults())]
             named += cameras[1].name in told
             others += any(name != cameras[1].name for name in told)
             true_ms = {camera.name: one - late_ms[0] for camera, one in zip(cameras, late_ms, strict=True)}

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.association import crowd, ring
 from pose3d_ros import kernels
 from pose3d_ros.commands.train import natural
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
@@ -67,7 +67,7 @@ def measured(rig: Rig, sets: Sequence[Mapping[str, Keypoints2D]]) -> dict[str, l
         begun = time.process_time()
         estimator.estimate_from_keypoints(views)
         posed = time.process_time()
-        estimator.learn()
+        estimator.update_background()
         times["poses"].append(1e3 * (posed - begun))
         times["learning"].append(1e3 * (time.process_time() - posed))
     return {name: values[WARM_SETS:] for name, values in times.items()}

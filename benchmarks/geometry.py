@@ -26,7 +26,7 @@ from pose3d_ros.geometry.triangulation import linear_points, triangulate, triang
 from pose3d_ros.simulation.simulated_rigs import h36m_rig
 from pose3d_ros.structures import Camera, Floats
 
-JOINTS, SIGMA_PX, DELTA = 17, 4.0, 2.0
+JOINTS, SIGMA_PX, HUBER_DELTA = 17, 4.0, 2.0
 OUTLIERS, REACH_PX = 0.05, 50.0
 LOOP = "SVD, a loop over joints"
 SCIPY = "scipy least_squares, 2-point Jacobian"
@@ -132,16 +132,16 @@ def robust(views: int, frames: int, repeats: int, seed: int) -> Table:
 
 
 def _robust(one: Scene) -> Floats:
-    return triangulate(one.cameras, one.px, sigma_px=SIGMA_PX, delta=DELTA, max_std_m=np.inf).xyz
+    return triangulate(one.cameras, one.px, sigma_px=SIGMA_PX, delta=HUBER_DELTA, max_std_m=np.inf).xyz
 
 
 def _scipy(one: Scene, *, analytic: bool) -> Floats:
     start = linear_points(one.cameras, one.px)
-    return triangulators.scipy_huber(one.P, one.px, start, SIGMA_PX, DELTA, analytic=analytic)
+    return triangulators.scipy_huber(one.P, one.px, start, SIGMA_PX, HUBER_DELTA, analytic=analytic)
 
 
 def _huber(one: Scene, xyz: Floats) -> float:
-    return triangulators.huber_sum(one.P, one.px, xyz, SIGMA_PX, DELTA)
+    return triangulators.huber_sum(one.P, one.px, xyz, SIGMA_PX, HUBER_DELTA)
 
 
 def _medians(functions: Mapping[Name, Callable[[], Any]], repeats: int, progress: str) -> dict[Name, float]:

@@ -29,7 +29,7 @@ from benchmarks.health_trials import (
     Walked,
     trial,
 )
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.monitoring.evidence import mean_of

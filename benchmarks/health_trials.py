@@ -14,8 +14,9 @@ import numpy as np
 
 from benchmarks.scene import PERSON
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.views import MIN_PERSON_JOINTS
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.projection import project, rays
 from pose3d_ros.monitoring.health import CalibrationHealth, CalibrationReport
@@ -189,7 +190,7 @@ def sure(people: Keypoints2D, options: EstimatorOptions = EstimatorOptions()) ->
     """Without the joints and people that an estimator leaves out for their score."""
     weak = people.score < options.min_joint_score
     xy, score = np.where(weak[..., None], np.nan, people.xy), np.where(weak, 0.0, people.score)
-    enough = (score > 0).sum(axis=-1) >= options.min_person_joints
+    enough = (score > 0).sum(axis=-1) >= MIN_PERSON_JOINTS
     return replace(people, xy=xy, score=score).select(np.flatnonzero(enough))
 
 

@@ -22,11 +22,7 @@ def serialising() -> Callable[[Rig, Estimate, Mapping[str, int]], None]:
     def publish(cameras: Rig, estimate: Estimate, stamps_ns: Mapping[str, int]) -> None:
         pose, now_s = estimate.pose, time.monotonic()
         record.count("received")
-        result = Result(
-            estimate.stage_ms, 1.0, 0.0, len(pose), estimate.single_view, tuple(stamps_ns), estimate.rejected,
-            estimate.refinement, estimate.refused, estimate.lifted_from, estimate.left_out,
-        )  # fmt: skip
-        record.processed(now_s, result)
+        record.processed(now_s, Result(estimate.stage_ms, 1.0, 0.0, len(pose), tuple(stamps_ns), estimate))
         health = record.health(now_s, [], {})
         status = conversions.Status("multiview", health.level, health.message, health.values)
         messages = [

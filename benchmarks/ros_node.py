@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scene import KnownDetector, rig
+from pose3d_ros.ros import pose_node
 from pose3d_ros.ros.camera_inputs import Frame
-from pose3d_ros.ros.multiview_node import OPTIONS, MultiViewNode
+from pose3d_ros.ros.pose_node import OPTIONS, PoseNode
 from pose3d_ros.ros.running import run_node
+from pose3d_ros.ros.session import Session
 from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
 # Weights, caches and threads have come to rest by then.
@@ -31,7 +33,16 @@ class SlowDetector(KnownDetector):
         return super().__call__(frames)
 
 
-class BenchNode(MultiViewNode):
+class BenchSession(Session):
+    """A session that tells the node of every image."""
+
+    def _take(self, camera: str, frame: Frame) -> None:
+        assert isinstance(self._node, BenchNode)
+        self._node.arrived(frame)
+        super()._take(camera, frame)
+
+
+class BenchNode(PoseNode):
     """The multi-view node before the cameras of benchmarks/scene.py."""
 
     def __init__(self, report: Path, slow_s: float, cameras: int, people: int, **node_arguments: Any) -> None:
@@ -40,11 +51,11 @@ class BenchNode(MultiViewNode):
         self.arrived_ns: dict[int, int] = {}  # capture stamp -> monotonic time of the set's last image
         super().__init__(SlowDetector(rig(cameras), people, slow_s), **node_arguments)
 
-    def _take(self, camera: str, frame: Frame) -> None:
+    def arrived(self, frame: Frame) -> None:
+        """Note when an image came."""
         self.arrived_ns[frame.stamp_ns] = round(frame.arrived_s * 1e9)
         if self._begun is None and len(self.arrived_ns) >= WARM_UP_SETS:
             self._begun = time.process_time(), len(self.arrived_ns)
-        super()._take(camera, frame)
 
     def close(self) -> None:
         """Stop working, and write the report."""
@@ -59,6 +70,7 @@ def main() -> int:
     """Run until SIGINT; arguments: the file to write to, how long detection takes (s), cameras, people."""
     report, slow_s = Path(sys.argv.pop(1)), float(sys.argv.pop(1))
     cameras, people = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+    pose_node.Session = BenchSession  # type: ignore[attr-defined]
     return run_node(lambda: BenchNode(report, slow_s, cameras, people), OPTIONS, sys.argv)
 
 

@@ -123,7 +123,7 @@ def soak(
     Samples (N, 5): ids so far, hours, resident MB, threads, descriptors.
     """
     from benchmarks.scene import rig
-    from pose3d_ros.estimation.multiview import PoseEstimator
+    from pose3d_ros.estimation.estimator import PoseEstimator
     from pose3d_ros.estimation.options import EstimatorOptions
 
     publish, said = publisher()

@@ -14,7 +14,7 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.recordings.footage import fetch_sample
 from pose3d_ros.recordings.playback import play, with_cameras
 from pose3d_ros.recordings.writers.people_json import write_json

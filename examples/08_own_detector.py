@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Rig, Skeleton
@@ -92,11 +92,11 @@ def rendered() -> tuple[Rig, FrameSet]:
 
 def run_node(arguments: list[str]) -> int:
     """The multi-view node with this detector, until Ctrl-C."""
-    from pose3d_ros.ros.multiview_node import OPTIONS, MultiViewNode
+    from pose3d_ros.ros.pose_node import OPTIONS, PoseNode
     from pose3d_ros.ros.running import run_node
 
-    def multiview_with_markers() -> MultiViewNode:
-        return MultiViewNode(MarkerDetector())
+    def multiview_with_markers() -> PoseNode:
+        return PoseNode(MarkerDetector())
 
     return run_node(multiview_with_markers, OPTIONS, [sys.argv[0], *arguments])
 

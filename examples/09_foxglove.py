@@ -22,7 +22,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from tf2_msgs.msg import TFMessage
 
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.plots.palette import PersonColours
 from pose3d_ros.recordings.footage import fetch_sample
 from pose3d_ros.recordings.playback import play, with_cameras

@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.plots.palette import PersonColours
 from pose3d_ros.recordings.footage import fetch_sample
 from pose3d_ros.recordings.playback import play, with_cameras

@@ -3,9 +3,9 @@
     .venv/bin/python examples/12_one_camera.py
     .venv/bin/python examples/12_one_camera.py my_folder --camera left --body-height 1.75
 
-Afterwards you can use MonocularEstimator. Depth is what one camera knows least: about 5 % off (docs/monocular.md). The
-folder is that of 01_two_images.py. The script prints where each person is in the camera's optical frame (x right, y
-down, z forward) and writes one_camera.png. Without a calibration: `pose3d mono --image FILE`.
+Afterwards you can give PoseEstimator a rig of one camera. Depth is what one camera knows least: about 5 % off
+(docs/monocular.md). The folder is that of 01_two_images.py. The script prints where each person is in the rig's frame
+and how far from the camera, and writes one_camera.png. Without a calibration: `pose3d mono --image FILE`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.recordings.encoded_images import read_image
 from pose3d_ros.recordings.footage import fetch_sample
 from pose3d_ros.recordings.playback import write_stills
 from pose3d_ros.rigs.rig_yaml import load_rig
-from pose3d_ros.structures import FrameSet, Pose3D
+from pose3d_ros.structures import Camera, FrameSet, Pose3D
 
 HEIGHT_PX = 480  # of the picture
 
 
-def estimate(folder: Path, name: str, body_height_m: float) -> tuple[Pose3D, FrameSet]:
-    """The people in the camera's image, in its optical frame."""
-    camera = load_rig(folder / "rig.yaml").camera(name)
+def estimate(folder: Path, name: str, body_height_m: float) -> tuple[Pose3D, FrameSet, Camera]:
+    """The people in the camera's image, in the frame that the rig file places it in."""
+    rig = load_rig(folder / "rig.yaml").subset([name])
     frames = FrameSet({name: read_image(folder / f"{name}.png")}, {name: 0})
-    options = MonocularOptions(min_hits=1, body_height_m=body_height_m)
-    return MonocularEstimator(camera, options=options)(frames), frames
+    options = EstimatorOptions(min_hits=1, body_height_m=body_height_m)
+    return PoseEstimator(rig, options=options)(frames), frames, rig.camera(name)
 
 
 def main() -> None:
@@ -46,20 +47,21 @@ def main() -> None:
         print(f"{args.folder} has no rig.yaml: writing the sample's first images there")
         write_stills(fetch_sample("single"), args.folder)
 
-    pose, frames = estimate(args.folder, args.camera, args.body_height)
+    pose, frames, camera = estimate(args.folder, args.camera, args.body_height)
     picture = frames.images[args.camera].copy()
-    camera = load_rig(args.folder / "rig.yaml").camera(args.camera).placed(np.eye(4))
     pelvis = pose.skeleton.index("Pelvis")
     for person, joints, covariance in zip(pose.ids, pose.xyz, pose.covariance, strict=True):
-        depth_m, std_m = joints[pelvis, 2], np.sqrt(covariance[pelvis, 2, 2])
-        print(f"person {person}: pelvis at {joints[pelvis].round(2)} m, depth {depth_m:.2f} +-{std_m:.2f} m")
+        ray = joints[pelvis] - camera.centre
+        distance_m = float(np.linalg.norm(ray))
+        std_m = np.sqrt(ray @ covariance[pelvis] @ ray) / distance_m  # along the ray
+        print(f"person {person}: pelvis at {joints[pelvis].round(2)} m, {distance_m:.2f} +-{std_m:.2f} m away")
         points = project(camera, joints)
         for parent, child in pose.skeleton.bones:
             if np.isfinite(points[[parent, child]]).all():
                 start, end = (tuple(np.round(points[joint]).astype(int).tolist()) for joint in (parent, child))
                 cv2.line(picture, start, end, (0, 165, 255), 8, cv2.LINE_AA)
         x, y = np.nan_to_num(points[pelvis]).astype(int).tolist()
-        cv2.putText(picture, f"{depth_m:.2f} m", (x + 60, y), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (255, 255, 255), 4)
+        cv2.putText(picture, f"{distance_m:.2f} m", (x + 60, y), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (255, 255, 255), 4)
     width = round(picture.shape[1] * HEIGHT_PX / picture.shape[0])
     cv2.imwrite(str(args.output), cv2.resize(picture, (width, HEIGHT_PX), interpolation=cv2.INTER_AREA))
     print(f"wrote {args.output}")

@@ -30,6 +30,25 @@ class Stateful(Protocol):
         ...
 
 
+@runtime_checkable
+class PerRig(Stateful, Protocol):
+    """A part whose state holds for one calibration of the cameras."""
+
+    def begin_again(self) -> None:
+        """Forget what was learnt of the cameras: these are others."""
+        ...
+
+
+def parts_of(owner: object) -> dict[str, Stateful]:
+    """The attributes of the owner that are Stateful, by name without the underscore."""
+    return {name.lstrip("_"): value for name, value in vars(owner).items() if isinstance(value, Stateful)}
+
+
+def per_rig(owner: object) -> dict[str, PerRig]:
+    """Those of them that are PerRig."""
+    return {name: part for name, part in parts_of(owner).items() if isinstance(part, PerRig)}
+
+
 def state_of(part: object, made_with: Collection[str] = ()) -> dict[str, Any]:
     """Every attribute of the part by name, but for those that it was made with."""
     return {

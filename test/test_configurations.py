@@ -12,15 +12,11 @@ import yaml
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.options import from_mapping
-from pose3d_ros.ros.detector_options import DetectorNodeOptions
-from pose3d_ros.ros.input_options import InputOptions
-from pose3d_ros.ros.multiview_options import NodeOptions
-from pose3d_ros.ros.output_options import OutputOptions
-from pose3d_ros.ros.sync_options import SyncOptions
+from pose3d_ros.ros.options import DetectorNodeOptions, InputOptions, OutputOptions, PoseNodeOptions, SyncOptions
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 OTHERS = {"stereo", "mono", "demo", "rig_example"}
-MULTIVIEW = (NodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions)
+MULTIVIEW = (PoseNodeOptions, SyncOptions, InputOptions, OutputOptions, DetectorOptions, EstimatorOptions)
 
 # Image topic and CameraInfo of every camera, as the drivers' documentation and sources have them:
 # realsense2_camera 4.55 (README "Published Topics"), zed-ros2-wrapper 5.1 (CHANGELOG), usb_cam 0.8, v4l2_camera 0.8.
@@ -63,8 +59,8 @@ def test_every_kind_of_cameras_that_ships_is_known_here() -> None:
 @pytest.mark.parametrize("name", TOPICS)
 def test_what_a_file_sets_is_what_the_nodes_take(name: str) -> None:
     given = parameters(name)
-    node, inputs = options(NodeOptions, given), options(InputOptions, given)
-    assert isinstance(node, NodeOptions)
+    node, inputs = options(PoseNodeOptions, given), options(InputOptions, given)
+    assert isinstance(node, PoseNodeOptions)
     assert isinstance(inputs, InputOptions)
     for kind in (SyncOptions, OutputOptions, DetectorOptions, EstimatorOptions, DetectorNodeOptions):
         options(kind, given)

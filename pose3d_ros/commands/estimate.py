@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
     # Here, so that `pose3d --help` waits for no torch, OpenCV and matplotlib.
     from pose3d_ros import kernels
     from pose3d_ros.commands.estimate_results import black, write_results
-    from pose3d_ros.estimation.multiview import PoseEstimator
+    from pose3d_ros.estimation.estimator import PoseEstimator
     from pose3d_ros.estimation.offline import estimate_recording, interrupts
     from pose3d_ros.estimation.recording_evidence import evidence_of
     from pose3d_ros.plots.summary_table import summary_table

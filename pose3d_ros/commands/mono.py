@@ -22,7 +22,7 @@ from pose3d_ros.detection import options as detector_options
 from pose3d_ros.errors import InputError
 from pose3d_ros.recordings.footage import SAMPLES, fetch_sample
 from pose3d_ros.ros.environment import node_command, prepare, require_ros
-from pose3d_ros.structures import Camera, FrameSet
+from pose3d_ros.structures import Camera, FrameSet, Rig
 from pose3d_ros.weights import store
 
 if TYPE_CHECKING:
@@ -113,18 +113,16 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
     """
     import torch
 
-    from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
+    from pose3d_ros.estimation.estimator import PoseEstimator
+    from pose3d_ros.estimation.options import EstimatorOptions
     from pose3d_ros.networks.canonical import ROOT, stature
     from pose3d_ros.plots.still_image import StillPeople
 
     camera = camera_of((image.shape[1], image.shape[0]), args.focal_px)
-    # There is one image only: who is in it is believed at once.
-    options = MonocularOptions(
-        min_hits=1, init_score=0.0, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or ""
-    )
-    estimator = MonocularEstimator(
-        camera, factory.make_detector(detector_options.from_arguments(args), args.device), options=options
-    )
+    # There is one image only, so people get their ids at once.
+    options = EstimatorOptions(min_hits=1, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or "")
+    detector = factory.make_detector(detector_options.from_arguments(args), args.device)
+    estimator = PoseEstimator(Rig((camera,), f"{NAME}_optical"), detector, options)
     estimate = estimator.estimate(FrameSet({NAME: image}, {NAME: 0}))
     found = len(estimate.keypoints[NAME])
     if not found:
@@ -202,7 +200,7 @@ def _footage(args: argparse.Namespace) -> int:
     # Here, so that `pose3d --help` waits for no torch.
     from tqdm import tqdm
 
-    from pose3d_ros.estimation.monocular import load_lifter
+    from pose3d_ros.estimation.single_view import load_lifter
     from pose3d_ros.evaluation.mono_depth import mono_depth_table
     from pose3d_ros.evaluation.tables import printed
     from pose3d_ros.recordings.playback import play
@@ -218,7 +216,7 @@ def _footage(args: argparse.Namespace) -> int:
 
 def _live(args: argparse.Namespace) -> int:
     """Tell how the node is started, and become it where ROS is installed."""
-    values = {"camera": args.camera, **({"lifter": str(Path(args.lifter).resolve())} if args.lifter else {})}
+    values = {"cameras": f"[{args.camera}]", **({"lifter": str(Path(args.lifter).resolve())} if args.lifter else {})}
     values |= detector_options.non_default(detector_options.from_arguments(args))
     for pair in args.param:
         name, sign, value = pair.partition(":=")

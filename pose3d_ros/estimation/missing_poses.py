@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from pose3d_ros.estimation.observation import gathered, joint_score
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.estimation.people_2d import usable_people, without_weak_joints
+from pose3d_ros.estimation.tracking import INIT_SCORE, TRIANGULATED
+from pose3d_ros.estimation.views import usable_people, without_weak_joints
 from pose3d_ros.geometry.association import BONE_LENGTH_RANGE_M, associate
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.pair_fits import PairFits, pair_fits
-from pose3d_ros.geometry.triangulation import Rejection, triangulate
+from pose3d_ros.geometry.triangulation import HUBER_DELTA, Rejection, triangulate
 from pose3d_ros.monitoring.person_scale import leg_lengths
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Keypoints2D
@@ -59,8 +60,8 @@ class Reason(Enum):
 
 # What each means, and what fixes it.
 WORDS = {
-    Reason.WEAK: ("are weak in 2D", "lower min_person_score or min_person_joints, or give more light"),
-    Reason.FEW_JOINTS: ("share too few joints", "let two cameras see whole bodies, or lower init_joints"),
+    Reason.WEAK: ("are weak in 2D", "lower min_person_score, or give more light"),
+    Reason.FEW_JOINTS: ("share too few joints", "let two cameras see whole bodies"),
     Reason.FEW_VIEWS: ("are in fewer views than min_views", "lower min_views, or add cameras"),
     Reason.ASSOCIATION: (
         "have rays that miss each other's", "calibrate, and synchronise; do the cameras see the same people?"
@@ -72,8 +73,8 @@ WORDS = {
     Reason.SIZE: ("would be of impossible size", "are the cameras' places in m, and K and P of these images?"),
     Reason.RANK: ("have no depth", "set the cameras apart: they stand at one place, or on one line with the people"),
     Reason.UNCERTAIN: ("are less certain than max_std_m", "raise it, or set the cameras further apart"),
-    Reason.SCORE: ("score less than init_score", "lower it, or give more light"),
-    Reason.UNSTEADY: ("jump from set to set", "raise match_distance_m; are the images synchronised?"),
+    Reason.SCORE: ("score low", "give more light, or lower min_hits to 1"),
+    Reason.UNSTEADY: ("jump from set to set", "are the images synchronised?"),
 }  # fmt: skip
 _OF_REJECTION = {
     Rejection.FEW_VIEWS: Reason.FEW_JOINTS,
@@ -187,7 +188,7 @@ def _together(
     seen = gathered(people, groups)
     found = triangulate(
         cameras, seen.xy, seen.score if seen.covariance is None else None, seen.covariance,
-        delta=options.huber_delta, max_std_m=options.max_std_m,
+        delta=HUBER_DELTA, max_std_m=options.max_std_m,
     )  # fmt: skip
     rejection = np.where(
         (found.rejection == 0) & (found.n_views < options.min_views), Rejection.FEW_VIEWS, found.rejection
@@ -197,10 +198,10 @@ def _together(
     for row, refused in enumerate(rejection):
         placed = int((refused == 0).sum())
         counts = Counter(refused[(refused > 0) & (seen.score[:, row] > 0).any(axis=0)].tolist())
-        if placed < options.init_joints:
+        if placed < TRIANGULATED.init_joints:
             # Joints that no camera sees say nothing: with no other reason the body is cut off.
             reasons.append(_OF_REJECTION[Rejection(counts.most_common(1)[0][0])] if counts else Reason.FEW_JOINTS)
-        elif score[row].sum() / placed < options.init_score:
+        elif score[row].sum() / placed < INIT_SCORE:
             reasons.append(Reason.SCORE)
         else:
             reasons.append(Reason.UNSTEADY)

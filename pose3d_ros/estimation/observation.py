@@ -19,7 +19,7 @@ from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.geometry.camera_errors import camera_error_covariance, moved_points
 from pose3d_ros.geometry.distortion import lenses_of, undistort_px
 from pose3d_ros.geometry.observations import Observations
-from pose3d_ros.geometry.triangulation import SIGMA_PX, Rejection
+from pose3d_ros.geometry.triangulation import HUBER_DELTA, SIGMA_PX, Rejection
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
@@ -119,19 +119,6 @@ class People2D:
         return People2D(self.bounds, self.xy[rows, order], self.score[rows, order], *moved)
 
 
-def observe(
-    cameras: Sequence[Camera],
-    people: Sequence[Keypoints2D],
-    groups: NDArray[np.intp],
-    *,
-    min_views: int,
-    delta: float,
-    max_std_m: float,
-) -> Observed3D:
-    """Triangulate all joints of all groups of 2D people, in one call: gathered, then placed."""
-    return place(cameras, gathered(people, groups), min_views=min_views, delta=delta, max_std_m=max_std_m)
-
-
 def associated_rows(
     cameras: Sequence[Camera], people: People2D, expected: Floats, limit_mrad: float
 ) -> NDArray[np.intp]:
@@ -152,18 +139,18 @@ def gathered(people: Sequence[Keypoints2D], groups: NDArray[np.intp]) -> Grouped
     return flat.grouped(np.where(groups >= 0, groups + flat.bounds[:-1], -1))
 
 
-def place(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: float, max_std_m: float) -> Observed3D:
-    """Triangulate all joints; delta and max_std_m as in triangulate.
+def triangulated(cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, max_std_m: float) -> Observed3D:
+    """Triangulate all joints; max_std_m as in geometry.triangulate.
 
     Joints seen by fewer than min_views cameras are left out.
     """
-    return placed(cameras, seen, min_views=min_views, delta=delta, max_std_m=max_std_m)[0]
+    return triangulate_people(cameras, seen, min_views=min_views, max_std_m=max_std_m)[0]
 
 
-def placed(
-    cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, delta: float, max_std_m: float
+def triangulate_people(
+    cameras: Sequence[Camera], seen: Grouped2D, *, min_views: int, max_std_m: float
 ) -> tuple[Observed3D, Observations]:
-    """The same, and what the cameras say of the joints: moved_by_cameras needs it."""
+    """The same, and what the cameras say of the joints: calibration_shift needs it."""
     views, groups, joints = seen.score.shape
     ideal, lens, lenses = seen.ideal, seen.lens, lenses_of(cameras)
     if ideal is None or lens is None:
@@ -176,7 +163,7 @@ def placed(
         lens.reshape(views, -1, 2, 2),
         score if seen.covariance is None else np.empty((0, 0)),
         kernels.plain(covariance),
-        *(SIGMA_PX, float(delta), float(max_std_m), MIN_BASELINE_M, True),
+        *(SIGMA_PX, HUBER_DELTA, float(max_std_m), MIN_BASELINE_M, True),
     )
     total = kernels.validation.scored(score, min_views, *found)
     xyz, spread, n_views, px, rejection = found
@@ -192,7 +179,7 @@ def placed(
     return observed, Observations(lenses[7], lenses[8][..., None], lenses[9], *sights)
 
 
-def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
+def without_uncertain(observed: Observed3D, max_std_m: float) -> Observed3D:
     """Leave out joints whose standard deviation along the worst axis exceeds max_std_m; seen ones are counted.
 
     What the cameras' errors add does not count: they move a person as a whole and leave the pose as it is.
@@ -215,24 +202,24 @@ def without_unsure(observed: Observed3D, max_std_m: float) -> Observed3D:
     )
 
 
-def moved_by_cameras(
-    cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, delta: float, sights: Observations | None = None
+def calibration_shift(
+    cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, rays: Observations | None = None
 ) -> Floats:
-    """Covariance (G, J, 3, 3) m^2 of people just placed by cameras that are each off by 1 px; delta, sights: placed."""
-    if sights is None:
+    """Covariance (G, J, 3, 3) m^2 of people triangulated by cameras that are each off by 1 px; rays as they gave it."""
+    if rays is None:
         score = seen.score if seen.covariance is None else None
-        return camera_error_covariance(cameras, seen.xy, observed.xyz, score, seen.covariance, delta=delta)
+        return camera_error_covariance(cameras, seen.xy, observed.xyz, score, seen.covariance, delta=HUBER_DELTA)
     points = kernels.plain(observed.xyz.reshape(-1, 3).T)
-    return moved_points(sights, points, delta).reshape(observed.covariance.shape)
+    return moved_points(rays, points, HUBER_DELTA).reshape(observed.covariance.shape)
 
 
-def with_camera_errors(observed: Observed3D, moved: Floats, calibration_px: float) -> Observed3D:
+def with_calibration_noise(observed: Observed3D, shift: Floats, calibration_px: float) -> Observed3D:
     """The people, as unsure as cameras leave them that are each off by calibration_px an axis besides the keypoints.
 
-    moved is what moved_by_cameras gave. A joint that a network filled in is moved as the person's others are, on
+    shift is what calibration_shift gave. A joint that a network filled in is moved as the person's others are, on
     average.
     """
-    whole = calibration_px**2 * moved
+    whole = calibration_px**2 * shift
     known = np.asarray(present(whole).all(axis=-1))[..., None, None]
     total = np.where(known, whole, 0.0).sum(axis=1, keepdims=True)
     return replace(

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.monitoring.exposure import ExposureCounts
 from pose3d_ros.recordings.frame_source import FrameSource
 from pose3d_ros.recordings.recording import Recording

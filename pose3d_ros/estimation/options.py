@@ -1,4 +1,4 @@
-"""What a user may set of the multi-view estimator."""
+"""What a user may set of the estimator."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED
-from pose3d_ros.estimation.fallback import CHOICES as FALLBACK_CHOICES
 from pose3d_ros.estimation.publish_filter import MAX_PEOPLE_TEXT, MAX_TEXT, MIN_TEXT, check_workspace
 from pose3d_ros.estimation.refinement.plan import CHOICES
+from pose3d_ros.estimation.single_view import CHOICES as FALLBACK_CHOICES
 from pose3d_ros.estimation.smoothing import METHODS
 from pose3d_ros.options import check, option
+
+# A baby that sits up; a smaller number is in another unit.
+MIN_HEIGHT_M = 0.5
 
 
 @dataclass(frozen=True)
@@ -21,22 +24,16 @@ class EstimatorOptions:
     min_person_score: float = option(
         0.2, "2D people whose joints have a lower mean score are not used", low=0.0, high=1.0
     )
-    min_person_joints: int = option(5, "2D people with fewer usable joints are not used", low=1, high=17)
-    min_views: int = option(2, "cameras that must see a joint before it is placed", low=2, high=64, read_only=True)
+    min_views: int = option(
+        2, "cameras that must see a joint before it is triangulated", low=2, high=64, read_only=True
+    )
     association_limit_mrad: float = option(
         25.0,
         "mean angle by which two cameras' views of one person may miss each other; 1 mrad is 1 px at a focal "
-        "length of 1000 px; larger bears worse calibration, smaller tells apart people who stand closer",
+        "length of 1000 px; larger tolerates worse calibration, smaller separates people who stand closer",
         unit="mrad",
         low=1.0,
         high=200.0,
-    )
-    huber_delta: float = option(
-        2.0,
-        "residual, in standard deviations, beyond which a 2D joint counts as an outlier",
-        low=0.5,
-        high=100.0,
-        read_only=True,
     )
     max_std_m: float = option(
         0.5, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
@@ -64,12 +61,6 @@ class EstimatorOptions:
     cvugcn_weights: str = option(
         "", "your own .safetensors file of `pose3d train cvugcn`; empty: the shipped weights", read_only=True
     )
-    match_distance_m: float = option(
-        0.6, "mean joint distance within which a person is the one predicted", unit="m", low=0.05, high=5.0
-    )
-    duplicate_distance_m: float = option(
-        0.25, "people whose joints are nearer to each other on average are one person", unit="m", low=0.0, high=1.0
-    )
     jump_distance_m: float = option(
         0.0,
         "a new person this near to one who was missed a moment ago gets that person's id: for footage that is cut or "
@@ -79,10 +70,12 @@ class EstimatorOptions:
         high=10.0,
     )
     min_hits: int = option(
-        2, "frame sets in which a person is seen before getting an id (3 cameras: one is enough)", low=1, high=100
+        2,
+        "frame sets in which a person is seen before getting an id (3 cameras: one is enough); 1: at once, also with a "
+        "low score, as for stills",
+        low=1,
+        high=100,
     )
-    init_joints: int = option(8, "3D joints a new person must have", low=1, high=17)
-    init_score: float = option(0.4, "mean 3D joint score a new person must have", low=0.0, high=1.0)
     lost_after_s: float = option(0.5, "time unseen after which a person is lost", unit="s", low=0.0, high=60.0)
     max_age_s: float = option(1.0, "time unseen after which a person is forgotten", unit="s", low=0.0, high=60.0)
     compensate_offsets: bool = option(
@@ -93,13 +86,21 @@ class EstimatorOptions:
     smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
     monocular_fallback: str = option(
         "auto",
-        "when one camera only is left. auto: its people are lifted from that one view, under the ids that they have, "
-        "where the weights of a lifting network are there; never: nobody has a pose then",
+        "when one camera of several is left. auto: its people are lifted from that view and keep their ids, if the "
+        "weights of a lifting network are there; never: there are no poses then",
         choices=FALLBACK_CHOICES,
         read_only=True,
     )
     lifter: str = option(
         "", "network that lifts: a shipped one's name, or a .safetensors file; empty: the one shipped", read_only=True
+    )
+    body_height_m: float = option(
+        0.0,
+        "height of all people in view where it is known (0.5 or more), which makes the depth of lifted people surer; "
+        "0: unknown",
+        unit="m",
+        low=0.0,
+        high=2.5,
     )
     workspace_min: tuple[float, ...] = option((), MIN_TEXT, unit="m")
     workspace_max: tuple[float, ...] = option((), MAX_TEXT, unit="m")
@@ -113,4 +114,9 @@ class EstimatorOptions:
         if self.max_age_s < self.lost_after_s:
             raise InputError(
                 f"max_age_s ({self.max_age_s} s) must not be less than lost_after_s ({self.lost_after_s} s)"
+            )
+        if 0 < self.body_height_m < MIN_HEIGHT_M:
+            raise InputError(
+                f"body_height_m is {self.body_height_m:g} m, expected {MIN_HEIGHT_M:g} to 2.5 m, or 0 where it is not "
+                "known"
             )

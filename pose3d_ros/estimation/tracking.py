@@ -7,6 +7,7 @@ Axes: G people observed now, T tracks, J joints.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,36 +26,49 @@ SEARCH_SPEED = 1.5
 NEVER_NS = np.iinfo(np.int64).min // 2
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Who is who, by how poses are measured."""
+
+    match_m: float  # mean joint distance within which a person is the one predicted
+    duplicate_m: float  # people whose joints are nearer to each other on average are one person
+    init_joints: int  # 3D joints a new person must have
+
+
+TRIANGULATED = Limits(0.6, 0.25, 8)
+# Sample footage, 60, 10 and 5 images/s, two networks: by kalman.distance, which counts depth for little, people move
+# 0.06 to 0.17 m (p95) between two images, and different people are 0.40 m apart or more. Plain distance separates them
+# less: 0.2 to 0.4 m, and 0.8 m. The lifter gives all joints or none.
+LIFTED = Limits(0.4, 0.1, 1)
+# Mean joint score of a new person, of whom more than one observation is asked for. By choice.
+INIT_SCORE = 0.4
+
+
 class Tracker:
     """Gives people ids that last, and carries them over short gaps.
 
-    A person who is missed is OCCLUDED at once, LOST after lost_after_s, forgotten after max_age_s since
-    last seen. An id is given after min_hits observations (at once where a joint is seen by three cameras
-    or more) of at least init_joints joints with mean score init_score; ids are "1", "2", ... and never
-    come again. Observations are matched to predictions within match_distance_m (mean joint distance, widened while
-    unseen; kalman.distance where joints were lifted from one view, for their depth leaps); people nearer to each
-    other than duplicate_distance_m are one. With a jump_distance_m, for cut or looped footage, who first appears that
-    near and within lost_after_s of somebody's vanishing is taken for that person; without, an id is never given to
-    anybody else.
+    A person who is missed is OCCLUDED at once, LOST after lost_after_s, forgotten after max_age_s since last seen. An
+    id is given after min_hits observations (at once where a joint is seen by three cameras or more) of enough joints,
+    with a mean score of INIT_SCORE unless min_hits is 1; ids are "1", "2", ... and never come again. Observations are
+    matched to predictions within limits.match_m (mean joint distance, widened while unseen; kalman.distance where
+    joints were lifted from one view, for their depth leaps). With a jump_distance_m, for cut or looped footage, a new
+    person that near and within lost_after_s of where another vanished is taken for that person; without, an id is
+    never given to another person.
     """
 
     def __init__(
         self,
         skeleton: Skeleton,
+        limits: Limits = TRIANGULATED,
         *,
         lost_after_s: float = 0.5,
         max_age_s: float = 1.0,
-        match_distance_m: float = 0.6,
-        duplicate_distance_m: float = 0.25,
         jump_distance_m: float = 0.0,
         min_hits: int = 2,
-        init_joints: int = 8,
-        init_score: float = 0.4,
     ) -> None:
         self._skeleton = skeleton
         self._lost_ns, self._gone_ns = round(lost_after_s * 1e9), round(max_age_s * 1e9)
-        self._match_m, self._duplicate_m, self._jump_m = match_distance_m, duplicate_distance_m, jump_distance_m
-        self._birth_sets, self._birth_joints, self._birth_score = min_hits, init_joints, init_score
+        self._limits, self._jump_m, self._min_hits = limits, jump_distance_m, min_hits
         self._made_with = frozenset({*vars(self), "_made_with"})
         self._tracks: list[Track] = []
         self._last_number = 0
@@ -151,13 +165,13 @@ class Tracker:
         copy = np.zeros(len(observed), dtype=bool)
         distance = _distances(observed.xyz, observed.xyz)
         np.fill_diagonal(distance, np.inf)
-        if not (distance < self._duplicate_m).any():
+        if not (distance < self._limits.duplicate_m).any():
             return copy
         strength = observed.score.sum(-1) * observed.n_views.max(-1, initial=0)
         order = np.argsort(-strength, kind="stable")
         for place, row in enumerate(order):
             stronger = [other for other in order[:place] if not copy[other]]
-            copy[row] = bool((distance[row, stronger] < self._duplicate_m).any())
+            copy[row] = bool((distance[row, stronger] < self._limits.duplicate_m).any())
         return copy
 
     def _match(self, observed: Observed3D, rows: NDArray[np.intp]) -> list[tuple[Track, int]]:
@@ -170,7 +184,7 @@ class Tracker:
             noise = np.array([t.depth_noise for t in tracks]), observed.depth_noise[free]
             distance = _distances(np.array([t.states.position for t in tracks]), observed.xyz[free], *noise)
             unseen_s = np.array([(self._stamp_ns or 0) - t.seen_ns for t in tracks]) * 1e-9
-            gate = self._match_m + SEARCH_SPEED * unseen_s[:, None]
+            gate = self._limits.match_m + SEARCH_SPEED * unseen_s[:, None]
             # Costs are relative to the gate: whoever lies outside costs more than any set of inside ones.
             cost = np.where(distance < gate, distance / gate, 1e3)
             chosen = [(a, b) for a, b in zip(*linear_sum_assignment(cost), strict=True) if cost[a, b] < 1e3]
@@ -230,7 +244,9 @@ class Tracker:
             unsure = not track.number and track.misses >= track.hits
             # A hidden person may be passed by; only a newcomer is ever a copy.
             places = [] if track.number else [other.states.position for other in alive if not other.before_jump]
-            copied = places and _distances(track.states.position[None], np.array(places)).min() < self._duplicate_m
+            copied = (
+                places and _distances(track.states.position[None], np.array(places)).min() < self._limits.duplicate_m
+            )
             if not (unsure or copied):
                 alive.append(track)
         self._tracks = alive
@@ -241,8 +257,9 @@ class Tracker:
             row = track.observed
             if track.number or row < 0:
                 continue
-            strong = observed.joints[row] >= self._birth_joints and observed.mean_score[row] >= self._birth_score
-            needed = 1 if observed.n_views[row].max(initial=0) >= 3 else self._birth_sets
+            sure = self._min_hits == 1 or observed.mean_score[row] >= INIT_SCORE
+            strong = observed.joints[row] >= self._limits.init_joints and sure
+            needed = 1 if observed.n_views[row].max(initial=0) >= 3 else self._min_hits
             if strong and track.hits >= needed:
                 track.number = self._number_for(track)
         self._tracks = [track for track in self._tracks if track.number >= 0]

@@ -23,8 +23,8 @@ from scipy.stats import chi2
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
-from pose3d_ros.estimation.multiview import PoseEstimator
-from pose3d_ros.estimation.observation import Grouped2D, place, weighed_by_score
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.observation import Grouped2D, triangulated, weighed_by_score
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.options import load_refinement
 from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
@@ -110,7 +110,7 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
             estimator = PoseEstimator(rig, options=options, refinement=refinement)
             people = everybody.of(chosen)
             rows = np.flatnonzero((people.seen.any(axis=-1)).sum(axis=0) >= 2)
-            observed, _, _ = estimator.observe(rig.cameras, people.select(rows), 0)
+            observed, _, _ = estimator.triangulate(rig.cameras, people.select(rows), 0)
             whole = np.asarray(observed.n_views == count)
             stamps = np.array([seen.keys[row][0] for row in rows], dtype=np.int64)
             measured = _measured(rig, people.select(rows), stamps, options)
@@ -139,7 +139,7 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
 
 def _measured(rig: Rig, people: Grouped2D, stamps: NDArray[np.int64], options: EstimatorOptions) -> Floats:
     """calibration_px (P,) as these cameras alone measure it, moment by moment as by a node."""
-    placed = place(rig.cameras, people, min_views=2, delta=options.huber_delta, max_std_m=np.inf)
+    placed = triangulated(rig.cameras, people, min_views=2, max_std_m=np.inf)
     meter, px = CalibrationNoise(), np.zeros(len(stamps))
     for stamp in np.unique(stamps).tolist():
         now = np.flatnonzero(stamps == stamp)

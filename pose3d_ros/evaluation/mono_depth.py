@@ -9,9 +9,9 @@ import numpy as np
 
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.monocular import MonocularEstimator
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.evaluation.tables import Table
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Rig
@@ -42,12 +42,12 @@ class _Person:
 def mono_depth_table(name: str, rig: Rig, sets: Iterable[FrameSet], detector: Detector, lifter: Loaded) -> Table:
     """A row for each camera and person; ids are those of the whole rig."""
     whole = PoseEstimator(rig, detector, EstimatorOptions(refine="none"))
-    alone = {camera.name: MonocularEstimator(camera, detector, lifter) for camera in rig.cameras}
+    alone = {camera.name: _alone(camera, detector, lifter) for camera in rig.cameras}
     people: dict[tuple[str, str], _Person] = {}
     for frames in sets:
         together = whole.estimate(frames)
         for camera in rig.cameras:
-            one = alone[camera.name].estimate_from_keypoints(together.keypoints[camera.name])
+            one = alone[camera.name].estimate_from_keypoints({camera.name: together.keypoints[camera.name]})
             _compare(camera, one, together, people)
     rows = [
         (
@@ -59,6 +59,12 @@ def mono_depth_table(name: str, rig: Rig, sets: Iterable[FrameSet], detector: De
     ]  # fmt: skip
     title = f"One camera against {len(rig.cameras)}: depth of people in the footage {name!r} ({lifter.name})"
     return Table("mono_depth", title, COLUMNS, rows, NOTE)
+
+
+def _alone(camera: Camera, detector: Detector, lifter: Loaded) -> PoseEstimator:
+    """An estimator of one camera, in its own frame."""
+    rig = Rig((camera.placed(np.eye(4)),), f"{camera.name}_optical")
+    return PoseEstimator(rig, detector, lifter=PersonLifter(lifter=lifter))
 
 
 def _compare(camera: Camera, one: Estimate, together: Estimate, people: dict[tuple[str, str], _Person]) -> None:

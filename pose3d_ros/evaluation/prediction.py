@@ -18,7 +18,7 @@ from scipy.stats import chi2
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.prediction import predicted
 from pose3d_ros.evaluation.posern_footage import read

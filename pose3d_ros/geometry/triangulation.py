@@ -20,7 +20,7 @@ from pose3d_ros.structures import Camera, Floats
 # published 36.0 mm of two-view triangulation on Human3.6M (images of 1000 px).
 SIGMA_PX = 4.0
 # Huber's threshold in standard deviations: costs 0.6 % over the Cramer-Rao bound on clean data.
-DELTA = 2.0
+HUBER_DELTA = 2.0
 # A joint less sure than this along its worst axis tells nothing of a human body, whose limbs are 0.25-0.45 m.
 MAX_STD_M = 0.5
 BLOCK = 4096  # points at a time: intermediate results stay in the processor's cache
@@ -79,7 +79,7 @@ def triangulate(
     covariance: ArrayLike | None = None,
     *,
     sigma_px: float = SIGMA_PX,
-    delta: float = DELTA,
+    delta: float = HUBER_DELTA,
     max_std_m: float = MAX_STD_M,
 ) -> Triangulation:
     """Huber-robust triangulation: PoseRN (Sayo et al., ICIP 2021), Eq. 3, by Levenberg-Marquardt.
@@ -94,7 +94,7 @@ def triangulate(
     adds little. Raises InputError for shapes that do not fit.
     """
     if not delta > 0:
-        raise InputError(f"delta is {delta}, expected a positive number of standard deviations, e.g. {DELTA}")
+        raise InputError(f"delta is {delta}, expected a positive number of standard deviations, e.g. {HUBER_DELTA}")
     flat, shape = _flat(cameras, xy, weight, covariance, sigma_px)
     return _solved(flat, shape, delta, max_std_m)
 
@@ -107,7 +107,7 @@ def huber_objective(
     covariance: ArrayLike | None = None,
     *,
     sigma_px: float = SIGMA_PX,
-    delta: float = DELTA,
+    delta: float = HUBER_DELTA,
 ) -> Floats:
     """What triangulate minimises, at points xyz (..., 3) m: (...), inf behind a camera that sees the joint."""
     flat, shape = _flat(cameras, xy, weight, covariance, sigma_px)

@@ -23,7 +23,7 @@ from pose3d_ros.geometry.triangulation import linear_points
 from pose3d_ros.structures import Camera, Floats
 
 # Huber's threshold in robust standard deviations of the points' residuals.
-DELTA = 2.0
+HUBER_DELTA = 2.0
 # A point nearer than this to a camera's plane has no residual worth the name, m.
 LEAST_DEPTH_M = 0.1
 
@@ -99,7 +99,7 @@ def measured(cameras: Sequence[Camera], xy: Floats, score: Floats) -> tuple[Moti
     freedom = np.where(front, np.maximum(2.0 * use.sum(axis=0) - 3.0, 1.0), 1.0)
     size = np.sqrt((both[..., -1] ** 2).sum(axis=-1) / freedom)
     scale = max(1.4826 * float(np.median(size[front])), 1e-6) if front.any() else 1.0
-    huber = np.minimum(1.0, DELTA * scale / np.maximum(size, 1e-9)) * front
+    huber = np.minimum(1.0, HUBER_DELTA * scale / np.maximum(size, 1e-9)) * front
     flat = (both * np.sqrt(huber)[:, None, None]).reshape(-1, 6 * count + 1)
     product = flat.T @ flat
     motions = Motions(

@@ -57,10 +57,18 @@ class CalibrationReport:
     """How the calibration stands; fault is empty while nothing is wrong."""
 
     state: str = "no people yet"
-    fault: str = ""  # in words, with the mend
+    fault: str = ""  # in words, with how to fix it
     severe: bool = False  # whether poses are wrong rather than a bit off
     cameras: tuple[str, ...] = ()  # the accused
-    values: Mapping[str, str] = field(default_factory=dict)  # for diagnostics
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, str]:
+        """Key values for /diagnostics."""
+        return {"calibration": self.state, **{f"calibration/{name}": value for name, value in self.values.items()}}
+
+    def faults(self) -> list[str]:
+        """What is wrong, with how to fix it."""
+        return [self.fault] if self.fault else []
 
 
 class CalibrationHealth:

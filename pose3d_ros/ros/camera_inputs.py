@@ -17,7 +17,7 @@ from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.conversions import stamp_to_ns
 from pose3d_ros.ros.conversions.poses import MOST_PEOPLE
 from pose3d_ros.ros.distribution import SimpleFilter, Subscriber, TimeSynchronizer
-from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.options import InputOptions
 from pose3d_ros.ros.qos_fit import refused
 from pose3d_ros.ros.serialized_images import read_compressed_image, read_image
 from pose3d_ros.synchronisation.stamp_checks import UNUSABLE, StampChecks, StampFault, pixel_digest, rate_words

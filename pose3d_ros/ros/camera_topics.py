@@ -8,7 +8,7 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.validate_topic_name import validate_topic_name
 
 from pose3d_ros.errors import OptionError
-from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.options import InputOptions
 
 
 def check_topics(cameras: Sequence[str], options: InputOptions, *, parameter: str) -> None:

@@ -27,20 +27,22 @@ from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, missing_inputs, note_stamps
 from pose3d_ros.ros.camera_topics import check_topics
-from pose3d_ros.ros.detector_options import DetectorNodeOptions
 from pose3d_ros.ros.diagnostics import Record, Result
 from pose3d_ros.ros.frame_worker import timed
-from pose3d_ros.ros.input_options import InputOptions
 from pose3d_ros.ros.lifecycle import Lifecycle
-from pose3d_ros.ros.lifecycle_options import LifecycleOptions
 from pose3d_ros.ros.log_lines import short
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
-from pose3d_ros.ros.multiview_options import NodeOptions
 from pose3d_ros.ros.node_report import NodeReport, detector_facts, detector_words
-from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.options import (
+    DetectorNodeOptions,
+    InputOptions,
+    LifecycleOptions,
+    OutputOptions,
+    PoseNodeOptions,
+    SyncOptions,
+)
 from pose3d_ros.ros.parameters import current, declare, refuse_unknown, take_boolean_rectified
 from pose3d_ros.ros.running import run_node
-from pose3d_ros.ros.sync_options import SyncOptions
 from pose3d_ros.structures import FrameSet, Keypoints2D
 from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
 
@@ -82,7 +84,7 @@ class DetectorNode(LifecycleNode):
         for kind in (LifecycleOptions, DetectorNodeOptions, SyncOptions, InputOptions, DetectorOptions):
             declare(self, kind, fixed=self._lifecycle.fixed)
         # One parameter file, such as config/realsense.yaml, serves both ends.
-        refuse_unknown(self, others=(NodeOptions, OutputOptions, EstimatorOptions))
+        refuse_unknown(self, others=(PoseNodeOptions, OutputOptions, EstimatorOptions))
 
     def _configure(self) -> None:
         """Load what the parameters name: weights that cannot be had end it, not the first image."""
@@ -218,7 +220,6 @@ class DetectorNode(LifecycleNode):
                 latency_ms=1000 * latency_s,
                 spread_ms=(max(stamps_ns.values()) - min(stamps_ns.values())) / 1e6,
                 people=max((len(one) for one in found.values()), default=0),
-                single_view=0,
                 cameras=tuple(images),
             ),
         )

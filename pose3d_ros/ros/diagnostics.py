@@ -8,17 +8,14 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from statistics import median
 from typing import Any, NamedTuple
 
-from pose3d_ros.estimation.estimate import PeopleReport
-from pose3d_ros.estimation.refinement.plan import RefinePlan
+from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.monitoring.exposure import Exposure
-from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.ros.lateness import Way, lateness
-from pose3d_ros.synchronisation.clock_offsets import ClockEstimate
 
 # Medians run over so many frame sets: some seconds on any machine.
 WINDOW = 100
@@ -36,8 +33,8 @@ SLOW_SHARE = 0.2
 # A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
 
-# A detector that takes left for right in so many of so many last frame sets is told of; now and then all do.
-MIRRORED_TOLD, MIRRORED_SETS = 5, 30
+# A detector that swaps left and right in so many of so many last frame sets is reported; now and then all do.
+SWAPPED_OFTEN, SWAPPED_SETS = 5, 30
 
 TOO_FEW = "images come, and no frame set yet: that takes two cameras' images with stamps within stamp_tolerance_s"
 KEYPOINTS_FEW = "keypoints come, and no frame set yet: that takes two cameras' with stamps within stamp_tolerance_s"
@@ -80,17 +77,8 @@ class Result:
     latency_ms: float  # arrival of the last image to publication
     spread_ms: float  # newest minus oldest capture stamp
     people: int
-    single_view: int
     cameras: tuple[str, ...]
-    rejected: Mapping[str, int] = field(default_factory=dict)  # joints that some camera saw but not placed, by reason
-    refinement: RefinePlan | None = None  # which networks refined the poses, and why; None where none could
-    refused: Mapping[str, int] = field(default_factory=dict)  # joints that were not refined, by reason
-    lifted_from: str = ""  # the only camera left of several, where people were lifted from its view
-    left_out: int = 0  # people known but not published: outside the workspace, or too many
-    mirrored: tuple[str, ...] = ()  # cameras in which the detector took somebody's left for right
-    calibration: CalibrationReport | None = None  # how the cameras fit each other; None where one alone is in use
-    clocks: ClockEstimate = field(default_factory=ClockEstimate)  # how late each camera's stamps are
-    evidence: PeopleReport = field(default_factory=PeopleReport)  # what is wrong by the people who are seen
+    estimate: Estimate | None = None  # None where only keypoints were detected
     age_ms: float = 0.0  # capture of the oldest image to publication; 0 where nothing ages
     visible_ms: float = float("inf")  # from this age on people are no longer VISIBLE
 
@@ -116,7 +104,7 @@ class Record:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
+        self._not_refined: Counter[str] = Counter()
         self._results: deque[tuple[float, Result]] = deque(maxlen=WINDOW)
         self._replaced: deque[tuple[float, int]] = deque(maxlen=WINDOW)  # how many had been, at each result
         self._cause: tuple[float, str] = (-float("inf"), "")
@@ -163,8 +151,9 @@ class Record:
         """One frame set was published."""
         with self._lock:
             self._counts["processed"] += 1
-            self._rejected.update(result.rejected)
-            self._refused.update(result.refused)
+            if result.estimate is not None:
+                self._rejected.update(result.estimate.rejected)
+                self._not_refined.update(result.estimate.not_refined)
             self._results.append((now_s, result))
             self._replaced.append((now_s, self._counts["replaced"]))
 
@@ -195,27 +184,21 @@ class Record:
             why = why or [self._in_between(silent)]
             return Level.ERROR, f"{since}: {'; '.join(why)}"
         last = self._results[-1][1]
-        alone = f"people are lifted from camera {last.lifted_from!r} alone" if last.lifted_from else ""
-        warned = last.refinement.warning if last.refinement is not None else ""
-        calibration = last.calibration.fault if last.calibration is not None else ""
+        severe = last.estimate.faults(severe=True) if last.estimate is not None else []
+        other = last.estimate.faults(severe=False) if last.estimate is not None else []
         # Slower than the cameras is no fault while the newest images make poses that are fresh.
         slow, late = self._slow(now_s)
-        told = (
-            calibration,
-            alone,
+        faults = [
+            *severe,
             *missing,
-            warned,
             cause,
             slow if late else "",
             *self._exposure.faults(now_s),
-            *last.evidence.faults,
-            _no_numbers(last),
-            self._mirrored(),
-            *last.clocks.words(),
-        )
-        if why := [why for why in told if why]:
-            wrong = last.evidence.severe or (last.calibration is not None and last.calibration.severe)
-            return Level.ERROR if wrong else Level.WARN, f"running, but {'; '.join(why)}"
+            *other,
+            self._swapped(),
+        ]
+        if why := [why for why in faults if why]:
+            return Level.ERROR if severe else Level.WARN, f"running, but {'; '.join(why)}"
         people = "1 person" if last.people == 1 else f"{last.people} people"
         skipping = f"; {slow}" if slow else ""
         return Level.OK, f"running: {self._rate_hz(now_s):.1f} frame sets a second, {people}{skipping}"
@@ -253,16 +236,16 @@ class Record:
             return "", False
         return lateness(_way(results), limit_ms, taken, skipped), late
 
-    def _mirrored(self) -> str:
-        """Says so where the detector often takes left for right in one camera."""
-        recent = [result.mirrored for _, result in list(self._results)[-MIRRORED_SETS:]]
+    def _swapped(self) -> str:
+        """Says so where the detector often swaps left and right in one camera."""
+        recent = [result.estimate.swapped for _, result in list(self._results)[-SWAPPED_SETS:] if result.estimate]
         counts = Counter(name for names in recent for name in names)
-        told = [f"{name!r} in {n} of {len(recent)} frame sets" for name, n in counts.items() if n >= MIRRORED_TOLD]
-        if not told:
+        often = [f"{name!r} in {n} of {len(recent)} frame sets" for name, n in counts.items() if n >= SWAPPED_OFTEN]
+        if not often:
             return ""
         return (
-            f"the 2D detector takes left for right in camera {', '.join(told)}: the sides are changed back; more "
-            "light, or another detector, mends it"
+            f"the 2D detector swaps left and right in camera {', '.join(often)}: the swap is undone; use more "
+            "light, or another detector"
         )
 
     def _rate_hz(self, now_s: float) -> float:
@@ -289,23 +272,11 @@ class Record:
             )
         last = results[-1]
         values["people"] = str(last.people)
-        values["people_left_out"] = str(last.left_out)
-        values["single_view"] = str(last.single_view)
         values["cameras_used"] = ", ".join(last.cameras)
-        values["lifted_from"] = last.lifted_from or "none"
-        values.update(last.evidence.values)
-        values["mirrored"] = ", ".join(last.mirrored) or "none"
-        if last.calibration is not None:
-            values["calibration"] = last.calibration.state
-            values.update({f"calibration/{name}": value for name, value in last.calibration.values.items()})
-        if len(last.cameras) > 1:
-            values.update(last.clocks.facts())
+        if last.estimate is not None:
+            values.update(last.estimate.facts())
         values.update({f"joints_rejected/{reason}": str(count) for reason, count in sorted(self._rejected.items())})
-        if last.refinement is not None:
-            values["refine"], values["refine/reason"] = last.refinement.method, last.refinement.reason
-            if last.refinement.bias_gate:
-                values["refine/bias_gate"] = last.refinement.bias_gate
-            values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._refused.items())})
+        values.update({f"refine/refused/{reason}": str(n) for reason, n in sorted(self._not_refined.items())})
         return values
 
 
@@ -318,16 +289,6 @@ def _way(results: Sequence[Result]) -> Way:
         for stage in results[-1].stage_ms
     }
     return Way(age_ms, latency_ms, stages, detected_here="detect" in stages)
-
-
-def _no_numbers(last: Result) -> str:
-    """Says so where a network that lifts or refines gave NaN: what it was asked for is then left as it was, or out."""
-    lifted, refined = (counts.get("not_finite", 0) for counts in (last.rejected, last.refused))
-    if lifted:
-        return f"the network that lifts gave no numbers (NaN) for {lifted} people: they have no pose; see lifter"
-    if refined:
-        return f"a network that refines gave no numbers (NaN) for {refined} joints: they stay as they were; see refine"
-    return ""
 
 
 def _median(numbers: Iterable[float]) -> str:

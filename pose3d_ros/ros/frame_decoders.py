@@ -10,6 +10,7 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros.camera_inputs import Frame
@@ -30,7 +31,7 @@ class FrameDecoder(Protocol):
         """What the frame holds; raises Pose3DError where it cannot be used."""
         ...
 
-    def estimate(self, estimator: Any, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
+    def estimate(self, estimator: PoseEstimator, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
         """Everybody's pose from what was decoded, by camera."""
         ...
 
@@ -48,10 +49,9 @@ class ImageDecoder:
         check_image_size(camera, image.shape)
         return image
 
-    def estimate(self, estimator: Any, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
+    def estimate(self, estimator: PoseEstimator, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
         """Everybody's pose in these images."""
-        estimate: Estimate = estimator.estimate(FrameSet(decoded, stamps_ns))
-        return estimate
+        return estimator.estimate(FrameSet(decoded, stamps_ns))
 
 
 class KeypointDecoder:
@@ -68,14 +68,12 @@ class KeypointDecoder:
         self._detectors.names[camera.name] = message.detector[:LONGEST_NAME]
         return replace(keypoints, stamp_ns=frame.stamp_ns)
 
-    def estimate(self, estimator: Any, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
+    def estimate(self, estimator: PoseEstimator, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
         """Everybody's pose from these keypoints."""
         if self._planned_for != self._detectors.name:
             self._planned_for = self._detectors.name
             estimator.set_rig(estimator.rig)  # which networks refine may depend on the detector
-        estimate: Estimate = estimator.estimate_from_keypoints(decoded)
-        # Detection took its time elsewhere, so it is no stage here.
-        return replace(estimate, stage_ms={k: v for k, v in estimate.stage_ms.items() if k != "detect"})
+        return estimator.estimate_from_keypoints(decoded)
 
 
 class DetectorsElsewhere:

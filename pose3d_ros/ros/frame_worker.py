@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pose3d_ros.detection.out_of_memory import MemoryShortage
 from pose3d_ros.errors import InputError, Pose3DError
 from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.staleness import DELIVERY_S
 from pose3d_ros.rigs.live_rig import CameraUpdate, LiveRig
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Result, Sent
-from pose3d_ros.ros.frame_decoders import FrameDecoder, ImageDecoder
+from pose3d_ros.ros.frame_decoders import FrameDecoder
 from pose3d_ros.ros.mailbox import Mailbox, end_worker, start_worker
 from pose3d_ros.ros.node_report import NodeReport
-from pose3d_ros.structures import FrameSet, Rig
+from pose3d_ros.structures import Rig
 from pose3d_ros.synchronisation.frame_sets import PayloadSet
 from pose3d_ros.synchronisation.pacing import Pacing
 
@@ -27,32 +29,11 @@ Answer = TypeVar("Answer")
 Publish = Callable[[Estimate, dict[str, Frame], Rig, float], Sent]
 
 
-class Estimator(Protocol):
-    """People from the images of a rig; remembers them between calls."""
-
-    @property
-    def rig(self) -> Rig:
-        """The cameras as they are placed now."""
-        ...
-
-    def set_rig(self, rig: Rig) -> None:
-        """Use other cameras or a new calibration from now on; people keep their ids."""
-        ...
-
-    def set_options(self, options: Any) -> None:
-        """Work by these options from now on; people keep their ids."""
-        ...
-
-    def estimate(self, frames: FrameSet) -> Estimate:
-        """Everybody's pose, in the rig's frame."""
-        ...
-
-
 class FrameWorker:
     """Works on the newest set of undecoded frames handed over; remembers people and calibration between sets.
 
-    make gives the estimator for the first rig; settings its options, which may be others from set to set; reading says
-    what frames hold, images by default; afterwards is called once a set's poses are out. stopped is set by close(). A
+    make gives the estimator for the first rig; settings its options, which may be others from set to set; decoder says
+    what frames hold. Once a set's poses are out, the estimator learns from it. stopped is set by close(). A
     camera whose frame cannot be used is left out, and the report gets the reason; a set with fewer than min_cameras
     left is lost (unless it had fewer from the start), as it is where the estimator raises.
     """
@@ -60,28 +41,27 @@ class FrameWorker:
     def __init__(
         self,
         live_rig: LiveRig,
-        make: Callable[[Rig], Estimator],
+        make: Callable[[Rig], PoseEstimator],
         publish: Publish,
         report: NodeReport,
         stopped: threading.Event,
         *,
         min_cameras: int,
-        settings: Callable[[], Any],
-        reading: FrameDecoder | None = None,
-        afterwards: Callable[[], None] = lambda: None,
+        settings: Callable[[], EstimatorOptions],
+        decoder: FrameDecoder,
         end: Callable[[Mailbox[Any], threading.Thread], None] = end_worker,
     ) -> None:
         self.live_rig = live_rig
-        self._reading = reading or ImageDecoder()
+        self._decoder = decoder
         self.calibration_hash = ""
         self._make = make
         self._publish = publish
         self._report = report
         self._stopped = stopped
         self._min_cameras = min_cameras
-        self._estimator: Estimator | None = None
-        self._settings, self._applied = settings, None
-        self._afterwards = afterwards
+        self._estimator: PoseEstimator | None = None
+        self._settings = settings
+        self._applied: EstimatorOptions | None = None
         self._shortage = MemoryShortage()
         self._pacing = Pacing()
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
@@ -120,26 +100,20 @@ class FrameWorker:
             self._pacing.done(result.age_ms / 1000 - age_s, result.visible_ms / 1000 - DELIVERY_S)
             if (rig := self.live_rig.rig) is not None:
                 self._report.say_that_it_runs(rig)
-            self._learn()
+            if self._estimator is not None and (error := self._estimator.update_background()):
+                self._report.not_learnt(error)  # the poses are out: the set is not lost
 
     def _age_s(self, frames: PayloadSet[Frame]) -> float:
         """How long ago the oldest of the images was captured."""
         return self._report.now_s() - min(frame.captured_s for frame in frames.payloads.values())
 
-    def _learn(self) -> None:
-        try:
-            self._afterwards()
-        except Exception as error:
-            # The set's poses are out: it is not lost.
-            self._report.not_learnt(error)
-
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
         """One frame set, from messages to messages; None when the node stopped meanwhile."""
-        sightings = {
+        cameras = {
             name: CameraUpdate(frame.info, frame.message.header.frame_id, frame.stamp_ns)
             for name, frame in frames.payloads.items()
         }
-        rig = self.live_rig.update(sightings)
+        rig = self.live_rig.update(cameras)
         problems = self.live_rig.problems
         for problem in dict.fromkeys(problems.values()):
             self._report.dropped_frame(problem)
@@ -149,7 +123,7 @@ class FrameWorker:
         self._report.record.decoded(self._report.now_s(), decoded)
         used = {name: placed[name] for name in decoded}
         stamps_ns = {name: frame.stamp_ns for name, frame in used.items()}
-        estimate = self._reading.estimate(estimator, decoded, stamps_ns)
+        estimate = self._decoder.estimate(estimator, decoded, stamps_ns)
         if self._stopped.is_set():
             return None
         arrived_s = max(frame.arrived_s for frame in frames.payloads.values())
@@ -163,20 +137,11 @@ class FrameWorker:
             visible_ms=1000 * sent.visible_s,
             spread_ms=(max(stamps_ns.values()) - min(stamps_ns.values())) / 1e6,
             people=len(estimate.pose),
-            single_view=estimate.single_view,
             cameras=tuple(used),
-            rejected=estimate.rejected,
-            refinement=estimate.refinement,
-            refused=estimate.refused,
-            lifted_from=estimate.lifted_from,
-            left_out=estimate.left_out,
-            mirrored=estimate.mirrored,
-            calibration=estimate.calibration,
-            clocks=estimate.clocks,
-            evidence=estimate.people,
+            estimate=estimate,
         )
 
-    def _estimator_for(self, rig: Rig) -> Estimator:
+    def _estimator_for(self, rig: Rig) -> PoseEstimator:
         """The estimator with this rig and the options of now; people are kept when either changes."""
         if self._estimator is None:
             self._estimator = self._make(rig)
@@ -192,7 +157,7 @@ class FrameWorker:
         decoded, problems = {}, list(self.live_rig.problems.values())
         for name, frame in frames.items():
             try:
-                decoded[name] = self._reading.decode(frame, rig.camera(name))
+                decoded[name] = self._decoder.decode(frame, rig.camera(name))
             except Pose3DError as error:
                 problems.append(f"camera {name!r} on {frame.topic}: {error}")
                 self._report.dropped_frame(problems[-1])

@@ -20,7 +20,7 @@ from pose3d_ros.plots.palette import PersonColours
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster
-from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.options import OutputOptions
 from pose3d_ros.ros.rep155 import BodyPublisher
 from pose3d_ros.structures import Pose3D, Rig
 

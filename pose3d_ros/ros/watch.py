@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.staleness import TICK_S, Limits, Watchdog
 from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.diagnostics import Sent
 from pose3d_ros.ros.node_report import NodeReport
-from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.options import LiveOptions
 from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.structures import Pose3D, Rig
 
@@ -28,16 +26,8 @@ class Watch:
     The timer belongs to the executor's thread, publish() to the worker's.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        publisher: PosePublisher,
-        outputs: Callable[[], OutputOptions],
-        estimation: Callable[[], EstimatorOptions | MonocularOptions],
-        report: NodeReport,
-    ) -> None:
-        self._node = node
-        self._publisher, self._outputs, self._estimation, self._report = publisher, outputs, estimation, report
+    def __init__(self, node: Node, live: LiveOptions, publisher: PosePublisher, report: NodeReport) -> None:
+        self._node, self._live, self._publisher, self._report = node, live, publisher, report
         self._watchdog = Watchdog()
         # What is old must never go out after what is new.
         self._lock = threading.Lock()
@@ -88,8 +78,8 @@ class Watch:
                 self._publisher.publish_aged(pose, self._calibration_hash, limits.max_age_s)
 
     def _limits(self) -> Limits:
-        options = self._estimation()
-        return Limits(self._outputs().occluded_after_s, options.lost_after_s, options.max_age_s)
+        options = self._live.estimation
+        return Limits(self._live.outputs.occluded_after_s, options.lost_after_s, options.max_age_s)
 
 
 def _captured_s(stamp_ns: int, frames: Mapping[str, Frame]) -> float:

@@ -145,7 +145,7 @@ class DetectorNoise:
 
 def default_noise() -> DetectorNoise:
     """The default detector's noise, fitted on the multi-person trial: its shape is what training adds."""
-    return DetectorNoise.load(str(files("pose3d_ros.data").joinpath("noise_multi.json")))
+    return DetectorNoise.load(str(files("pose3d_ros.simulation").joinpath("noise_multi.json")))
 
 
 def training_noise(family: str) -> DetectorNoise:

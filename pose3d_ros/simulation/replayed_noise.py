@@ -104,7 +104,7 @@ class ResidualBlocks:
 
 def single_trial() -> ResidualBlocks:
     """The shipped blocks of the single-person trial, unscaled."""
-    return ResidualBlocks.load(str(files("pose3d_ros.data").joinpath("residuals_single.npz")))
+    return ResidualBlocks.load(str(files("pose3d_ros.simulation").joinpath("residuals_single.npz")))
 
 
 def blocks_of(residuals: Residuals) -> ResidualBlocks:

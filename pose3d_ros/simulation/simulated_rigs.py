@@ -108,7 +108,7 @@ def simulated_rig(family: str, number: int, *, held_out: bool) -> SimulatedRig:
 
 def h36m_rig(subject: str) -> SimulatedRig:
     """The published calibration of one of Human3.6M's subjects; cameras c1 to c4 in the papers' order."""
-    published = json.loads(files("pose3d_ros.data").joinpath("h36m_rigs.json").read_text())
+    published = json.loads(files("pose3d_ros.simulation").joinpath("h36m_rigs.json").read_text())
     if subject not in published["extrinsics"]:
         raise InputError(f"Human3.6M has no rig {subject!r}: it has {', '.join(published['extrinsics'])}")
     cameras = []

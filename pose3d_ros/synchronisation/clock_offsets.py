@@ -78,13 +78,18 @@ class ClockEstimate:
             return {}
         return {name: one.late_s for name, one in self.offsets.items()}
 
-    def words(self) -> list[str]:
-        """Says which cameras' clocks are off beside the first one's, with the mend."""
+    @property
+    def severe(self) -> bool:
+        """Never: poses are a bit off."""
+        return False
+
+    def faults(self) -> list[str]:
+        """Which cameras' clocks are off compared with the first one's, and how to fix it."""
         first = next(iter(self.offsets), "")
         return [
             f"the stamps of camera {name!r} are {1e3 * abs(one.late_s):.0f} ms {'late' if one.late_s > 0 else 'early'} "
-            f"(+- {2e3 * one.std_s:.0f} ms) beside those of {first!r}: trigger the cameras together or synchronise "
-            "their clocks, or set compensate_offsets"
+            f"(+- {2e3 * one.std_s:.0f} ms) compared with those of {first!r}: trigger the cameras together or "
+            "synchronise their clocks, or set compensate_offsets"
             for name, one in self.offsets.items()
             if one.std_s <= STD_TOLD_S and abs(one.late_s) - 2.0 * one.std_s > LATE_TOLD_S
         ]

@@ -18,9 +18,9 @@ from importlib import import_module
 LIMIT_S = 30
 MORE_BYTES = 1_500_000_000  # of address space, beyond what the imports take
 MODULES = (
-    "pose3d_ros.cli", "pose3d_ros.commands.estimate_results", "pose3d_ros.estimation.multiview",
+    "pose3d_ros.cli", "pose3d_ros.commands.estimate_results", "pose3d_ros.estimation.estimator",
     "pose3d_ros.files.media",
-    "pose3d_ros.training.recipes", "pose3d_ros.estimation.monocular", "pose3d_ros.plots.still_image",
+    "pose3d_ros.training.recipes", "pose3d_ros.estimation.single_view", "pose3d_ros.plots.still_image",
     "PIL.PngImagePlugin", "rosbags.rosbag2", "rosbags.typesys", "onnxruntime",
 )  # fmt: skip
 

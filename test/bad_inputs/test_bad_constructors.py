@@ -12,8 +12,7 @@ from bad_refusals import check_message
 
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig, Skeleton
@@ -47,7 +46,7 @@ RIGHT: dict[Callable[..., Any], dict[str, Any]] = {
         "stamp_ns": 1,
     },
     PoseEstimator: {"rig": RIG, "options": EstimatorOptions(refine="none", monocular_fallback="never")},
-    **{kind: dataclasses.asdict(kind()) for kind in (EstimatorOptions, MonocularOptions, DetectorOptions)},
+    **{kind: dataclasses.asdict(kind()) for kind in (EstimatorOptions, EstimatorOptions, DetectorOptions)},
 }  # fmt: skip
 BAD: dict[str, Any] = {
     "None": None, "object": object(), "text": "x" * 5000, "NUL": "a\0b", "nothing": "", "bytes": b"\xff",

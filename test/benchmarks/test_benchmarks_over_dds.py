@@ -9,7 +9,7 @@ from benchmarks.ros import figures, played
 from benchmarks.runtime import tables
 from benchmarks.scale import figures as scale_figures
 from benchmarks.scene import PERSON, RATE_HZ, KnownDetector, crowd, rig
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.structures import Keypoints2D
 

@@ -20,7 +20,7 @@ from synthetic_people import h36m_rig, walker
 from pose3d_ros.cli import main
 from pose3d_ros.commands.estimate import PARTS, RESULTS
 from pose3d_ros.errors import FootageError
-from pose3d_ros.estimation import offline
+from pose3d_ros.estimation import missing_poses, offline, tracking
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.bvh import read_bvh
 from pose3d_ros.recordings.footage_keypoints import keypoint_sample
@@ -137,7 +137,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(
                 os.kill(os.getpid(), signal.SIGINT)
             return super().estimate_from_keypoints(keypoints)
 
-    monkeypatch.setattr("pose3d_ros.estimation.multiview.PoseEstimator", Interrupting)
+    monkeypatch.setattr("pose3d_ros.estimation.estimator.PoseEstimator", Interrupting)
     for stop in stops:
         assert main([*given, "--resume"]) == 130
         assert len(RecordingLog(tmp_path / PARTS)) == stop + 1
@@ -295,7 +295,13 @@ def test_what_a_user_gets_wrong_is_told_with_the_mend(
 
 
 def test_estimating_needs_no_ros() -> None:
-    names = ("estimate_command", "estimate_input", "estimate_results", "estimation.offline", "detection.top_down")
+    names = (
+        "commands.estimate",
+        "commands.estimate_input",
+        "commands.estimate_results",
+        "estimation.offline",
+        "detection.top_down",
+    )
     modules = ", ".join(f"pose3d_ros.{name}" for name in names)
     code = f"import sys, {modules}; print('rclpy' in sys.modules, 'pose3d_ros.ros' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -325,19 +331,23 @@ def said(given: list[str], capsys: pytest.CaptureFixture[str], code: int) -> lis
     return capsys.readouterr().out.splitlines()
 
 
-def test_fault_recording_without_a_person(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fault_recording_without_a_person(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault: `pose3d estimate` ends without a pose: no people, in one view alone, or none that can be placed.
-    Sees: its last line, "no person in 3D in 40 frame sets: 80 of 80 2D people score less ...", and exit code 1.
+    Sees: its last line, "no person in 3D in 40 frame sets: 80 of 80 2D people score low ...", and exit code 1.
     Recovers: with another recording, rig or limit; a recording with a person exits 0.
     Kind: K3
     Before: "people (id: frames)  nobody" in the table, exit code 0.
     """
-    lines = said(arguments(recording, tmp_path / "a", "--param", "init_score:=1.0"), capsys, 1)
+    for module in (tracking, missing_poses):
+        monkeypatch.setattr(module, "INIT_SCORE", 1.0)
+    lines = said(arguments(recording, tmp_path / "a"), capsys, 1)
     assert "no person in 3D in 40 frame sets" in lines[-1]
-    assert "2D people score less than init_score" in lines[-1]
+    assert "2D people score low" in lines[-1]
     assert (tmp_path / "a" / "people.csv").exists()
     # The same of a finished run that is only written again.
-    again = said([*arguments(recording, tmp_path / "a", "--param", "init_score:=1.0"), "--resume"], capsys, 1)
+    again = said([*arguments(recording, tmp_path / "a"), "--resume"], capsys, 1)
     assert again[-1] == lines[-1]
     one_view = tmp_path / "one_view"
     for name in RIG.names[:2]:

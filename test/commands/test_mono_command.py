@@ -22,8 +22,7 @@ from pose3d_ros.detection import factory
 from pose3d_ros.detection import options as detector_options
 from pose3d_ros.estimation import monocular
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.ros.input_options import InputOptions
-from pose3d_ros.ros.monocular_options import MonocularNodeOptions
+from pose3d_ros.ros.options import InputOptions, MonocularNodeOptions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D
 
@@ -193,7 +192,7 @@ def test_the_launch_file_takes_what_is_said_to_be_its_arguments() -> None:
         for one in ast.parse((Path(__file__).parents[2] / "launch" / file).read_text()).body:
             if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) in ("PARAMETERS", "ARGUMENTS", "OTHERS"):
                 takes |= {name for name, _, _ in ast.literal_eval(one.value)}
-    kinds = (MonocularNodeOptions, InputOptions, monocular.MonocularOptions)
+    kinds = (MonocularNodeOptions, InputOptions, monocular.EstimatorOptions)
     parameters = {one.name for kind in kinds for one in fields(kind)} | {"use_sim_time"}
     assert set(mono.LAUNCH_ARGUMENTS) == takes & parameters
 

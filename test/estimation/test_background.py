@@ -6,15 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from reports import report_of
 from small_lifter import FlatLoaded
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.single_view import PersonLifter
+from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.structures import Keypoints2D
-from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
+from pose3d_ros.synchronisation.clock_offsets import ClockEstimate, ClockOffsets
 
 RIG = h36m_rig()
 
@@ -28,13 +30,13 @@ def walk(count: int) -> Iterator[dict[str, Keypoints2D]]:
 
 
 def ran(*, at_once: bool) -> tuple[list[Estimate], PoseEstimator]:
-    fallback = MonocularFallback(lifter=FlatLoaded())  # type: ignore[arg-type]
-    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), fallback=fallback)
+    fallback = PersonLifter(lifter=FlatLoaded())  # type: ignore[arg-type]
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), lifter=fallback)
     found = []
     for one in walk(100):
         found.append(estimator.estimate_from_keypoints(one))
         if at_once:
-            estimator.learn()
+            estimator.update_background()
     return found, estimator
 
 
@@ -42,13 +44,12 @@ def test_poses_and_reports_are_the_same_whoever_learns() -> None:
     (soon, first), (late, second) = ran(at_once=True), ran(at_once=False)
     for a, b in zip(soon, late, strict=True):
         np.testing.assert_array_equal(a.pose.xyz, b.pose.xyz)
-        assert a.clocks == b.clocks
-        assert a.calibration == b.calibration
-    assert soon[-1].clocks.offsets
-    assert soon[-1].calibration is not None
+        assert a.reports == b.reports
+    assert report_of(soon[-1], ClockEstimate).offsets
+    assert report_of(soon[-1], CalibrationReport).state
     states = first.state_dict(), second.state_dict()
-    assert states[0]["fallback"] == states[1]["fallback"]
-    assert states[0]["fallback"]["_log_ratio"]  # how far the network is off was learnt
+    assert states[0]["lifter"] == states[1]["lifter"]
+    assert states[0]["lifter"]["_log_ratio"]  # how far the network is off was learnt
     assert first.calibration_health.report == second.calibration_health.report
 
 
@@ -62,8 +63,8 @@ def test_a_pose_goes_out_before_its_set_is_learnt(monkeypatch: pytest.MonkeyPatc
     estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none", monocular_fallback="never"))
     first, second, third = (estimator.estimate_from_keypoints(one).pose.stamp_ns for one in walk(3))
     assert learnt == [first, second]
-    estimator.learn()
-    estimator.learn()
+    estimator.update_background()
+    estimator.update_background()
     assert learnt == [first, second, third]
 
 
@@ -73,5 +74,5 @@ def test_of_people_who_are_forgotten_nothing_is_learnt(monkeypatch: pytest.Monke
     estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none", monocular_fallback="never"))
     estimator.estimate_from_keypoints(next(walk(1)))
     estimator.reset()
-    estimator.learn()
+    estimator.update_background()
     assert not learnt

@@ -7,8 +7,8 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.calibration_noise import MEMORY_S, CalibrationNoise
-from pose3d_ros.estimation.multiview import PoseEstimator
-from pose3d_ros.estimation.observation import gathered, place
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.observation import gathered, triangulated
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.structures import Keypoints2D, Rig
@@ -29,14 +29,14 @@ def test_offsets_of_cameras_are_measured() -> None:
     for seed in range(60):
         offsets = np.random.default_rng(seed).normal(0, 9.0, (4, 2))
         people = gathered(shifted(offsets, 0.0, 0, seed), np.array([[0, 0, 0, 0]]))
-        placed = place(RIG.cameras, people, min_views=2, delta=np.inf, max_std_m=np.inf)
+        placed = triangulated(RIG.cameras, people, min_views=2, max_std_m=np.inf)
         found.append(CalibrationNoise().update(placed, 0) ** 2)
     assert np.sqrt(np.mean(found)) == pytest.approx(9.0, rel=0.12)
 
 
 def test_cameras_that_agree_are_off_by_nothing() -> None:
     people = gathered(shifted(np.zeros((4, 2)), 0.0, 0), np.array([[0, 0, 0, 0]]))
-    placed = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
+    placed = triangulated(RIG.cameras, people, min_views=2, max_std_m=np.inf)
     assert CalibrationNoise().update(placed, 0) == pytest.approx(0.0, abs=1e-3)
 
 
@@ -80,14 +80,14 @@ def test_a_robot_that_drives_keeps_what_was_measured_and_another_calibration_doe
     rig = h36m_rig()
     estimator = PoseEstimator(rig, options=EstimatorOptions(refine="none"))
     measured = {"_squared_px": 90.0, "_freedom": 10.0, "_stamp_ns": 5}
-    estimator.load_state_dict(estimator.state_dict() | {"disagreement": measured})
+    estimator.load_state_dict(estimator.state_dict() | {"calibration_noise": measured})
     moved = np.eye(4)
     moved[:3, 3] = (0.4, -1.0, 0.0)
     driven = Rig(tuple(one.placed(one.cam_from_world @ moved) for one in rig.cameras), rig.frame_id)
     estimator.set_rig(driven)
-    assert estimator.state_dict()["disagreement"] == measured
+    assert estimator.state_dict()["calibration_noise"] == measured
     turned = Rig(
         (driven.cameras[0].placed(driven.cameras[0].cam_from_world @ moved), *driven.cameras[1:]), rig.frame_id
     )
     estimator.set_rig(turned)
-    assert not any(estimator.state_dict()["disagreement"].values())
+    assert not any(estimator.state_dict()["calibration_noise"].values())

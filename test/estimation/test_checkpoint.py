@@ -13,8 +13,8 @@ from synthetic_people import h36m_rig, walker
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation import checkpoint
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.kalman import PointStates
-from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.recordings.footage import sample

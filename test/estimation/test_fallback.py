@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from pose3d_ros.errors import WeightsError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.fallback import MonocularFallback, seen_again
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.single_view import PersonLifter, matched_by_direction
 from pose3d_ros.networks.canonical import Lifted
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Rig
@@ -57,7 +57,7 @@ class Watched:
         self.estimator = PoseEstimator(
             calibration,
             options=EstimatorOptions(refine="none"),
-            fallback=MonocularFallback(lifter=lifter),  # type: ignore[arg-type]
+            lifter=PersonLifter(lifter=lifter),  # type: ignore[arg-type]
         )
 
     def see(self, frame: int, cameras: Sequence[int], noise_px: float = 2.0) -> Estimate:
@@ -179,8 +179,8 @@ def test_a_bystander_whom_one_of_three_cameras_sees_is_not_lifted() -> None:
 
 
 def test_never_leaves_people_missed_and_a_network_that_was_asked_for_must_be_there() -> None:
-    fallback = MonocularFallback("never", lifter=OracleLoaded(Oracle(walkers(0.0))))  # type: ignore[arg-type]
-    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), fallback=fallback)
+    fallback = PersonLifter("never", lifter=OracleLoaded(Oracle(walkers(0.0))))  # type: ignore[arg-type]
+    estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), lifter=fallback)
     rng = np.random.default_rng(0)
     for frame in range(4):
         cameras = RIG.cameras if frame < 3 else RIG.cameras[:1]
@@ -191,7 +191,7 @@ def test_never_leaves_people_missed_and_a_network_that_was_asked_for_must_be_the
     assert sources(result) == {JointSource.PREDICTED}
     assert fallback.described == "off: monocular_fallback is never"
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
-        MonocularFallback("auto", "/nowhere.safetensors").load()
+        PersonLifter("auto", "/nowhere.safetensors").load()
 
 
 def test_nobody_in_view_of_the_only_camera_is_no_fault() -> None:
@@ -207,8 +207,8 @@ def test_known_people_are_found_by_the_rays_to_their_joints_however_far_they_wer
     centre = RIG.cameras[0].centre
     people = walkers(0.0)
     lifted = centre + 1.7 * (people[::-1] - centre)
-    assert sorted(seen_again(centre, people, lifted)) == [(0, 1), (1, 0)]
-    assert seen_again(centre, people, people[:0]) == []
-    assert seen_again(centre, centre - (people - centre), people) == []  # behind the camera
+    assert sorted(matched_by_direction(centre, people, lifted)) == [(0, 1), (1, 0)]
+    assert matched_by_direction(centre, people, people[:0]) == []
+    assert matched_by_direction(centre, centre - (people - centre), people) == []  # behind the camera
     # 2 m aside is somebody else.
-    assert seen_again(centre, people[:1] + np.array([0.0, 0.0, 2.0]), lifted) == []
+    assert matched_by_direction(centre, people[:1] + np.array([0.0, 0.0, 2.0]), lifted) == []

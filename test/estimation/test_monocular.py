@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_camera import one_camera
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import walker
 from trained_for_tests import biased, file_of
 
 from pose3d_ros.errors import CalibrationError, InputError, OptionError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions, load_lifter
+from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.single_view import load_lifter
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.networks.build import build
 from pose3d_ros.options import from_mapping
@@ -43,12 +45,12 @@ def seen(people: Floats, stamp_ns: int, rng: np.random.Generator | None = None) 
 
 
 def run(
-    fps: float, depth_std: float, options: MonocularOptions | None = None, seed: int = 0
+    fps: float, depth_std: float, options: EstimatorOptions | None = None, seed: int = 0
 ) -> list[tuple[Floats, Estimate]]:
     """What comes of the crossing, with depths that err anew in each image by so much."""
     rng = np.random.default_rng(seed)
     net = Oracle(crossing(0.0))
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(net), options=options or MonocularOptions())
+    estimator = one_camera(CAMERA, OracleLoaded(net), options=options or EstimatorOptions())
     results = []
     for k in range(round(2.4 * fps)):
         people = crossing(k / fps)
@@ -56,7 +58,7 @@ def run(
         net.depth_error = 1.0 + rng.normal(0.0, depth_std)
         order = rng.permutation(2)
         keypoints = seen(people, T0 + round(k * 1e9 / fps), rng).select(order)
-        results.append((people, estimator.estimate_from_keypoints(keypoints)))
+        results.append((people, estimator.estimate_from_keypoints({"front": keypoints})))
     return results
 
 
@@ -89,7 +91,7 @@ def test_what_comes_out_is_monocular_in_the_cameras_frame_at_the_images_stamp() 
     assert (pose.n_views == 1).all()
     assert estimate.ids["front"] in (("1", "2"), ("2", "1"))
     assert estimate.single_view == 2
-    assert set(estimate.stage_ms) == {"detect", "lift"}
+    assert set(estimate.stage_ms) == {"lift"}
     order = np.argsort(pose.xyz[:, 0, 2])
     np.testing.assert_allclose(pose.xyz[order], people, atol=0.05)
 
@@ -102,13 +104,13 @@ def test_walking_speed_comes_out_despite_depths_that_leap() -> None:
 
 def test_a_person_who_is_hidden_is_predicted_then_lost_then_gone_and_comes_back_as_somebody_new() -> None:
     people = crossing(0.3)[:1]
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)))
+    estimator = one_camera(CAMERA, OracleLoaded(Oracle(people)))
     states = {}
     for k in range(30):
         stamp = T0 + k * 100_000_000
         shown = 3 <= k < 20
         given = Keypoints2D.empty(H36M_17, stamp) if shown else seen(people, stamp)
-        pose = estimator.estimate_from_keypoints(given).pose
+        pose = estimator.estimate_from_keypoints({"front": given}).pose
         states[k] = [(i, int(s)) for i, s in zip(pose.ids, pose.state, strict=True)]
     assert states[2] == [("1", PersonState.VISIBLE)]
     assert states[3] == [("1", PersonState.OCCLUDED)]
@@ -119,12 +121,12 @@ def test_a_person_who_is_hidden_is_predicted_then_lost_then_gone_and_comes_back_
 
 def test_joints_that_nobody_saw_are_filled_in_but_say_so() -> None:
     people = crossing(0.3)[:1]
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)), options=MonocularOptions(min_hits=1))
+    estimator = one_camera(CAMERA, OracleLoaded(Oracle(people)), options=EstimatorOptions(min_hits=1))
     keypoints = seen(people, T0)
     feet = [H36M_17.index(name) for name in ("LAnkle", "RAnkle")]
     score = keypoints.score.copy()
     score[:, feet] = 0.05  # under min_joint_score
-    pose = estimator.estimate_from_keypoints(replace(keypoints, score=score)).pose
+    pose = estimator.estimate_from_keypoints({"front": replace(keypoints, score=score)}).pose
     np.testing.assert_allclose(pose.xyz, people, atol=1e-3)
     assert (pose.n_views[0, feet] == 0).all()
     assert np.isnan(pose.reprojection_px[0, feet]).all()
@@ -134,11 +136,11 @@ def test_joints_that_nobody_saw_are_filled_in_but_say_so() -> None:
 
 def test_people_who_cannot_be_lifted_are_counted_by_reason_and_get_no_id() -> None:
     people = crossing(0.3)
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(people)), options=MonocularOptions(min_hits=1))
+    estimator = one_camera(CAMERA, OracleLoaded(Oracle(people)), options=EstimatorOptions(min_hits=1))
     keypoints = seen(people, T0)
     score = keypoints.score.copy()
-    score[0, 4:] = 0.0
-    estimate = estimator.estimate_from_keypoints(replace(keypoints, score=score))
+    score[0, 5:] = 0.0
+    estimate = estimator.estimate_from_keypoints({"front": replace(keypoints, score=score)})
     assert estimate.ids["front"] == ("", "1")
     assert estimate.rejected == {"few_joints": 1}
     assert len(estimate.keypoints["front"]) == 2
@@ -147,15 +149,15 @@ def test_people_who_cannot_be_lifted_are_counted_by_reason_and_get_no_id() -> No
 def test_another_calibration_changes_the_metres_and_keeps_the_ids() -> None:
     people = crossing(0.3)[:1]
     net = Oracle(people)
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(net))
+    estimator = one_camera(CAMERA, OracleLoaded(net))
     for k in range(3):
-        pose = estimator.estimate_from_keypoints(seen(people, T0 + k * 33_000_000)).pose
+        pose = estimator.estimate_from_keypoints({"front": seen(people, T0 + k * 33_000_000)}).pose
     assert pose.xyz[0, 0, 2] == pytest.approx(people[0, 0, 2], abs=1e-3)
     # The image is now half as large, and so is K: the same metres.
-    estimator.set_camera(CAMERA.resized((640, 360)))
+    estimator.set_rig(replace(estimator.rig, cameras=(CAMERA.resized((640, 360)),)))
     half = seen(people, T0 + 100_000_000)
     half = replace(half, xy=(half.xy + 0.5) / 2 - 0.5)
-    pose = estimator.estimate_from_keypoints(half).pose
+    pose = estimator.estimate_from_keypoints({"front": half}).pose
     assert pose.ids == ("1",)
     np.testing.assert_allclose(pose.xyz, people, atol=2e-3)
 
@@ -164,7 +166,7 @@ def test_smoothing_takes_off_most_of_the_leaps_in_depth() -> None:
     def wobble(smoothing: str) -> float:
         depths = [
             np.sort(estimate.pose.xyz[:, 0, 2])
-            for _, estimate in run(30.0, 0.05, MonocularOptions(smoothing=smoothing))[10:]
+            for _, estimate in run(30.0, 0.05, EstimatorOptions(smoothing=smoothing))[10:]
         ]
         return float(np.std(np.diff(depths, axis=0)))
 
@@ -174,9 +176,9 @@ def test_smoothing_takes_off_most_of_the_leaps_in_depth() -> None:
 
 
 def test_images_of_another_camera_or_size_are_refused() -> None:
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(Oracle(crossing(0.0))))
+    estimator = one_camera(CAMERA, OracleLoaded(Oracle(crossing(0.0))))
     image = np.zeros((720, 1280, 3), dtype=np.uint8)
-    with pytest.raises(InputError, match="expected one image, of camera 'front', got \\['back'\\]"):
+    with pytest.raises(InputError, match="the rig has no camera back: it has front"):
         estimator(FrameSet({"back": image}, {"back": 1}))
     with pytest.raises(CalibrationError, match="640"):
         estimator(FrameSet({"front": image[:360, :640]}, {"front": 1}))
@@ -184,15 +186,15 @@ def test_images_of_another_camera_or_size_are_refused() -> None:
 
 def test_options_are_checked() -> None:
     with pytest.raises(OptionError, match="body_height_m"):
-        MonocularOptions(body_height_m=3.0)
+        EstimatorOptions(body_height_m=3.0)
     with pytest.raises(InputError, match="max_age_s"):
-        MonocularOptions(lost_after_s=2.0)
+        EstimatorOptions(lost_after_s=2.0)
     with pytest.raises(OptionError, match="did you mean 'body_height_m'"):
-        from_mapping(MonocularOptions, {"body_height": 1.7})
+        from_mapping(EstimatorOptions, {"body_height": 1.7})
 
 
 def test_importing_the_estimator_loads_no_torch() -> None:
-    code = "import sys, pose3d_ros.estimation.monocular; print('torch' in sys.modules)"
+    code = "import sys, pose3d_ros.estimation.single_view; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
@@ -212,5 +214,5 @@ def test_figures_of_covariance_that_are_no_lifters_are_refused_before_the_first_
 @pytest.mark.parametrize("height_m", [0.0175, 0.4])
 def test_a_height_that_nobody_has_is_refused(height_m: float) -> None:
     with pytest.raises(InputError, match=r"body_height_m is .* expected 0.5 to 2.5 m, or 0 where it is not known"):
-        MonocularOptions(body_height_m=height_m)
-    assert MonocularOptions(body_height_m=0.0).body_height_m == 0.0
+        EstimatorOptions(body_height_m=height_m)
+    assert EstimatorOptions(body_height_m=0.0).body_height_m == 0.0

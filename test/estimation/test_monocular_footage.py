@@ -6,9 +6,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from one_camera import one_camera
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.monocular import MonocularEstimator, load_lifter
+from pose3d_ros.estimation.single_view import load_lifter
 from pose3d_ros.recordings.footage import read_video, reference_single, sample
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Camera, Floats, FrameSet, JointSource
@@ -17,7 +18,7 @@ IMAGES = 4
 
 
 def estimates(name: str, camera: Camera) -> list[Estimate]:
-    estimator = MonocularEstimator(camera, lifter=load_lifter())
+    estimator = one_camera(camera, load_lifter())
     video = read_video(sample(name).videos[camera.name], stop=IMAGES)
     stamps = (10**9 + round(k * 1e9 / 60) for k in range(IMAGES))
     return [

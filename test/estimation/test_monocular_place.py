@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from one_camera import one_camera
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import STANDING, h36m_rig
 
-from pose3d_ros.estimation.monocular import MonocularEstimator
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Camera, Floats, Keypoints2D
+from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 
 CAMERA = h36m_rig().cameras[0]
 BESIDE = np.array([0.5, 1.0, 0.0])
@@ -33,9 +33,9 @@ def along_the_ray(covariance: Floats, ray: Floats) -> Floats:
 
 @pytest.mark.parametrize("frame_id", ["", "world"])
 def test_poses_are_in_the_cameras_frame_or_in_the_one_that_it_is_placed_in(frame_id: str) -> None:
-    estimator = MonocularEstimator(CAMERA, lifter=lifter_of(CAMERA), frame_id=frame_id)  # type: ignore[arg-type]
-    estimator.estimate_from_keypoints(sight(CAMERA, 0))
-    pose = estimator.estimate_from_keypoints(sight(CAMERA, 33_000_000)).pose
+    estimator = one_camera(CAMERA, lifter_of(CAMERA), frame_id=frame_id)
+    estimator.estimate_from_keypoints({CAMERA.name: sight(CAMERA, 0)})
+    pose = estimator.estimate_from_keypoints({CAMERA.name: sight(CAMERA, 33_000_000)}).pose
     to_frame = np.eye(4) if frame_id else CAMERA.cam_from_world
     centre = CAMERA.centre if frame_id else np.zeros(3)
     assert pose.frame_id == (frame_id or f"{CAMERA.name}_optical")
@@ -48,13 +48,13 @@ def test_poses_are_in_the_cameras_frame_or_in_the_one_that_it_is_placed_in(frame
 def test_a_camera_that_moves_sees_people_stand_still() -> None:
     """The tracker works in the fixed frame: the camera's own motion, 1.5 m/s here, is nobody's velocity."""
     lifter = lifter_of(CAMERA)
-    estimator = MonocularEstimator(CAMERA, lifter=lifter, frame_id="odom")  # type: ignore[arg-type]
+    estimator = one_camera(CAMERA, lifter, frame_id="odom")
     for k in range(10):
         moved = np.eye(4)
         moved[0, 3] = 0.05 * k
         camera = CAMERA.placed(CAMERA.cam_from_world @ np.linalg.inv(moved))
         lifter.net.people = lifter_of(camera).net.people
-        estimator.set_camera(camera, "odom")
-        pose = estimator.estimate_from_keypoints(sight(camera, k * 33_000_000)).pose
+        estimator.set_rig(Rig((camera,), "odom"))
+        pose = estimator.estimate_from_keypoints({camera.name: sight(camera, k * 33_000_000)}).pose
     assert pose.xyz == pytest.approx(PEOPLE, abs=2e-3)
     assert np.abs(pose.velocity).max() < 0.02

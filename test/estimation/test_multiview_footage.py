@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.recordings.footage import read_video, reference_single, sample
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import FrameSet, PersonState

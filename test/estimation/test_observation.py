@@ -7,14 +7,13 @@ import pytest
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.observation import (
+    calibration_shift,
     gathered,
     joint_score,
-    moved_by_cameras,
-    observe,
-    place,
+    triangulated,
     weighed_by_score,
-    with_camera_errors,
-    without_unsure,
+    with_calibration_noise,
+    without_uncertain,
 )
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Keypoints2D
@@ -27,11 +26,11 @@ def test_every_group_is_placed_and_absent_views_are_left_out() -> None:
     truth = np.stack([walker((-1, 0), (0, 0), 0), walker((1, 0.5), (0, 0), 0)])
     people = [seen(camera, truth, rng, noise_px=0.0) for camera in RIG.cameras]
     groups = np.array([[1, 1, 1, 1], [0, -1, 0, -1]])
-    found = observe(RIG.cameras, people, groups, min_views=2, delta=2.0, max_std_m=0.3)
+    found = triangulated(RIG.cameras, gathered(people, groups), min_views=2, max_std_m=0.3)
     np.testing.assert_allclose(found.xyz, truth[[1, 0]], atol=1e-6)
     assert (found.n_views == [[4], [2]]).all()
     assert (found.joints == 17).all()
-    strict = observe(RIG.cameras, people, groups, min_views=3, delta=2.0, max_std_m=0.3)
+    strict = triangulated(RIG.cameras, gathered(people, groups), min_views=3, max_std_m=0.3)
     assert np.isnan(strict.xyz[1]).all()
     assert (strict.score[1] == 0).all()
 
@@ -39,7 +38,7 @@ def test_every_group_is_placed_and_absent_views_are_left_out() -> None:
 def test_nobody_gives_nobody() -> None:
     nobody = [Keypoints2D.empty(H36M_17) for _ in RIG.cameras]
     groups = np.zeros((0, 4), dtype=int)
-    assert len(observe(RIG.cameras, nobody, groups, min_views=2, delta=2.0, max_std_m=0.3)) == 0
+    assert len(triangulated(RIG.cameras, gathered(nobody, groups), min_views=2, max_std_m=0.3)) == 0
 
 
 def test_more_views_and_higher_scores_give_a_higher_score() -> None:
@@ -79,31 +78,31 @@ def grouped(noise_px: float = 2.0):
 
 def test_errors_of_cameras_widen_the_covariance_and_move_nothing() -> None:
     people = grouped()
-    found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
-    errors = moved_by_cameras(RIG.cameras, people, found, 2.0)
-    wider = with_camera_errors(found, errors, 8.0)
+    found = triangulated(RIG.cameras, people, min_views=2, max_std_m=np.inf)
+    errors = calibration_shift(RIG.cameras, people, found)
+    wider = with_calibration_noise(found, errors, 8.0)
     np.testing.assert_array_equal(wider.xyz, found.xyz)
     np.testing.assert_array_equal(wider.covariance, found.covariance)
     assert (np.linalg.eigvalsh(wider.calibration_covariance[np.isfinite(found.xyz).all(-1)]) > 0).all()
-    twice = with_camera_errors(found, errors, 16.0)
+    twice = with_calibration_noise(found, errors, 16.0)
     np.testing.assert_allclose(twice.calibration_covariance, 4 * wider.calibration_covariance)
 
 
 def test_a_filled_in_joint_is_moved_as_the_others_are() -> None:
     people = grouped()
-    found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
+    found = triangulated(RIG.cameras, people, min_views=2, max_std_m=np.inf)
     unseen = np.zeros(found.score.shape, dtype=bool)
     unseen[0, 3] = True
-    wider = with_camera_errors(found, moved_by_cameras(RIG.cameras, people.without(unseen), found, 2.0), 8.0)
+    wider = with_calibration_noise(found, calibration_shift(RIG.cameras, people.without(unseen), found), 8.0)
     known = np.isfinite(found.xyz).all(-1)[0] & ~unseen[0]
     np.testing.assert_allclose(wider.calibration_covariance[0, 3], wider.calibration_covariance[0, known].mean(axis=0))
 
 
 def test_errors_of_cameras_leave_no_joint_out() -> None:
     people = grouped()
-    found = place(RIG.cameras, people, min_views=2, delta=2.0, max_std_m=np.inf)
-    wider = with_camera_errors(found, moved_by_cameras(RIG.cameras, people, found, 2.0), 200.0)
-    np.testing.assert_array_equal(without_unsure(wider, 0.5).xyz, found.xyz)
+    found = triangulated(RIG.cameras, people, min_views=2, max_std_m=np.inf)
+    wider = with_calibration_noise(found, calibration_shift(RIG.cameras, people, found), 200.0)
+    np.testing.assert_array_equal(without_uncertain(wider, 0.5).xyz, found.xyz)
 
 
 @pytest.mark.parametrize("known", range(6))

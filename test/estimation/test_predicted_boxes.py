@@ -3,7 +3,7 @@
 import numpy as np
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.predicted_boxes import LEAST_JOINTS, predicted_boxes
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17

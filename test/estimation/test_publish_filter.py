@@ -12,8 +12,7 @@ from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.monocular import MonocularOptions
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.publish_filter import admitted, places
 from pose3d_ros.options import from_mapping
@@ -71,7 +70,6 @@ def test_of_too_many_those_known_longest_stay_and_the_lost_give_way() -> None:
     assert len(admitted(pose, (), (), most=4)) == 4
 
 
-@pytest.mark.parametrize("kind", [EstimatorOptions, MonocularOptions])
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -82,9 +80,9 @@ def test_of_too_many_those_known_longest_stay_and_the_lost_give_way() -> None:
         ({"max_people": -1}, "expected 0 to 1000"),
     ],
 )
-def test_a_box_that_is_none_is_refused(kind: type, given: dict, words: str) -> None:
+def test_a_box_that_is_none_is_refused(given: dict, words: str) -> None:
     with pytest.raises(OptionError, match=words):
-        from_mapping(kind, given)
+        from_mapping(EstimatorOptions, given)
 
 
 RIG = h36m_rig()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from object_graph import differences
+from reports import report_of
 from small_lifter import FlatLoaded
 from synthetic_people import h36m_rig, seen, walker
 from trained_for_tests import biased, file_of
@@ -18,11 +19,13 @@ from trained_for_tests import biased, file_of
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.fallback import MonocularFallback
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.single_view import PersonLifter
+from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.state import load_state
 from pose3d_ros.structures import Keypoints2D, Rig
+from pose3d_ros.synchronisation.clock_offsets import ClockEstimate
 
 RIG = Rig(h36m_rig("S9").cameras[:3])
 RATE_HZ, COUNT = 8, 104
@@ -53,8 +56,8 @@ class Made:
         )  # fmt: skip
 
     def __call__(self) -> PoseEstimator:
-        fallback = MonocularFallback(lifter=FlatLoaded())  # type: ignore[arg-type]
-        return PoseEstimator(RIG, options=self.options, fallback=fallback)
+        fallback = PersonLifter(lifter=FlatLoaded())  # type: ignore[arg-type]
+        return PoseEstimator(RIG, options=self.options, lifter=fallback)
 
 
 class Straight(NamedTuple):
@@ -104,12 +107,12 @@ def test_fault_resumed_run_with_every_option(stop: int, straight: Straight) -> N
 
 def test_the_run_that_is_compared_uses_everything(straight: Straight) -> None:
     last = straight.estimates[-1]
-    assert last.clocks.known_s  # compensate_offsets has something to compensate
-    assert last.calibration.state == "as at the start"
+    assert report_of(last, ClockEstimate).known_s  # compensate_offsets has something to compensate
+    assert report_of(last, CalibrationReport).state == "as at the start"
     assert any(one.lifted_from for one in straight.estimates)
     assert last.refinement.method == "posern"
     state = checkpoint.from_bytes(straight.kept[70])
-    assert state["clock_offsets"]["_under_way"].number > 0
+    assert state["background"]["clock_offsets"]["_under_way"].number > 0
     assert state["refinement"]["_bias_gate"].seen > 0
     assert all(part for name, part in state.items()), state.keys()
 

@@ -322,13 +322,13 @@ def watch_of(node: Node) -> tuple[Any, Publisher]:
     """The genuine Watch before a node and a publisher of ours."""
     pytest.importorskip("rclpy")
     from pose3d_ros.estimation.options import EstimatorOptions
-    from pose3d_ros.ros.output_options import OutputOptions
+    from pose3d_ros.ros.options import LiveOptions, OutputOptions
     from pose3d_ros.ros.watch import Watch
 
     publisher = Publisher(node)
     no_node = SimpleNamespace(create_timer=lambda *_, **__: None, destroy_timer=lambda _: None)
     report = SimpleNamespace(now_s=node.now_s)
-    watch = Watch(no_node, publisher, OutputOptions, EstimatorOptions, report)  # type: ignore[arg-type]
+    watch = Watch(no_node, LiveOptions(OutputOptions(), EstimatorOptions()), publisher, report)  # type: ignore[arg-type]
     return watch, publisher
 
 

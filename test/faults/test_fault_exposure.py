@@ -84,13 +84,13 @@ def test_fault_images_that_show_nothing(case: str) -> None:
     for k in range(9):
         assert record.health(0.25 * k, [], {}).level is not Level.WARN
         record.decoded(0.25 * k, {"left": image, "right": other})
-        record.processed(0.25 * k, Result({}, 30.0, 0.0, 0, 0, ("left", "right")))
+        record.processed(0.25 * k, Result({}, 30.0, 0.0, 0, ("left", "right")))
     health = record.health(2.1, [], {})
     assert health.level is Level.WARN
     assert f"camera 'left' have been {'nearly black' if shows == 'dark' else 'overexposed'}" in health.message
     assert "right" not in health.message
     record.decoded(2.4, {"left": other, "right": other})
-    record.processed(2.5, Result({}, 30.0, 0.0, 0, 0, ("left", "right")))
+    record.processed(2.5, Result({}, 30.0, 0.0, 0, ("left", "right")))
     assert record.health(2.6, [], {}).level is Level.OK
 
 

@@ -15,7 +15,7 @@ from synthetic_people import h36m_rig, walker
 from pose3d_ros.cache import sha256_of
 from pose3d_ros.errors import FootageError, WeightsCorruptError
 from pose3d_ros.estimation import checkpoint
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.simulation.views import to_coco

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reports import report_of
 from scipy.spatial.transform import Rotation
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation import checkpoint
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.monitoring import health
+from pose3d_ros.monitoring.health import CalibrationReport
 from pose3d_ros.structures import Keypoints2D, Rig
 from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 
@@ -49,8 +51,8 @@ def test_fault_camera_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
     estimator = PoseEstimator(RIG, options=OPTIONS)
     for k in range(30):
         estimator.estimate_from_keypoints(moment(k, RIG))
-    estimator.learn()
-    before = {name: estimator.parts[name].state_dict() for name in ("disagreement", "clock_offsets")}
+    estimator.update_background()
+    before = {name: estimator.parts[name].state_dict() for name in ("calibration_noise", "background")}
     baseline = estimator.calibration_health.baseline
     assert baseline is not None
     estimator.set_rig(WITHOUT_ONE)
@@ -61,7 +63,8 @@ def test_fault_camera_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
     assert estimator.calibration_health.baseline is baseline
     assert {name: estimator.parts[name].state_dict() for name in before} == before
     for k in range(33, 33 + 8 * RATE_HZ):
-        report = estimator.estimate_from_keypoints(moment(k, knocked(RIG))).calibration
+        report = estimator.estimate_from_keypoints(moment(k, knocked(RIG)))
+        report = report_of(report, CalibrationReport)
     assert (report.state, report.cameras) == ("moved", RIG.names[-1:])
 
 
@@ -69,10 +72,10 @@ def test_a_camera_that_comes_back_elsewhere_makes_another_rig() -> None:
     estimator = PoseEstimator(RIG, options=OPTIONS)
     for k in range(3):
         estimator.estimate_from_keypoints(moment(k, RIG))
-    assert estimator.parts["disagreement"].state_dict()["_freedom"] > 0
+    assert estimator.parts["calibration_noise"].state_dict()["_freedom"] > 0
     estimator.set_rig(WITHOUT_ONE)
     estimator.set_rig(knocked(RIG))
-    assert estimator.parts["disagreement"].state_dict()["_freedom"] == 0
+    assert estimator.parts["calibration_noise"].state_dict()["_freedom"] == 0
 
 
 def test_rigs_that_come_and_go_are_not_kept_for_ever() -> None:
@@ -105,7 +108,7 @@ def test_fault_learning_fails_outside_the_node(monkeypatch: pytest.MonkeyPatch) 
             np.testing.assert_array_equal(failing.estimate_from_keypoints(moment(k, RIG)).pose.xyz, pose.xyz)
         failing.set_rig(WITHOUT_ONE)
         assert failing.state_dict()
-    assert failing.failures_to_learn == 5
+    assert failing._background.failures == 5
     (one,) = warned
     assert "learning from a frame set failed (MemoryError: no memory for clocks)" in str(one.message)
 

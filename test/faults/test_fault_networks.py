@@ -8,10 +8,12 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from one_camera import one_camera
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import h36m_rig, seen, walker
 
@@ -20,9 +22,10 @@ from pose3d_ros.detection.options import DetectorOptions, weights_of
 from pose3d_ros.detection.out_of_memory import OFTEN, MemoryShortage
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import InputError, OutOfMemoryError, WeightsCorruptError, WeightsMissingError
-from pose3d_ros.estimation.monocular import MonocularEstimator
-from pose3d_ros.estimation.observation import gathered, place
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.observation import gathered, triangulated
 from pose3d_ros.estimation.refinement.stage import debiased, refined
+from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.ros.diagnostics import Level, Record, Result
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
@@ -32,7 +35,14 @@ from pose3d_ros.weights import store
 
 CAMERAS = h36m_rig().cameras
 IMAGES = FrameSet({"cam": np.zeros((96, 128, 3), np.uint8)}, {"cam": 1})
-RESULT = Result({"detect": 80.0}, latency_ms=100.0, spread_ms=0.0, people=1, single_view=0, cameras=("left", "right"))
+
+
+def estimate_with(**values: Any) -> Estimate:
+    """An estimate of no person."""
+    return Estimate(no_pose(H36M_17, 0, "map"), {}, {}, {}, 0, **{"rejected": {}, **values})
+
+
+RESULT = Result({"detect": 80.0}, latency_ms=100.0, spread_ms=0.0, people=1, cameras=("left", "right"))
 
 
 def told(result: Result) -> tuple[Level, str]:
@@ -70,7 +80,7 @@ def test_fault_network_output_nan_in_a_refiner() -> None:
     """
     people = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])
     rng = np.random.default_rng(0)
-    triangulate = partial(place, min_views=2, delta=2.0, max_std_m=np.inf)
+    triangulate = partial(triangulated, min_views=2, max_std_m=np.inf)
     found = gathered([seen(one, people, rng, noise_px=3.0) for one in CAMERAS], np.array([[0] * 4, [1] * 4]))
     observed = triangulate(CAMERAS, found)
 
@@ -89,30 +99,30 @@ def test_fault_network_output_nan_in_a_refiner() -> None:
     np.testing.assert_array_equal(seen_.xy, found.xy)
     np.testing.assert_array_equal(after.xyz, observed.xyz)
 
-    level, words = told(replace(RESULT, refused={"not_finite": 32}))
+    level, words = told(replace(RESULT, estimate=estimate_with(not_refined={"not_finite": 32})))
     assert (level, "refines gave no numbers (NaN) for 32 joints" in words) == (Level.WARN, True)
 
 
 def test_fault_network_output_nan_in_the_lifter() -> None:
     """Fault: the network that lifts people from one view gives NaN.
-    Sees: nobody gets a pose of it; WARN "the network that lifts gave no numbers".
+    Sees: nobody gets a pose of it; WARN "the network that lifts returned NaN".
     Recovers: by itself with the next image that gives numbers, under the same id.
     """
     camera = Camera("front", (1280, 720), np.array([[1000.0, 0, 640], [0, 1000, 360], [0, 0, 1]]))
     axes = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
     person = (walker((4.0, 0.0), (0.0, 0.0), 0.0)[None] - (0.0, 0.0, 1.2)) @ axes.T
     net = Oracle(person)
-    estimator = MonocularEstimator(camera, lifter=OracleLoaded(net))
+    estimator = one_camera(camera, OracleLoaded(net))
     poses = []
     for n in range(6):
         net.depth_error = np.nan if n in (3, 4) else 1.0
         keypoints = Keypoints2D(project(camera, person), np.full((1, 17), 0.8), H36M_17, 5_000_000_000 + n * 33_000_000)
-        poses.append(estimator.estimate_from_keypoints(keypoints))
+        poses.append(estimator.estimate_from_keypoints({"front": keypoints}))
     assert poses[3].rejected == {"not_finite": 1}
     assert all(np.isfinite(one.pose.xyz).all() for one in poses[2:])  # predicted meanwhile
     assert [int(one.pose.state[0]) for one in poses[2:]] == [0, 1, 1, 0]
     assert {one.pose.ids for one in poses[2:]} == {("1",)}
-    level, words = told(replace(RESULT, people=0, rejected=poses[3].rejected))
+    level, words = told(replace(RESULT, people=0, estimate=poses[3]))
     assert (level, "lifts gave no numbers (NaN) for 1 people" in words) == (Level.WARN, True)
 
 

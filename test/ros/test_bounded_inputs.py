@@ -16,7 +16,7 @@ from pose3d_ros.msg import Keypoints2D, Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import MOST_KEYPOINT_BYTES, CameraInput, keypoint_stream, missing_inputs
 from pose3d_ros.ros.conversions.poses import MOST_PEOPLE
-from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.options import InputOptions
 from pose3d_ros.ros.standins.tf2_buffer import Buffer, LookupException
 
 BODY_FRAMES = 18

@@ -8,7 +8,7 @@ import pytest
 from rclpy.node import Node
 
 from pose3d_ros.ros.camera_inputs import CameraInput, missing_inputs
-from pose3d_ros.ros.input_options import InputOptions
+from pose3d_ros.ros.options import InputOptions
 
 
 @pytest.mark.parametrize("needed", [False, True])

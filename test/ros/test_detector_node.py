@@ -27,7 +27,7 @@ from pose3d_ros.errors import OptionError
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.ros import conversions, environment
 from pose3d_ros.ros.detector_node import DetectorNode, main
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D
 
@@ -85,7 +85,7 @@ def test_detection_in_another_process_gives_the_same_poses(tmp_path: Path) -> No
     patient = {"sync_timeout_s": 5.0, "silent_after_s": 60.0}  # sets are complete, however busy the machine is
     own = {"one": {**topics, **patient}, "several": {"input": "keypoints", **patient}}
     nodes = {
-        form: MultiViewNode(
+        form: PoseNode(
             NoisyDetector(RIG) if form == "one" else None,
             context=context,
             namespace=form if form == "one" else "",
@@ -208,7 +208,7 @@ def keypoint_graph(**parameters: object) -> Iterator[Graph]:
         cameras = KeypointCameras(context)
         given = {**ALIKE, "input": "keypoints", **parameters}
         overrides = [Parameter(name, value=value) for name, value in given.items()]
-        with spun(cameras, MultiViewNode(context=context, parameter_overrides=overrides)) as one:
+        with spun(cameras, PoseNode(context=context, parameter_overrides=overrides)) as one:
             cameras.publish_transforms()
             yield one
 

@@ -6,12 +6,12 @@ import pytest
 from rclpy.parameter import Parameter
 
 from pose3d_ros.errors import InputError, OptionError
-from pose3d_ros.ros.monocular_node import MonocularNode
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.monocular_node import monocular_node
 from pose3d_ros.ros.node_report import detector_facts, detector_words
+from pose3d_ros.ros.pose_node import PoseNode
 
 
-@pytest.mark.parametrize("node", [MultiViewNode, MonocularNode])
+@pytest.mark.parametrize("node", [PoseNode, monocular_node])
 def test_a_node_makes_the_detector_that_its_parameters_name(context, node, tmp_path):
     given = {"detector": "onnx", "detector_model": str(tmp_path / "no.onnx"), "device": "cpu"}
     overrides = [Parameter(name, value=value) for name, value in given.items()]
@@ -20,7 +20,7 @@ def test_a_node_makes_the_detector_that_its_parameters_name(context, node, tmp_p
         node(context=context, parameter_overrides=overrides)
 
 
-@pytest.mark.parametrize("node", [MultiViewNode, MonocularNode])
+@pytest.mark.parametrize("node", [PoseNode, monocular_node])
 def test_an_unknown_detector_ends_the_start(context, node):
     with pytest.raises(OptionError, match="expected one of auto, topdown"):
         node(context=context, parameter_overrides=[Parameter("detector", value="openpose")])

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from pose3d_ros.estimation.estimate import PeopleReport
+from pose3d_ros.estimation.estimate import Estimate, PeopleReport
 from pose3d_ros.estimation.refinement.plan import RefinePlan
+from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.ros.diagnostics import Level, Record, Result
+from pose3d_ros.skeletons import H36M_17
 
 
-def _result(people: int = 1, decode_ms: float = 2.0) -> Result:
+def _result(people: int = 1, decode_ms: float = 2.0, **of_estimate: Any) -> Result:
+    """The estimate holds no person: how many there were is the result's to say."""
+    estimate = Estimate(no_pose(H36M_17, 0, "map"), {}, {}, {}, 0, **{"rejected": {}, **of_estimate})
     return Result(
         stage_ms={"decode": decode_ms, "detect": 80.0},
         latency_ms=100.0,
         spread_ms=4.0,
         people=people,
-        single_view=0,
         cameras=("left", "right"),
+        estimate=estimate,
     )
 
 
@@ -56,27 +61,27 @@ def test_a_missing_camera_is_a_warning_while_poses_come() -> None:
 
 def test_lifting_from_the_only_camera_left_is_a_warning_that_names_it() -> None:
     record = Record()
-    record.processed(0.0, Result(**{**vars(_result()), "lifted_from": "left"}))
+    record.processed(0.0, _result(lifted_from="left"))
     health = record.health(0.4, ["no image on /right/image_raw for 2.0 s"], {})
     assert health.level is Level.WARN
     assert health.message == (
-        "running, but people are lifted from camera 'left' alone; no image on /right/image_raw for 2.0 s"
+        "running, but no image on /right/image_raw for 2.0 s; people are lifted from camera 'left' alone"
     )
     assert health.values["lifted_from"] == "left"
     record.processed(0.6, _result())
     assert record.health(0.7, [], {}).values["lifted_from"] == "none"
 
 
-def test_a_detector_that_often_takes_left_for_right_is_a_warning_until_it_does_not() -> None:
+def test_a_detector_that_often_swaps_left_and_right_is_a_warning_until_it_does_not() -> None:
     record = Record()
     for n in range(24):
-        record.processed(0.1 * n, replace(_result(), mirrored=("side",) if n >= 20 else ()))
+        record.processed(0.1 * n, _result(swapped=("side",) if n >= 20 else ()))
     assert record.health(2.4, [], {}).level is Level.OK  # now and then every detector does
-    assert record.health(2.4, [], {}).values["mirrored"] == "side"
-    record.processed(2.4, replace(_result(), mirrored=("side",)))
+    assert record.health(2.4, [], {}).values["left_right_swapped"] == "side"
+    record.processed(2.4, _result(swapped=("side",)))
     health = record.health(2.5, [], {})
     assert health.level is Level.WARN
-    assert "takes left for right in camera 'side' in 5 of 25 frame sets: the sides are changed back" in health.message
+    assert "swaps left and right in camera 'side' in 5 of 25 frame sets: the swap is undone" in health.message
     for n in range(25, 55):
         record.processed(0.1 * n, _result())
     assert record.health(5.5, [], {}).level is Level.OK
@@ -84,11 +89,11 @@ def test_a_detector_that_often_takes_left_for_right_is_a_warning_until_it_does_n
 
 def test_what_people_say_of_the_rig_is_a_warning_and_an_error_where_poses_are_wrong() -> None:
     record, words = Record(), "people are in view of left, right, none has a pose"
-    record.processed(0.0, replace(_result(people=0), evidence=PeopleReport((words,), values={"people/up": "+z"})))
+    record.processed(0.0, _result(people=0, reports=(PeopleReport((words,), values={"people/up": "+z"}),)))
     health = record.health(0.4, [], {})
     assert (health.level, health.message) == (Level.WARN, f"running, but {words}")
     assert health.values["people/up"] == "+z"
-    record.processed(0.6, replace(_result(), evidence=PeopleReport(("the rig is 2 times too large",), severe=True)))
+    record.processed(0.6, _result(reports=(PeopleReport(("the rig is 2 times too large",), severe=True),)))
     assert record.health(0.7, [], {}).level is Level.ERROR
     record.processed(0.8, _result())
     assert record.health(0.9, [], {}).level is Level.OK
@@ -120,9 +125,8 @@ def test_poses_that_stop_are_an_error_with_the_cause() -> None:
 
 def test_joints_are_counted_by_reason() -> None:
     record = Record()
-    result = _result()
     for _ in range(2):
-        record.processed(0.0, Result(**{**vars(result), "rejected": {"few_views": 3}}))
+        record.processed(0.0, _result(rejected={"few_views": 3}))
     assert record.health(0.1, [], {}).values["joints_rejected/few_views"] == "6"
 
 
@@ -150,7 +154,7 @@ def test_the_refinement_is_told_with_its_reason_and_what_it_refused() -> None:
     assert "refine" not in record.health(0.0, [], {}).values
     plan = RefinePlan("cvugcn", "cvugcn: the rig is such as its weights were trained on")
     for refused in ({"too_far": 2}, {"too_far": 1, "person": 14}):
-        record.processed(0.1, replace(_result(), refinement=plan, refused=refused, stage_ms={"refine": 3.0}))
+        record.processed(0.1, replace(_result(refinement=plan, not_refined=refused), stage_ms={"refine": 3.0}))
     health = record.health(0.2, [], {})
     assert health.level is Level.OK
     assert health.values["refine"] == "cvugcn"
@@ -162,14 +166,14 @@ def test_the_refinement_is_told_with_its_reason_and_what_it_refused() -> None:
 
 def test_the_gate_before_posern_is_told() -> None:
     record = Record()
-    record.processed(0.0, replace(_result(), refinement=RefinePlan("posern", "", bias_gate="closed: slope 0.04")))
+    record.processed(0.0, _result(refinement=RefinePlan("posern", "", bias_gate="closed: slope 0.04")))
     assert record.health(0.1, [], {}).values["refine/bias_gate"] == "closed: slope 0.04"
 
 
 def test_a_refinement_that_auto_would_not_take_is_a_warning() -> None:
     record = Record()
     warning = "refine is cvugcn, though auto would not: cvugcn: the rig has 6 cameras"
-    record.processed(0.0, replace(_result(), refinement=RefinePlan("cvugcn", "refine is cvugcn", warning)))
+    record.processed(0.0, _result(refinement=RefinePlan("cvugcn", "refine is cvugcn", warning)))
     health = record.health(0.1, ["no image on /side/image_raw"], {})
     assert health.level is Level.WARN
     assert health.message == f"running, but no image on /side/image_raw; {warning}"

@@ -21,7 +21,7 @@ from synthetic_cameras import own_context
 from pose3d_ros.errors import StillBusyError
 from pose3d_ros.ros import lifecycle
 from pose3d_ros.ros.mailbox import Mailbox, busy_workers, end_worker, start_worker
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.synchronisation.frame_sets import PayloadSet
 
 # C code that no signal ends, as when weights are loaded; 1e9 rounds take minutes.
@@ -141,7 +141,7 @@ def test_fault_deactivated_while_a_frame_set_takes_forever(monkeypatch: pytest.M
 
     overrides = [Parameter("refine", value="none"), Parameter("monocular_fallback", value="never")]
     with own_context() as context:
-        node = MultiViewNode(KnownDetector(ring("left", "right")), context=context, parameter_overrides=overrides)
+        node = PoseNode(KnownDetector(ring("left", "right")), context=context, parameter_overrides=overrides)
         try:
             worker = node._worker
             monkeypatch.setattr(worker, "_process", hang)

@@ -14,8 +14,7 @@ from rclpy.node import Node
 from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.camera_inputs import CameraInput, Frame, camera_facts, keypoint_stream, missing_inputs
-from pose3d_ros.ros.input_options import InputOptions
-from pose3d_ros.ros.sync_options import ARRIVAL_TOLERANCE_S, SyncOptions
+from pose3d_ros.ros.options import ARRIVAL_TOLERANCE_S, InputOptions, SyncOptions
 from pose3d_ros.structures import Camera
 
 NOW_NS = 1_790_000_000 * 10**9

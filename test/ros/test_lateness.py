@@ -37,7 +37,7 @@ def test_the_part_that_takes_the_most_is_named_with_its_fix(way: Way, words: str
 
 
 def result(age_ms: float, stage_ms: float) -> Result:
-    return Result({"detect": stage_ms}, age_ms - 20.0, 0.0, 1, 0, ("left", "right"), age_ms=age_ms, visible_ms=200.0)
+    return Result({"detect": stage_ms}, age_ms - 20.0, 0.0, 1, ("left", "right"), age_ms=age_ms, visible_ms=200.0)
 
 
 @pytest.mark.parametrize("period_s", [0.3, 0.7, 1.0])

@@ -17,7 +17,7 @@ from pose3d_ros.errors import InputError, OptionError, WeightsError
 from pose3d_ros.msg import Joint3D
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster
-from pose3d_ros.ros.monocular_node import MonocularNode, main
+from pose3d_ros.ros.monocular_node import main, monocular_node
 from pose3d_ros.structures import Camera, Rig
 
 RIG = ring("camera")
@@ -145,7 +145,7 @@ def test_missing_inputs_are_named() -> None:
 
 def test_one_camera_may_have_topics_without_its_name() -> None:
     with own_context() as context:
-        node = MonocularNode(
+        node = monocular_node(
             KnownDetector(RIG),
             object(),  # type: ignore[arg-type]
             context=context,
@@ -172,7 +172,7 @@ def test_one_camera_may_have_topics_without_its_name() -> None:
 )
 def test_wrong_parameters_are_refused_at_the_start(parameters: dict, error: type, words: str) -> None:
     with own_context() as context, pytest.raises(error, match=words):
-        MonocularNode(
+        monocular_node(
             KnownDetector(RIG),
             context=context,
             parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],

@@ -19,8 +19,8 @@ from pose3d_ros.msg import HumanPose3DArray, Joint3D
 from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import TransformBroadcaster, sources
-from pose3d_ros.ros.input_options import InputOptions
-from pose3d_ros.ros.multiview_node import MultiViewNode, main
+from pose3d_ros.ros.multiview_node import PoseNode, main
+from pose3d_ros.ros.options import InputOptions
 from pose3d_ros.structures import FrameSet
 from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 
@@ -213,7 +213,7 @@ def test_two_exchanged_cameras_are_exchanged_by_remapping_and_the_topics_told_ar
     with own_context() as context:
         rules = [("left/image_raw", "right/image_raw"), ("right/image_raw", "left/image_raw")]
         arguments = [word for rule in rules for word in ("-r", ":=".join(rule))]
-        node = MultiViewNode(KnownDetector(ring("left", "right")), context=context, cli_args=["--ros-args", *arguments])
+        node = PoseNode(KnownDetector(ring("left", "right")), context=context, cli_args=["--ros-args", *arguments])
         assert {name: one.topic for name, one in node._inputs.items()} == {
             "left": "/right/image_raw", "right": "/left/image_raw"
         }  # fmt: skip
@@ -379,7 +379,7 @@ def test_an_exception_in_the_worker_does_not_end_the_node() -> None:
 def test_wrong_parameters_are_refused_at_the_start(parameters: dict, error: type, words: str) -> None:
     given = {"cameras": ["left", "right"], **parameters}
     with own_context() as context, pytest.raises(error, match=words):
-        MultiViewNode(
+        PoseNode(
             KnownDetector(ring("left", "right")),
             context=context,
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
@@ -434,9 +434,9 @@ def test_fault_sigint_once_twice_and_sigterm(tmp_path: Path) -> None:
     """
     code = (
         "import sys; from known_person import KnownDetector, ring; from pose3d_ros.ros.running import run_node\n"
-        "from pose3d_ros.ros.multiview_node import MultiViewNode\n"
+        "from pose3d_ros.ros.pose_node import PoseNode\n"
         "def make():\n"
-        "    node = MultiViewNode(KnownDetector(ring('left', 'right')))\n"
+        "    node = PoseNode(KnownDetector(ring('left', 'right')))\n"
         "    print('ready', flush=True)\n"
         "    return node\n"
         "sys.exit(run_node(make, (), ['node']))"

@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 
 from pose3d_ros.errors import Pose3DError
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.recordings.bag_recording import open_bag
 from pose3d_ros.recordings.bag_rig import rig_of_bag

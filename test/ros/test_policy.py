@@ -15,8 +15,8 @@ from rclpy.expand_topic_name import expand_topic_name
 from rclpy.parameter import Parameter
 
 from pose3d_ros.ros.detector_node import DetectorNode
-from pose3d_ros.ros.monocular_node import MonocularNode
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.monocular_node import monocular_node
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.ros.rep155 import TRACKED
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -56,9 +56,9 @@ def running(node: str, context: Any, parameters: dict[str, Any]) -> Iterator[Any
     detector = KnownDetector(ring("left", "right"))
     if node == "multiview":
         overrides += [Parameter("monocular_fallback", value="never"), Parameter("refine", value="none")]
-        one: Any = MultiViewNode(detector, context=context, parameter_overrides=overrides)
+        one: Any = PoseNode(detector, context=context, parameter_overrides=overrides)
     elif node == "monocular":
-        one = MonocularNode(detector, object(), context=context, parameter_overrides=overrides)  # type: ignore[arg-type]
+        one = monocular_node(detector, object(), context=context, parameter_overrides=overrides)  # type: ignore[arg-type]
     else:
         overrides.append(Parameter("cameras", value=["left", "right"]))
         one = DetectorNode(detector, context=context, parameter_overrides=overrides)

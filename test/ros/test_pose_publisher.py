@@ -20,7 +20,7 @@ from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformListener
-from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.options import LiveOptions, OutputOptions
 from pose3d_ros.ros.pose_publisher import MARKERS, PosePublisher
 from pose3d_ros.ros.watch import Watch
 from pose3d_ros.structures import PersonState, Pose3D
@@ -175,7 +175,7 @@ def test_fault_frame_sets_slower_than_markers_live(node: Node) -> None:
     sent: list[Any] = []
     publisher._optional[MARKERS] = SimpleNamespace(publish=sent.append, get_subscription_count=lambda: 1)  # type: ignore[assignment]
     report = SimpleNamespace(now_s=lambda: now_s, record=SimpleNamespace(in_work_s=lambda at_s: None))
-    watch = Watch(node, publisher, OutputOptions, lambda: EstimatorOptions(max_age_s=1.0), report)  # type: ignore[arg-type]
+    watch = Watch(node, LiveOptions(OutputOptions(), EstimatorOptions(max_age_s=1.0)), publisher, report)  # type: ignore[arg-type]
     people = pose(PersonState.VISIBLE)
     people = replace(people, score=people.score + 0.9)
     estimate = SimpleNamespace(pose=people, keypoints={}, motion=None)

@@ -13,7 +13,7 @@ from trained_for_tests import file_of, moving
 
 from pose3d_ros.errors import InputError, OptionError, WeightsError, WeightsMissingError
 from pose3d_ros.msg import HumanPose3DArray, Joint3D
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.weights import trained
 
@@ -83,7 +83,7 @@ def test_weights_that_cannot_be_had_end_the_start(
     monkeypatch.setattr(trained, "TRAINED", ())
     given = {"cameras": ["left", "right"], **parameters}
     with own_context() as context, pytest.raises(error, match=words):
-        MultiViewNode(
+        PoseNode(
             KnownDetector(ring("left", "right")),
             context=context,
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],

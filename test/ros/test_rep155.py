@@ -21,7 +21,7 @@ from std_msgs.msg import Header
 from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, TransformListener
-from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.options import OutputOptions
 from pose3d_ros.ros.pose_publisher import PosePublisher
 from pose3d_ros.ros.rep155 import TRACKED, BodyPublisher
 from pose3d_ros.skeletons import H36M_17

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, walker
 
-from pose3d_ros.estimation.multiview import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17

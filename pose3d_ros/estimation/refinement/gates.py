@@ -59,7 +59,7 @@ class Refusal(IntEnum):
     OUT_OF_RANGE = 8  # nobody stood so near or far in training
 
 
-def judged(before: Observed3D, xyz: Floats, cameras: Sequence[Camera], seen: Grouped2D) -> Refusals:
+def gate_refinement(before: Observed3D, xyz: Floats, cameras: Sequence[Camera], seen: Grouped2D) -> Refusals:
     """Refusal (G, J) of refined joints xyz (G, J, 3) m; NaN is NOT_FINITE where there was something to refine."""
     there = present(before.xyz)
     finite = present(xyz)
@@ -78,7 +78,7 @@ def judged(before: Observed3D, xyz: Floats, cameras: Sequence[Camera], seen: Gro
     return refusal
 
 
-def astray(xyz: Floats) -> NDArray[np.bool_]:
+def outliers(xyz: Floats) -> NDArray[np.bool_]:
     """Which joints (G, J) of people (G, J, 3) m are nowhere near the others; NaN is not."""
     there = present(xyz)
     # np.nanmedian takes a millisecond for one person; NaN is sorted last.

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.observation import Grouped2D, place, present
+from pose3d_ros.estimation.observation import Grouped2D, present, triangulated
 from pose3d_ros.estimation.refinement.training_domain import TRAINED_JOINTS, RigRange
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.projection import distort, undistort
-from pose3d_ros.geometry.triangulation import DELTA
 from pose3d_ros.networks import posern
 from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.cvugcn_numpy import Layer, shift_in_numpy
@@ -160,7 +159,7 @@ class CvUgcnRefiner:
         for pair in combinations(range(len(cameras)), 2):
             eyes = [cameras[number] for number in pair]
             part = Grouped2D(*(None if a is None else a[list(pair)] for a in (seen.xy, seen.score, seen.covariance)))  # type: ignore[arg-type]
-            found = place(eyes, part, min_views=2, delta=DELTA, max_std_m=np.inf)
+            found = triangulated(eyes, part, min_views=2, max_std_m=np.inf)
             rows = np.flatnonzero(np.isfinite(found.xyz[:, TRAINED_JOINTS]).all(-1).any(-1))
             if not len(rows):
                 continue

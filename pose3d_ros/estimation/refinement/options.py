@@ -1,4 +1,4 @@
-"""What places and refines people, made of the estimator's options."""
+"""What triangulates and refines people, made of the estimator's options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pose3d_ros.estimation.observation import place
+from pose3d_ros.estimation.observation import triangulated
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.stage import Refinement
 from pose3d_ros.estimation.track import Observed3D
@@ -25,11 +25,11 @@ def load_refinement(options: EstimatorOptions, detector: Detector | None = None)
         return None
     device = str(getattr(detector, "device", "cpu"))
     # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
-    triangulate = partial(placing_of(options), max_std_m=np.inf)
+    triangulate = partial(triangulation_of(options), max_std_m=np.inf)
     device = device if device.startswith("cuda") else "cpu"
     return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
 
 
-def placing_of(options: EstimatorOptions) -> partial[Observed3D]:
+def triangulation_of(options: EstimatorOptions) -> partial[Observed3D]:
     """Triangulation as the options have it; max_std_m is left to the caller."""
-    return partial(place, min_views=options.min_views, delta=options.huber_delta)
+    return partial(triangulated, min_views=options.min_views)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.geometry.triangulation import DELTA
+from pose3d_ros.geometry.triangulation import HUBER_DELTA
 from pose3d_ros.structures import Camera, Floats
 
 # Opens at a slope from OPEN on and closes below CLOSE: two standard deviations of one person's 10 s from what is seen
@@ -80,7 +80,7 @@ def explained(residual: Floats, share: Floats, std_px: Floats) -> Evidence:
     std = np.where(known, std_px, 1.0)
     r, q = np.where(known[..., None], residual, 0.0), np.where(known[..., None], share, 0.0)
     far = np.linalg.norm(r, axis=-1) / std
-    weight = np.where(known, np.minimum(1.0, DELTA / np.maximum(far, 1e-9)) / std**2, 0.0)
+    weight = np.where(known, np.minimum(1.0, HUBER_DELTA / np.maximum(far, 1e-9)) / std**2, 0.0)
     return Evidence(*((weight * (one * q).sum(axis=-1)).sum(axis=(0, 2)) for one in (r, q)))
 
 

@@ -19,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.observation import Grouped2D, present
-from pose3d_ros.estimation.refinement.gates import Refusal, Refusals, astray, fit_worse, judged, reprojection_px
+from pose3d_ros.estimation.refinement.gates import (
+    Refusal,
+    Refusals,
+    fit_worse,
+    gate_refinement,
+    outliers,
+    reprojection_px,
+)
 from pose3d_ros.estimation.refinement.plan import Network, RefinePlan, decide, find, wanted
 from pose3d_ros.estimation.refinement.posern_gate import BiasGate, evidence
 from pose3d_ros.estimation.refinement.training_domain import MIN_JOINTS, TRAINED_JOINTS, RigRange
@@ -97,10 +104,9 @@ class Refinement:
         """Go on from another one's state."""
         load_state(self, state, self._made_with)
 
-    @property
-    def bias_gate(self) -> str:
-        """How the gate before PoseRN stands, in words."""
-        return str(self._bias_gate)
+    def described(self, plan: RefinePlan) -> RefinePlan:
+        """The plan, with how the gate before PoseRN stands."""
+        return replace(plan, bias_gate=str(self._bias_gate)) if wanted(plan.method, "posern") else plan
 
     def __call__(
         self, plan: RefinePlan, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, stamp_ns: int
@@ -155,7 +161,7 @@ def debiased(
     better = seen.moved(np.where(np.isfinite(xy), xy, seen.xy))
     again = triangulate(cameras, better)
     placed = present(observed.xyz)
-    refusal = judged(observed, again.xyz, cameras, better)
+    refusal = gate_refinement(observed, again.xyz, cameras, better)
     worse = fit_worse(observed, again, cameras, seen, better)
     refusal[worse[:, None] & placed] = Refusal.KEYPOINTS
     moved = (np.nan_to_num(better.xy) != np.nan_to_num(seen.xy)).any(axis=(0, -1))
@@ -172,7 +178,7 @@ def refined(
     A joint that stands astray of its person counts as not triangulated, and its keypoints as not seen.
     """
     usable = present(observed.xyz) & TRAINED_JOINTS
-    usable &= ~astray(np.where(usable[..., None], observed.xyz, np.nan))
+    usable &= ~outliers(np.where(usable[..., None], observed.xyz, np.nan))
     excluded = _excluded(refiner, cameras, seen, np.where(usable[..., None], observed.xyz, np.nan), limits)
     refusal = np.where(usable, excluded[:, None], Refusal.NONE).astype(np.uint8)
     rows = np.flatnonzero(excluded == Refusal.NONE)
@@ -188,7 +194,7 @@ def refined(
     xyz, covariance = np.full_like(observed.xyz, np.nan), np.full_like(observed.covariance, np.nan)
     xyz[rows], covariance[rows] = refiner(cameras, trusted, given)
     xyz[:, ~TRAINED_JOINTS] = np.nan
-    refusal[rows] = judged(given, xyz[rows], cameras, trusted)
+    refusal[rows] = gate_refinement(given, xyz[rows], cameras, trusted)
     known = present(xyz) & present(covariance).all(axis=-1)
     refusal[usable & ~known & (refusal == Refusal.NONE)] = Refusal.NOT_FINITE
     taken = known & (refusal == Refusal.NONE)

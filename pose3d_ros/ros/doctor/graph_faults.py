@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, POSES, TRANSFORMS, Endpoint, Facts, Finding, NodeSeen
 from pose3d_ros.ros.doctor.placement_faults import tf_missing
-from pose3d_ros.ros.output_options import OutputOptions
+from pose3d_ros.ros.options import OutputOptions
 from pose3d_ros.ros.qos_fit import qos_problem
 
 OURS = "pose3d_ros/msg/"

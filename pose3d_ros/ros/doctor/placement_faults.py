@@ -106,8 +106,8 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
                         f"{edge.parent} -> {edge.child}",
                         f"this transform comes up to {behind:.2f} s after the images of camera {camera.name!r} "
                         f"({1 / period:.1f} a second), which wait {wait:g} s for it (tf_timeout_s)",
-                        "publish it more often and at once, synchronise the clocks, or raise tf_timeout_s; a camera "
-                        "that does not move publish it on /tf_static",
+                        "publish it more often and at once, synchronise the clocks, or raise tf_timeout_s; for a "
+                        "camera that does not move publish it on /tf_static",
                     )
 
 

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
 
-from pose3d_ros.estimation.observation import Grouped2D, gathered, place
-from pose3d_ros.estimation.refinement.gates import Refusal, fit_worse, judged, moved_std, reprojection_px, worst_std
-from pose3d_ros.estimation.refinement.stage import gates
+from pose3d_ros.estimation.observation import Grouped2D, gathered, triangulated
+from pose3d_ros.estimation.refinement import gates
+from pose3d_ros.estimation.refinement.gates import (
+    Refusal,
+    fit_worse,
+    gate_refinement,
+    moved_std,
+    reprojection_px,
+    worst_std,
+)
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
@@ -24,21 +31,17 @@ def scene(noise_px: float = 3.0) -> tuple[Grouped2D, Observed3D]:
     rng = np.random.default_rng(0)
     people = [seen(camera, TRUTH, rng, noise_px=noise_px) for camera in CAMERAS]
     found = gathered(people, np.tile(np.arange(2)[:, None], (1, len(CAMERAS))))
-    return found, triangulated(found)
-
-
-def triangulated(found: Grouped2D) -> Observed3D:
-    return place(CAMERAS, found, min_views=2, delta=2.0, max_std_m=np.inf)
+    return found, triangulated(CAMERAS, found, min_views=2, max_std_m=np.inf)
 
 
 def verdicts(xyz: Floats, observed: Observed3D, found: Grouped2D, person: int = 0) -> set[Refusal]:
-    return {Refusal(int(one)) for one in np.unique(judged(observed, xyz, CAMERAS, found)[person])}
+    return {Refusal(int(one)) for one in np.unique(gate_refinement(observed, xyz, CAMERAS, found)[person])}
 
 
 def test_the_truth_is_accepted_and_so_is_what_was_triangulated() -> None:
     found, observed = scene()
     for xyz in (TRUTH, observed.xyz):
-        assert not judged(observed, xyz, CAMERAS, found).any()
+        assert not gate_refinement(observed, xyz, CAMERAS, found).any()
 
 
 def test_a_joint_that_is_not_finite_is_refused_alone() -> None:
@@ -46,7 +49,7 @@ def test_a_joint_that_is_not_finite_is_refused_alone() -> None:
     for nonsense in (np.nan, np.inf, -np.inf):
         xyz = TRUTH.copy()
         xyz[0, WRIST, 1] = nonsense
-        refusal = judged(observed, xyz, CAMERAS, found)
+        refusal = gate_refinement(observed, xyz, CAMERAS, found)
         assert refusal[0, WRIST] == Refusal.NOT_FINITE
         assert refusal.astype(bool).sum() == 1
 
@@ -64,7 +67,7 @@ def test_a_move_is_measured_by_the_covariance_of_the_triangulation() -> None:
 def test_a_joint_that_was_triangulated_as_if_exactly_may_still_move_by_what_calibration_is_off() -> None:
     found, observed = scene()
     exact = replace(observed, covariance=1e-6 * observed.covariance)
-    assert not judged(exact, observed.xyz + np.array([0.0, 0.02, 0.0]), CAMERAS, found).any()
+    assert not gate_refinement(exact, observed.xyz + np.array([0.0, 0.02, 0.0]), CAMERAS, found).any()
 
 
 def test_a_joint_moved_too_far_is_refused_though_no_keypoint_speaks_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +75,7 @@ def test_a_joint_moved_too_far_is_refused_though_no_keypoint_speaks_against_it(m
     found, observed = scene()
     xyz = TRUTH.copy()
     xyz[0, WRIST] += 0.3
-    assert judged(observed, xyz, CAMERAS, found)[0, WRIST] == Refusal.TOO_FAR
+    assert gate_refinement(observed, xyz, CAMERAS, found)[0, WRIST] == Refusal.TOO_FAR
 
 
 def test_a_joint_that_leaves_its_keypoints_is_refused_though_its_triangulation_was_unsure() -> None:
@@ -80,7 +83,7 @@ def test_a_joint_that_leaves_its_keypoints_is_refused_though_its_triangulation_w
     unsure = replace(observed, covariance=observed.covariance + np.eye(3))
     xyz = TRUTH.copy()
     xyz[0, WRIST] += (0.0, 0.0, 0.5)
-    refusal = judged(unsure, xyz, CAMERAS, found)
+    refusal = gate_refinement(unsure, xyz, CAMERAS, found)
     assert refusal[0, WRIST] == Refusal.REPROJECTION
     assert refusal.astype(bool).sum() == 1
 
@@ -90,10 +93,13 @@ def test_where_triangulation_left_a_keypoint_far_off_a_network_may_too() -> None
     xy = found.xy.copy()
     xy[0, 0, WRIST] += 300.0  # an outlier in one of four views
     wild = replace(found, xy=xy)
-    observed = triangulated(wild)
+    observed = triangulated(CAMERAS, wild, min_views=2, max_std_m=np.inf)
     assert worst_std(observed.xyz, CAMERAS, wild)[0, WRIST] > 20
     assert (
-        judged(observed, np.where(np.arange(17)[:, None] == WRIST, TRUTH, observed.xyz), CAMERAS, wild)[0, WRIST] == 0
+        gate_refinement(observed, np.where(np.arange(17)[:, None] == WRIST, TRUTH, observed.xyz), CAMERAS, wild)[
+            0, WRIST
+        ]
+        == 0
     )
 
 
@@ -102,7 +108,7 @@ def test_a_joint_behind_a_camera_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     found, observed = scene()
     xyz = TRUTH.copy()
     xyz[0, WRIST] = CAMERAS[0].centre - CAMERAS[0].cam_from_world[2, :3]
-    assert judged(observed, xyz, CAMERAS, found)[0, WRIST] == Refusal.REPROJECTION
+    assert gate_refinement(observed, xyz, CAMERAS, found)[0, WRIST] == Refusal.REPROJECTION
     assert np.isinf(worst_std(xyz, CAMERAS, found)[0, WRIST])
 
 
@@ -110,12 +116,12 @@ def test_a_person_most_of_whom_is_refused_is_refused_whole_and_the_other_is_not(
     found, observed = scene()
     xyz = TRUTH.copy()
     xyz[0, :8] += 1.0
-    refusal = judged(observed, xyz, CAMERAS, found)
+    refusal = gate_refinement(observed, xyz, CAMERAS, found)
     assert (refusal[0, 8:] == Refusal.PERSON).all()
     assert not refusal[1].any()
     xyz = TRUTH.copy()
     xyz[0, :3] += 1.0
-    assert not judged(observed, xyz, CAMERAS, found)[0, 3:].any()
+    assert not gate_refinement(observed, xyz, CAMERAS, found)[0, 3:].any()
 
 
 def without_wrist(found: Grouped2D, views: int) -> Grouped2D:
@@ -127,17 +133,23 @@ def without_wrist(found: Grouped2D, views: int) -> Grouped2D:
 def test_a_joint_that_is_filled_in_must_be_within_reach_and_agree_with_the_one_camera_that_sees_it() -> None:
     found, _ = scene()
     unseen = without_wrist(found, 4)
-    observed = triangulated(unseen)
+    observed = triangulated(CAMERAS, unseen, min_views=2, max_std_m=np.inf)
     xyz = TRUTH.copy()
-    assert judged(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.NONE
+    assert gate_refinement(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.NONE
     xyz[0, WRIST] += 0.3
-    assert judged(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.NONE
+    assert gate_refinement(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.NONE
     once = without_wrist(found, 3)
-    assert np.isnan(triangulated(once).xyz[0, WRIST]).all()
-    assert judged(triangulated(once), TRUTH, CAMERAS, once)[0, WRIST] == Refusal.NONE
-    assert judged(triangulated(once), xyz, CAMERAS, once)[0, WRIST] == Refusal.REPROJECTION
+    assert np.isnan(triangulated(CAMERAS, once, min_views=2, max_std_m=np.inf).xyz[0, WRIST]).all()
+    assert (
+        gate_refinement(triangulated(CAMERAS, once, min_views=2, max_std_m=np.inf), TRUTH, CAMERAS, once)[0, WRIST]
+        == Refusal.NONE
+    )
+    assert (
+        gate_refinement(triangulated(CAMERAS, once, min_views=2, max_std_m=np.inf), xyz, CAMERAS, once)[0, WRIST]
+        == Refusal.REPROJECTION
+    )
     xyz[0, WRIST] += 2.0
-    assert judged(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.TOO_FAR
+    assert gate_refinement(observed, xyz, CAMERAS, unseen)[0, WRIST] == Refusal.TOO_FAR
 
 
 def test_a_joint_left_empty_where_there_was_none_is_not_refused() -> None:
@@ -145,7 +157,7 @@ def test_a_joint_left_empty_where_there_was_none_is_not_refused() -> None:
     unseen = without_wrist(found, 4)
     xyz = TRUTH.copy()
     xyz[0, WRIST] = np.nan
-    assert not judged(triangulated(unseen), xyz, CAMERAS, unseen).any()
+    assert not gate_refinement(triangulated(CAMERAS, unseen, min_views=2, max_std_m=np.inf), xyz, CAMERAS, unseen).any()
 
 
 def test_keypoints_that_fit_together_worse_are_told_person_by_person() -> None:
@@ -154,12 +166,16 @@ def test_keypoints_that_fit_together_worse_are_told_person_by_person() -> None:
     xy = found.xy.copy()
     xy[:, 1] += rng.normal(scale=6.0, size=xy[:, 1].shape)
     worse = replace(found, xy=xy)
-    assert fit_worse(observed, triangulated(worse), CAMERAS, found, worse).tolist() == [False, True]
-    assert fit_worse(triangulated(worse), observed, CAMERAS, worse, found).tolist() == [False, False]
+    assert fit_worse(
+        observed, triangulated(CAMERAS, worse, min_views=2, max_std_m=np.inf), CAMERAS, found, worse
+    ).tolist() == [False, True]
+    assert fit_worse(
+        triangulated(CAMERAS, worse, min_views=2, max_std_m=np.inf), observed, CAMERAS, worse, found
+    ).tolist() == [False, False]
     # Exact keypoints may become a little worse: two views fit together however biased they are.
     exact, at = scene(noise_px=0.0)
     nearly = replace(exact, xy=exact.xy + rng.normal(scale=0.3, size=exact.xy.shape))
-    assert not fit_worse(at, triangulated(nearly), CAMERAS, exact, nearly).any()
+    assert not fit_worse(at, triangulated(CAMERAS, nearly, min_views=2, max_std_m=np.inf), CAMERAS, exact, nearly).any()
 
 
 def test_reprojection_is_the_rms_over_the_cameras_that_see_the_joint() -> None:

@@ -10,7 +10,7 @@ from synthetic_people import h36m_rig, seen, walker
 from trained_for_tests import SPREAD, biased, moving
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.observation import Grouped2D, gathered, place
+from pose3d_ros.estimation.observation import Grouped2D, gathered, triangulated
 from pose3d_ros.estimation.refinement.networks import MANY_VIEWS, CvUgcnRefiner, PoseRNRefiner
 from pose3d_ros.estimation.refinement.training_domain import TRAINED_JOINTS
 from pose3d_ros.estimation.track import Observed3D
@@ -29,7 +29,7 @@ def scene(
 ) -> tuple[Grouped2D, Observed3D]:
     rng = np.random.default_rng(0)
     found = gathered([seen(camera, truth, rng, noise_px=noise_px) for camera in cameras], groups)
-    return found, place(cameras, found, min_views=2, delta=2.0, max_std_m=np.inf)
+    return found, triangulated(cameras, found, min_views=2, max_std_m=np.inf)
 
 
 # -- PoseRN --------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def without(found: Grouped2D, views: int) -> tuple[Grouped2D, Observed3D]:
     xy, score = found.xy.copy(), found.score.copy()
     xy[:views, 0, WRIST], score[:views, 0, WRIST] = np.nan, 0.0
     less = Grouped2D(xy, score, None)
-    return less, place(CAMERAS, less, min_views=2, delta=2.0, max_std_m=np.inf)
+    return less, triangulated(CAMERAS, less, min_views=2, max_std_m=np.inf)
 
 
 def test_a_joint_that_was_not_triangulated_is_filled_in_with_its_own_covariance() -> None:
@@ -156,7 +156,7 @@ def test_pairs_that_see_better_weigh_more() -> None:
     xy, score = found.xy.copy(), found.score.copy()
     xy[3], score[3] = xy[3] + 60.0, 0.05  # a camera that hardly sees, and wrongly
     one = Grouped2D(xy, score, None)
-    observed = place(CAMERAS, one, min_views=2, delta=2.0, max_std_m=np.inf)
+    observed = triangulated(CAMERAS, one, min_views=2, max_std_m=np.inf)
     error = {
         how: np.linalg.norm(
             (moved(CAMERAS, one, observed, 0.0, many_views=how) - TRUTH)[:, TRAINED_JOINTS], axis=-1

@@ -122,7 +122,7 @@ def test_a_wrong_choice_lists_the_choices() -> None:
 def test_torch_is_not_loaded_where_nothing_refines() -> None:
     code = (
         f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); from synthetic_people import h36m_rig\n"
-        "from pose3d_ros.estimation.multiview import PoseEstimator\n"
+        "from pose3d_ros.estimation.estimator import PoseEstimator\n"
         "from pose3d_ros.estimation.options import EstimatorOptions\n"
         "from pose3d_ros.structures import Keypoints2D; from pose3d_ros.skeletons import H36M_17\n"
         "rig = h36m_rig(); estimator = PoseEstimator(rig, options=EstimatorOptions(refine='none'))\n"

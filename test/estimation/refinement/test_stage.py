@@ -14,8 +14,8 @@ from trained_for_tests import CVUGCN, biased, file_of, moving
 
 from pose3d_ros.errors import WeightsMissingError
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.multiview import PoseEstimator
-from pose3d_ros.estimation.observation import Grouped2D, gathered, place, without_unsure
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.observation import Grouped2D, gathered, triangulated, without_uncertain
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.gates import Refusal
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
@@ -33,7 +33,7 @@ CAMERAS = RIG.cameras
 TRUTH = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])
 WRIST, HEAD = H36M_17.index("LWrist"), H36M_17.index("HeadTop")
 SHIFT = np.array([0.01, 0.0, 0.0])
-triangulate = partial(place, min_views=2, delta=2.0, max_std_m=np.inf)
+triangulate = partial(triangulated, min_views=2, max_std_m=np.inf)
 
 
 class Answer:
@@ -221,7 +221,7 @@ def test_with_refine_none_and_with_no_weights_the_poses_are_bit_for_bit_the_tria
             np.testing.assert_array_equal(getattr(one.pose, name), getattr(other.pose, name))
     assert auto[-1].refinement == RefinePlan("none", "cvugcn: no weights; posern: no weights")
     assert "refine" not in auto[-1].stage_ms
-    assert not auto[-1].refused
+    assert not auto[-1].not_refined
 
 
 def test_a_refined_pose_keeps_ids_and_its_velocity_is_that_of_the_refined_joints(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_network_that_carries_everybody_away_is_refused_and_counted(tmp_path: 
     mad = run(EstimatorOptions(refine="cvugcn", cvugcn_weights=file_of(moving((0.0, 0.5, 0.0)), tmp_path)))
     np.testing.assert_array_equal(plain[-1].pose.xyz, mad[-1].pose.xyz)
     assert (mad[-1].pose.source == JointSource.TRIANGULATED).all()
-    assert mad[-1].refused == {"too_far": 32}
+    assert mad[-1].not_refined == {"too_far": 32}
 
 
 BIAS = (0.15, 0.0)  # thirds of the spine to the right in every image: no shift in space does that
@@ -368,10 +368,10 @@ def test_the_limit_of_certainty_judges_what_the_network_leaves() -> None:
     _, observed = scene()
     covariance = observed.covariance.copy()
     covariance[0, WRIST] = np.diag([0.01, 0.01, 0.16])
-    left = without_unsure(replace(observed, covariance=covariance), 0.3)
+    left = without_uncertain(replace(observed, covariance=covariance), 0.3)
     assert np.isnan(left.xyz[0, WRIST]).all()
     assert (left.score[0, WRIST], left.n_views[0, WRIST]) == (0, 0)
     assert left.rejected == {"uncertain": 1}
     assert np.isfinite(left.xyz).all(-1).sum() == 33
     again = triangulate(CAMERAS, scene()[0])
-    np.testing.assert_array_equal(without_unsure(again, 0.3).xyz, again.xyz)
+    np.testing.assert_array_equal(without_uncertain(again, 0.3).xyz, again.xyz)

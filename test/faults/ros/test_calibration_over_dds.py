@@ -12,7 +12,7 @@ from synthetic_cameras import Cameras, Graph, error_mm, own_context, spun
 
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
@@ -44,7 +44,7 @@ def one() -> Iterator[Graph]:
         given = {"cameras": list(RIG.names), "monocular_fallback": "never", "refine": "none", "fixed_frame": "world",
                  "use_sim_time": True}  # fmt: skip
         overrides = [Parameter(name, value=value) for name, value in given.items()]
-        node = MultiViewNode(WhatImagesShow(), context=context, parameter_overrides=overrides)
+        node = PoseNode(WhatImagesShow(), context=context, parameter_overrides=overrides)
         with spun(cameras, node) as running:
             yield running
 

@@ -22,8 +22,8 @@ from synthetic_cameras import Graph, KnownBody, KnownLifter, error_mm, graph, ow
 
 from pose3d_ros.ros import lifecycle
 from pose3d_ros.ros.detector_node import DetectorNode
-from pose3d_ros.ros.monocular_node import MonocularNode
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.monocular_node import monocular_node
+from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.structures import FrameSet
 
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
@@ -182,8 +182,8 @@ def test_fault_configuration_that_cannot_be(one: Graph) -> None:
 
 
 MAKE: dict[str, Callable[..., Node]] = {
-    "multiview": lambda **given: MultiViewNode(KnownDetector(ring("left", "right")), **given),
-    "monocular": lambda **given: MonocularNode(
+    "multiview": lambda **given: PoseNode(KnownDetector(ring("left", "right")), **given),
+    "monocular": lambda **given: monocular_node(
         KnownDetector(ring("camera")),
         KnownLifter(KnownBody(ring("camera"))),  # type: ignore[arg-type]
         **given,

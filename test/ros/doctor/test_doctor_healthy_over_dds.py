@@ -33,7 +33,7 @@ from pose3d_ros.ros.doctor.checks import judge
 from pose3d_ros.ros.doctor.facts import Facts
 from pose3d_ros.ros.doctor.observe import observe
 from pose3d_ros.ros.doctor.report import printed
-from pose3d_ros.ros.multiview_node import MultiViewNode
+from pose3d_ros.ros.pose_node import PoseNode
 
 RIG = ring("left", "right")
 PERIOD_S = 0.15
@@ -55,7 +55,7 @@ class RobotCameras(Cameras):
         image.header.stamp = info.header.stamp = self.get_clock().now().to_msg()
 
 
-def pose_node(context: Context, namespace: str, tf: str = "/tf", **given: object) -> MultiViewNode:
+def pose_node(context: Context, namespace: str, tf: str = "/tf", **given: object) -> PoseNode:
     arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
     for topic in ("/tf", "/tf_static"):
         arguments += ["-r", f"{topic}:={topic.replace('/tf', tf)}"]
@@ -63,7 +63,7 @@ def pose_node(context: Context, namespace: str, tf: str = "/tf", **given: object
                   "image_topic": "/{camera}/image_raw", "camera_info_topic": "/{camera}/camera_info",
                   **PATIENT, **given}  # fmt: skip
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    return MultiViewNode(
+    return PoseNode(
         KnownDetector(RIG),
         context=context,
         cli_args=arguments,

@@ -1,4 +1,4 @@
-"""docs/doctor.md says what the doctor says; `python test/ros/doctor/test_doctor_page.py` writes its table."""
+"""docs/doctor.md quotes the doctor; `python test/ros/doctor/test_doctor_page.py` writes its table."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "doctor.md"
 
 
 def table() -> str:
-    """Name, what is said of the seeded system, and the mend."""
-    rows = ["| name | fault | it says, for instance | mend |", "|---|---|---|---|"]
+    """Name, what is reported of the seeded system, and the fix."""
+    rows = ["| name | fault | example report | fix |", "|---|---|---|---|"]
     for name, check in CHECKS.items():
         finding = next(finding for found, finding in judge(SEEDED[name][0]) if found == name)
         what = (check.__doc__ or "").split("\n")[0].rstrip(".")

@@ -1,12 +1,13 @@
-"""What a rig does when one camera only is left: lift its people, and know them for who they were.
+"""People from one view: lifted by a network, and matched to the people who are known.
 
-One view does not tell a small person from one who is far. But while several cameras see somebody, they tell how far the
-network is off for that very person, and that is remembered. NumPy, float64; torch only inside the network.
+One view does not tell a small person from one who is far. But while several cameras see a person, they measure how far
+the network is off for that very person, and that is remembered. NumPy, float64; torch only inside the network.
 Axes: T people known, G people seen now, J joints.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from pose3d_ros.errors import WeightsError
-from pose3d_ros.estimation.lifting import MIN_JOINTS, Refusal, lift
+from pose3d_ros.errors import InputError, WeightsError, WeightsMissingError
+from pose3d_ros.estimation.lifting import MIN_JOINTS, LiftedPeople, Refusal, lift
 from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.geometry.projection import project
 from pose3d_ros.state import load_state, state_of
-from pose3d_ros.structures import Camera, Floats, Keypoints2D
+from pose3d_ros.structures import Camera, Floats, JointSource, Keypoints2D
 
 if TYPE_CHECKING:
     from pose3d_ros.weights.trained import Loaded
 
 CHOICES = ("auto", "never")
-# A person is where the image shows it when the expected joints lie this near to the joints' rays, on average: the
-# default of match_distance_m.
+# A joint that no camera saw, only the network's idea of bodies puts there, is half as sure as the person's others.
+UNSEEN_SHARE = 0.5
+# A person is where the image shows it when the expected joints lie this near to the joints' rays, on average: as near
+# as triangulated people are matched.
 MATCH_M = 0.6
 # While several cameras see people, one camera in turn is lifted too, so often: it takes some milliseconds.
 LEARN_NS = 490_000_000
@@ -36,11 +40,11 @@ MEMORY = 50
 MADE_WITH = ("_choice", "_name", "_lifter", "_why_not")
 
 
-class MonocularFallback:
-    """Lifts the people whom the only camera left sees, as far away as was learned while others saw them too.
+class PersonLifter:
+    """Lifts the people of one view, as far away as was learnt while others saw them too.
 
-    choice auto: where the weights of a lifting network are there; never: people are then missed, as triangulation
-    misses them. name as MonocularOptions.lifter; a network that the user named must be there. lifter replaces it.
+    choice auto: where the weights of a lifting network are there; never: people in one view have no pose. name as
+    EstimatorOptions.lifter; a network that the user named must be there. lifter replaces it.
     """
 
     def __init__(self, choice: str = "auto", name: str = "", lifter: Loaded | None = None) -> None:
@@ -56,9 +60,6 @@ class MonocularFallback:
         Raises WeightsError or InputError where a network that the user named cannot be had.
         """
         if self._lifter is None and not self._why_not:
-            # Imported late: it brings torch.
-            from pose3d_ros.estimation.monocular import load_lifter
-
             try:
                 self._lifter = load_lifter(self._name)
             except WeightsError as error:
@@ -66,6 +67,11 @@ class MonocularFallback:
                     raise
                 self._why_not = str(error)
         return self._lifter is not None
+
+    def require(self) -> None:
+        """Load the network now; raises WeightsError or InputError where it cannot be had."""
+        if self._lifter is None:
+            self._lifter, self._why_not = load_lifter(self._name), ""
 
     @property
     def described(self) -> str:
@@ -126,25 +132,73 @@ class MonocularFallback:
         self._log_ratio = {name: self._log_ratio[name] for name in names if name in self._log_ratio}
 
     def observe(
-        self, camera: Camera, keypoints: Keypoints2D, names: Sequence[str], expected: Floats
+        self,
+        camera: Camera,
+        keypoints: Keypoints2D,
+        names: Sequence[str],
+        expected: Floats,
+        height_m: float = 0.0,
     ) -> tuple[Observed3D, NDArray[np.intp]]:
-        """The 2D people (h36m_17) lifted into the frame that the camera is placed in, and which ones these are, (G,).
+        """The 2D people (h36m_17) lifted into the rig's frame, and which ones these are, (G,).
 
-        names and expected (T, J, 3) m say who is known, and where their joints are expected.
+        names and expected (T, J, 3) m say who is known, and where their joints are expected. height_m is all people's,
+        0 where it is not known: then what was learnt of each counts.
         """
-        from pose3d_ros.estimation.monocular import observed_people
-
         assert self._lifter is not None, "load() says whether there is a network"
-        lifted = lift(camera, keypoints, self._lifter)
+        lifted = lift(camera, keypoints, self._lifter, height_m or math.nan)
         placed = np.flatnonzero(lifted.refusal == Refusal.NONE)
         observed = observed_people(camera, keypoints.select(placed), lifted.select(placed))
         scale = np.ones(len(placed))
-        for known, row in seen_again(camera.centre, expected, observed.xyz):
+        for known, row in [] if height_m else matched_by_direction(camera.centre, expected, observed.xyz):
             scale[row] = np.exp(self._log_ratio.get(names[known], (0.0, 0))[0])
         return replace(resized(observed, camera.centre, scale), rejected=lifted.refused), placed
 
 
-def seen_again(centre: Floats, expected: Floats, xyz: Floats) -> list[tuple[int, int]]:
+def observed_people(camera: Camera, keypoints: Keypoints2D, lifted: LiftedPeople) -> Observed3D:
+    """Lifted people in the rig's frame; keypoints (h36m_17) are theirs, and all were lifted.
+
+    A joint's score is its 2D score; one that was not seen gets UNSEEN_SHARE of the person's mean and n_views 0.
+    """
+    shown = np.where(lifted.seen, keypoints.score, np.nan)
+    mean = np.nanmean(shown, axis=-1, keepdims=True) if len(shown) else np.zeros((0, 1))
+    world_from_cam = np.linalg.inv(camera.cam_from_world)
+    R, t = world_from_cam[:3, :3], world_from_cam[:3, 3]
+    xyz = np.asarray(lifted.xyz @ R.T + t)
+    reprojected = project(camera, xyz)
+    return Observed3D(
+        xyz=xyz,
+        covariance=np.asarray(R @ lifted.covariance @ R.T),
+        score=np.where(lifted.seen, keypoints.score, UNSEEN_SHARE * mean),
+        n_views=lifted.seen.astype(np.uint8),
+        reprojection_px=np.asarray(np.linalg.norm(reprojected - keypoints.xy, axis=-1), dtype=np.float64),
+        source=np.full(lifted.seen.shape, JointSource.MONOCULAR, dtype=np.uint8),
+    )
+
+
+def load_lifter(name: str = "") -> Loaded:
+    """The lifting network of a shipped name or a file; "" means the one that is shipped.
+
+    Raises WeightsMissingError, WeightsCorruptError, or InputError for a network that lifts nothing or whose figures of
+    covariance are not a lifter's.
+    """
+    from pose3d_ros.weights.trained import TRAINED, load
+
+    shipped = [one.name for one in TRAINED if one.network == "lifter"]
+    if not name and not shipped:
+        raise WeightsMissingError("this installation ships no network that lifts: name your own .safetensors file")
+    loaded = load(name or shipped[0])
+    # Imported late: it brings torch.
+    from pose3d_ros.networks.spread import LIFTED, check
+
+    kind = loaded.recipe.get("network")
+    if kind != "lifter":
+        known = " or ".join((*shipped, "a .safetensors file of `pose3d train lifter`"))
+        raise InputError(f"{name!r} holds the network {kind!r}, which lifts nothing: use {known}")
+    check(loaded.spread, LIFTED)
+    return loaded
+
+
+def matched_by_direction(centre: Floats, expected: Floats, xyz: Floats) -> list[tuple[int, int]]:
     """Pairs of a known person (T) and one seen now (G) by the distance of expected joints from the rays to those seen.
 
     centre (3,) m of the camera; expected (T, J, 3), xyz (G, J, 3) m. How far away somebody was lifted to plays no part.

@@ -1,18 +1,51 @@
-"""2D people before and after the estimator: which are used, which joints, and whose they turned out to be. NumPy."""
+"""The 2D people of a frame set: which are used, which of their joints, and whose they turned out to be. NumPy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.structures import Floats, Keypoints2D, unchecked
+from pose3d_ros.skeletons import H36M_17, remap
+from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig, unchecked
+
+# 2D people with fewer usable joints are not used: fewer say little of who a person is. By choice.
+MIN_PERSON_JOINTS = 5
 
 
-def as_carried(keypoints: Keypoints2D) -> Keypoints2D:
+@dataclass(frozen=True, eq=False)
+class Views:
+    """The 2D people of V cameras."""
+
+    cameras: tuple[Camera, ...]
+    whole: tuple[Keypoints2D, ...]  # h36m_17, everybody who was detected
+    usable: Sequence[NDArray[np.intp]]  # of each view, the indices in whole of the people that are used
+    people: Sequence[Keypoints2D]  # these people, without weak joints
+
+    @staticmethod
+    def of(rig: Rig, detected: Mapping[str, Keypoints2D], options: EstimatorOptions) -> Views:
+        """Those of a frame set, by camera."""
+        cameras = tuple(camera for camera in rig.cameras if camera.name in detected)
+        whole = tuple(remap(detected[camera.name], H36M_17) for camera in cameras)
+        return Views(cameras, whole, *used_people(whole, options))
+
+    @property
+    def keypoints(self) -> dict[str, Keypoints2D]:
+        """Everybody who was detected, by camera."""
+        return {camera.name: one for camera, one in zip(self.cameras, self.whole, strict=True)}
+
+    def ids(self, groups: NDArray[np.intp], ids: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """The person id of each of `whole` by camera, "" for none; groups (G, V) as of `people`, ids (G,)."""
+        return {
+            camera.name: ids_of_people(len(one), usable, groups[:, view], ids)
+            for view, (camera, one, usable) in enumerate(zip(self.cameras, self.whole, self.usable, strict=True))
+        }
+
+
+def as_message(keypoints: Keypoints2D) -> Keypoints2D:
     """Rounded to float32, as Keypoints2DArray carries them: a detector on another machine then gives the same poses.
 
     Of a coordinate below 2048 px that takes 6e-5 px, which a stereo head would turn into micrometres.
@@ -69,7 +102,7 @@ def _usable(score: Floats, options: EstimatorOptions) -> NDArray[np.bool_]:
     good = score >= max(options.min_joint_score, 1e-6)
     count = good.sum(-1)
     mean = np.where(good, score, 0.0).sum(-1) / np.maximum(count, 1)
-    return np.asarray((count >= options.min_person_joints) & (mean >= options.min_person_score))
+    return np.asarray((count >= MIN_PERSON_JOINTS) & (mean >= options.min_person_score))
 
 
 def without_weak_joints(keypoints: Keypoints2D, options: EstimatorOptions) -> Keypoints2D:

@@ -1,0 +1,365 @@
+"""Images of calibrated cameras in, people in three dimensions out; one camera lifts, two or more triangulate.
+
+The whole chain is PoseEstimator.estimate_from_keypoints, step by step. NumPy, float64.
+Axes: V views, G groups of 2D people, J joints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.arguments import check_is
+from pose3d_ros.detection.detector import UsesPredictedBoxes
+from pose3d_ros.errors import CalibrationError, FootageError, InputError
+from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation, MultiViewObservation
+from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
+from pose3d_ros.estimation.earlier_rigs import EarlierRigs
+from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.left_right import unswap_left_right
+from pose3d_ros.estimation.observation import (
+    Grouped2D,
+    People2D,
+    associated_rows,
+    calibration_shift,
+    triangulate_people,
+    with_calibration_noise,
+    without_uncertain,
+)
+from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.predicted_boxes import predicted_boxes
+from pose3d_ros.estimation.prediction import Motions
+from pose3d_ros.estimation.publish_filter import filter_people
+from pose3d_ros.estimation.refinement.options import load_refinement, triangulation_of
+from pose3d_ros.estimation.refinement.plan import RefinePlan
+from pose3d_ros.estimation.refinement.stage import Refinement
+from pose3d_ros.estimation.single_view import PersonLifter
+from pose3d_ros.estimation.smoothing import Smoother
+from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.estimation.tracking import LIFTED, TRIANGULATED, Tracker
+from pose3d_ros.estimation.views import Views, as_message
+from pose3d_ros.geometry.calibration import check_image_size, same_calibration
+from pose3d_ros.monitoring.health import CalibrationHealth
+from pose3d_ros.options import check_changes
+from pose3d_ros.rigs.rig_checks import validate_rig
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.state import Stateful, parts_of, per_rig
+from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.synchronisation.resampling import Resampler
+
+if TYPE_CHECKING:
+    from pose3d_ros.detection.detector import Detector
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """The people of one frame set, before they are tracked."""
+
+    people: Observed3D  # G people
+    groups: NDArray[np.intp]  # (G, V) index of each in the usable 2D people of each view, or -1
+    stage_ms: Mapping[str, float]
+    single_view: int  # people whom one camera only saw
+    all_groups: NDArray[np.intp] | None = None  # (G', V) with those of one view; None where people were lifted
+    not_refined: Mapping[str, int] = field(default_factory=dict)  # joints by the gate that refused them
+    swapped: tuple[str, ...] = ()  # cameras in which left and right were swapped
+
+
+class PoseEstimator:
+    """People's poses from synchronised images of one camera or more; remembers people between calls.
+
+    rig places the cameras; detector defaults to the top-down detector (its weights are loaded on first use). Poses are
+    in rig.frame_id, m. Two cameras or more triangulate. The people of a rig of one camera are lifted from its view; so
+    are those of a set in which one camera of several is left, and keep their ids (monocular_fallback). lifter and
+    refinement are networks that were loaded before.
+    Raises CalibrationError for a rig that cannot be true (rigs/rig_checks.py) or of fewer than min_views cameras, but
+    for one whose people can be lifted; WeightsError or InputError where a network that the options ask for by name
+    cannot be had.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        detector: Detector | None = None,
+        options: EstimatorOptions = EstimatorOptions(),
+        lifter: PersonLifter | None = None,
+        *,
+        refinement: Refinement | None = None,
+    ) -> None:
+        check_is("the estimator's rig", rig, Rig)
+        check_is("the estimator's options", options, EstimatorOptions)
+        self._rig, self._options = rig, options
+        self._detector, self._refinement = detector, refinement
+        self._lifter = lifter or PersonLifter(options.monocular_fallback, options.lifter)
+        self._tracker = self._new_tracker()
+        self._smoother, self._motions, self._resampler = Smoother(options.smoothing), Motions(), Resampler()
+        self._calibration_noise, self._earlier_rigs = CalibrationNoise(), EarlierRigs()
+        self._background = BackgroundUpdates(rig, self._lifter)
+        self.set_rig(rig)
+
+    @property
+    def rig(self) -> Rig:
+        """The cameras as they are placed now."""
+        return self._rig
+
+    @property
+    def calibration_health(self) -> CalibrationHealth:
+        """How the cameras fit each other, by the frame sets so far."""
+        return self._background.calibration_health
+
+    @property
+    def refinement(self) -> RefinePlan:
+        """Which networks refine the poses of this rig, and why."""
+        return self._plan if self._refinement is None else self._refinement.described(self._plan)
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """Everything that remembers from frame set to frame set, by name."""
+        return parts_of(self)
+
+    def set_rig(self, rig: Rig) -> None:
+        """Use other cameras or a new calibration from now on; people keep their ids.
+
+        What was learnt of a calibration comes back with it: a camera that was away for a moment changes nothing.
+        """
+        one = len(rig.cameras) == 1
+        if len(rig.cameras) < self._options.min_views and not (one and self._lifter.load()):
+            raise CalibrationError(
+                f"the rig has {len(rig.cameras)} cameras ({', '.join(rig.names)}), but {self._options.min_views} must "
+                "see a joint before it is triangulated: add cameras, or lower min_views (2 at least)"
+                + (f"; people cannot be lifted from one view: {self._lifter.described}" if one else "")
+            )
+        validate_rig(rig)
+        self._background.run()
+        before, self._rig = self._rig, rig
+        if one != (len(before.cameras) == 1):
+            self._tracker = self._new_tracker(self._tracker)
+        changed = {} if same_calibration(before.cameras, rig.cameras) else per_rig(self)
+        if changed:
+            self._earlier_rigs.keep(before, {name: part.state_dict() for name, part in changed.items()})
+        for part in changed.values():
+            part.begin_again()
+        self._background.calibration_health.set_rig(rig)
+        for name, state in (self._earlier_rigs.take(rig) if changed else {}).items():
+            changed[name].load_state_dict(state)
+        self._plan = self._planned()
+
+    def set_options(self, options: EstimatorOptions) -> None:
+        """Work by other options from the next frame set on; people keep their ids.
+
+        Raises OptionError, and changes nothing, where one differs that is fixed at start.
+        """
+        check_changes(self._options, options)
+        before, self._options = self._options, options
+        self._tracker = self._new_tracker(self._tracker)
+        if options.smoothing != before.smoothing:
+            self._smoother = Smoother(options.smoothing)
+
+    def reset(self) -> None:
+        """Forget all people; ids are not used again, and what was learnt of the cameras stays."""
+        for part in self.parts.values():
+            part.reset()
+        if self._detector is not None:
+            self._detector.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was learnt from the frame sets so far, by part; checkpoint.to_bytes writes it.
+
+        It holds the estimator's own objects: make bytes of it before the next call.
+        """
+        self._background.run()
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another estimator's state; its rig, options and detector must have been the same.
+
+        Raises FootageError where another version saved it.
+        """
+        parts = self.parts
+        if differ := state.keys() ^ parts.keys():
+            raise FootageError(f"the state has other parts ({', '.join(sorted(differ))}): another version saved it")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+
+    def update_background(self) -> Exception | None:
+        """Learn what the last frame set says besides its pose (background.py); returns what went wrong.
+
+        A caller that sends poses on calls it once a pose is out, for it may take longer than the pose. Otherwise the
+        next call does it first, and warns once of a failure.
+        """
+        return self._background.run(warn=False)
+
+    def __call__(self, frames: FrameSet) -> Pose3D:
+        """All people's poses at the frames' newest stamp."""
+        return self.estimate(frames).pose
+
+    def estimate(self, frames: FrameSet) -> Estimate:
+        """All people's poses, and how they came about.
+
+        Raises InputError for a camera that the rig lacks, CalibrationError for an image that is not of its camera's
+        calibrated size.
+        """
+        self._check_names(frames.images)
+        for name, image in frames.images.items():
+            check_image_size(self._rig.camera(name), image.shape)
+        start = time.perf_counter()
+        if self._detector is None:
+            # Imported late: estimating from keypoints alone needs no detector.
+            from pose3d_ros.detection.factory import make_detector
+
+            self._detector = make_detector()
+            self._plan = self._planned()
+        if isinstance(self._detector, UsesPredictedBoxes) and len(self._rig.cameras) > 1:
+            cameras = [self._rig.camera(name) for name in frames.images]
+            self._detector.set_predicted_boxes(predicted_boxes(cameras, self._tracker.predicted(frames.stamp_ns)))
+        keypoints = {name: as_message(one) for name, one in self._detector(frames).items()}
+        detect_ms = (time.perf_counter() - start) * 1e3
+        estimate = self._estimate(keypoints, frames.stamp_ns)
+        return replace(estimate, stage_ms={"detect": detect_ms, **estimate.stage_ms})
+
+    def estimate_from_keypoints(self, keypoints: Mapping[str, Keypoints2D]) -> Estimate:
+        """The same from 2D people by camera, in any skeleton that h36m_17 can be derived from.
+
+        The pose's stamp is the newest of the keypoints'. Raises InputError for a camera that the rig lacks, or when
+        there is no camera at all.
+        """
+        self._check_names(keypoints)
+        if not keypoints:
+            raise InputError("estimating needs keypoints of at least one camera, got none")
+        return self._estimate(keypoints, max(k.stamp_ns for k in keypoints.values()))
+
+    def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
+        """The pipeline: one frame set from 2D people to poses."""
+        options = self._options
+        self._background.run()
+        shown = views = Views.of(self._rig, detected, options)
+        if options.compensate_offsets:
+            detected, stamp_ns = self._resampler(detected, self._background.clocks.known_s)
+            views = Views.of(self._rig, detected, options)
+        alone = len(views.cameras) == 1 and self._lifter.load()
+        seen = self._lift(views, stamp_ns) if alone else self._triangulate(views, stamp_ns)
+        pose, group_ids = self._tracker.update(seen.people, stamp_ns, self._rig.frame_id)
+        known = pose.ids
+        pose = self._smoother(pose)
+        ids = views.ids(seen.groups, group_ids)
+        together = None
+        if seen.all_groups is not None:
+            people, groups = views.people, seen.all_groups
+            together = MultiViewObservation(views.cameras, people, groups, seen.groups, seen.people, group_ids, known)
+        keypoints = shown.keypoints  # of the images, not of the common time
+        several = len(self._rig.cameras) > 1
+        if several:
+            self._background.put(FrameObservation(stamp_ns, self._rig, keypoints, ids, together, pose, options))
+        plan = RefinePlan("none", "one camera is left: its people are lifted") if alone else self.refinement
+        estimate = Estimate(
+            pose=pose,
+            keypoints=keypoints,
+            ids=ids,
+            stage_ms=seen.stage_ms,
+            single_view=seen.single_view,
+            rejected=seen.people.rejected,
+            refinement=plan if several else None,
+            not_refined=seen.not_refined,
+            lifted_from=views.cameras[0].name if alone and several else "",
+            swapped=seen.swapped,
+            motion=self._motions(self._tracker, stamp_ns),
+            reports=self._background.reports(len(views.cameras)) if several else (),
+        )
+        return filter_people(estimate, options.workspace_min, options.workspace_max, options.max_people)
+
+    def _lift(self, views: Views, stamp_ns: int) -> Observation:
+        """The people of the only camera of a set, lifted."""
+        start = time.perf_counter()
+        names, expected = self._tracker.expected(stamp_ns)
+        height_m = self._options.body_height_m
+        people, rows = self._lifter.observe(views.cameras[0], views.people[0], names, expected, height_m)
+        lift_ms = (time.perf_counter() - start) * 1e3
+        return Observation(people, rows[:, None], {"lift": lift_ms}, single_view=len(views.people[0]))
+
+    def _triangulate(self, views: Views, stamp_ns: int) -> Observation:
+        """The people whom two cameras or more see: associated, triangulated, refined."""
+        start = time.perf_counter()
+        cameras, options = views.cameras, self._options
+        expected = self._tracker.predicted(stamp_ns)
+        flat = People2D.of(views.people).undistorted(cameras)
+        rows = associated_rows(cameras, flat, expected, options.association_limit_mrad)
+        groups = np.where(rows >= 0, rows - flat.bounds[:-1], -1)
+        n_views = (rows >= 0).sum(-1)
+        several = n_views >= options.min_views
+        associated = time.perf_counter()
+        triangulate = partial(triangulation_of(options), max_std_m=np.inf)
+        keypoints, swapped = unswap_left_right(cameras, flat, rows[several], expected, triangulate)
+        people, not_refined, refine_ms = self.triangulate(cameras, keypoints, stamp_ns)
+        return Observation(
+            people,
+            groups[several],
+            # Tracking takes well under a millisecond; it is not counted.
+            {
+                "associate": (associated - start) * 1e3,
+                "triangulate": (time.perf_counter() - associated) * 1e3 - sum(refine_ms.values()),
+                **refine_ms,
+            },
+            single_view=int((n_views == 1).sum()),
+            all_groups=groups,
+            not_refined=not_refined,
+            swapped=tuple(c.name for c, view in zip(cameras, swapped, strict=True) if view.any()),
+        )
+
+    def triangulate(
+        self, cameras: Sequence[Any], keypoints: Grouped2D, stamp_ns: int
+    ) -> tuple[Observed3D, Mapping[str, int], dict[str, float]]:
+        """Grouped people triangulated and refined, joints that a gate refused, and how long the networks took (ms)."""
+        plan, options = self._plan, self._options
+        triangulate = triangulation_of(options)
+        if plan.method == "none" and not options.calibration_px:
+            return triangulate(cameras, keypoints, max_std_m=options.max_std_m), {}, {}
+        people, rays = triangulate_people(cameras, keypoints, min_views=options.min_views, max_std_m=np.inf)
+        px = options.calibration_px
+        if px == MEASURED:
+            px = self._calibration_noise.update(people, stamp_ns)
+        shift = calibration_shift(cameras, keypoints, people, rays) if px else None
+        not_refined: Mapping[str, int] = {}
+        refine_ms: dict[str, float] = {}
+        if self._refinement is not None and plan.method != "none":
+            start = time.perf_counter()
+            refined = self._refinement(plan, cameras, keypoints, people, stamp_ns)
+            people, not_refined = refined.observed, refined.refused
+            refine_ms["refine"] = (time.perf_counter() - start) * 1e3
+        if shift is not None:
+            people = with_calibration_noise(people, shift, px)
+        return without_uncertain(people, options.max_std_m), not_refined, refine_ms
+
+    def _check_names(self, given: Mapping[str, object]) -> None:
+        unknown = sorted(set(given) - set(self._rig.names))
+        if unknown:
+            raise InputError(f"the rig has no camera {', '.join(unknown)}: it has {', '.join(self._rig.names)}")
+
+    def _new_tracker(self, before: Tracker | None = None) -> Tracker:
+        """A tracker by the options of now; it goes on with the people of `before`."""
+        options, limits = self._options, LIFTED if len(self._rig.cameras) == 1 else TRIANGULATED
+        tracker = Tracker(
+            H36M_17,
+            limits,
+            lost_after_s=options.lost_after_s,
+            max_age_s=options.max_age_s,
+            jump_distance_m=options.jump_distance_m,
+            min_hits=options.min_hits,
+        )
+        if before is not None:
+            tracker.load_state_dict(before.state_dict())
+        return tracker
+
+    def _planned(self) -> RefinePlan:
+        """Which networks refine this rig's poses."""
+        if len(self._rig.cameras) == 1:
+            return RefinePlan("none", "one camera: its people are lifted")
+        if self._refinement is None:
+            self._refinement = load_refinement(self._options, self._detector)
+        if self._refinement is None:
+            return RefinePlan("none", "refine is none")
+        return self._refinement.plan(self._rig, self._detector.name if self._detector is not None else "")
