@@ -30,7 +30,7 @@ from pose3d_ros.ros import conversions
 from pose3d_ros.ros.diagnostics import Level
 from pose3d_ros.ros.environment import share_directory
 
-IMAGE_HEIGHT_PX = 480
+IMAGE_HEIGHT_PX = 320  # raw images, as the cameras' drivers publish them, 0.17 MB each
 
 
 class McapFile:
@@ -76,8 +76,8 @@ def convert(cameras: list[str], frames: int, folder: Path) -> int:
                 frame, size_wh = f"{camera.name}_optical", sizes[camera.name]
                 image = cv2.resize(frame_set.images[camera.name], size_wh, interpolation=cv2.INTER_AREA)
                 info = conversions.camera_info_to_msg(camera.resized(size_wh), stamp_ns, frame)
-                compressed = conversions.image_to_compressed_msg(image.astype(np.uint8), stamp_ns, frame)
-                file.write(f"/{camera.name}/image_raw/compressed", compressed, stamp_ns)
+                raw = conversions.image_to_msg(image.astype(np.uint8), stamp_ns, frame)
+                file.write(f"/{camera.name}/image_raw", raw, stamp_ns)
                 file.write(f"/{camera.name}/camera_info", info, stamp_ns)
                 if not count:
                     placed = np.linalg.inv(camera.cam_from_world)
