@@ -19,7 +19,7 @@ from pose3d_ros.ros import conversions
 from pose3d_ros.structures import PersonState, Pose3D
 
 NOW_NS = 1_790_000_000 * 10**9
-EXAMPLE = Path(__file__).parents[2] / "examples" / "human_pose_listener.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "03_human_pose_listener.py"
 
 
 def loaded() -> ModuleType:

@@ -20,7 +20,7 @@ from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.structures import Rig
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "human_pose_listener.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "03_human_pose_listener.py"
 PAIR = ring("left", "right")
 ONE = Rig((ring("camera", "other").cameras[0],))
 MULTIVIEW: dict[str, object] = {"fixed_frame": "world", "prediction_horizon_s": 0.1}

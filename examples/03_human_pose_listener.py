@@ -1,17 +1,19 @@
-"""A subscriber to copy: where people are, and whether a robot may go, slow down or must stop.
+"""A subscriber to copy: where people are, and whether a robot may go, must slow down or must stop.
 
-Run it next to a running pose3d_ros graph: python3 human_pose_listener.py
+    .venv/bin/python examples/02_play_footage.py                                       # or stereo.launch.py
+    .venv/bin/python examples/03_human_pose_listener.py --ros-args -p use_sim_time:=true
 
-Five habits, each against a way of being wrong:
+Afterwards you have a node to copy into your controller. Five habits, each against a way of being wrong:
 1. header.stamp is compared with the clock, when a message comes and each time it is acted on: an old one stops;
-2. state decides: VISIBLE people may be gone by, OCCLUDED ones slow down, LOST ones stop;
-3. a joint may be absent, and its covariance says how far off it can be by now: an unsure one stops;
+2. state decides: VISIBLE people can be relied on, OCCLUDED ones slow down, LOST ones stop;
+3. a joint may be absent, and its covariance says how far off it can be by now: an uncertain one stops;
 4. messages without camera_names say that no person can be seen, never that no person is there: they stop too;
-5. when no message comes at all (the node died, the network broke), a timer of one's own stops.
+5. when no message comes at all (the node died, the network broke), the controller's own timer stops.
 """
 
 import math
 import time
+from typing import Any
 
 import rclpy
 from rclpy.clock import Clock
@@ -40,9 +42,9 @@ def age_s(message: HumanPose3DArray, now_ns: int) -> float:
 
 
 def decide(message: HumanPose3DArray, now_ns: int) -> tuple[str, str, Places]:
-    """What a robot may do by this message now, why, and where the people are who may be gone by.
+    """What a robot may do by this message now, why, and where the people are who can be relied on.
 
-    With nothing wrong and all people VISIBLE, or none there: GO, which is the robot's own planner's to do around them.
+    With nothing wrong and all people VISIBLE, or none there: GO. Moving around them is the robot's own planner's task.
     """
     age = age_s(message, now_ns)
     if age > OLDEST_S:
@@ -71,30 +73,30 @@ def decide(message: HumanPose3DArray, now_ns: int) -> tuple[str, str, Places]:
 class HumanPoseListener(Node):
     """Follows the people on /human_pose_3d."""
 
-    def __init__(self, **node_arguments: object) -> None:
+    def __init__(self, **node_arguments: Any) -> None:
         super().__init__("human_pose_listener", **node_arguments)
         self.action = STOP
-        self.people: Places = {}  # who may be gone by
+        self.people: Places = {}  # those who can be relied on
         self._message: HumanPose3DArray | None = None
-        self._heard_s = -math.inf
+        self._received_s = -math.inf
         self.create_subscription(HumanPose3DArray, "human_pose_3d", self.on_people, 10)
-        # Real time: where the simulation stands still, what was heard gets old all the same.
+        # Real time: where the simulation stands still, what was received gets old all the same.
         self.create_timer(0.05, self.on_time, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def on_people(self, message: HumanPose3DArray) -> None:
         """One call a frame set, and more where images stop."""
-        self._message, self._heard_s = message, time.monotonic()
+        self._message, self._received_s = message, time.monotonic()
         self.on_time()
         for person, (x, y, z) in self.people.items():
             self.get_logger().info(f"person {person}: pelvis at ({x:.2f}, {y:.2f}, {z:.2f}) m, {self.action}")
 
     def on_time(self) -> None:
-        """Called twenty times a second, whatever comes: what was right when it came need not be so now."""
+        """Called twenty times a second: what was right when it came need not be right now."""
         action, why, self.people = STOP, "no message has come", {}
         if self._message is not None:
             action, why, self.people = decide(self._message, self.get_clock().now().nanoseconds)
-        if self._message is not None and time.monotonic() - self._heard_s > OLDEST_S:
-            action, why, self.people = STOP, "no message comes any more: look into /diagnostics", {}
+        if self._message is not None and time.monotonic() - self._received_s > OLDEST_S:
+            action, why, self.people = STOP, f"no message for {OLDEST_S} s: see /diagnostics", {}
         if action != self.action:
             self.action = action
             if action == GO:
