@@ -168,5 +168,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
     cv2.setNumThreads(1)
     prepare_compiled()
     frames, live_frames, repeats = (20, 1, 1) if args.quick else (args.frames, LIVE_FRAMES, args.repeats)
-    linear = [linear(views, frames, repeats, args.seed) for views in VIEWS]
-    return [*linear, *(robust(views, live_frames, repeats, args.seed) for views in VIEWS)]
+    return [
+        *(linear(views, frames, repeats, args.seed) for views in VIEWS),
+        *(robust(views, live_frames, repeats, args.seed) for views in VIEWS),
+    ]

@@ -8,7 +8,6 @@ import os
 import runpy
 
 from ament_index_python.packages import get_package_share_directory
-from launch_ros.parameter_descriptions import ParameterValue
 
 POSE_NODE = runpy.run_path(os.path.join(get_package_share_directory("pose3d_ros"), "launch", "pose_node.py"))
 
@@ -24,8 +23,8 @@ ARGUMENTS = (
 
 
 def parameters_from(given):
-    """What launch_ros would take for something else than it is: a camera called 02, a height of 2."""
-    camera = {"camera": ParameterValue(given["camera"], value_type=str)} if given["camera"] else {}
+    """The parameters that these arguments set."""
+    camera = {"cameras": [given["camera"]]} if given["camera"] else {}
     if not given["body_height_m"]:
         return camera
     try:

@@ -35,8 +35,6 @@ HEADINGS = {
     "Outputs": OutputOptions,
     "Detection": DetectorOptions,
     "Estimation": EstimatorOptions,
-    "Camera and frame": MonocularNodeOptions,
-    "Lifting": EstimatorOptions,
     "Cameras of this machine": DetectorNodeOptions,
 }
 

@@ -32,7 +32,7 @@ NODE = "pose3d_ros.ros.monocular_node"
 RESULTS = ("overlay.png", "people.csv", "people.json")
 # Parameters that mono.launch.py takes as arguments; others go into its parameter file.
 LAUNCH_ARGUMENTS = (
-    "camera", "body_height_m", "image_topic", "camera_info_topic", "lifter", "fixed_frame", "image_transport", "device",
+    "body_height_m", "image_topic", "camera_info_topic", "lifter", "fixed_frame", "image_transport", "device",
     "use_sim_time",
 )  # fmt: skip
 # Where nobody knows the focal length, images are taken for Human3.6M's, on which networks train: 1145 px at 1000 px.
@@ -224,7 +224,9 @@ def _live(args: argparse.Namespace) -> int:
             raise InputError(f"--param {pair}: give it as NAME:=VALUE, for example body_height_m:=1.75")
         values[name] = value
     given = [f"{name}:={value}" for name, value in values.items()]
-    launched = " ".join(one for one in given if one.partition(":=")[0] in LAUNCH_ARGUMENTS)
+    launched = " ".join(
+        [f"camera:={args.camera}", *(one for one in given if one.partition(":=")[0] in LAUNCH_ARGUMENTS)]
+    )
     print(f"In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py {launched}")
     print("A picture:             pose3d mono --image FILE --focal-px F")
     require_ros()

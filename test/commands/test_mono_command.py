@@ -20,7 +20,7 @@ from pose3d_ros.cli import main
 from pose3d_ros.commands import mono
 from pose3d_ros.detection import factory
 from pose3d_ros.detection import options as detector_options
-from pose3d_ros.estimation import monocular
+from pose3d_ros.estimation import options, single_view
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.ros.options import InputOptions, MonocularNodeOptions
 from pose3d_ros.skeletons import H36M_17
@@ -60,7 +60,7 @@ def oracles(monkeypatch: pytest.MonkeyPatch) -> None:
         return Detector()
 
     monkeypatch.setattr(factory, "make_detector", make_detector)
-    monkeypatch.setattr(monocular, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
+    monkeypatch.setattr(single_view, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
     monkeypatch.setattr(factory, "weights_of", lambda options: ())
 
 
@@ -160,7 +160,7 @@ def test_an_output_folder_that_cannot_be_made_is_told(picture: Path, capsys: pyt
 def test_an_image_of_nobody_says_so(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(monocular, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
+    monkeypatch.setattr(single_view, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
     assert main(["mono", "--image", str(picture), "--output", str(tmp_path / "out")]) == 1
     assert f"nobody was found in {picture}" in capsys.readouterr().err
 
@@ -192,7 +192,7 @@ def test_the_launch_file_takes_what_is_said_to_be_its_arguments() -> None:
         for one in ast.parse((Path(__file__).parents[2] / "launch" / file).read_text()).body:
             if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) in ("PARAMETERS", "ARGUMENTS", "OTHERS"):
                 takes |= {name for name, _, _ in ast.literal_eval(one.value)}
-    kinds = (MonocularNodeOptions, InputOptions, monocular.EstimatorOptions)
+    kinds = (MonocularNodeOptions, InputOptions, options.EstimatorOptions)
     parameters = {one.name for kind in kinds for one in fields(kind)} | {"use_sim_time"}
     assert set(mono.LAUNCH_ARGUMENTS) == takes & parameters
 

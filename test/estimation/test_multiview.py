@@ -242,7 +242,7 @@ def frame_set(names: Sequence[str], t_s: float = 0.0) -> FrameSet:
 def test_images_go_through_the_detector_and_every_stage_is_timed() -> None:
     estimator = PoseEstimator(RIG, FakeDetector(np.random.default_rng(11)))
     result = estimator.estimate(frame_set(RIG.names))
-    assert set(result.stage_ms) == {"associate", "triangulate"}
+    assert set(result.stage_ms) == {"detect", "associate", "triangulate"}
     assert all(ms > 0 for ms in result.stage_ms.values())
     assert visible(result) == {"1", "2"}
     assert estimator(frame_set(RIG.names, 0.1)).ids == ("1", "2")

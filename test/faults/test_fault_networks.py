@@ -100,7 +100,7 @@ def test_fault_network_output_nan_in_a_refiner() -> None:
     np.testing.assert_array_equal(after.xyz, observed.xyz)
 
     level, words = told(replace(RESULT, estimate=estimate_with(not_refined={"not_finite": 32})))
-    assert (level, "refines gave no numbers (NaN) for 32 joints" in words) == (Level.WARN, True)
+    assert (level, "refines returned NaN for 32 joints" in words) == (Level.WARN, True)
 
 
 def test_fault_network_output_nan_in_the_lifter() -> None:
@@ -123,7 +123,7 @@ def test_fault_network_output_nan_in_the_lifter() -> None:
     assert [int(one.pose.state[0]) for one in poses[2:]] == [0, 1, 1, 0]
     assert {one.pose.ids for one in poses[2:]} == {("1",)}
     level, words = told(replace(RESULT, people=0, estimate=poses[3]))
-    assert (level, "lifts gave no numbers (NaN) for 1 people" in words) == (Level.WARN, True)
+    assert (level, "lifts returned NaN for 1 people" in words) == (Level.WARN, True)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_fault_offset_20_and_50_ms() -> None:
     """
     rig = h36m_rig().cameras
     estimate = walked(rig, (0, 50, -20, 0), GaussianNoise(3.0), believed=miscalibrated(rig, np.random.default_rng(0)))
-    late, early = estimate.words()
+    late, early = estimate.faults()
     assert late.startswith(f"the stamps of camera {rig[1].name!r} are ")
     assert float(late.split(" are ")[1].split(" ms late")[0]) == pytest.approx(50, abs=3)
     assert early.startswith(f"the stamps of camera {rig[2].name!r} are ")
@@ -129,7 +129,7 @@ def test_no_alarm_at_5_ms_nor_for_a_wrong_calibration(late_ms: tuple[float, ...]
     believed = miscalibrated(rig, np.random.default_rng(1), rotation_deg=(0.3, 0.3), translation_m=(0.01, 0.01))
     estimate = walked(rig, late_ms, training_noise("h36m"), believed=believed, seed=4)
     assert estimate.offsets
-    assert estimate.words() == []
+    assert estimate.faults() == []
 
 
 def test_of_people_who_stand_nothing_is_said_and_why() -> None:
@@ -137,7 +137,7 @@ def test_of_people_who_stand_nothing_is_said_and_why() -> None:
     estimate = walked(rig, (0, 50, 0, 0), training_noise("h36m"), speed_m_s=0.0)
     assert not estimate.offsets
     assert not estimate.known_s
-    assert not estimate.words()
+    assert not estimate.faults()
     assert estimate.facts()["clock_offset"].startswith("people walked for 0 s of the last 20")
 
 
@@ -148,7 +148,7 @@ def test_cameras_that_see_too_little_of_the_motion_say_so_by_their_standard_erro
     assert abs(errors_ms(estimate, pair, (0, 40))[1]) < 3.0 * 1e3 * estimate.offsets[pair[1].name].std_s
     if 1e3 * estimate.offsets[pair[1].name].std_s > 10.0:
         assert not estimate.known_s
-        assert not estimate.words()
+        assert not estimate.faults()
 
 
 def test_other_cameras_and_time_that_goes_back_begin_afresh() -> None:

@@ -34,7 +34,7 @@ MOST_CAMERAS = 8
 # The last part of the topics that drivers and image_proc give to images that people may be found in.
 IMAGE_NAMES = {"image_raw", "image", "image_color", "image_rect", "image_rect_color"}
 
-PARAMETERS = ("cameras", "camera", "input", "placement", "fixed_frame", "rig_file", "image_topic", "camera_info_topic",
+PARAMETERS = ("cameras", "input", "placement", "fixed_frame", "rig_file", "image_topic", "camera_info_topic",
               "image_transport", "rectified", "stamps", "stamp_tolerance_s", "tf_timeout_s", "publish_tf",
               "frame_prefix", "device", "use_sim_time")  # fmt: skip
 
@@ -175,11 +175,11 @@ def _node(
     name: str, kind: str, parameters: dict[str, object], diagnostics: DiagnosticsEars, topics: dict[str, Topic]
 ) -> NodeSeen:
     """A node with the topics of its cameras, which nothing was heard of yet."""
-    one_camera = parameters.get("camera")
-    what = "detector" if kind == KEYPOINTS else "monocular" if one_camera else "multiview"
+    cameras = parameters.get("cameras")
+    cameras = cameras if isinstance(cameras, list) else []
+    what = "detector" if kind == KEYPOINTS else "monocular" if len(cameras) == 1 else "multiview"
     by_camera = diagnostics.camera_topics(name)
-    cameras = parameters.get("cameras") or ([one_camera] if one_camera else [])
-    for camera in cameras if isinstance(cameras, list) else ():
+    for camera in cameras:
         by_camera.setdefault(camera, _topics_by_parameters(name, camera, parameters))
     ends = [one for topic in topics.values() for one in (*topic.publishers, *topic.subscriptions) if one.node == name]
     return NodeSeen(
