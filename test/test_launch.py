@@ -292,11 +292,9 @@ def test_rviz_looks_at_the_frame_of_the_poses_or_says_that_it_cannot_know_it(tmp
 
 
 def test_the_demo_plays_into_the_node_and_ends_with_whichever_ends(launched: Launched) -> None:
-    launched.lives("player", 30.0)
+    launched.lives("player", 3600.0)  # far beyond what a launch is given to end
     launched.lives("multiview_node", 1.0)
-    begin = time.monotonic()
     launched("demo.launch.py", "cameras:=[cam01,cam03]", "rate:=3.0", "people:=multi")
-    assert time.monotonic() - begin < 25.0
     node, player = launched.started("multiview_node"), launched.started("player")
     assert list(node["parameters"]["cameras"]) == list(player["parameters"]["cameras"]) == ["cam01", "cam03"]
     assert node["parameters"]["fixed_frame"] == "world"

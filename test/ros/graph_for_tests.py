@@ -1,11 +1,11 @@
 """A tiny rig's videos, and a node that answers every frame set as the multi-view node would."""
 
 import contextlib
-import threading
 
 import cv2
 import numpy as np
 import rclpy
+from background import repeated
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -134,19 +134,10 @@ def spinning(context, *nodes):
     executor = SingleThreadedExecutor(context=context)
     for node in nodes:
         executor.add_node(node)
-    stop = threading.Event()
-
-    def spin():
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=0.05)
-
-    thread = threading.Thread(target=spin)
-    thread.start()
     try:
-        yield
+        with repeated(lambda: executor.spin_once(timeout_sec=0.05)):
+            yield
     finally:
-        stop.set()
-        thread.join()
         executor.shutdown()
         for node in nodes:
             node.destroy_node()

@@ -204,8 +204,8 @@ class Graph:
         give_up = time.monotonic() + TIMEOUT_S
         next_s, turns, messages = time.monotonic(), 0, 2 * len(self.cameras.rig.cameras) + 4
         while not done():
-            if time.monotonic() > give_up:
-                raise AssertionError(f"not within {TIMEOUT_S} s: {what}; diagnosis: {self.controller.message}")
+            failure = f"not within {TIMEOUT_S} s: {what}; diagnosis: {self.controller.message}"
+            assert time.monotonic() < give_up, failure
             if time.monotonic() >= next_s and turns >= messages:
                 self.cameras.publish_set()
                 next_s, turns = time.monotonic() + 0.05, 0
