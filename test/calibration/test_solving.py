@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
+from transforms import transform
 
 from pose3d_ros.calibration.board_views import BoardViews, pick_diverse
 from pose3d_ros.calibration.boards import Board
@@ -23,17 +23,10 @@ LENSES = {
 }
 
 
-def placed(vector: list[float], translation: list[float]) -> Floats:
-    matrix = np.eye(4)
-    matrix[:3, :3] = cv2.Rodrigues(np.array(vector, dtype=np.float64))[0]
-    matrix[:3, 3] = translation
-    return matrix
-
-
 def rig(model: str = "plumb_bob") -> Rig:
     """Three cameras in a row, 30 cm apart, turned inwards."""
     lens = np.array(LENSES[model])
-    places = [np.eye(4), placed([0, 0.3, 0], [-0.3, 0.01, 0.02]), placed([0.02, 0.5, 0.01], [-0.55, 0.0, 0.1])]
+    places = [np.eye(4), transform([0, 0.3, 0], [-0.3, 0.01, 0.02]), transform([0.02, 0.5, 0.01], [-0.55, 0.0, 0.1])]
     return Rig(
         tuple(Camera(name, (640, 480), K, model, lens, place) for name, place in zip("abc", places, strict=True)),
         "a_optical",
@@ -45,7 +38,7 @@ def seen(cameras: Rig, count: int = 14) -> list[BoardViews]:
     random = np.random.default_rng(2)
     corners: list[dict[int, tuple[Floats, Floats]]] = [{} for _ in cameras.cameras]
     for frame in range(count):
-        turn = placed(random.uniform(-0.5, 0.5, 3).tolist(), [0, 0, 0])
+        turn = transform(random.uniform(-0.5, 0.5, 3).tolist(), [0, 0, 0])
         middle = np.array([0.15, 0, 0.7]) + random.uniform([-0.1, -0.1, -0.15], [0.1, 0.1, 0.15])
         xyz = (BOARD.points - BOARD.points.mean(axis=0)) @ turn[:3, :3].T + middle
         for views, camera in zip(corners, cameras.cameras, strict=True):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_people import h36m_rig, seen, walker
+from synthetic_poses import pose_at
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.estimate import Estimate
@@ -23,15 +24,11 @@ BOX = ((-1.0, -2.0, 0.0), (1.0, 2.0, 2.0))
 
 
 def people_at(*pelvis: tuple[float, float, float], ids: tuple[str, ...] = (), lost: tuple[int, ...] = ()) -> Pose3D:
-    """Somebody whose every joint is at each place, m."""
-    P, J = len(pelvis), H36M_17.size
-    state = np.array([PersonState.LOST if p in lost else PersonState.VISIBLE for p in range(P)])
-    return Pose3D(
-        xyz=np.repeat(np.reshape(pelvis, (P, 1, 3)), J, axis=1), velocity=np.zeros((P, J, 3)),
-        covariance=np.zeros((P, J, 3, 3)), score=np.ones((P, J)), n_views=np.full((P, J), 2),
-        reprojection_px=np.ones((P, J)), source=np.ones((P, J)), ids=ids or tuple(str(p + 1) for p in range(P)),
-        state=state, age_s=np.zeros(P), skeleton=H36M_17, frame_id="world", stamp_ns=0,
-    )  # fmt: skip
+    """A person whose every joint is at each place, m."""
+    P = len(pelvis)
+    state = [PersonState.LOST if p in lost else PersonState.VISIBLE for p in range(P)]
+    xyz = np.repeat(np.reshape(pelvis, (P, 1, 3)), H36M_17.size, axis=1)
+    return pose_at(xyz, ids or [str(p + 1) for p in range(P)], state=state)
 
 
 coordinate = st.floats(-3.0, 3.0)

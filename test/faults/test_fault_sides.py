@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
-from whole_chain import T0_NS, Chain, Message
+from whole_chain import T0_NS, Chain, Message, one_person
 
 from pose3d_ros.estimation.left_right import OTHER_SIDE, fits_no_worse, joint_order, swapped
 from pose3d_ros.estimation.observation import People2D, gathered, triangulated
@@ -17,10 +17,6 @@ from pose3d_ros.structures import Floats, Keypoints2D
 RIG = h36m_rig()
 BODY = walker((0.2, 0.1), (0.4, 0.3), 0.0)
 EVERYBODY = np.zeros((1, len(RIG.cameras)), dtype=np.intp)  # (G, V): one person, the first in every view
-
-
-def one_person(t_s: float) -> Sequence[Floats]:
-    return [walker((-1.0, 0.0), (0.5, 0.0), t_s)]
 
 
 def errors_m(heard: Sequence[Message]) -> Floats:

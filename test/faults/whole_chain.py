@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
-from synthetic_people import h36m_rig, seen
+from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.left_right import OTHER_SIDE
@@ -20,6 +20,11 @@ from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper
 T0_NS = 1_700_000_000 * 10**9
 PERIOD_S = 1 / 20
 STEP_S = 0.01
+
+
+def one_person(t_s: float) -> Sequence[Floats]:
+    """Walks along x at 0.5 m/s."""
+    return [walker((-1.0, 0.0), (0.5, 0.0), t_s)]
 
 
 @dataclass(frozen=True)

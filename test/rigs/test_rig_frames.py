@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
+from transforms import transform
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.rigs.rig_frames import WORLDS, scaled, seen_from, with_z_up
 from pose3d_ros.structures import Camera, Rig
 
-
-def placed(vector: list[float], translation: list[float]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = cv2.Rodrigues(np.array(vector))[0]
-    matrix[:3, 3] = translation
-    return matrix
-
-
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
 RIG = Rig(
     (
-        Camera("a", (640, 480), K, cam_from_world=placed([0.3, -0.2, 0.1], [0.5, 0.1, 3.0])),
-        Camera("b", (640, 480), K, cam_from_world=placed([-0.2, 0.4, 0.0], [-0.5, 0.2, 2.0])),
+        Camera("a", (640, 480), K, cam_from_world=transform([0.3, -0.2, 0.1], [0.5, 0.1, 3.0])),
+        Camera("b", (640, 480), K, cam_from_world=transform([-0.2, 0.4, 0.0], [-0.5, 0.2, 2.0])),
     ),
     "map",
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_people import h36m_rig, seen, walker
+from synthetic_people import seen, walker
 from trained_for_tests import CVUGCN, biased, file_of, moving
+from two_people import CAMERAS, RIG, TRUTH, observe
 
 from pose3d_ros.errors import WeightsMissingError
 from pose3d_ros.estimation.estimate import Estimate
@@ -28,9 +29,6 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, JointSource, Keypoints2D
 from pose3d_ros.weights import trained
 
-RIG = h36m_rig()
-CAMERAS = RIG.cameras
-TRUTH = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])
 WRIST, HEAD = H36M_17.index("LWrist"), H36M_17.index("HeadTop")
 SHIFT = np.array([0.01, 0.0, 0.0])
 triangulate = partial(triangulated, min_views=2, max_std_m=np.inf)
@@ -54,9 +52,7 @@ class Answer:
 
 def scene(groups: Sequence[Sequence[int]] = ((0,) * 4, (1,) * 4), missing: int = 0) -> tuple[Grouped2D, Observed3D]:
     """Both people; of the first one's wrist nothing in so many views."""
-    rng = np.random.default_rng(0)
-    people = [seen(camera, TRUTH, rng, noise_px=3.0) for camera in CAMERAS]
-    found = gathered(people, np.array(groups))
+    found, _ = observe(groups=np.array(groups))
     found.xy[:missing, 0, WRIST], found.score[:missing, 0, WRIST] = np.nan, 0.0
     return found, triangulate(CAMERAS, found)
 
