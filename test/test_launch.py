@@ -181,7 +181,9 @@ def test_fast_dds_profiles_are_set_only_where_the_user_has_none(launched: Launch
         ("rviz:=true", "rviz2 is not installed: sudo apt install"),
     ],
 )
-def test_a_wrong_argument_is_told_and_nothing_is_left_running(argument: str, words: str, launched: Launched) -> None:
+def test_a_wrong_argument_is_reported_and_no_process_is_left_running(
+    argument: str, words: str, launched: Launched
+) -> None:
     assert words in launched("stereo.launch.py", argument)
     assert not launched.has_started("multiview_node")
 
@@ -216,7 +218,7 @@ def test_one_cameras_arguments_stand_over_the_parameter_file(launched: Launched)
         ("params_file:=/nowhere/mine.yaml", "give the path of a copy of config/mono.yaml"),
     ],
 )
-def test_a_wrong_argument_for_one_camera_is_told(argument: str, words: str, launched: Launched) -> None:
+def test_a_wrong_argument_for_one_camera_is_reported(argument: str, words: str, launched: Launched) -> None:
     assert words in launched("mono.launch.py", argument)
     assert not launched.has_started("monocular_node")
 

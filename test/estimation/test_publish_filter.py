@@ -35,7 +35,9 @@ coordinate = st.floats(-3.0, 3.0)
 
 
 @given(st.lists(st.tuples(coordinate, coordinate, coordinate), max_size=8))
-def test_who_is_inside_is_who_lies_between_the_corners_on_every_axis(pelvis: list[tuple[float, float, float]]) -> None:
+def test_people_inside_the_workspace_lie_between_its_corners_on_every_axis(
+    pelvis: list[tuple[float, float, float]],
+) -> None:
     pose = people_at(*pelvis)
     inside = [
         p for p, at in enumerate(pelvis) if all(a <= x <= b for a, x, b in zip(*[BOX[0], at, BOX[1]], strict=True))
@@ -46,7 +48,7 @@ def test_who_is_inside_is_who_lies_between_the_corners_on_every_axis(pelvis: lis
     assert admitted(pose, *infinite, most=0).tolist() == list(range(len(pelvis)))
 
 
-def test_without_a_pelvis_the_middle_of_the_known_joints_counts_and_without_any_nobody_is_there() -> None:
+def test_without_a_pelvis_the_mean_of_the_known_joints_places_a_person() -> None:
     pose = people_at((0, 0, 1), (0, 0, 1))
     xyz = pose.xyz.copy()
     xyz[0, H36M_17.index("Pelvis")] = np.nan
@@ -98,7 +100,7 @@ def run(options: EstimatorOptions, times: np.ndarray, crossing: bool = True) -> 
     return results
 
 
-def test_who_leaves_the_box_is_left_out_and_has_the_same_id_inside_it() -> None:
+def test_a_person_outside_the_workspace_is_omitted_and_keeps_the_id() -> None:
     times = np.arange(0, 3.2, 0.1)
     options = EstimatorOptions(refine="none", workspace_min=(-0.5, -3.0, 0.0), workspace_max=(0.5, 3.0, 2.0))
     for t, result in zip(times, run(options, times), strict=True):

@@ -73,7 +73,7 @@ def test_where_most_views_say_so_the_expectation_is_wrong(wrong: list[int]) -> N
     assert not swapped(RIG.cameras, gathered(views_of(BODY, wrong), EVERYBODY), BODY[None]).any()
 
 
-def test_of_nobody_expected_or_somebody_else_nothing_is_said() -> None:
+def test_without_an_expected_person_or_for_another_no_swap_is_reported() -> None:
     people = gathered(views_of(BODY), EVERYBODY)
     assert not swapped(RIG.cameras, people, np.zeros((0, 17, 3))).any()
     assert not swapped(RIG.cameras, people, BODY[None] + (0.8, 0.0, 0.0)).any()

@@ -55,7 +55,7 @@ def test_a_move_is_measured_by_the_covariance_of_the_triangulation() -> None:
     assert moved_std(observed, xyz).astype(bool).sum() == 1
 
 
-def test_a_joint_that_was_triangulated_as_if_exactly_may_still_move_by_what_calibration_is_off() -> None:
+def test_an_overconfident_joint_may_still_move_by_the_calibration_error() -> None:
     found, observed = observe()
     exact = replace(observed, covariance=1e-6 * observed.covariance)
     assert not gate_refinement(exact, observed.xyz + np.array([0.0, 0.02, 0.0]), CAMERAS, found).any()
@@ -79,7 +79,7 @@ def test_a_joint_that_leaves_its_keypoints_is_refused_though_its_triangulation_w
     assert refusal.astype(bool).sum() == 1
 
 
-def test_where_triangulation_left_a_keypoint_far_off_a_network_may_too() -> None:
+def test_a_network_may_miss_a_keypoint_that_triangulation_missed() -> None:
     found, _ = observe()
     xy = found.xy.copy()
     xy[0, 0, WRIST] += 300.0  # an outlier in one of four views
@@ -103,7 +103,7 @@ def test_a_joint_behind_a_camera_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert np.isinf(worst_std(xyz, CAMERAS, found)[0, WRIST])
 
 
-def test_a_person_most_of_whom_is_refused_is_refused_whole_and_the_other_is_not() -> None:
+def test_a_person_is_rejected_when_most_joints_are_and_other_people_are_kept() -> None:
     found, observed = observe()
     xyz = TRUTH.copy()
     xyz[0, :8] += 1.0
@@ -151,7 +151,7 @@ def test_a_joint_left_empty_where_there_was_none_is_not_refused() -> None:
     assert not gate_refinement(triangulated(CAMERAS, unseen, min_views=2, max_std_m=np.inf), xyz, CAMERAS, unseen).any()
 
 
-def test_keypoints_that_fit_together_worse_are_told_person_by_person() -> None:
+def test_a_worse_fit_of_keypoints_is_reported_per_person() -> None:
     found, observed = observe()
     rng = np.random.default_rng(1)
     xy = found.xy.copy()
@@ -176,7 +176,7 @@ def test_reprojection_is_the_rms_over_the_cameras_that_see_the_joint() -> None:
     assert np.isnan(reprojection_px(TRUTH, CAMERAS, unseen)[0, WRIST])
 
 
-def test_a_keypoint_without_a_sound_covariance_does_not_judge() -> None:
+def test_a_keypoint_without_a_valid_covariance_is_no_evidence() -> None:
     found, _ = observe()
     covariance, xy = np.tile(9.0 * np.eye(2), (*found.score.shape, 1, 1)), found.xy.copy()
     xy[0, 0, WRIST] += 500.0
