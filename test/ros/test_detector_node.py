@@ -293,7 +293,7 @@ def test_keypoints_carry_their_images_stamp_frame_and_size_and_a_bad_image_is_na
             camera = rig.camera(msg.camera_name)
             assert (msg.header.frame_id, (msg.width, msg.height)) == (f"{camera.name}_optical", SIZE_WH)
             assert (conversions.stamp_to_ns(msg.header.stamp) - T0_NS) % PERIOD_NS == 0
-            assert 0.0 < msg.processing_latency < 10.0
+            assert msg.processing_latency > 0.0
             found, _ = conversions.keypoints_from_msg(msg)
             stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
             image = np.full((*SIZE_WH[::-1], 3), grey_of(rig.names.index(camera.name)), np.uint8)

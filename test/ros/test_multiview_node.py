@@ -44,7 +44,7 @@ def test_three_cameras_by_tf_give_the_true_pose_on_every_topic() -> None:
         assert list(last.camera_names) == ["left", "right", "side"]
         assert {conversions.stamp_to_ns(stamp) for stamp in last.camera_stamps} == {stamp_ns}
         assert last.stamp_spread == 0.0
-        assert 0.0 < last.processing_latency < 10.0
+        assert last.processing_latency > 0.0
         assert last.calibration_hash == rig.calibration_hash
         assert {pose.people[0].id for pose in poses} == {"1"}
 

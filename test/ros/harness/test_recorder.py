@@ -56,7 +56,7 @@ def test_a_played_loop_is_recorded_whole(folder):
         assert pose.xyz[0, :, 0] == pytest.approx(grey_of(k % FRAMES), abs=4)
     latency_ns = recording.received_ns - np.array([playback.published_ns[stamp] for stamp in stamps])
     assert (latency_ns > 0).all()
-    assert (latency_ns < 5e9).all()
+    assert (latency_ns < 60e9).all()  # one loop of the frames
     assert recording.rig.names == CAMERAS
     for name in CAMERAS:
         assert sorted(recording.keypoints[name]) == stamps
