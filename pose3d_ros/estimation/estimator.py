@@ -78,7 +78,7 @@ class PoseEstimator:
     are those of a set in which one camera of several is left, and keep their ids (monocular_fallback). lifter and
     refinement are networks that were loaded before.
     Raises CalibrationError for a rig that cannot be true (rigs/rig_checks.py) or of fewer than min_views cameras, but
-    for one whose people can be lifted; WeightsError or InputError where a network that the options ask for by name
+    for one whose people can be lifted; WeightsError or InputError where a network that the options name
     cannot be had.
     """
 
@@ -187,7 +187,7 @@ class PoseEstimator:
             part.load_state_dict(state[name])
 
     def update_background(self) -> Exception | None:
-        """Learn what the last frame set says besides its pose (background.py); returns what went wrong.
+        """Learn what the last frame set says apart from its pose (background.py); returns what went wrong.
 
         A caller that sends poses on calls it once a pose is out, for it may take longer than the pose. Otherwise the
         next call does it first, and warns once of a failure.

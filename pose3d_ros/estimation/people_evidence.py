@@ -31,7 +31,7 @@ class PeopleEvidence:
         self.report = PeopleReport()
 
     def reset(self) -> None:
-        """Forget everyone; how large they were, and which way up, stays: the cameras are the same."""
+        """Forget all people; their size and the vertical stay: the cameras are the same."""
         self._missing.reset()
 
     def state_dict(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class PeopleEvidence:
         self._sampled_ns, self.report = 0, PeopleReport()
 
     def update(self, rig: Rig, keypoints: Mapping[str, Keypoints2D], pose: Pose3D, options: EstimatorOptions) -> None:
-        """Take in one frame set: its 2D people by camera (h36m_17), and the pose of everyone who is known."""
+        """Take in one frame set: its 2D people by camera (h36m_17), and the pose of all known people."""
         stamp_ns, now_s = pose.stamp_ns, pose.stamp_ns * 1e-9
         if (pose.state == PersonState.VISIBLE).any():
             self._missing.placed()

@@ -85,7 +85,7 @@ class FrameWorker:
             self._report.failed(self._shortage.explained(error))
 
     def _work(self, frames: PayloadSet[Frame]) -> None:
-        """One frame set, and what is told of it."""
+        """One frame set, and what is reported of it."""
         record = self._report.record
         if self._pacing.passes_over(age_s := self._age_s(frames)):
             record.count("replaced")  # by the one that is waited for

@@ -54,7 +54,7 @@ class PoseNode(LifecycleNode):
     One camera's people are lifted by a network; so they are when one camera of several is left (monocular_fallback).
     detector and lifter replace the default ones, e.g. in tests; kind has the defaults of the node called name. Raises
     OptionError for wrong or unknown parameters; with autostart also CalibrationError for a rig file that cannot be
-    used, WeightsError when the default detector's weights, or those that the parameters ask for by name, are missing
+    used, WeightsError when the default detector's weights, or those that the parameters name, are missing
     or not those published. Call close() before destroy_node().
     """
 

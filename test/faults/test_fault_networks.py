@@ -75,7 +75,7 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
 
 def test_fault_network_output_nan_in_a_refiner() -> None:
     """Fault: a network that refines poses gives NaN.
-    Sees: every joint stays as it was triangulated; WARN "a network that refines gave no numbers".
+    Sees: every joint stays as it was triangulated; WARN "a network that refines returned NaN".
     Recovers: by itself; or refine:=none.
     """
     people = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])

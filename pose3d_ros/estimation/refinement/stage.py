@@ -34,10 +34,10 @@ from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, JointSource, Rig
 
-# A filled-in joint was seen by nobody: below any that was, by choice; its covariance says how sure it is.
+# No camera saw a filled-in joint: below any that was seen, by choice; its covariance says how sure it is.
 FILLED_SCORE = 0.25
 
-# Triangulates anew what some cameras see: Eq. 3 as the estimator has it.
+# Triangulates again what some cameras see: Eq. 3 as the estimator has it.
 Triangulate = Callable[[Sequence[Camera], Grouped2D], Observed3D]
 
 
@@ -74,7 +74,7 @@ class Refinement:
 
     PoseRN waits until the residuals of triangulation say that the bias it predicts is there (posern_gate.py).
     refine, posern_weights and cvugcn_weights as in EstimatorOptions. triangulate is pass 2 of PoseRN. Raises
-    WeightsMissingError, WeightsCorruptError or InputError where a network asked for by name cannot be had.
+    WeightsMissingError, WeightsCorruptError or InputError where a network that refine names cannot be had.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ def refined(
 ) -> tuple[Observed3D, Refusals]:
     """CV-UGCN on people it can refine: people and Refusal (G, J). limits: leave alone whom training did not know.
 
-    A joint that stands astray of its person counts as not triangulated, and its keypoints as not seen.
+    A joint that is an outlier of its person counts as not triangulated, and its keypoints as not seen.
     """
     usable = present(observed.xyz) & TRAINED_JOINTS
     usable &= ~outliers(np.where(usable[..., None], observed.xyz, np.nan))

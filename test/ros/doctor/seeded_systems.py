@@ -178,7 +178,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
             machine=Machine(
                 broken_packages=(
                     "cv_bridge is installed but broken (ImportError: numpy.core.multiarray failed to import): using "
-                    "the stand-in over rosbags-image. To mend it, install your ROS distribution's cv_bridge again",
+                    "the stand-in over rosbags-image. To fix it, install your ROS distribution's cv_bridge again",
                 )
             ),
         ),
@@ -456,7 +456,7 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
     ),
 }  # fmt: skip
 
-INACTIVE = "inactive: it looks at no image until `ros2 lifecycle set /multiview activate`"
+INACTIVE = "inactive: it processes no images until `ros2 lifecycle set /multiview activate`"
 SEEDED |= {
     "node_inactive": (
         node(level=1, message=INACTIVE, values={"state": "inactive"}, max_people=None, cameras=()), INACTIVE,
