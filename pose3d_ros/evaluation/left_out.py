@@ -23,10 +23,10 @@ from scipy.stats import chi2
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
-from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.estimator import PoseEstimator, Stopwatch
 from pose3d_ros.estimation.observation import Grouped2D, triangulated, weighed_by_score
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.estimation.refinement.options import load_refinement
+from pose3d_ros.estimation.refinement.stage import load_refinement
 from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
 from pose3d_ros.geometry.projection import project_with_covariance
 from pose3d_ros.recordings.recording import Recording
@@ -110,7 +110,7 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
             estimator = PoseEstimator(rig, options=options, refinement=refinement)
             people = everybody.of(chosen)
             rows = np.flatnonzero((people.seen.any(axis=-1)).sum(axis=0) >= 2)
-            observed, _, _ = estimator.triangulate(rig.cameras, people.select(rows), 0)
+            observed, _ = estimator.triangulate(rig.cameras, people.select(rows), 0, Stopwatch())
             whole = np.asarray(observed.n_views == count)
             stamps = np.array([seen.keys[row][0] for row in rows], dtype=np.int64)
             measured = _measured(rig, people.select(rows), stamps, options)

@@ -17,7 +17,7 @@ from pose3d_ros.detection.factory import make_detector
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.estimation.refinement.options import load_refinement
+from pose3d_ros.estimation.refinement.stage import load_refinement
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record

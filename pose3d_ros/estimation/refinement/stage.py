@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.observation import Grouped2D, present
+from pose3d_ros.estimation.observation import Grouped2D, present, triangulated
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.gates import (
     Refusal,
     Refusals,
@@ -33,6 +35,9 @@ from pose3d_ros.estimation.refinement.training_domain import MIN_JOINTS, TRAINED
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, JointSource, Rig
+
+if TYPE_CHECKING:
+    from pose3d_ros.detection.detector import Detector
 
 # No camera saw a filled-in joint: below any that was seen, by choice; its covariance says how sure it is.
 FILLED_SCORE = 0.25
@@ -67,6 +72,20 @@ class Refined:
 
     observed: Observed3D
     refused: Mapping[str, int] = field(default_factory=dict)  # joints kept as triangulated, by Refusal
+
+
+def load_refinement(options: EstimatorOptions, detector: Detector | None = None) -> Refinement | None:
+    """The networks that the options ask for, on the GPU that the detector says it runs on, else on the CPU.
+
+    None where the options say none. Raises WeightsError or InputError where one cannot be had.
+    """
+    if options.refine == "none":
+        return None
+    device = str(getattr(detector, "device", "cpu"))
+    # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
+    triangulate = partial(triangulated, min_views=options.min_views, max_std_m=np.inf)
+    device = device if device.startswith("cuda") else "cpu"
+    return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
 
 
 class Refinement:
