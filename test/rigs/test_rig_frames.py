@@ -8,7 +8,7 @@ import pytest
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.rigs.rig_frames import WORLDS, scaled, seen_from, with_z_up
+from pose3d_ros.rigs.rig_frames import WORLDS, relative_to, scaled, with_z_up
 from pose3d_ros.structures import Camera, Rig
 
 
@@ -31,7 +31,7 @@ POINTS = np.array([[0.1, 0.2, 0.3], [-0.4, 0.1, 0.5]])  # m, map
 
 
 def test_points_told_in_a_cameras_frame_are_seen_at_the_same_pixels() -> None:
-    moved = seen_from(RIG, "b")
+    moved = relative_to(RIG, "b")
     b = RIG.camera("b").cam_from_world
     for before, after in zip(RIG.cameras, moved.cameras, strict=True):
         np.testing.assert_allclose(project(after, POINTS @ b[:3, :3].T + b[:3, 3]), project(before, POINTS), atol=1e-9)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.rigs.formats.rig_file import FORMATS, read_rig, write_rig
-from pose3d_ros.rigs.rig_frames import seen_from
+from pose3d_ros.rigs.rig_frames import relative_to
 from pose3d_ros.structures import Camera, Floats, Rig
 
 ABSOLUTE = ("rig", "qualisys", "pose2sim", "anipose")  # tell where a camera stands in a world
@@ -140,7 +140,7 @@ def test_formats_without_a_world_refuse_one_and_name_the_option_that_mends_it(tm
     rig = Rig(pair, "map")
     with pytest.raises(CalibrationError, match=rf"{format} cannot hold camera 'a'.*frame 'map'.*--origin a"):
         write_rig(rig, tmp_path / "out", format)
-    write_rig(seen_from(rig, "a"), tmp_path / "out", format)
+    write_rig(relative_to(rig, "a"), tmp_path / "out", format)
     back = read_rig(tmp_path / "out")
     assert back.frame_id == "a_optical"
     relative = pair[1].cam_from_world @ np.linalg.inv(pair[0].cam_from_world)
