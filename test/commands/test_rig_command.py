@@ -53,7 +53,7 @@ def test_show_returns_1_for_a_fault_and_the_recommended_option_fixes_it(
 ) -> None:
     save_rig(pair(scale=1000), tmp_path / "mm.yaml")
     assert main(["rig", "show", str(tmp_path / "mm.yaml")]) == 1
-    assert "FAULT: camera 'left' stands 1000 m from the next" in capsys.readouterr().out
+    assert "FAULT: camera 'left' is 1000 m from the nearest" in capsys.readouterr().out
     assert main(["rig", "show", str(tmp_path / "mm.yaml"), "--unit", "mm"]) == 0
     assert "left - right: 1.0000 m apart" in capsys.readouterr().out
 

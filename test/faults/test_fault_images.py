@@ -209,10 +209,10 @@ def test_fault_calibration_of_zeros_or_nan(index: int, number: float) -> None:
 
 def test_fault_sensor_size_of_zero() -> None:
     """Fault: camera_info says that the images are of 0 x 0 px.
-    Sees: "... says its images are 0 x 120 px, expected the sensor's size".
+    Sees: "... has images of 0 x 120 px, expected the sensor's size".
     Recovers: by itself with a sound camera_info.
     """
-    with pytest.raises(CalibrationError, match=r"left/camera_info\) says its images are 0 x 120 px, expected"):
+    with pytest.raises(CalibrationError, match=r"left/camera_info\) has images of 0 x 120 px, expected"):
         camera(width=0)
 
 

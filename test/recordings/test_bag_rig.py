@@ -71,7 +71,7 @@ def test_a_recording_that_does_not_place_its_cameras_asks_for_a_rig(tmp_path: Pa
             bag.info(camera, f"{camera.name}_optical", T0)
         bag.topic("/cam3/camera_info", "sensor_msgs/msg/CameraInfo")
     bag = open_bag(tmp_path / "take")
-    with pytest.raises(CalibrationError, match=r"tf_static does not join.*camera_info's P holds no baseline.*--rig"):
+    with pytest.raises(CalibrationError, match=r"tf_static does not join.*camera_info's P has no baseline.*--rig"):
         rig_of_bag(bag, topics(rig), INFO)
     with pytest.raises(InputError, match="no topic '/cam1/info'"):
         rig_of_bag(bag, topics(rig), "{camera}/info")
