@@ -60,7 +60,7 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
     detector = TopDownDetector("cpu", DetectorOptions(precision="full"))
     whole = detector._heads
     monkeypatch.setattr(detector, "_heads", lambda images: [one * torch.nan for one in whole(images)])
-    with pytest.raises(InputError, match=r"NanoDet gave .* numbers that are none"):
+    with pytest.raises(InputError, match=r"NanoDet output .* values that are not finite"):
         detector(IMAGES)
     monkeypatch.setattr(detector, "_heads", whole)
     assert len(detector(IMAGES)["cam"]) == 0  # black images
