@@ -68,7 +68,7 @@ def test_new_people_are_detected_by_thunder_and_then_mostly_by_lightning(weights
 
 
 def test_restored_detector_gives_the_same_keypoints(weights, frames):
-    """Also who is looked at use_exact when: the state is taken between two close looks."""
+    """Also when the exact network is used: the state is saved between two of its uses."""
     original, resumed = (make_detector(DetectorOptions(detector="auto"), "cpu") for _ in range(2))
     for _ in range(5):
         original(frames)
