@@ -284,7 +284,7 @@ def test_folder_with_a_run_is_not_overwritten_by_default(
         (["--cameras", RIG.names[0]], "two cameras or more are required"),
         (["--param", "smoothing"], "give it as NAME:=VALUE"),
         (["--param", "smoothin:=none"], "did you mean 'smoothing'"),
-        (["--start", "100"], "no moment that all cameras have"),
+        (["--start", "100"], "no moment is common to all cameras"),
     ],
 )
 def test_wrong_usage_is_rejected_with_the_fix(
@@ -338,7 +338,7 @@ def test_fault_recording_without_a_person(
     Sees: its last line, "no person in 3D in 40 frame sets: 80 of 80 2D people score low ...", and exit code 1.
     Recovers: with another recording, rig or limit; a recording with a person exits 0.
     Kind: K3
-    Before: "people (id: frames)  nobody" in the table, exit code 0.
+    Before: an empty "people (id: frames)" in the table, exit code 0.
     """
     for module in (tracking, missing_poses):
         monkeypatch.setattr(module, "INIT_SCORE", 1.0)

@@ -65,7 +65,7 @@ class OracleDetector:
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_the_command_estimates_the_people_of_a_recording(
+def test_command_estimates_the_people_of_a_recording(
     storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One argument reads images, camera_info and /tf_static; the command writes people and overlay."""

@@ -115,7 +115,7 @@ def test_without_a_focal_length_no_distance_is_reported(
     assert f"{people()[0, 0, 2]:.2f}" not in printed
 
 
-def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path: Path) -> None:
+def test_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path: Path) -> None:
     depths = {}
     for height in ("1.6", "1.9"):
         output = tmp_path / height

@@ -1,4 +1,4 @@
-"""Camera placement against analytic truth, and messages that name the mend."""
+"""Camera placement against analytic truth, and messages with the fix."""
 
 from __future__ import annotations
 
