@@ -1,4 +1,4 @@
-"""pose3d evaluate: tables printed, written and drawn, and what it says when something is missing."""
+"""pose3d evaluate prints, writes and plots tables, and reports what is missing."""
 
 import argparse
 import json
@@ -35,18 +35,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "MATCHING_PEOPLE", 16)
 
 
-def evaluated(*words: str) -> int:
+def evaluated(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args(words))
+    return evaluate.run(parser.parse_args(arguments))
 
 
-def test_without_data_it_says_what_to_give():
+def test_missing_data_is_rejected_with_the_option():
     with pytest.raises(InputError, match="--data"):
         evaluated("multiview")
 
 
-def test_an_unknown_table_is_told_with_those_that_there_are(data):
+def test_unknown_table_is_rejected_with_the_available_ones(data):
     with pytest.raises(
         InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"
     ):
@@ -60,8 +60,8 @@ def test_training_needs_a_folder(data):
 
 def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, capsys):
     path, plots = tmp_path / "out" / "multiview.json", tmp_path / "plots"
-    words = ("multiview", "--data", str(data), "--people", "8", "--json", str(path), "--plots", str(plots))
-    assert evaluated(*words) == 0
+    arguments = ("multiview", "--data", str(data), "--people", "8", "--json", str(path), "--plots", str(plots))
+    assert evaluated(*arguments) == 0
     printed = capsys.readouterr().out
     content = json.loads(path.read_text())
     names = list(content["tables"])
@@ -79,29 +79,29 @@ def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, caps
     assert first["paper mm"] == 36.0
 
 
-def test_the_same_request_gives_the_same_numbers_and_another_seed_others(data, tmp_path):
+def test_same_seed_gives_the_same_numbers_and_another_seed_others(data, tmp_path):
     numbers = []
     for seed in ("0", "0", "1"):
         path = tmp_path / "out.json"
-        words = ("multiview", "--data", str(data), "--people", "8", "--tables", "pairs", "--seed", seed)
-        assert evaluated(*words, "--json", str(path)) == 0
+        arguments = ("multiview", "--data", str(data), "--people", "8", "--tables", "pairs", "--seed", seed)
+        assert evaluated(*arguments, "--json", str(path)) == 0
         numbers.append(json.loads(path.read_text())["tables"])
     assert numbers[0] == numbers[1]
     assert numbers[0] != numbers[2]
 
 
-def test_rows_are_trained_and_found_again(data, tmp_path, monkeypatch):
+def test_trained_rows_are_reused(data, tmp_path, monkeypatch):
     monkeypatch.setattr(multiview_tables, "LAMBDAS", (0.02,))
-    words = ("multiview", "--data", str(data), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
-    assert evaluated(*words, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
-    assert evaluated(*words, "--json", str(tmp_path / "found.json")) == 0
-    trained, found = (json.loads((tmp_path / name).read_text())["tables"] for name in ("trained.json", "found.json"))
-    assert trained == found
+    arguments = ("multiview", "--data", str(data), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
+    assert evaluated(*arguments, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
+    assert evaluated(*arguments, "--json", str(tmp_path / "reused.json")) == 0
+    trained, reused = (json.loads((tmp_path / name).read_text())["tables"] for name in ("trained.json", "reused.json"))
+    assert trained == reused
     assert all(row["mean mm"] is not None for row in trained["lambda"]["rows"])
     assert (tmp_path / "ablation-rstb-b0.02-s0" / "row.json").is_file()
 
 
-def test_the_page_on_evaluation_names_commands_and_tables_that_exist():
+def test_evaluation_documentation_names_existing_commands_and_tables():
     text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
     lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
     assert len(lines) >= 3

@@ -300,7 +300,7 @@ def test_fault_transform_missing_at_the_start() -> None:
 
 @pytest.mark.parametrize(
     ("placement", "words"),
-    [("auto", "P holds no baseline"), ("projection", "the baseline is zero"), ("tf", "same place")],
+    [("auto", "P has no baseline"), ("projection", "the baseline is zero"), ("tf", "same position")],
 )
 def test_a_zero_baseline_is_never_silent(placement: str, words: str) -> None:
     with graph(ring("left", "right"), placement=placement) as one:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.rigs.camera_info import MEND, camera_from_msgs
+from pose3d_ros.rigs.camera_info import FIX, camera_from_msgs
 from pose3d_ros.rigs.placement import frames_disagree
 from pose3d_ros.ros.diagnostics import STALE_S
 from pose3d_ros.ros.doctor.facts import CameraSeen, Facts, Finding, NodeSeen
@@ -75,7 +75,7 @@ def _refused_infos(facts: Facts) -> Iterator[tuple[CameraSeen, str]]:
 def _says_and_fix(problem: str) -> tuple[str, str]:
     """A message that ends in how to fix it, in two."""
     says, _, mend = problem.rpartition(": ")
-    return (says, mend) if says else (problem, MEND)
+    return (says, mend) if says else (problem, FIX)
 
 
 def info_frame_differs(facts: Facts) -> Iterator[Finding]:

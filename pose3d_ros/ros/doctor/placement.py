@@ -8,7 +8,7 @@ import numpy as np
 
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.rigs.camera_info import camera_from_msgs
-from pose3d_ros.rigs.placement import LookUp, baseline_in, by_projection, frames_differ, missing_transform
+from pose3d_ros.rigs.placement import LookUp, baseline_in, extrinsics_from_projection, frames_differ, missing_transform
 from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
 from pose3d_ros.structures import Floats, Rig
 
@@ -59,7 +59,7 @@ def rig_by_projection(node: NodeSeen) -> Rig | None:
     first = next(iter(infos), "")
     cameras = []
     for name, info in infos.items():
-        place = by_projection(name, first, infos)
+        place = extrinsics_from_projection(name, first, infos)
         try:
             cameras.append(camera_from_msgs(name, info, place, node.rectified))
         except (Pose3DError, np.linalg.LinAlgError):

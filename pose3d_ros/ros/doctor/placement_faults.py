@@ -9,7 +9,7 @@ import numpy as np
 
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
-from pose3d_ros.rigs.placement import baseline_in, by_tf, check_frame, frames_differ, missing_transform
+from pose3d_ros.rigs.placement import baseline_in, check_frame, extrinsics_from_tf, frames_differ, missing_transform
 from pose3d_ros.rigs.rig_checks import check_rig, lonely_cameras
 from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
 from pose3d_ros.ros.doctor.placement import look_up_in, path, placed_by_tf, rig_by_projection, rig_by_tf
@@ -120,7 +120,7 @@ def body_frame(facts: Facts) -> Iterator[Finding]:
         for camera, fixed in placed_by_tf(facts, node):
             edges = facts.edges_of(node) or ()
             try:
-                by_tf(camera.name, camera.frame_id, 0, fixed, look_up_in(edges))
+                extrinsics_from_tf(camera.name, camera.frame_id, 0, fixed, look_up_in(edges))
             except CalibrationError as error:
                 if path(edges, fixed, camera.frame_id) is not None:
                     yield _in_two(camera.topic, error)

@@ -136,7 +136,7 @@ def test_fault_out_of_memory_while_running(one: Graph) -> None:
     one.poses_after(1)
     fails["now"] = MemoryError("no room for 2.00 GiB")
     try:
-        one.diagnosis_says("out of memory (no room for 2.00 GiB): the frame set was dropped and its memory given back")
+        one.diagnosis_says("out of memory (no room for 2.00 GiB): the frame set was dropped and its memory freed")
         one.diagnosis_says("times in a row: set precision:=half")
     finally:
         fails.clear()
