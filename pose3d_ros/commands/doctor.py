@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 healthy, 1 faults."""
-    from pose3d_ros.ros.doctor.checks import judge
+    from pose3d_ros.ros.doctor.checks import run_checks
     from pose3d_ros.ros.doctor.report import as_json, healthy, printed
 
     facts = _facts(args)
-    found = judge(facts)
+    found = run_checks(facts)
     print(printed(facts, found), flush=True)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)

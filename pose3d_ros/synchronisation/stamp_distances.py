@@ -33,7 +33,7 @@ class Stream:
     stamps_ns: tuple[int, ...]
 
 
-def disagreements(streams: Iterable[Stream], tolerance_s: float) -> Iterator[tuple[Stream, Stream, str, str]]:
+def stamp_differences(streams: Iterable[Stream], tolerance_s: float) -> Iterator[tuple[Stream, Stream, str, str]]:
     """Pairs of cameras whose stamps do not meet within the tolerance, with the words and the fix.
 
     One pair for each camera that has to be looked at: that which most pairs have in common comes first.

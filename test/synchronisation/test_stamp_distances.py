@@ -7,7 +7,7 @@ import pytest
 
 from pose3d_ros.ros.diagnostics import KEYPOINTS_FIX, Level, Record
 from pose3d_ros.synchronisation.stamp_checks import StampChecks
-from pose3d_ros.synchronisation.stamp_distances import Stream, disagreements, none_agree
+from pose3d_ros.synchronisation.stamp_distances import Stream, none_agree, stamp_differences
 
 PERIOD_NS = 33_333_333
 STAMPS_NS = 1_700_000_000 * 10**9 + PERIOD_NS * np.arange(200)
@@ -54,12 +54,12 @@ def test_fault_stamps_apart_and_images_lost() -> None:
 )
 def test_cameras_in_step_agree_whatever_is_lost(streams: tuple[Stream, Stream]) -> None:
     assert none_agree(streams, 0.01) == ""
-    assert list(disagreements(streams, 0.01)) == []
+    assert list(stamp_differences(streams, 0.01)) == []
 
 
 def test_one_camera_of_many_is_named_alone() -> None:
     streams = [stream(f"camera_{n}", 15.0 if n == 7 else 0.0) for n in range(12)]
-    found = list(disagreements(streams, 0.01))
+    found = list(stamp_differences(streams, 0.01))
     assert len(found) == 1
     assert "camera_7" in {one.name for one in found[0][:2]}
     assert none_agree(streams, 0.01) == ""
