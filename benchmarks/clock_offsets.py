@@ -82,7 +82,7 @@ def alarms(trials: int, seed: int) -> Table:
             named += cameras[1].name in told
             others += any(name != cameras[1].name for name in told)
             true_ms = {camera.name: one - late_ms[0] for camera, one in zip(cameras, late_ms, strict=True)}
-            wrong += any(abs(1e3 * one - true_ms[name]) > WRONG_MS for name, one in found.known_s.items())
+            wrong += any(abs(1e3 * one - true_ms[name]) > WRONG_MS for name, one in found.usable_s.items())
         rows.append((family, len(cameras), late, trials, named, others, wrong))
     columns = ("rig", "cameras", "late, ms", "trials", "named", "another named", f"used though > {WRONG_MS:.0f} ms off")
     return Table("alarms", "how often a camera is named in /diagnostics", columns, rows)

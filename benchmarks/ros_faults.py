@@ -78,7 +78,7 @@ def _hung() -> Alter:
 FAULTS: dict[str, tuple[str, Callable[[], Alter]]] = {
     STOP: ("no image on", lambda: _altered(BOTH, lambda image, info: None)),
     "one camera stops": ("no image on", lambda: _altered(SECOND, lambda image, info: None)),
-    "one camera hangs": ("repeat the pixels", _hung),
+    "one camera hangs": ("repeat the previous pixels", _hung),
     "images of one are cut": (
         "was cut on its way",
         lambda: _altered(SECOND, lambda image, info: (_copied(image, data=bytes(100)), info)),
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[str, Callable[[], Alter]]] = {
         "its calibration is for",
         lambda: _altered(SECOND, lambda image, info: (image, _copied(info, width=320, height=240))),
     ),
-    "stamps of one are zero": ("carry the stamp 0.000", lambda: _altered(SECOND, _both_stamped(lambda stamp_ns: 0))),
+    "stamps of one are zero": ("have the stamp 0.000", lambda: _altered(SECOND, _both_stamped(lambda stamp_ns: 0))),
     "one is stamped 10 s ahead": (
         "in the future",
         lambda: _altered(SECOND, _both_stamped(lambda stamp_ns: time.time_ns() + 10 * 10**9)),

@@ -239,7 +239,7 @@ class PoseEstimator:
         self._background.run()
         shown = views = Views.of(self._rig, detected, options)
         if options.compensate_offsets:
-            detected, stamp_ns = self._resampler(detected, self._background.clocks.known_s)
+            detected, stamp_ns = self._resampler(detected, self._background.clocks.usable_s)
             views = Views.of(self._rig, detected, options)
         alone = len(views.cameras) == 1 and self._lifter.load()
         seen = self._lift(views, stamp_ns) if alone else self._triangulate(views, stamp_ns)

@@ -247,7 +247,7 @@ def test_a_clock_that_was_ahead_and_fell_silent_holds_nobody_up() -> None:
 
 
 def test_a_camera_that_died_before_the_clock_was_set_back_holds_nobody_up() -> None:
-    """As when a simulation starts anew, or a bag is played in a loop."""
+    """As when a simulation restarts, or a bag loops."""
     one = grouper(min_cameras=2, alone_s=0.5)
     for k in range(30):
         for camera in "abc":

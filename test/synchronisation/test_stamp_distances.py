@@ -39,7 +39,7 @@ def test_fault_stamps_apart_and_images_lost() -> None:
     assert health.level is Level.ERROR
     first, second = health.message.index("no two cameras' stamps agree"), health.message.index("are lost")
     assert first < second
-    assert "of /left/image_raw and /right/image_raw their stamps are 17 ms apart" in health.message
+    assert "/left/image_raw and /right/image_raw: their stamps are 17 ms apart" in health.message
 
 
 @pytest.mark.parametrize(
