@@ -1,4 +1,4 @@
-"""Refined poses beside the triangulated ones they come from: the rows that all tables of refinement share."""
+"""Refined poses compared with their triangulated inputs: the rows of all refinement tables."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def by_network(refiner: PoseRNRefiner) -> Correction:
 
 
 def evidence_of(refiner: PoseRNRefiner, trial: Trial) -> Evidence:
-    """What everybody's residuals say of the bias that the network predicts."""
+    """The evidence of all people's residuals for the predicted bias."""
     score = trial.views.score[:, :, 0]
     std = trial.views.sigma_px / np.where(score > 0, score, np.nan)
     return evidence(
@@ -78,7 +78,7 @@ def oracle(trial: Trial, *, whole: bool) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Constants:
-    """The best corrections that are the same for everybody, fitted on training people, rigs and detectors."""
+    """The best constant corrections, fitted on training people, rigs and detectors."""
 
     units: Floats  # (17, 2) of the bias in the image, in PoseRN's unit (a third of the spine)
     offset: Floats  # (17, 3) m of the pose, in the frames of the bones
@@ -130,8 +130,8 @@ def bone_frames(xyz: Floats) -> Floats:
 def bias_left(trial: Trial, correct: Correction, repeats: int, counted: NDArray[np.bool_]) -> tuple[float, float]:
     """Mean length in mm of the learnable bias in space before a correction, and of what is left of it after.
 
-    A bias is what averaging leaves: everybody stands there `repeats` times in a row, with noise (and a person's own
-    bias) drawn anew, and the corrections of one pose are averaged. counted (17,).
+    A bias is what remains after averaging: all people repeat `repeats` times in a row, each with new noise (and a new
+    personal bias), and the corrections of one pose are averaged. counted (17,).
     """
     return _left(trial, trial.robust().xyz - correct(trial), repeats, counted)
 

@@ -38,7 +38,7 @@ class TruthPerson:
 
 @dataclass(frozen=True)
 class Identity:
-    """idf1 is NaN without required people; ghosts counts published people, each frame set anew."""
+    """idf1 is NaN without required people; ghosts counts published people, in each frame set."""
 
     idf1: float
     switches: int
@@ -129,7 +129,7 @@ def _frames_with_box(person: TruthPerson, recording: Recording) -> int:
 
 
 def _joint_boxes(recording: Recording) -> dict[str, list[Floats]]:
-    """By camera, for each pose, the boxes (P, 4) around everybody's projected joints, cut to the image."""
+    """By camera, for each pose, the boxes (P, 4) around all people's projected joints, clipped to the image."""
     counts = [len(pose) for pose in recording.poses]
     if not counts:
         return {camera.name: [] for camera in recording.rig.cameras}

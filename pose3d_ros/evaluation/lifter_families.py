@@ -1,6 +1,6 @@
-"""The lifter that ships: on every family of rigs, how surely it knows its errors, and what it costs.
+"""The shipped lifter: errors on every family of rigs, coverage of its covariance, and cost.
 
-People are lifted by estimation/lifting.py, as in the nodes: whatever it refuses is counted, not measured.
+People are lifted by estimation/lifting.py, as in the nodes: rejected people are counted, not measured.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ NO_LIFTER = "no lifter ships, and --runs has none: pose3d train lifter --output 
 
 @dataclass(frozen=True, eq=False)
 class Sights:
-    """People before one camera, lifted."""
+    """People in view of one camera, lifted."""
 
     truth: Floats  # (P, 17, 3) m, camera frame
     xyz: Floats  # (P, 17, 3) m, NaN for whom the network refused
-    known: Floats  # (P, 17, 3) m with the person's height told
+    known: Floats  # (P, 17, 3) m with the person's height as input
     covariance: Floats  # (P, 17, 3, 3) m^2
     known_covariance: Floats
     seen: NDArray[np.bool_]  # (P, 17)
@@ -143,13 +143,13 @@ def coverage(lifter: Loaded, families: dict[str, list[Trial]]) -> Table:
         people = [lifted(lifter, trial, number) for trial in chosen for number in range(len(trial.cameras))]
         whom = [one.given for one in people]
         truth, seen = _joined(people, "truth", whom), _joined(people, "seen", whom).astype(bool)
-        told: list[Cell] = []
+        cells: list[Cell] = []
         for pose, matrix in (("xyz", "covariance"), ("known", "known_covariance")):
             miss = torch.from_numpy(_joined(people, pose, whom) - truth)
             inside = mahalanobis(miss, torch.from_numpy(_joined(people, matrix, whom))).numpy() <= INSIDE_95
-            told += [100.0 * float(inside.mean()), 100.0 * float(inside[seen].mean())]
-            told += [100.0 * float(inside[~seen].mean()), 100.0 * float(inside[:, ROOT].mean())]
-        rows.append((family, *told))
+            cells += [100.0 * float(inside.mean()), 100.0 * float(inside[seen].mean())]
+            cells += [100.0 * float(inside[~seen].mean()), 100.0 * float(inside[:, ROOT].mean())]
+        rows.append((family, *cells))
     kinds = ("all", "seen", "not seen", "root")
     columns = ("family", *(f"{kind} %" for kind in kinds), *(f"{kind} %, height known" for kind in kinds))
     return Table(

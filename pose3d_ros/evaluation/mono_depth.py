@@ -1,4 +1,4 @@
-"""What one camera says of people's places, beside what all cameras of the rig say together: real footage, no labels."""
+"""Positions of people from one camera compared with those from all cameras of the rig: real footage, no labels."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ ROW = (
 )  # fmt: skip
 # Two residual blocks of this width have as many parameters as PoseRN's two of 1024.
 MLP = ("--baseline", "--width", "512")
-# Fewer people do: there is no noise in this target, and nobody's own bias.
+# Fewer people are enough: this target has neither noise nor a personal bias.
 SHARED = ("--target", "shared", "--people", "8192", "--reuse", "4", "--epochs", "16")
 AS_PUBLISHED = ("--target", "error", "--loss", "squared", "--dropout", "0.5")
 WARM_UP = 2 * LEAST
@@ -54,7 +54,7 @@ class Session:
 
     warm_up: Trial
     people: Trial
-    repeated: Trial  # everybody REPEATS times in a row
+    repeated: Trial  # all people REPEATS times in a row
 
     def bound(self, counted: NDArray[np.bool_]) -> Floats:
         """(N,) mm of counted joints (17,)."""

@@ -122,12 +122,12 @@ def gates(bench: Bench) -> Iterator[Table]:
             sessions = bench.sessions("h36m", noise, biased=biased)
             many = [bench.gate(refiner, one) for one in sessions]
             alone = [fed(refiner, trial) for trial in bench.alone(noise, biased=biased)]
-            told: list[Cell] = []
+            cells: list[Cell] = []
             for found in (many, alone):
                 slopes = np.array([one.slope for one in found])
-                told += [f"{slopes.mean():.2f}, {slopes.min():.2f} to {slopes.max():.2f}"]
-                told += [100.0 * float(np.mean([one.is_open for one in found]))]
-            rows.append((f"({noise})", label, *told, len(alone)))
+                cells += [f"{slopes.mean():.2f}, {slopes.min():.2f} to {slopes.max():.2f}"]
+                cells += [100.0 * float(np.mean([one.is_open for one in found]))]
+            rows.append((f"({noise})", label, *cells, len(alone)))
     yield Table(
         "gate", f"slopes after {WARM_UP} people times frames of many people, and after {LEAST} frames of one person",
         ("noise", "detectors", "slope, many people", "opened %", "slope, one person", "opened %", "people"), rows,

@@ -28,7 +28,7 @@ def summarise(
     reference: Reference | None = None,
     boxes_fixture: Sequence[TruthPerson] | None = None,
 ) -> dict[str, Any]:
-    """The figures of a run, ready for JSON: finite numbers, and None for what cannot be told.
+    """The figures of a run, ready for JSON: finite numbers, and None for unknown ones.
 
     agreement_mm needs a reference; id_switches, ghosts, and with several required people idf1, need a fixture
     (evaluation/identity.py). What the keys mean:
@@ -78,15 +78,15 @@ def agreement_mm(recording: Recording, reference: Reference) -> dict[str, float 
     known = frames < len(truth)
     wanted = np.full((len(frames), len(joints), 3), np.nan)  # m
     wanted[known] = truth[:, [list(names).index(name) for name in LIMB_JOINTS]][frames[known]]
-    nobody = np.full(wanted.shape, np.nan)
+    missing = np.full(wanted.shape, np.nan)
     tracks: dict[str, Floats] = {}
     for pose in recording.poses:
         frame = recording.frame_index(pose.stamp_ns)
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
             if 0 <= frame < len(wanted):
-                tracks.setdefault(pose.ids[row], nobody.copy())[frame] = pose.xyz[row, joints]
+                tracks.setdefault(pose.ids[row], missing.copy())[frame] = pose.xyz[row, joints]
     compared = np.isfinite(wanted).all(axis=-1)
-    errors = {one: np.linalg.norm(xyz - wanted, axis=-1) * 1000 for one, xyz in (tracks or {"": nobody}).items()}
+    errors = {one: np.linalg.norm(xyz - wanted, axis=-1) * 1000 for one, xyz in (tracks or {"": missing}).items()}
     counted = {one: np.where(np.isnan(error), MISSING_JOINT_MM, error)[compared] for one, error in errors.items()}
     if not compared.any():
         return {"mean": None, "median": None, "joints_compared": 0}
@@ -147,7 +147,7 @@ class Sightings2D:
 
 
 def sightings_2d(recording: Recording) -> Sightings2D:
-    """Everybody with an id in any camera, person and moment by person and moment."""
+    """All people with an id in any camera, by person and moment."""
     cameras = recording.rig.cameras
     found = [
         (view, (stamp, one), people, row)

@@ -1,4 +1,4 @@
-"""What `pose3d evaluate` is asked for and what it prints: tables, with plots beside some of them."""
+"""Request and output of `pose3d evaluate`: tables, some of them with plots."""
 
 from __future__ import annotations
 

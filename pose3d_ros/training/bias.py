@@ -54,7 +54,7 @@ def bias_data(views: SimulatedViews, target_px: Floats | None = None) -> BiasDat
 
 
 def shared_bias(seeds: Sequence[int]) -> DetectorBias:
-    """What these detectors have in common, as far as their mean tells; nobody's own."""
+    """The bias that these detectors share, by their mean; no person's own part."""
     each = [DetectorBias.draw(seed) for seed in seeds]
     offset, surface = (np.mean([getattr(one, name) for one in each], axis=0) for name in ("offset", "surface"))
     return DetectorBias(offset, surface, of_person=0.0)

@@ -25,7 +25,7 @@ from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import Batch
 
 VALIDATION_PEOPLE = 1024
-# CV-UGCN only: the detector's normal errors in training are this many times as large, each rig's drawn anew. Between
+# CV-UGCN only: the detector's normal errors in training are this many times as large, drawn for each rig. Between
 # hardly any and twice as much the network must tell from its input how much to correct.
 NOISE_STRENGTH = (0.0, 2.2)
 VALIDATION_DETECTORS = 4  # of the biased detectors that training has
@@ -93,7 +93,7 @@ class Draws:
         return simulate(xyz, one, GaussianNoise(0.0), np.random.default_rng(0), bias=shared).biased_px
 
     def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
-        """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate.
+        """PoseRN only: a training detector of the population, drawn for every rig; the last ones validate.
 
         A share of the rigs gets a detector without bias: the network learns to tell from the pose, as far as it can.
         """

@@ -150,7 +150,7 @@ def _epoch(
         losses.append(loss.detach())
     mean = float(fabric.all_reduce(torch.stack(losses).mean(), reduce_op="mean"))
     if not math.isfinite(mean):
-        raise InputError(f"the loss is {mean} in epoch {epoch + 1}: lower the learning rate, or look at the data")
+        raise InputError(f"the loss is {mean} in epoch {epoch + 1}: lower the learning rate, or check the data")
     return mean
 
 
@@ -197,5 +197,9 @@ def _first(fabric: Any) -> bool:
 def _check_recipe(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
     differing = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     if differing:
-        told = ", ".join(f"{name} was {shown(found.get(name))}, is {shown(wanted.get(name))}" for name in differing)
-        raise InputError(f"{path} was trained otherwise ({told}): give the same options, or another folder")
+        differences = ", ".join(
+            f"{name} was {shown(found.get(name))}, is {shown(wanted.get(name))}" for name in differing
+        )
+        raise InputError(
+            f"{path} was trained with other options ({differences}): give the same options, or another folder"
+        )

@@ -88,7 +88,7 @@ def _first() -> bool:
 
 
 def _say(line: str) -> None:
-    """Told once."""
+    """Warn once."""
     if _first():
         print(line)
 

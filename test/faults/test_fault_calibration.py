@@ -48,7 +48,7 @@ def watched(
     for number in range(round(until_s * RATE_HZ)):
         now_s = number / RATE_HZ
         moved = (camera, fault) if fault != HEALTHY and now_s >= MOVES_S else None
-        reports.append((now_s, shown(health, rig, change(scene.seen(number, moved)), now_s)))
+        reports.append((now_s, shown(health, rig, change(scene.keypoints(number, moved)), now_s)))
         if reports[-1][1].fault:
             break
     return reports, health
@@ -118,7 +118,7 @@ def test_fault_pair_moved_along_its_epipolar_lines() -> None:
     for number in range(110):
         now_s = number / RATE_HZ
         body = scene.truth(number)[None] * (0.8 if now_s >= MOVES_S else 1.0)
-        reports.append(shown(health, scene.rig, scene.seen(number, None), now_s, ids=("1",), bodies=body))
+        reports.append(shown(health, scene.rig, scene.keypoints(number, None), now_s, ids=("1",), bodies=body))
     assert all(not one.fault for one in reports[: round(MOVES_S * RATE_HZ)])
     assert reports[-1].cameras == ("c1", "c2")
     told = re.search(r"people have (\d+)% of their size", reports[-1].fault)
@@ -202,7 +202,7 @@ def test_fault_camera_put_back() -> None:
     assert reports[-1][1].fault
     start = len(reports)
     for number in range(start, start + 60):
-        report = shown(health, scene.rig, scene.seen(number, None), number / RATE_HZ)
+        report = shown(health, scene.rig, scene.keypoints(number, None), number / RATE_HZ)
     assert report.state == "as at the start"
     assert not report.fault
     health.set_rig(replace(scene.rig, cameras=tuple(YAW.moved(one) for one in scene.rig.cameras)))

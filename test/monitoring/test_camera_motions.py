@@ -28,7 +28,7 @@ def moved(camera: Camera, motion: Floats) -> Camera:
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 3), st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=6))
-def test_the_motion_of_a_camera_is_found_and_explains_everything(which: int, amounts: list[float]) -> None:
+def test_motion_of_a_camera_is_recovered_and_explains_all_residuals(which: int, amounts: list[float]) -> None:
     motion = np.array(amounts) * np.repeat([np.deg2rad(0.1), 0.003], 3)
     xyz = points()
     true = [moved(one, motion) if n == which else one for n, one in enumerate(CAMERAS)]
@@ -40,7 +40,7 @@ def test_the_motion_of_a_camera_is_found_and_explains_everything(which: int, amo
     assert found.squared_px - found.g[own] @ solved <= 1e-3 * found.squared_px + 1e-6
 
 
-def test_a_camera_left_out_misses_what_the_others_triangulate() -> None:
+def test_left_out_residual_is_the_distance_to_the_triangulation_of_the_others() -> None:
     xyz = points()
     rng = np.random.default_rng(5)
     xy = np.stack([project(one, xyz) for one in CAMERAS]) + rng.normal(0.0, 3.0, (4, len(xyz), 2))
@@ -52,7 +52,7 @@ def test_a_camera_left_out_misses_what_the_others_triangulate() -> None:
         np.testing.assert_allclose(residuals.left_out_px[n], expected, rtol=0.03, atol=0.2)
 
 
-def test_the_epipolar_residual_is_the_distance_from_the_line_and_zero_for_exact_points() -> None:
+def test_epipolar_residual_is_the_distance_from_the_line_and_zero_for_exact_points() -> None:
     xyz = points()
     flat = [Camera(c.name, c.size_wh, c.K, cam_from_world=c.cam_from_world) for c in CAMERAS[:2]]
     xy = np.stack([project(one, xyz) for one in flat])

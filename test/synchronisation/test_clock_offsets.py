@@ -132,7 +132,7 @@ def test_no_alarm_at_5_ms_nor_for_a_wrong_calibration(late_ms: tuple[float, ...]
     assert estimate.faults() == []
 
 
-def test_of_people_who_stand_nothing_is_said_and_why() -> None:
+def test_standing_people_give_no_estimate_and_the_reason() -> None:
     rig = h36m_rig().cameras
     estimate = walked(rig, (0, 50, 0, 0), training_noise("h36m"), speed_m_s=0.0)
     assert not estimate.offsets
@@ -141,7 +141,7 @@ def test_of_people_who_stand_nothing_is_said_and_why() -> None:
     assert estimate.facts()["clock_offset"].startswith("people walked for 0 s of the last 20")
 
 
-def test_cameras_that_see_too_little_of_the_motion_say_so_by_their_standard_error() -> None:
+def test_standard_error_is_large_for_cameras_that_observe_little_motion() -> None:
     """Two cameras on opposite sides are blind along the line between them, where this person walks."""
     pair = h36m_rig().cameras[1:3]
     estimate = walked(pair, (0, 40), training_noise("h36m"), speed_m_s=0.5, seed=1)
@@ -151,7 +151,7 @@ def test_cameras_that_see_too_little_of_the_motion_say_so_by_their_standard_erro
         assert not estimate.faults()
 
 
-def test_other_cameras_and_time_that_goes_back_begin_afresh() -> None:
+def test_other_cameras_or_a_time_jump_reset_the_estimate() -> None:
     offsets, rig = ClockOffsets(), h36m_rig().cameras[:2]
     assert walked(rig, (0, 30), GaussianNoise(1.0), seconds=8.0, offsets=offsets).offsets
     assert not walked(
@@ -174,7 +174,7 @@ def test_nothing_older_than_the_window_is_kept_while_one_camera_is_left() -> Non
     assert len(track.px) + len(track.ideal) == len(track.stamps_ns) == len(track.weight) <= 20 * 30 + 1
 
 
-def test_a_gap_while_an_estimate_is_made_forgets_what_it_was_to_be_made_of() -> None:
+def test_gap_during_an_estimate_drops_its_keypoints() -> None:
     rig, offsets = h36m_rig().cameras, ClockOffsets()
     for number in range(31):  # the last set begins an estimate
         stamp_ns = T0 + round(number * 1e9 / 30)

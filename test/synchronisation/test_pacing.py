@@ -36,18 +36,18 @@ def ages(work_s: float, period_s: float, way_s: float = 0.008, seconds: float = 
 
 
 @pytest.mark.parametrize(("work_s", "hz"), [(0.155, 30.0), (0.17, 30.0), (0.12, 10.0), (0.15, 60.0), (0.16, 5.0)])
-def test_poses_are_fresh_wherever_the_next_set_makes_them_so(work_s: float, hz: float) -> None:
+def test_poses_are_visible_whenever_the_next_set_allows(work_s: float, hz: float) -> None:
     paced, as_they_come = ages(work_s, 1 / hz), ages(work_s, 1 / hz, paced=False)
     assert np.mean(paced[KEPT:] < LIMIT_S) > 0.97
     assert len(paced) > 0.6 * len(as_they_come)
 
 
-def test_without_pacing_they_are_not() -> None:
+def test_poses_are_late_without_pacing() -> None:
     assert np.mean(ages(0.17, 1 / 30, paced=False) < LIMIT_S) < 0.7
 
 
 @pytest.mark.parametrize("work_s", [0.02, 0.19, 0.3, 1.0])
-def test_none_is_passed_over_where_that_helps_nothing(work_s: float) -> None:
+def test_no_set_is_skipped_without_a_benefit(work_s: float) -> None:
     np.testing.assert_array_equal(ages(work_s, 1 / 30), ages(work_s, 1 / 30, paced=False))
 
 

@@ -52,12 +52,12 @@ def test_fault_stamps_apart_and_images_lost() -> None:
     ],
     ids=["4 ms", "both lose two of three", "half the rate", "a third of the rate, and loss"],
 )
-def test_cameras_in_step_agree_whatever_is_lost(streams: tuple[Stream, Stream]) -> None:
+def test_synchronous_cameras_agree_despite_losses(streams: tuple[Stream, Stream]) -> None:
     assert none_agree(streams, 0.01) == ""
     assert list(stamp_differences(streams, 0.01)) == []
 
 
-def test_one_camera_of_many_is_named_alone() -> None:
+def test_one_unsynchronised_camera_of_many_is_the_only_finding() -> None:
     streams = [stream(f"camera_{n}", 15.0 if n == 7 else 0.0) for n in range(12)]
     found = list(stamp_differences(streams, 0.01))
     assert len(found) == 1

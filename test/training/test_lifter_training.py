@@ -16,7 +16,6 @@ from pose3d_ros.training.lifting import (
     lifting_data,
     lifting_loss,
     mirrored_half,
-    root_and_pose_error,
     usable,
     zoomed,
 )
@@ -52,15 +51,10 @@ def test_poses_are_in_the_camera_and_keypoints_in_its_undistorted_image():
     assert error.abs().max() < 0.01  # px
 
 
-def test_an_oracle_has_no_loss_and_hardly_any_error():
+def test_oracle_has_no_loss():
     sights = data()
     loss = lifting_loss(mirror=False)(Oracle(sights.xyz), sights._asdict())
     assert loss.item() == pytest.approx(0.0, abs=1e-5)
-    root, pose = root_and_pose_error(Oracle(sights.xyz), sights)
-    assert root < 0.003
-    assert pose < 1e-5
-    far, _ = root_and_pose_error(Oracle(sights.xyz, 1.1), sights)
-    assert far == pytest.approx(0.1 * sights.xyz[:, 0].norm(dim=-1).mean().item(), rel=0.02)
 
 
 def test_half_are_mirrored_and_both_halves_stay_projections():
@@ -74,7 +68,7 @@ def test_half_are_mirrored_and_both_halves_stay_projections():
     assert error.abs().max() < 0.01
 
 
-def test_the_loss_reaches_every_parameter():
+def test_loss_reaches_every_parameter():
     torch.manual_seed(0)
     net = AbsPoseLifter(LifterOptions(width=32))
     for canonical in (True, False):
@@ -83,7 +77,7 @@ def test_the_loss_reaches_every_parameter():
         assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in net.parameters())
 
 
-def test_a_zoomed_image_is_still_a_projection_and_canonical_depth_follows():
+def test_zoomed_image_is_still_a_projection_and_canonical_depth_follows():
     sights = data()
     factor = torch.linspace(0.5, 2.0, len(sights.xy))
     near = zoomed(sights, factor)
@@ -93,31 +87,31 @@ def test_a_zoomed_image_is_still_a_projection_and_canonical_depth_follows():
     assert near.K[:, 2, 2].unique().tolist() == [1.0]
 
 
-def test_sights_that_a_node_would_refuse_are_left_out():
+def test_views_that_a_node_rejects_are_dropped():
     sights = data()
     sights.xy[0, [H36M_17.index(name) for name in ("Pelvis", "Thorax")]] = float("nan")
     sights.xy[1, 3:] = float("nan")
     assert len(usable(sights).xy) == len(sights.xy) - 2
 
 
-def test_half_of_the_heights_are_told_where_the_network_takes_them():
+def test_half_of_the_heights_are_inputs_if_the_network_takes_them():
     class Listener(Oracle):
-        told = torch.zeros(0)
+        heights = torch.zeros(0)
 
         def forward(self, xy, K, seen=None, height=None):
-            Listener.told = height
+            Listener.heights = height
             return super().forward(xy, K)
 
     torch.manual_seed(0)
     sights = joined([data()] * 10)
     loss = lifting_loss(mirror=False, heights=True)(Listener(sights.xyz), sights._asdict())
     assert loss.item() == pytest.approx(0.0, abs=1e-5)
-    known = torch.isfinite(Listener.told)
+    known = torch.isfinite(Listener.heights)
     assert 0.3 < known.float().mean() < 0.7
-    assert (Listener.told[known] - stature(sights.xyz)[known]).abs().max() < 0.06
+    assert (Listener.heights[known] - stature(sights.xyz)[known]).abs().max() < 0.06
 
 
-def test_the_depth_weighs_as_much_as_asked_for():
+def test_depth_has_the_requested_weight():
     sights = data()
     off = Oracle(sights.xyz, 1.1)
     one, four = (lifting_loss(mirror=False, depth_weight=weight)(off, sights._asdict()) for weight in (1.0, 4.0))

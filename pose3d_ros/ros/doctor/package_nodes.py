@@ -1,4 +1,4 @@
-"""Tells this package's nodes from those of others that publish the same message types. ROS-free."""
+"""Separates this package's nodes from those of others that publish the same message types. ROS-free."""
 
 from __future__ import annotations
 

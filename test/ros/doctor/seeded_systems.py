@@ -178,7 +178,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
             machine=Machine(
                 broken_packages=(
                     "cv_bridge is installed but broken (ImportError: numpy.core.multiarray failed to import): using "
-                    "the stand-in over rosbags-image. To mend it, install your ROS distribution's cv_bridge again",
+                    "the stand-in over rosbags-image. To fix it, install your ROS distribution's cv_bridge again",
                 )
             ),
         ),

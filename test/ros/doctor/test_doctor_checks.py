@@ -112,7 +112,7 @@ def test_camera_without_common_view_is_reported_as_inverted_only_if_inversion_he
     assert "TF is inverted for right: as published, left, right share no view" in report(replace(facts, edges=edges))
 
 
-def test_a_moving_camera_with_timely_transforms_is_healthy() -> None:
+def test_moving_camera_with_timely_transforms_is_healthy() -> None:
     assert run_checks(right_edge(replace(MOVING, late_s=(0.02,) * 150))) == []
 
 
@@ -141,7 +141,7 @@ def test_stereo_driver_with_projection_needs_no_tf() -> None:
     assert "P has no baseline (P[3] = Tx = 0) in any camera_info" in report(flat)
 
 
-def test_a_rig_file_needs_neither_camera_info_nor_transforms() -> None:
+def test_rig_file_needs_neither_camera_info_nor_transforms() -> None:
     filed = node(
         cameras=(camera("left", info=None, infos=0), camera("right", info=info(k=[0.0] * 9))),
         values=values(placement="file"),

@@ -216,7 +216,7 @@ def test_dropped_large_images_are_reported_with_the_driver_that_lacks_the_profil
     assert '"name": "large_images_dropped"' in (tmp_path / "doctor.json").read_text()
 
 
-def test_the_doctor_publishes_nothing(context: Context) -> None:
+def test_doctor_publishes_nothing(context: Context) -> None:
     """Another node lists every publisher of the graph while the doctor watches."""
     witness = Node("witness", context=context, enable_rosout=False, start_parameter_services=False)
     nodes: set[str] = set()

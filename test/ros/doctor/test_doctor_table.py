@@ -48,7 +48,7 @@ def test_fault_comes_before_the_report_of_the_node(name: str) -> None:
     assert reported(replace(facts, nodes=(reporting, *facts.nodes[1:])))[0] == name
 
 
-def test_the_two_figures() -> None:
+def test_two_figures() -> None:
     alarms = {name: reported(facts) for name, facts in SYSTEMS.items()}
     faults = {**{name: (facts, name) for name, (facts, _) in SEEDED.items() if name not in NOTES},
               **{name: (facts, check) for name, (facts, check, _) in CAUSES.items()}}  # fmt: skip
