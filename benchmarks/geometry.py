@@ -57,7 +57,7 @@ def scene(views: int, frames: int, seed: int, *, outliers: float = 0.0) -> Scene
 
 
 def prepare_compiled() -> None:
-    """Load the compiled code, so that no table times it, and say how long that takes."""
+    """Load the compiled code, so that no table times it, and print how long that takes."""
     started = time.process_time()
     kernels.load()
     print(f"numba and our compiled code were ready after {time.process_time() - started:.1f} s", flush=True)

@@ -64,7 +64,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
     if args.visitors:
         return [visitors_table(args.visitors)]
     hours, every = (args.hours, SETS_A_SAMPLE) if not args.quick else (0.003, 10)
-    samples, people, cpu_ms, said = soak(scene, round(hours * 3600 * RATE_HZ), every)
+    samples, people, cpu_ms, description = soak(scene, round(hours * 3600 * RATE_HZ), every)
     samples = samples[:, 1:]
     at_h, rss_mb, threads, descriptors = samples.T
     first = int(np.flatnonzero(at_h >= WARM_UP_SHARE * at_h[-1])[0])
@@ -83,7 +83,9 @@ def measure(args: argparse.Namespace) -> list[Table]:
         int(threads[first]), int(threads[-1]), int(descriptors[first]), int(descriptors[-1]), cpu_ms,
         target,
     )  # fmt: skip
-    note = f"MB/h: slope of a line through the samples after warm-up (the first tenth). People: ids given. {said}"
+    note = (
+        f"MB/h: slope of a line through the samples after warm-up (the first tenth). People: ids given. {description}"
+    )
     return [Table("soak", "resources over time", columns, [row], note, decimals=2)]
 
 
@@ -102,11 +104,13 @@ def visitors_table(visitors: int) -> Table:
     from pose3d_ros.evaluation.tables import Table
 
     sets = max(visitors // 2, 1) * VISIT_SETS
-    samples, people, cpu_ms, said = soak(scene_of_visitors, sets, max(sets // 100, 1))
+    samples, people, cpu_ms, description = soak(scene_of_visitors, sets, max(sets // 100, 1))
     kb, target = judged_by_person(samples[:, 0], samples[:, 2])
     columns = ("people", "frame sets", "MB at the start", "MB at the end", "kB per person", "CPU ms per set", "target")
     row = (people, sets, float(samples[0, 2]), float(samples[-1, 2]), kb, cpu_ms, target)
-    note = f"kB per person: slope of a line through resident memory over the people after the first tenth. {said}"
+    note = (
+        f"kB per person: slope of a line through resident memory over the people after the first tenth. {description}"
+    )
     return Table("visitors", "memory per person who came and went", columns, [row], note, decimals=2)
 
 
@@ -130,7 +134,7 @@ def soak(
     from pose3d_ros.estimation.estimator import PoseEstimator
     from pose3d_ros.estimation.options import EstimatorOptions
 
-    publish, said = publisher()
+    publish, description = publisher()
     cameras = rig()
     estimator = PoseEstimator(cameras, options=EstimatorOptions())
     samples, ids, begun_s = [], set[str](), time.process_time()
@@ -143,7 +147,7 @@ def soak(
         if number % every == 0:
             samples.append((len(ids), number / RATE_HZ / 3600, *held()))
     cpu_ms = 1e3 * (time.process_time() - begun_s) / sets
-    return np.array(samples, dtype=np.float64), len(ids), cpu_ms, said
+    return np.array(samples, dtype=np.float64), len(ids), cpu_ms, description
 
 
 def held() -> tuple[float, int, int]:

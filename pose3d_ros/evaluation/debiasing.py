@@ -1,4 +1,4 @@
-"""Ways to take a detector's bias off: PoseRN, constants, oracles, and the gate in front of them (NumPy, float64).
+"""Corrections of a detector's bias: PoseRN, constants, oracles, and the gate in front of them (NumPy, float64).
 
 P people, V views, J joints of h36m_17. Every way has two halves: what it would take off the keypoints or the pose, and
 pass 2, the robust fit of Eq. 3 again.
@@ -31,7 +31,7 @@ from pose3d_ros.structures import Floats
 from pose3d_ros.training.bias import bias_data
 from pose3d_ros.weights.trained import Loaded
 
-# People before each training detector, on whom the constants are fitted.
+# People per training detector to fit the constants.
 CONSTANT_PEOPLE = 128
 
 Correction = Callable[[Trial], Floats]  # corrected poses (P, 17, 3) m
@@ -70,7 +70,7 @@ def keypoints(trial: Trial) -> Floats:
 
 
 def oracle(trial: Trial, *, whole: bool) -> Floats:
-    """Pass 2 with the true bias taken off, or with its learnable part only: what is left is what cannot be learnt."""
+    """Pass 2 without the true bias, or without its learnable part only: the rest cannot be learned."""
     views = trial.views
     bias = (views.biased_px if whole else views.learnable_px) - views.true_px
     return refit(trial, keypoints(trial) - np.nan_to_num(bias[:, :, 0]))

@@ -30,7 +30,7 @@ NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One recording, and a calibration_px that it was not asked for."""
+    """One recording, and a calibration_px fitted to the others."""
 
     name: str
     cameras: tuple[str, ...]

@@ -27,7 +27,7 @@ from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.observation import Grouped2D, triangulated, weighed_by_score
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.options import load_refinement
-from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
+from pose3d_ros.evaluation.summary import Observations2D, observations_2d
 from pose3d_ros.geometry.projection import project_with_covariance
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Floats, JointSource, Rig
@@ -97,14 +97,14 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
     refine as in EstimatorOptions. A joint missing in a camera of the choice counts in the smaller choices.
     Raises InputError for fewer than three cameras or a recording whose keypoints have no covariance.
     """
-    cameras, seen = recording.rig.cameras, sightings_2d(recording)
+    cameras, observations = recording.rig.cameras, observations_2d(recording)
     if len(cameras) < 3:
         raise InputError(f"the recording has {len(cameras)} cameras, expected at least 3 to leave one out")
-    if seen.covariance is None:
+    if observations.covariance is None:
         raise InputError("the recording's keypoints have no covariance: record with a detector that gives one")
     options = EstimatorOptions(refine=refine, calibration_px=1.0)
     refinement = load_refinement(options)
-    all_people = _grouped(seen, options)
+    all_people = _grouped(observations, options)
     parts = []
     for count in range(2, len(cameras)):
         for chosen in combinations(range(len(cameras)), count):
@@ -114,19 +114,19 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
             rows = np.flatnonzero((people.seen.any(axis=-1)).sum(axis=0) >= 2)
             observed, _, _ = estimator.triangulate(rig.cameras, people.select(rows), 0)
             whole = np.asarray(observed.n_views == count)
-            stamps = np.array([seen.keys[row][0] for row in rows], dtype=np.int64)
+            stamps = np.array([observations.keys[row][0] for row in rows], dtype=np.int64)
             measured = _measured(rig, people.select(rows), stamps, options)
             for view in set(range(len(cameras))) - set(chosen):
-                own = seen.xy[view][rows]
+                own = observations.xy[view][rows]
                 xy, spread = project_with_covariance(cameras[view], observed.xyz, observed.covariance)
                 _, per_px2 = project_with_covariance(cameras[view], observed.xyz, observed.calibration_covariance)
-                there = whole & (seen.score[view][rows] >= options.min_joint_score)
+                there = whole & (observations.score[view][rows] >= options.min_joint_score)
                 there &= np.isfinite(own - xy).all(axis=-1) & np.isfinite(spread + per_px2).all(axis=(-1, -2))
                 person, joint = np.nonzero(there)
                 parts.append(
                     Predictions(
                         error=(own - xy)[there],
-                        covariance=(spread + seen.covariance[view][rows])[there],
+                        covariance=(spread + observations.covariance[view][rows])[there],
                         per_px2=(per_px2 + np.eye(2))[there],
                         left_out=np.full(len(joint), view),
                         views=np.full(len(joint), count),
@@ -149,9 +149,11 @@ def _measured(rig: Rig, people: Grouped2D, stamps: NDArray[np.int64], options: E
     return px
 
 
-def _grouped(seen: Sightings2D, options: EstimatorOptions) -> Grouped2D:
+def _grouped(observations: Observations2D, options: EstimatorOptions) -> Grouped2D:
     """The keypoints of all cameras, as the estimator uses them."""
-    weak = seen.score < options.min_joint_score
-    score = np.where(weak, 0.0, seen.score)
-    assert seen.covariance is not None
-    return Grouped2D(np.where(weak[..., None], np.nan, seen.xy), score, weighed_by_score(seen.covariance, score))
+    weak = observations.score < options.min_joint_score
+    score = np.where(weak, 0.0, observations.score)
+    assert observations.covariance is not None
+    return Grouped2D(
+        np.where(weak[..., None], np.nan, observations.xy), score, weighed_by_score(observations.covariance, score)
+    )

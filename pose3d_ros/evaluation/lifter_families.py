@@ -40,7 +40,7 @@ class Sights:
     """People in view of one camera, lifted."""
 
     truth: Floats  # (P, 17, 3) m, camera frame
-    xyz: Floats  # (P, 17, 3) m, NaN for whom the network refused
+    xyz: Floats  # (P, 17, 3) m, NaN for rejected people
     known: Floats  # (P, 17, 3) m with the person's height as input
     covariance: Floats  # (P, 17, 3, 3) m^2
     known_covariance: Floats
@@ -127,7 +127,7 @@ def accuracy(lifter: Loaded, families: dict[str, list[Trial]]) -> Table:
         )  # fmt: skip
     columns = (
         "family", "depth m", "MPJPE mm", "median", "MRPE mm", "median", "absolute mm", "Z median %", "Z mm",
-        "Z analytic mm", "MRPE height known", "MPJPE height known", "refused %",
+        "Z analytic mm", "MRPE height known", "MPJPE height known", "rejected %",
     )  # fmt: skip
     return Table(
         "families", f"the lifter ({lifter.name}) before rigs never seen, noise (b)", columns, rows,

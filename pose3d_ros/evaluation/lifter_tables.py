@@ -22,7 +22,7 @@ from pose3d_ros.evaluation.lifters import (
     misses,
     oracle,
     read_lifter,
-    sights,
+    usable_views,
 )
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
 from pose3d_ros.evaluation.trials import HeldOut, change
@@ -80,7 +80,7 @@ class Bench:
         """Sights with true keypoints, or with noise a or b."""
         if noise not in self._data:
             trials = human36m(self.held_out, "a" if noise == "true" else noise)
-            self._data[noise] = sights(trials, true_keypoints=noise == "true")
+            self._data[noise] = usable_views(trials, true_keypoints=noise == "true")
         return self._data[noise]
 
     def nets(self, row: str, seeds: int = 1) -> list[Lifter]:
@@ -125,7 +125,7 @@ def table1(bench: Bench) -> Table:
     ]
     rows += oracles(bench, data)
     return Table(
-        "table1", "what location and scale are worth, true keypoints", ("row", *COLUMNS), rows,
+        "table1", "gain of location and scale, true keypoints", ("row", *COLUMNS), rows,
         NOTE, plots={"lifter_scale_depth": figure6(data)},
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def table3(bench: Bench) -> Table:
     return Table(
         "table3", "root: learned and analytic, same keypoints and pose, noise (b)", columns, rows,
         "X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z. The test people are "
-        "shorter than the training people, so a root learnt from these is too far; the analytic one comes out nearer, "
+        "shorter than the training people, so the learned root is too far; the analytic one is nearer, "
         "and meets them by accident. With the height known, bodies' sizes are out of the comparison.",
     )  # fmt: skip
 

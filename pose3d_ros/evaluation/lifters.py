@@ -75,7 +75,7 @@ class Misses:
         return x, y, z
 
 
-def sights(trials: list[Trial], *, true_keypoints: bool = False) -> LiftingData:
+def usable_views(trials: list[Trial], *, true_keypoints: bool = False) -> LiftingData:
     """The views of all cameras of the trials that a node would accept."""
     return usable(joined([lifting_data(one.views, true_keypoints=true_keypoints) for one in trials]))
 
@@ -132,8 +132,8 @@ def root_px(pose: Tensor, depth: Tensor, data: LiftingData) -> Tensor:
     """
     focal, centre = data.K[:, [0, 1], [0, 1]], data.K[:, :2, 2]
     ray = (data.xy - centre[:, None]) / focal[:, None]
-    said = (ray * (depth[:, None, None] + pose[..., 2:]) - pose[..., :2]) / depth[:, None, None]
-    elsewhere = said.nanmedian(dim=1).values * focal + centre
+    root_by_joint = (ray * (depth[:, None, None] + pose[..., 2:]) - pose[..., :2]) / depth[:, None, None]
+    elsewhere = root_by_joint.nanmedian(dim=1).values * focal + centre
     return torch.where(torch.isfinite(data.xy[:, ROOT]).all(dim=-1)[:, None], data.xy[:, ROOT], elsewhere)
 
 
@@ -152,10 +152,10 @@ def oracle(data: LiftingData, mean_height_m: float | None) -> Misses:
         pose = pose * (mean_height_m / stature(data.xyz))[:, None, None]
     focal, centre = data.K[:, None, [0, 1], [0, 1]], data.K[:, None, :2, 2]
     ray = ((data.xy - centre) / focal).double()  # (N, J, 2)
-    seen = torch.isfinite(ray).all(dim=-1)[..., None]
-    ray, exact = torch.where(seen, ray, 0.0), pose.double()
+    visible = torch.isfinite(ray).all(dim=-1)[..., None]
+    ray, exact = torch.where(visible, ray, 0.0), pose.double()
     # Per joint: T_x - x T_z = x Z - X.
-    one, none = seen[..., 0].double(), torch.zeros_like(ray[..., 0])
+    one, none = visible[..., 0].double(), torch.zeros_like(ray[..., 0])
     rows = torch.stack(
         (
             torch.stack((one, none, -ray[..., 0]), dim=-1),
@@ -163,7 +163,7 @@ def oracle(data: LiftingData, mean_height_m: float | None) -> Misses:
         ),
         dim=2,
     ).flatten(1, 2)  # (N, 2 J, 3)
-    right = (torch.where(seen, ray * exact[..., 2:] - exact[..., :2], 0.0)).flatten(1)
+    right = (torch.where(visible, ray * exact[..., 2:] - exact[..., :2], 0.0)).flatten(1)
     root = torch.linalg.lstsq(rows, right[..., None]).solution[..., 0]
     return compared(pose, root.float(), data)
 

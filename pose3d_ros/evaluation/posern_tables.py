@@ -32,12 +32,12 @@ SHOWN = "LKnee"  # in the scatter plot
 FAMILIES = ("h36m", "room4", "room3")
 COLUMNS = (
     "paper mm", "mean mm", "median mm", "relative mean mm", "relative median mm", "gain %", "frames worse %",
-    "bias mm", "bias left mm", "bias gone %", "bound mm",
+    "bias mm", "remaining bias mm", "removed bias %", "bound mm",
 )  # fmt: skip
 NOTE = (
     "Errors of those of the joints that a detector gives, 16 of 17; relative: less the pelvis' error; gain: change of "
     "the mean against triangulation. Frames worse: share whose mean error grew. Bias: length in space of what all "
-    "detectors and people have in common, and of what is left of it when the corrections of 16 noisy sights of a pose "
+    "detectors and people have in common, and of what is left of it when the corrections of 16 noisy views of a pose "
     "are averaged. Bound: Cramer and Rao's, of the RMS error with the noise alone, without any bias. Constants are "
     "fitted on training people, rigs and detectors. Gate: see estimation/refinement/posern_gate.py."
 )

@@ -60,13 +60,13 @@ class Errors:
 
 def estimates(recording: Recording) -> list[Estimate]:
     """Poses and motions of all people at every stamp of the recorded keypoints; raises InputError without keypoints."""
-    stamps = sorted({stamp for seen in recording.keypoints.values() for stamp in seen})
+    stamps = sorted({stamp for by_stamp in recording.keypoints.values() for stamp in by_stamp})
     if not stamps:
         raise InputError("the recording holds no keypoints: record it with `pose3d demo --output`")
     estimator = PoseEstimator(recording.rig, options=EstimatorOptions(monocular_fallback="never"))
     found = []
     for stamp in stamps:
-        keypoints = {name: seen[stamp][0] for name, seen in recording.keypoints.items() if stamp in seen}
+        keypoints = {name: by_stamp[stamp][0] for name, by_stamp in recording.keypoints.items() if stamp in by_stamp}
         found.append(estimator.estimate_from_keypoints(keypoints))
     return found
 
@@ -103,8 +103,10 @@ def _compared(one: Estimate, p: int, later: Estimate) -> Floats:
     row = ahead.ids.index(person)
     states = kalman.predict(one.motion.states, horizon_s).position[one.motion.ids.index(person)]
     noise = later.pose.covariance[q] - later.motion.calibration_covariance[later.motion.ids.index(person)]
-    seen = [(pose.source[p], pose.xyz[p]), (later.pose.source[q], later.pose.xyz[q]), (1, ahead.xyz[row])]
-    both = np.logical_and.reduce([(source != JointSource.PREDICTED) & np.isfinite(xyz).all(-1) for source, xyz in seen])
+    measurements = [(pose.source[p], pose.xyz[p]), (later.pose.source[q], later.pose.xyz[q]), (1, ahead.xyz[row])]
+    both = np.logical_and.reduce(
+        [(source != JointSource.PREDICTED) & np.isfinite(xyz).all(-1) for source, xyz in measurements]
+    )
     truth = later.pose.xyz[q][both]
     error = ahead.xyz[row][both] - truth
     squared = (error * np.linalg.solve(ahead.covariance[row][both] + noise[both], error[..., None])[..., 0]).sum(-1)

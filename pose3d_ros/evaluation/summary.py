@@ -104,15 +104,15 @@ def left_out_camera_px(recording: Recording) -> Floats:
     Two other cameras at least must see the joint; so a rig of two gives none.
     """
     cameras = recording.rig.cameras
-    seen = sightings_2d(recording)
-    if not seen.keys or len(cameras) < 3:
+    observations = observations_2d(recording)
+    if not observations.keys or len(cameras) < 3:
         return np.zeros(0)
     distances = [np.zeros(0)]
     for view, camera in enumerate(cameras):
         others = [k for k in range(len(cameras)) if k != view]
-        covariance = None if seen.covariance is None else seen.covariance[others]
-        placed = triangulate([cameras[k] for k in others], seen.xy[others], covariance=covariance)
-        distances.append(np.linalg.norm(project(camera, placed.xyz) - seen.xy[view], axis=-1).ravel())
+        covariance = None if observations.covariance is None else observations.covariance[others]
+        triangulated = triangulate([cameras[k] for k in others], observations.xy[others], covariance=covariance)
+        distances.append(np.linalg.norm(project(camera, triangulated.xyz) - observations.xy[view], axis=-1).ravel())
     return _finite(np.concatenate(distances))
 
 
@@ -123,21 +123,23 @@ def reprojection_px(recording: Recording) -> Floats:
     three: rays of two meet nearly whatever their error, and a bystander in two views would flatter the figure.
     """
     cameras = recording.rig.cameras
-    seen = sightings_2d(recording)
-    place = {key: k for k, key in enumerate(seen.keys)}
-    xyz = np.full((len(seen.keys), H36M_17.size, 3), np.nan)
+    observations = observations_2d(recording)
+    place = {key: k for k, key in enumerate(observations.keys)}
+    xyz = np.full((len(observations.keys), H36M_17.size, 3), np.nan)
     for pose in recording.poses:
         good = measured(pose) & (pose.n_views >= min(3, len(cameras)))
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
             if (pose.stamp_ns, pose.ids[row]) in place:
                 joints = np.where(good[row][:, None], pose.xyz[row], np.nan)
                 xyz[place[pose.stamp_ns, pose.ids[row]]] = joints
-    distances = [np.linalg.norm(project(camera, xyz) - seen.xy[k], axis=-1).ravel() for k, camera in enumerate(cameras)]
+    distances = [
+        np.linalg.norm(project(camera, xyz) - observations.xy[k], axis=-1).ravel() for k, camera in enumerate(cameras)
+    ]
     return _finite(np.concatenate(distances))
 
 
 @dataclass(frozen=True, eq=False)
-class Sightings2D:
+class Observations2D:
     """The 2D people with an id, by capture stamp and id."""
 
     keys: tuple[tuple[int, str], ...]  # P
@@ -146,7 +148,7 @@ class Sightings2D:
     score: Floats  # (V, P, J), 0 there
 
 
-def sightings_2d(recording: Recording) -> Sightings2D:
+def observations_2d(recording: Recording) -> Observations2D:
     """All people with an id in any camera, by person and moment."""
     cameras = recording.rig.cameras
     found = [
@@ -164,7 +166,7 @@ def sightings_2d(recording: Recording) -> Sightings2D:
         if people.covariance is not None:
             covariance[view, place[key]] = people.covariance[row]
     known = bool(found) and all(people.covariance is not None for _, _, people, _ in found)
-    return Sightings2D(tuple(place), xy, covariance if known else None, score)
+    return Observations2D(tuple(place), xy, covariance if known else None, score)
 
 
 def bone_length_cv(recording: Recording) -> float:

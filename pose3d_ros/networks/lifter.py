@@ -181,5 +181,5 @@ class AbsPoseLifter(nn.Module):
         return Lifted(depth, pose)
 
     def _per_focal(self, K: Tensor) -> Tensor:
-        """(B,) canonical depth x 1000 px of what the last layer says: metric depth with any_focal, itself without."""
+        """(B,) canonical depth x 1000 px from the last layer: metric depth with any_focal, itself without."""
         return REFERENCE_FOCAL_PX / focal(K) if self.options.any_focal else torch.ones_like(K[:, 0, 0])

@@ -23,7 +23,7 @@ from pose3d_ros.training.losses import posern_absolute_loss, posern_loss
 
 
 class BiasData(NamedTuple):
-    """N sights of one person by one camera."""
+    """N views of one person by one camera."""
 
     xyz: Tensor  # (N, J, 3) m in the camera's frame: pass 1, NaN where not triangulated
     xy: Tensor  # (N, J, 2) px undistorted, NaN where not seen
@@ -61,7 +61,7 @@ def shared_bias(seeds: Sequence[int]) -> DetectorBias:
 
 
 def joined(parts: Sequence[BiasData]) -> BiasData:
-    """The sights of several rigs."""
+    """The views of several rigs."""
     return BiasData(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 

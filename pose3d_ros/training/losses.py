@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pose3d_ros.skeletons import H36M_17
 
-REFERENCE_DEPTH_M = 5.0  # Human3.6M's people stand 4-6 m from its cameras
+REFERENCE_DEPTH_M = 5.0  # Human3.6M's people are 4-6 m from its cameras
 MIN_DEPTH_M = 0.1  # a joint pushed behind a camera is projected as if it were this far: finite, and a large loss
 # From here on L_r grows in proportion to the error, no longer squared: 11 px on Human3.6M, whose keypoints are off by
 # 4. In the detector's noise 1 % of the joints has 58 % of the squared error; the others are what training is for.

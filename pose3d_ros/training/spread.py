@@ -46,7 +46,7 @@ REFINED_AIM = 0.975
 # to 97.5 % with other rigs (noise (b), half of the people with hidden joints).
 LIFTED_AIM = 0.955
 INSIDE_95 = 7.815  # squared Mahalanobis distance within which 95 % of a normal distribution in space lie
-FEWEST = 100  # errors of a joint (left and right) to scale it by itself; below, by all joints together
+FEWEST = 100  # errors of a joint (left and right) to scale it individually; below, by all joints together
 STEPS = 40  # of LBFGS; 80 raise the mean log likelihood by 3e-7
 REACH = 30.0  # of figures about START
 BY_JOINT = ("own", "body", "q", "floor", "guess", "along", "across", "unseen")
@@ -62,13 +62,13 @@ Figures = dict[str, Tensor]
 def fit_spread(net: nn.Module, recipe: Mapping[str, Any], motion: Motion, people: int = PEOPLE) -> Figures:
     """The figures of a trained network's covariance; none for PoseRN and for a lifter of plain depth."""
     if recipe["network"] == "cvugcn":
-        return fit_refined(*refined_errors(net, recipe, sights(recipe, motion, people)))
+        return fit_refined(*refined_errors(net, recipe, validation_views(recipe, motion, people)))
     if recipe["network"] == "lifter" and not recipe["plain_depth"]:
-        return fit_lifted(lifted_errors(net, recipe, sights(recipe, motion, people)))
+        return fit_lifted(lifted_errors(net, recipe, validation_views(recipe, motion, people)))
     return {}
 
 
-def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[SimulatedViews]:
+def validation_views(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[SimulatedViews]:
     """People of the validation split before the recipe's rigs; half of a rig's people have joints hidden.
 
     For a lifter the bone lengths vary, as in training.

@@ -66,7 +66,7 @@ def test_displaced_cameras_need_calibration_px_and_measure_it() -> None:
 
 
 def test_recordings_without_a_camera_to_leave_out_are_rejected() -> None:
-    with pytest.raises(InputError, match="of 2 cameras"):
+    with pytest.raises(InputError, match="2 cameras, expected at least 3"):
         predictions(recording(False, cameras=2))
     bare = recording(False)
     stripped = {

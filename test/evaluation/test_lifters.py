@@ -8,7 +8,7 @@ import torch
 from tiny_motion import tiny_motion
 
 from pose3d_ros.evaluation import lifter_families, lifter_tables
-from pose3d_ros.evaluation.lifters import analytic, human36m, mean_height, misses, oracle, sights
+from pose3d_ros.evaluation.lifters import analytic, human36m, mean_height, misses, oracle, usable_views
 from pose3d_ros.evaluation.tables import EvaluationRequest
 from pose3d_ros.evaluation.trials import HeldOut
 from pose3d_ros.networks.canonical import ROOT, stature, targets
@@ -21,7 +21,7 @@ MIDDLES = [0, 7, 8]
 
 @pytest.fixture(scope="module")
 def data() -> LiftingData:
-    return sights(human36m(HeldOut(tiny_motion().split("test"), 20, 0), "a"), true_keypoints=True)
+    return usable_views(human36m(HeldOut(tiny_motion().split("test"), 20, 0), "a"), true_keypoints=True)
 
 
 def request_of(**changes: object) -> EvaluationRequest:

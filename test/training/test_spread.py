@@ -21,8 +21,8 @@ from pose3d_ros.training.spread import (
     mahalanobis,
     refined_errors,
     scales,
-    sights,
     start,
+    validation_views,
 )
 
 J = 17
@@ -123,7 +123,7 @@ def test_refiner_that_changes_nothing_is_covered_on_people_and_noise_it_was_not_
     torch.manual_seed(0)
     net = build(CVUGCN).eval()
     figures = fit_spread(net, CVUGCN, motion, people=600)
-    fresh = sights(CVUGCN | {"seed": 5, "noise": "gaussian"}, motion, 600)
+    fresh = validation_views(CVUGCN | {"seed": 5, "noise": "gaussian"}, motion, 600)
     miss, given = refined_errors(net, CVUGCN, fresh)
     placed = torch.isfinite(given).all(dim=-1).all(dim=-1)
     assert 0.90 < coverage(torch.where(placed[..., None], miss, torch.nan), refined_covariance(figures, given)) <= 1.0
@@ -156,7 +156,7 @@ def test_networks_whose_poses_are_not_used_have_no_figures(motion):
 
 
 def test_same_recipe_meets_the_same_people(motion):
-    first, again, other = (sights(CVUGCN | {"seed": seed}, motion, 40) for seed in (0, 0, 1))
+    first, again, other = (validation_views(CVUGCN | {"seed": seed}, motion, 40) for seed in (0, 0, 1))
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.xy_px, two.xy_px)
     assert not np.array_equal(first[0].truth, other[0].truth)

@@ -13,7 +13,7 @@ from pose3d_ros.ros import distribution
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import Floats, PersonState, Pose3D
 
-# Shorter torsos and hips than any person's give no direction worth publishing.
+# Torsos and hips shorter than any person's give no reliable direction.
 MIN_LENGTH_M = 0.02
 
 

@@ -36,7 +36,7 @@ from pose3d_ros.structures import FrameSet
 
 # How long a signal may go unnoticed: C code that waits for messages does not hear it.
 SPIN_S = 0.1
-# While a set waits for its answer /clock goes on by this much every SPIN_S: 2 ms in the 20 s of timeout_s.
+# While a set waits for its answer /clock advances by this much every SPIN_S: 2 ms in the 20 s of timeout_s.
 CREEP_NS = 10_000
 
 

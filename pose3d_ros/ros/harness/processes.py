@@ -77,7 +77,7 @@ class Child:
     def last_lines(self, count: int = 8) -> str:
         """The end of its log; never empty."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-count:]) or "(it said nothing)"
+        return "\n".join(lines[-count:]) or "(no output)"
 
 
 class ChildProcesses:

@@ -28,7 +28,7 @@ from scipy.spatial.transform import Rotation
 Floats = NDArray[np.float64]
 
 CACHE_S = 10.0  # tf2::BUFFER_CORE_DEFAULT_CACHE_TIME
-# tf2 refuses a quaternion whose squared length is further than this from 1 (buffer_core.cpp).
+# tf2 rejects a quaternion whose squared length is further than this from 1 (buffer_core.cpp).
 QUATERNION_TOLERANCE = 10e-3
 POLL_S = 0.005
 # One for all, or each would have a throttle of its own.
@@ -113,7 +113,7 @@ class Buffer:
         self._now_s, self._ignored = now_s, 0
         self._lock = threading.Lock()
         if node is not None:
-            # What a bag's or a simulation's second run says must not be older than what is kept.
+            # Transforms of a bag's or a simulation's second run must not be older than the cache.
             back = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True)
             self._jump = node.get_clock().create_jump_callback(back, post_callback=lambda _: self.clear())
 

@@ -128,7 +128,7 @@ def test_command_prints_one_line_if_it_cannot_play(tmp_path, capsys):
 
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
 def test_signals_end_it_cleanly_while_its_thread_decodes(folder, tmp_path, numbers):
-    """A second SIGINT comes while the first is being obeyed: from the terminal's group and from launch."""
+    """A second SIGINT comes while the first is being handled: from the terminal's group and from launch."""
     environment = {
         **os.environ,
         "ROS_DOMAIN_ID": str(free_domain()),
@@ -136,7 +136,7 @@ def test_signals_end_it_cleanly_while_its_thread_decodes(folder, tmp_path, numbe
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), str(Path(pose3d_ros.__file__).parents[1])]),
     }
     code = (
-        "import sys, time; from pose3d_ros.ros import player\n"
+        "import sys, time; from pose3d_ros.ros.harness import player\n"
         "prepare = player.Player._prepare\n"
         "def slowly(self, frames):\n"
         "    print('ready', flush=True); time.sleep(0.5); return prepare(self, frames)\n"

@@ -79,7 +79,7 @@ def test_recorder_does_not_end_while_poses_wait_in_the_queue(folder):
 
 
 def test_folder_that_is_not_writable_is_rejected_before_the_run(folder):
-    with own_context() as context, pytest.raises(InputError, match="missing is not a folder that can be written"):
+    with own_context() as context, pytest.raises(InputError, match="missing is not a writable folder"):
         recorder_of(context, folder, output=str(folder / "missing" / "recording.npz"))
 
 
