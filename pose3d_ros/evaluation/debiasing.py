@@ -85,7 +85,7 @@ class Constants:
 
     @staticmethod
     def fitted(motion: Motion, seed: int) -> Constants:
-        """The means over CONSTANT_PEOPLE before each of the training detectors: of least mean squared error.
+        """The means over CONSTANT_PEOPLE with each of the training detectors: of least mean squared error.
 
         As in PoseRN's training, noise is in what a correction is given, not in what it is to be.
         """
@@ -105,7 +105,7 @@ class Constants:
         return Constants(_means(np.concatenate(units)), _means(np.concatenate(offsets)))
 
     def in_2d(self, trial: Trial) -> Floats:
-        """The constant of every joint in the image, scaled by the spine as seen, taken off in every camera."""
+        """The constant of every joint in the image, scaled by the spine in the image, subtracted in every camera."""
         constant = torch.from_numpy(self.units.astype(np.float32))
 
         class Same(nn.Module):
@@ -115,7 +115,7 @@ class Constants:
         return by_network(network(Same(), {"network": "posern"}))(trial)
 
     def in_3d(self, trial: Trial) -> Floats:
-        """The constant of every joint in its bone's frame, taken off the triangulated pose."""
+        """The constant of every joint in its bone's frame, subtracted from the triangulated pose."""
         coarse = trial.robust().xyz
         moved: Floats = coarse - np.einsum("...jxk,jk->...jx", bone_frames(coarse), self.offset)
         return moved
@@ -128,7 +128,7 @@ def bone_frames(xyz: Floats) -> Floats:
 
 
 def bias_left(trial: Trial, correct: Correction, repeats: int, counted: NDArray[np.bool_]) -> tuple[float, float]:
-    """Mean length in mm of the learnable bias in space before a correction, and of what is left of it after.
+    """Mean length in mm of the learnable bias in space before a correction, and of the rest after it.
 
     A bias is what remains after averaging: all people repeat `repeats` times in a row, each with new noise (and a new
     personal bias), and the corrections of one pose are averaged. counted (17,).
@@ -149,7 +149,7 @@ def _left(trial: Trial, taken: Floats, repeats: int, counted: NDArray[np.bool_])
 
 
 def frame_errors(xyz: Floats, truth: Floats, counted: NDArray[np.bool_]) -> Floats:
-    """Mean error (P,) mm over counted joints (17,); NaN where one of them is missing from both."""
+    """Mean error (P,) mm over counted joints (17,); NaN if one of them is missing from both."""
     miss = np.linalg.norm(xyz - truth, axis=-1)[:, counted & GIVEN]
     known = np.isfinite(miss)
     return np.asarray(1000.0 * np.where(known, miss, 0.0).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1))
@@ -166,6 +166,6 @@ def _placed(trial: Trial, xy: Floats) -> Floats:
 
 
 def _means(values: Floats) -> Floats:
-    """Mean over the first axis; 0 for a joint that is never there."""
+    """Mean over the first axis; 0 for a joint that is always missing."""
     known = np.isfinite(values)
     return np.asarray(np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1), dtype=np.float64)

@@ -49,7 +49,7 @@ class Sights:
 
     @property
     def given(self) -> NDArray[np.bool_]:
-        """(P,) who was lifted."""
+        """(P,) whether the person was lifted."""
         return np.asarray(np.isfinite(self.xyz[:, ROOT, 0]))
 
 
@@ -74,7 +74,7 @@ def shipped(request: EvaluationRequest) -> Loaded | None:
 
 
 def trials(held_out: HeldOut, family: str, *, hide: bool) -> list[Trial]:
-    """People before a family's held-out rigs with noise (b); with hide half of them have joints hidden."""
+    """People in a family's held-out rigs with noise (b); with hide half of them have joints hidden."""
     found = []
     for one in held_out.rigs(family, RIGS):
         noise = held_out.noise(SINGLE_FAMILY, held_out.rigs(SINGLE_FAMILY)[0], "b") if family == MONO else "b"
@@ -87,7 +87,7 @@ def trials(held_out: HeldOut, family: str, *, hide: bool) -> list[Trial]:
 
 
 def lifted(lifter: Loaded, trial: Trial, number: int) -> Sights:
-    """The people of a trial before one of its cameras, as the nodes lift them."""
+    """The people of a trial in one of its cameras, as the nodes lift them."""
     camera, views = trial.cameras[number], trial.views
     truth = np.asarray(trial.truth @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3])
     people = Keypoints2D(views.xy_px[number, :, 0], views.score[number, :, 0], H36M_17)
@@ -199,7 +199,7 @@ def _joined(people: Sequence[Sights], name: str, whom: Sequence[NDArray[np.bool_
 
 
 def _relative(xyz: Floats, truth: Floats) -> Floats:
-    """(N, 16) mm after the roots were put together."""
+    """(N, 16) mm after alignment of the roots."""
     miss = (xyz - xyz[:, ROOT : ROOT + 1]) - (truth - truth[:, ROOT : ROOT + 1])
     return np.asarray(1000.0 * np.linalg.norm(miss[:, OTHERS], axis=-1))
 

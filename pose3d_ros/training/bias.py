@@ -1,4 +1,4 @@
-"""Training PoseRN: what a detector's keypoints are off by, given the pose that they triangulate to (torch).
+"""Training PoseRN: the errors of a detector's keypoints, given the pose triangulated from them (torch).
 
 Sayo et al., ICIP 2021. The target beta = J2D - proj(J3D of the truth) needs true poses: PoseRN is fully supervised.
 """
@@ -32,7 +32,7 @@ class BiasData(NamedTuple):
 
 
 def bias_data(views: SimulatedViews, target_px: Floats | None = None) -> BiasData:
-    """Every camera's sight of every frame; pass 1 is the robust fit over all cameras, Eq. 3.
+    """Every camera's view of every frame; pass 1 is the robust fit over all cameras, Eq. 3.
 
     target_px (V, W, T, 17, 2) px: the keypoints whose beta = J2D - proj(J3D of the truth) is the target. None is the
     paper's: as detected, noise and all. views.biased_px is the bias alone, which a simulation knows. The input holds
@@ -66,7 +66,7 @@ def joined(parts: Sequence[BiasData]) -> BiasData:
 
 
 def bias_loss(net: nn.Module, batch: Batch) -> Tensor:
-    """Mean error of the bias, in PoseRN's unit of 2D (a third of the spine): people of every size count alike."""
+    """Mean error of the bias, in PoseRN's unit of 2D (a third of the spine): equal weights for people of every size."""
     return posern_absolute_loss(*_compared(net, batch))
 
 

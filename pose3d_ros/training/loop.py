@@ -29,7 +29,7 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How long, how much at once, and on what."""
+    """Duration, batch size and hardware."""
 
     epochs: int
     batch_size: int  # a process
@@ -45,7 +45,7 @@ class FitOptions:
 
 @dataclass
 class History:
-    """One row an epoch."""
+    """One entry per epoch."""
 
     loss: list[float] = field(default_factory=list)
     score: list[float] = field(default_factory=list)  # validation, lower is better; empty without validation
@@ -62,7 +62,7 @@ def fit(
     recipe: Mapping[str, Any],
     validate: Callable[[nn.Module], float] | None = None,
 ) -> History:
-    """Train `net` in place and leave LAST (to go on) and BEST (to use) in folder.
+    """Train `net` in place and write LAST (to resume) and BEST (to use) to folder.
 
     data_of(epoch) gives tensors of one length N, the same ones for the same epoch; loss_of(net, batch) a scalar.
     recipe, of plain values, rebuilds the network and must not change between a run and its resumption. Raises
@@ -80,7 +80,7 @@ def fit(
             _check_recipe(rest["recipe"], recipe, path)
             begin, history = int(rest["epoch"]), History(list(rest["loss"]), list(rest["score"]))
     elif path.is_file() and not options.resume:
-        raise InputError(f"{path} is there already: give --resume to go on with it, or another folder")
+        raise InputError(f"{path} is there already: use --resume to continue it, or another folder")
     end = time.monotonic() + 60 * options.minutes
     with tqdm(
         total=options.epochs, initial=begin, unit="epoch", disable=not options.progress or not _first(fabric)
@@ -106,7 +106,7 @@ def fit(
 
 
 def validated(net: nn.Module, validate: Callable[[nn.Module], float]) -> float:
-    """A validation figure of the network as it will be used: no dropout, stored batch norm, no gradients."""
+    """A validation figure of the network as in use: no dropout, stored batch norm, no gradients."""
     net.eval()
     with torch.no_grad():
         score = float(validate(net))
@@ -155,7 +155,7 @@ def _epoch(
 
 
 def _batches(count: int, options: FitOptions, epoch: int, rank: int, processes: int) -> Iterator[Tensor]:
-    """Row numbers of this process's batches; a last incomplete one is left out, unless it is the only one."""
+    """Row numbers of this process's batches; drops a last incomplete one, unless it is the only one."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(_seed(options.seed, epoch)))
     own = order[rank : count - count % processes : processes]
     size = min(options.batch_size, len(own))

@@ -96,13 +96,13 @@ def bone_direction_loss(world: Tensor) -> Tensor:
 
 
 def posern_loss(predicted: Tensor, bias: Tensor, seen: Tensor) -> Tensor:
-    """Mean squared error over the coordinates of the joints that were seen: predicted, bias (B, J, 2); seen (B, J)."""
+    """Mean squared error over the coordinates of the visible joints: predicted, bias (B, J, 2); seen (B, J)."""
     error = torch.where(seen[..., None], predicted - torch.nan_to_num(bias), torch.zeros_like(predicted))
     return error.square().sum() / (2.0 * seen.sum()).clamp(min=1.0)
 
 
 def posern_absolute_loss(predicted: Tensor, bias: Tensor, seen: Tensor) -> Tensor:
-    """Mean length of the error over the joints that were seen; shapes as in posern_loss.
+    """Mean length of the error over the visible joints; shapes as in posern_loss.
 
     Keypoints have gross errors, in the input and in the paper's target; squared they drown the bias. Left in a frame of
     a learnable bias of 19.4 mm, on validation detectors after six epochs: with the paper's target 17.8 mm squared and
