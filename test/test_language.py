@@ -30,7 +30,7 @@ NAMES = {
     r"MultiViewOptions|MonocularOptions": "EstimatorOptions",
     r"MonocularFallback": "PersonLifter",
     r"SetOptions": "SyncOptions",
-    r"silent_after|stale_after|tf_wait|set_wait|stamp_tolerance|occluded_after|prediction_horizon": "its name with a unit",
+    r"silent_after|stale_after|tf_wait|set_wait|stamp_tolerance|occluded_after|prediction_horizon": "it with a unit",
     r"gone_after_s": "max_age_s",
     r"birth_(sets|score|joints)": "min_hits",
     r"most_people": "max_people",
@@ -64,7 +64,9 @@ def occurrences(words: dict[str, str], flags: int) -> list[str]:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), 1):
             found += [
-                f"{name}:{number}: {hit.group()}: say {say}" for one, say in patterns.items() for hit in one.finditer(line)
+                f"{name}:{number}: {hit.group()}: say {say}"
+                for one, say in patterns.items()
+                for hit in one.finditer(line)
             ]
     return found
 

@@ -45,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 if healthy, 1 if there are faults."""
-    from pose3d_ros.ros.doctor.checks import judge
+    from pose3d_ros.ros.doctor.checks import run_checks
     from pose3d_ros.ros.doctor.report import as_json, healthy, printed
 
     facts = _facts(args)
-    findings = judge(facts)
+    findings = run_checks(facts)
     print(printed(facts, findings), flush=True)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)

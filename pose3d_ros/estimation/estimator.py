@@ -280,7 +280,7 @@ class PoseEstimator:
         """The 2D people at one time, where compensate_offsets is set, and that time."""
         if not self._options.compensate_offsets:
             return views, stamp_ns
-        detected, stamp_ns = self._resampler(detected, self._background.clocks.known_s)
+        detected, stamp_ns = self._resampler(detected, self._background.clocks.usable_s)
         return Views.of(self._rig, detected, self._options), stamp_ns
 
     def _lift(self, views: Views, stamp_ns: int) -> MeasuredPeople:

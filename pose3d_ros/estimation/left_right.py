@@ -65,7 +65,7 @@ def swapped(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDA
     """Which joints (V, G, J) of the groups have their sides exchanged; expected (T, J, 3) m, NaN where unknown."""
     if not len(expected) or not seen.score.size:
         return np.zeros(seen.score.shape, dtype=bool)
-    found: NDArray[np.bool_] = kernels.left_right.exchanged(
+    found: NDArray[np.bool_] = kernels.left_right.swapped(
         *(lenses_of(cameras), seen.xy, seen.std_px, kernels.plain(expected)),
         *(OTHER_SIDE, _PARTS, LEAST_SEEN, CLEAR),
     )

@@ -366,7 +366,7 @@ def test_fault_recording_in_another_unit_or_world(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fault: the rig of `pose3d estimate` is in mm, or in a world whose y points down.
-    Sees: "people's legs measure ...: are its places (or Tx) in mm?"; "people stand along -y ...", and upright files.
+    Sees: "people's legs measure ...: convert its translations (or Tx) from mm to m"; "people stand along -y ...".
     Recovers: with `pose3d rig convert --unit mm`, or `--world y-down`, which the lines name.
     Kind: K4
     Before: no person and no word; y-down people upside down in people.trc and people.bvh.

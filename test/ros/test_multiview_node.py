@@ -259,7 +259,7 @@ def test_a_driver_that_stamps_nothing_is_named() -> None:
                 message.header.stamp.sec = message.header.stamp.nanosec = 0
 
         one.cameras.alter = unstamped
-        one.diagnosis_says("on /left/image_raw carry the stamp 0.000 s")
+        one.diagnosis_says("on /left/image_raw have the stamp 0.000 s")
         one.cameras.alter = lambda name, image, info: None
         one.diagnosis_says("running: ")
 

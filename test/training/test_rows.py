@@ -23,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_row_is_trained_once_and_found_again(data, tmp_path):
+def test_row_is_trained_once_and_reused(data, tmp_path):
     assert row_network(tmp_path, "row", SHORT, data=data, train=False) is None
     best = row_network(tmp_path, "row", SHORT, data=data, train=True)
     assert best is not None
@@ -34,12 +34,12 @@ def test_a_row_is_trained_once_and_found_again(data, tmp_path):
         row_network(tmp_path, "row", (*SHORT, "--losses", "r"), data=data, train=False)
 
 
-def test_training_that_fails_is_told(data, tmp_path):
+def test_failed_training_is_reported(data, tmp_path):
     with pytest.raises(InputError, match="row 'bad' ended with code 2"):
         row_network(tmp_path, "bad", ("cvugcn", "--no-such-argument"), data=data, train=True)
 
 
-def test_a_recipe_is_compared_with_the_arguments_that_name_it():
+def test_recipe_is_compared_with_the_arguments_that_name_it():
     recipe = {"network": "cvugcn", "baseline": False, "without": ["view"], "lambda_b": 0.02, "pairs": ["P1", "P2"]}
     assert differences(recipe, ("cvugcn", "--without", "view", "--lambda-b", "0.020", "--pairs", "P1", "P2")) == []
     assert differences(recipe, ("cvugcn", "--epochs", "3")) == []
