@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pose3d_ros.errors import FootageError
@@ -35,3 +36,13 @@ def weights() -> None:
     for name in weights_of(DetectorOptions()):
         if not store.present(name):
             pytest.skip(f"the weights of {name} are not in the cache: run `pose3d models fetch`")
+
+
+@pytest.fixture(scope="session")
+def motion_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of motion data (docs/training.md) of a few made-up people."""
+    from tiny_motion import arrays
+
+    path = tmp_path_factory.mktemp("motion") / "motion.npz"
+    np.savez(path, **arrays())
+    return path

@@ -60,7 +60,7 @@ def test_wrong_usage_ends_with_code_2(arguments: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["--version"])
     assert ended.value.code == 0

@@ -181,7 +181,9 @@ def test_fast_dds_profiles_are_set_only_where_the_user_has_none(launched: Launch
         ("rviz:=true", "rviz2 is not installed: sudo apt install"),
     ],
 )
-def test_a_wrong_argument_is_told_and_nothing_is_left_running(argument: str, words: str, launched: Launched) -> None:
+def test_a_wrong_argument_is_reported_and_no_process_is_left_running(
+    argument: str, words: str, launched: Launched
+) -> None:
     assert words in launched("stereo.launch.py", argument)
     assert not launched.has_started("multiview_node")
 
@@ -216,7 +218,7 @@ def test_one_cameras_arguments_stand_over_the_parameter_file(launched: Launched)
         ("params_file:=/nowhere/mine.yaml", "give the path of a copy of config/mono.yaml"),
     ],
 )
-def test_a_wrong_argument_for_one_camera_is_told(argument: str, words: str, launched: Launched) -> None:
+def test_a_wrong_argument_for_one_camera_is_reported(argument: str, words: str, launched: Launched) -> None:
     assert words in launched("mono.launch.py", argument)
     assert not launched.has_started("monocular_node")
 
@@ -292,11 +294,9 @@ def test_rviz_looks_at_the_frame_of_the_poses_or_says_that_it_cannot_know_it(tmp
 
 
 def test_the_demo_plays_into_the_node_and_ends_with_whichever_ends(launched: Launched) -> None:
-    launched.lives("player", 30.0)
+    launched.lives("player", 3600.0)  # far beyond what a launch is given to end
     launched.lives("multiview_node", 1.0)
-    begin = time.monotonic()
     launched("demo.launch.py", "cameras:=[cam01,cam03]", "rate:=3.0", "people:=multi")
-    assert time.monotonic() - begin < 25.0
     node, player = launched.started("multiview_node"), launched.started("player")
     assert list(node["parameters"]["cameras"]) == list(player["parameters"]["cameras"]) == ["cam01", "cam03"]
     assert node["parameters"]["fixed_frame"] == "world"

@@ -18,10 +18,9 @@ def coco(xy, score=None, **more):
 def test_every_skeleton_is_a_tree_with_mirrored_pairs(skeleton):
     assert skeleton.parents.count(-1) == 1
     for joint, parent in enumerate(skeleton.parents):
-        steps = 0
-        while parent >= 0:
-            parent, steps = skeleton.parents[parent], steps + 1
-            assert steps <= skeleton.size, f"joint {joint} hangs in a loop"
+        for _ in range(skeleton.size):
+            parent = skeleton.parents[parent] if parent >= 0 else -1
+        assert parent == -1, f"joint {joint} is its own ancestor"
     for left, right in skeleton.left_right:
         assert skeleton.joint_names[left] == "L" + skeleton.joint_names[right][1:]
 

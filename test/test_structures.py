@@ -18,7 +18,7 @@ def pinhole(point, camera):
     return np.array([camera.K[0, 0] * x / z + camera.K[0, 2], camera.K[1, 1] * y / z + camera.K[1, 2]])
 
 
-def test_a_camera_without_calibration_is_refused_with_its_name_and_the_mend():
+def test_a_camera_without_calibration_is_rejected_with_its_name_and_the_fix():
     with pytest.raises(CalibrationError, match=r"'left' is not calibrated.*fx=0.0.*calibrate the camera"):
         Camera("left", (640, 480), np.zeros((3, 3)))
 
@@ -147,7 +147,7 @@ def test_an_image_that_could_not_be_read_is_refused_with_its_camera(image):
         FrameSet({"a": image}, {"a": 0})
 
 
-def test_a_skeleton_names_its_joints_when_asked_for_a_wrong_one():
+def test_a_skeleton_lists_its_joints_for_an_unknown_name():
     with pytest.raises(InputError, match="no joint 'Tail': use one of Pelvis"):
         H36M_17.index("Tail")
     with pytest.raises(InputError, match="2 joint names but 1 parents"):

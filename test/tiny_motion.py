@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pose3d_ros.mocap.motion import Motion, motion_from_arrays
+from pose3d_ros.simulation.augmentation import placed
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import SimulatedRig, simulated_rig
+from pose3d_ros.simulation.views import SimulatedViews, simulate
 from pose3d_ros.skeletons import H36M_17
 
 # Height above the floor and offset to the left of a standing person, m, in the order of h36m_17.
@@ -34,3 +38,14 @@ def arrays(frames: int = 60, subjects: int = 6) -> dict[str, np.ndarray]:
 def tiny_motion() -> Motion:
     """The same, checked."""
     return motion_from_arrays(arrays())
+
+
+def simulated_views(
+    one: SimulatedRig | None = None, people: int = 5, sigma_px: float = 4.0, annotation_px: float | None = None
+) -> SimulatedViews:
+    """People of this motion, one moment each, before a rig (Human3.6M's first one) with noise of sigma_px."""
+    rng, motion = np.random.default_rng(0), tiny_motion()
+    one = simulated_rig("h36m", 0, held_out=False) if one is None else one
+    xyz = placed(motion.xyz[motion.draw(people, 1, rng)], one.floor, rng)
+    more = {} if annotation_px is None else {"annotation_px": annotation_px}
+    return simulate(xyz, one, GaussianNoise(sigma_px), rng, **more)

@@ -50,3 +50,10 @@ def file_of(loaded: Loaded, folder: Path) -> str:
     path = folder / f"{loaded.name}.safetensors"
     trained.save(path, loaded.net, loaded.recipe, loaded.spread)
     return str(path)
+
+
+class Identity(torch.nn.Module):
+    """A refiner that leaves every pose as it was triangulated."""
+
+    def forward(self, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        return coarse

@@ -39,7 +39,9 @@ def respaced(source: Path, times_s: list[float], target: Path) -> Path:
 
 def _box(data: bytes, begin: int, end: int, kind: bytes) -> tuple[int, int]:
     """Where the first box of a kind begins, and its size."""
-    while begin < end:
+    for _ in range(begin, end, 8):  # a box has 8 bytes or more
+        if begin >= end:
+            break
         (size,) = struct.unpack(">I", data[begin : begin + 4])
         if data[begin + 4 : begin + 8] == kind:
             return begin, size

@@ -86,7 +86,7 @@ def spoilt_bytes(data: bytes, seed: int, count: int) -> list[tuple[str, bytes]]:
     """(case, bytes): cut, changed, doubled, with zeros inside; always the empty one and noise."""
     draw = random.Random(seed)
     cases = [("empty", b""), ("noise", draw.randbytes(300)), ("zeros", bytes(300))]
-    while len(cases) < count:
+    for _ in range(count - len(cases)):
         at, changed = draw.randrange(len(data)), bytearray(data)
         how = draw.choice(("cut", "flip", "flips", "zero", "gone"))
         if how == "cut":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
+from transforms import transform
 
 from pose3d_ros.calibration.board_views import BoardViews, pick_diverse
 from pose3d_ros.calibration.boards import Board
@@ -23,23 +23,14 @@ LENSES = {
 }
 
 
-def transform(vector: list[float], translation: list[float]) -> Floats:
-    matrix = np.eye(4)
-    matrix[:3, :3] = cv2.Rodrigues(np.array(vector, dtype=np.float64))[0]
-    matrix[:3, 3] = translation
-    return matrix
-
-
 def rig(model: str = "plumb_bob") -> Rig:
     """Three cameras in a row, 30 cm apart, turned inwards."""
     lens = np.array(LENSES[model])
-    extrinsics = [
-        np.eye(4),
-        transform([0, 0.3, 0], [-0.3, 0.01, 0.02]),
-        transform([0.02, 0.5, 0.01], [-0.55, 0.0, 0.1]),
-    ]
-    cameras = (Camera(name, (640, 480), K, model, lens, cam) for name, cam in zip("abc", extrinsics, strict=True))
-    return Rig(tuple(cameras), "a_optical")
+    places = [np.eye(4), transform([0, 0.3, 0], [-0.3, 0.01, 0.02]), transform([0.02, 0.5, 0.01], [-0.55, 0.0, 0.1])]
+    return Rig(
+        tuple(Camera(name, (640, 480), K, model, lens, place) for name, place in zip("abc", places, strict=True)),
+        "a_optical",
+    )
 
 
 def board_views(cameras: Rig, count: int = 14) -> list[BoardViews]:

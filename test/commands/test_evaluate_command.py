@@ -6,12 +6,10 @@ import re
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("lightning_fabric", reason="rows are trained with Lightning Fabric")
 
-from tiny_motion import arrays
 
 from pose3d_ros.cli import build_parser
 from pose3d_ros.commands import evaluate
@@ -19,13 +17,6 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation import latency, multiview_tables, trials
 
 SHORT = "--epochs 1 --people 32 --rig-count 1 --width 8 --accelerator cpu --quiet --threads 1"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("motion") / "motion.npz"
-    np.savez(path, **arrays())
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -46,22 +37,22 @@ def test_missing_data_is_rejected_with_the_option():
         evaluated("multiview")
 
 
-def test_unknown_table_is_rejected_with_the_available_ones(data):
+def test_unknown_table_is_rejected_with_the_available_ones(motion_file):
     with pytest.raises(
         InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"
     ):
-        evaluated("multiview", "--data", str(data), "--tables", "nose")
+        evaluated("multiview", "--data", str(motion_file), "--tables", "nose")
 
 
-def test_training_needs_a_folder(data):
+def test_training_needs_a_folder(motion_file):
     with pytest.raises(InputError, match="--runs DIR"):
-        evaluated("multiview", "--data", str(data), "--train")
+        evaluated("multiview", "--data", str(motion_file), "--train")
 
 
-def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, capsys):
+def test_every_table_is_printed_and_written_without_any_run(motion_file, tmp_path, capsys):
     path, plots = tmp_path / "out" / "multiview.json", tmp_path / "plots"
-    arguments = ("multiview", "--data", str(data), "--people", "8", "--json", str(path), "--plots", str(plots))
-    assert evaluated(*arguments) == 0
+    words = ("multiview", "--data", str(motion_file), "--people", "8", "--json", str(path), "--plots", str(plots))
+    assert evaluated(*words) == 0
     printed = capsys.readouterr().out
     content = json.loads(path.read_text())
     names = list(content["tables"])
@@ -79,24 +70,24 @@ def test_every_table_is_printed_and_written_without_any_run(data, tmp_path, caps
     assert first["paper mm"] == 36.0
 
 
-def test_same_seed_gives_the_same_numbers_and_another_seed_others(data, tmp_path):
+def test_same_seed_gives_the_same_numbers_and_another_seed_others(motion_file, tmp_path):
     numbers = []
     for seed in ("0", "0", "1"):
         path = tmp_path / "out.json"
-        arguments = ("multiview", "--data", str(data), "--people", "8", "--tables", "pairs", "--seed", seed)
-        assert evaluated(*arguments, "--json", str(path)) == 0
+        words = ("multiview", "--data", str(motion_file), "--people", "8", "--tables", "pairs", "--seed", seed)
+        assert evaluated(*words, "--json", str(path)) == 0
         numbers.append(json.loads(path.read_text())["tables"])
     assert numbers[0] == numbers[1]
     assert numbers[0] != numbers[2]
 
 
-def test_trained_rows_are_reused(data, tmp_path, monkeypatch):
+def test_trained_rows_are_reused(motion_file, tmp_path, monkeypatch):
     monkeypatch.setattr(multiview_tables, "LAMBDAS", (0.02,))
-    arguments = ("multiview", "--data", str(data), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
-    assert evaluated(*arguments, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
-    assert evaluated(*arguments, "--json", str(tmp_path / "reused.json")) == 0
-    trained, reused = (json.loads((tmp_path / name).read_text())["tables"] for name in ("trained.json", "reused.json"))
-    assert trained == reused
+    words = ("multiview", "--data", str(motion_file), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
+    assert evaluated(*words, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
+    assert evaluated(*words, "--json", str(tmp_path / "found.json")) == 0
+    trained, found = (json.loads((tmp_path / name).read_text())["tables"] for name in ("trained.json", "found.json"))
+    assert trained == found
     assert all(row["mean mm"] is not None for row in trained["lambda"]["rows"])
     assert (tmp_path / "ablation-rstb-b0.02-s0" / "row.json").is_file()
 

@@ -154,7 +154,7 @@ def _contract(affinity: Floats, view: Ints) -> Ints:
     """Merge the two groups that like each other most, as long as any do."""
     table = np.where(view[:, None] == view[None, :], -np.inf, affinity)
     label: Ints = np.arange(len(view))
-    while True:
+    for _ in range(len(view)):
         a, b = divmod(int(np.argmax(table)), len(table))
         if not table[a, b] > 0:
             return label
@@ -163,6 +163,7 @@ def _contract(affinity: Floats, view: Ints) -> Ints:
         table[:, a] = table[a]
         table[a, a] = table[b] = table[:, b] = -np.inf
         label[label == label[b]] = label[a]
+    raise AssertionError("more merges than there are observations")
 
 
 def _reassign(affinity: Floats, mine: NDArray[np.bool_], label: Ints) -> Ints:

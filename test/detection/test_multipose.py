@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,11 +23,6 @@ def _model(name):
         return store.path(name)
     except WeightsError as error:
         pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def image():
-    return cv2.imread(str(DATA / "front_image.png"))
 
 
 def _canvas(image):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,11 +19,6 @@ PEOPLE = np.array([[53.0, 71.0, 123.0, 253.0], [106.0, 170.0, 209.0, 376.0]])
 @pytest.fixture(scope="module")
 def network(weights):
     return NanoDet(store.path("nanodet")).eval()
-
-
-@pytest.fixture(scope="module")
-def image():
-    return cv2.imread(str(DATA / "front_image.png"))
 
 
 def test_raw_heads_equal_the_original_graph(network, image):

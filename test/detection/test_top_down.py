@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,11 +16,6 @@ from pose3d_ros.structures import FrameSet
 DATA = Path(__file__).parents[1] / "data" / "detection"
 # The man and the woman of front_image.png, drawn by hand: left, top, right, bottom px.
 MAN, WOMAN = np.array([[53.0, 71.0, 123.0, 253.0], [106.0, 170.0, 209.0, 376.0]])
-
-
-@pytest.fixture(scope="module")
-def image():
-    return cv2.imread(str(DATA / "front_image.png"))
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def ran(*, at_once: bool) -> tuple[list[Estimate], PoseEstimator]:
     return found, estimator
 
 
-def test_poses_and_reports_are_the_same_whoever_learns() -> None:
+def test_poses_and_reports_do_not_depend_on_the_thread_of_the_background_updates() -> None:
     (soon, first), (late, second) = ran(at_once=True), ran(at_once=False)
     for a, b in zip(soon, late, strict=True):
         np.testing.assert_array_equal(a.pose.xyz, b.pose.xyz)
@@ -53,7 +53,7 @@ def test_poses_and_reports_are_the_same_whoever_learns() -> None:
     assert first.calibration_health.report == second.calibration_health.report
 
 
-def test_a_pose_goes_out_before_its_set_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pose_is_published_before_its_background_update(monkeypatch: pytest.MonkeyPatch) -> None:
     learnt: list[int] = []
     monkeypatch.setattr(
         ClockOffsets,
@@ -68,7 +68,7 @@ def test_a_pose_goes_out_before_its_set_is_learnt(monkeypatch: pytest.MonkeyPatc
     assert learnt == [first, second, third]
 
 
-def test_of_people_who_are_forgotten_nothing_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_people_cause_no_background_update(monkeypatch: pytest.MonkeyPatch) -> None:
     learnt: list[object] = []
     monkeypatch.setattr(ClockOffsets, "update", lambda self, *given: learnt.append(given))
     estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none", monocular_fallback="never"))

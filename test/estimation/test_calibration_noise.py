@@ -49,7 +49,7 @@ def with_residual(px: float) -> Observed3D:
     )  # fmt: skip
 
 
-def test_nobody_tells_nothing_and_old_people_are_forgotten() -> None:
+def test_empty_views_measure_nothing_and_old_observations_are_dropped() -> None:
     meter = CalibrationNoise()
     nobody = with_residual(np.nan)
     assert meter.update(nobody, 0) == 0.0

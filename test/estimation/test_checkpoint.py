@@ -45,7 +45,7 @@ def same(a: Pose3D, b: Pose3D) -> bool:
 
 @pytest.mark.parametrize("smoothing", ["none", "one_euro", "kalman"])
 @pytest.mark.parametrize("stop", [1, 13])
-def test_going_on_is_as_if_nothing_had_stopped(smoothing: str, stop: int) -> None:
+def test_resuming_gives_the_same_poses_as_running_through(smoothing: str, stop: int) -> None:
     options = EstimatorOptions(refine="none", smoothing=smoothing)
     straight, first = PoseEstimator(RIG, options=options), PoseEstimator(RIG, options=options)
     poses = [straight.estimate_from_keypoints(moment(k)).pose for k in range(20)]
@@ -111,7 +111,7 @@ def test_nothing_but_an_estimators_state_is_read(data: bytes) -> None:
         checkpoint.from_bytes(data)
 
 
-def test_a_memory_comes_back_as_it_was() -> None:
+def test_a_state_is_restored_unchanged() -> None:
     states = PointStates(np.array([[np.nan, 0.1]]), np.zeros((0, 6, 6)))
     memories = {
         "none": None, "nan": float("nan"), "pi": np.float64(np.pi), "third": 1 / 3, "stamp": 2**62, "yes": True,

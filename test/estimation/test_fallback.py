@@ -102,7 +102,7 @@ def test_ids_survive_three_cameras_then_one_then_three(depth_error: float) -> No
         )
 
 
-def test_people_are_as_far_away_as_was_learned_while_several_cameras_saw_them() -> None:
+def test_one_camera_alone_uses_the_heights_measured_by_several() -> None:
     """A lifter that takes everybody for 25 % further and larger: what was learned puts both right."""
     watched = Watched(depth_error=1.25)
     for frame in range(20):
@@ -113,7 +113,7 @@ def test_people_are_as_far_away_as_was_learned_while_several_cameras_saw_them() 
 
 
 @pytest.mark.parametrize("returned", [[0, 1], [0, 1, 2]])
-def test_somebody_new_is_lifted_as_the_network_says_and_put_right_by_other_cameras(returned: list[int]) -> None:
+def test_a_new_person_is_lifted_by_the_network_and_corrected_by_returning_cameras(returned: list[int]) -> None:
     watched = Watched(depth_error=1.25)
     for frame in range(3):
         result = watched.see(frame, [1], noise_px=0.0)
@@ -161,7 +161,7 @@ def test_half_a_second_without_any_frame_set_costs_no_id() -> None:
     assert (result.pose.state == PersonState.VISIBLE).all()
 
 
-def test_a_bystander_whom_one_of_three_cameras_sees_is_not_lifted() -> None:
+def test_a_bystander_seen_by_one_of_three_cameras_is_not_lifted() -> None:
     watched = Watched()
     people = walkers(0.0)
     everybody = np.concatenate([people, STANDING[None] + (0.0, 2.5, 0.0)])
@@ -178,7 +178,7 @@ def test_a_bystander_whom_one_of_three_cameras_sees_is_not_lifted() -> None:
     assert sources(result) == {JointSource.TRIANGULATED}
 
 
-def test_never_leaves_people_missed_and_a_network_that_was_asked_for_must_be_there() -> None:
+def test_never_disables_lifting_and_a_required_network_must_exist() -> None:
     fallback = PersonLifter("never", lifter=OracleLoaded(Oracle(walkers(0.0))))  # type: ignore[arg-type]
     estimator = PoseEstimator(RIG, options=EstimatorOptions(refine="none"), lifter=fallback)
     rng = np.random.default_rng(0)
@@ -194,7 +194,7 @@ def test_never_leaves_people_missed_and_a_network_that_was_asked_for_must_be_the
         PersonLifter("auto", "/nowhere.safetensors").load()
 
 
-def test_nobody_in_view_of_the_only_camera_is_no_fault() -> None:
+def test_an_empty_view_of_the_only_camera_is_no_fault() -> None:
     watched = Watched()
     for frame in range(3):
         watched.see(frame, [0, 1, 2])

@@ -34,7 +34,7 @@ def test_errors_are_as_large_as_the_filter_says() -> None:
     assert np.sqrt((error**2).mean()) < 0.8 * measured**0.5
 
 
-def test_what_is_not_seen_stays_predicted_and_what_was_never_seen_stays_unknown() -> None:
+def test_hidden_joints_stay_predicted_and_unseen_ones_stay_unknown() -> None:
     xyz = np.array([[0.0, 0.0, 1.0], [np.nan] * 3])
     spread = np.stack([COVARIANCE, np.full((3, 3), np.nan)])
     states = kalman.predict(kalman.start(xyz, spread), 0.1)

@@ -151,7 +151,7 @@ def test_too_few_joints_are_refused_by_reason(kept: tuple[str, ...], refusal: Re
 
 
 @pytest.mark.parametrize("factor", [0.08, 9.0, -1.0])
-def test_a_depth_at_which_nobody_is_seen_is_refused_and_others_are_not(factor: float) -> None:
+def test_an_implausible_depth_is_rejected_and_other_people_are_kept(factor: float) -> None:
     people = people_in_camera()
     people[1] += (0.0, 0.0, 24.0)  # at 30 m, where 1.0 is still believed
     lifted = lift(PLAIN, seen_by(PLAIN, people), OracleLoaded(Oracle(people, factor)))
@@ -162,13 +162,13 @@ def test_a_depth_at_which_nobody_is_seen_is_refused_and_others_are_not(factor: f
     assert np.isnan(lifted.canonical_depth_m[refused]).all()
 
 
-def test_a_network_that_gives_no_numbers_lifts_nobody_and_is_told_apart() -> None:
+def test_a_network_that_returns_nan_lifts_no_person_and_is_reported() -> None:
     lifted = lift(PLAIN, seen_by(PLAIN, people_in_camera()), OracleLoaded(Oracle(people_in_camera(), np.nan)))
     assert set(lifted.refusal.tolist()) == {Refusal.NOT_FINITE}
     assert np.isnan(lifted.xyz).all()
 
 
-def test_nobody_in_view_is_no_fault() -> None:
+def test_an_empty_image_is_no_fault() -> None:
     lifted = lift(PLAIN, Keypoints2D.empty(H36M_17, 3), OracleLoaded(Oracle(STANDING[None])))
     assert lifted.xyz.shape == (0, 17, 3)
     assert lifted.refused == {}

@@ -102,7 +102,7 @@ def test_walking_speed_comes_out_despite_depths_that_leap() -> None:
     np.testing.assert_allclose(estimate.pose.velocity[order][:, 0, 0], [1.0, -1.0], atol=0.4)
 
 
-def test_a_person_who_is_hidden_is_predicted_then_lost_then_gone_and_comes_back_as_somebody_new() -> None:
+def test_a_hidden_person_is_predicted_then_lost_then_removed_and_returns_with_a_new_id() -> None:
     people = crossing(0.3)[:1]
     estimator = one_camera(CAMERA, OracleLoaded(Oracle(people)))
     states = {}
@@ -119,7 +119,7 @@ def test_a_person_who_is_hidden_is_predicted_then_lost_then_gone_and_comes_back_
     assert states[25] == [("2", PersonState.VISIBLE)]
 
 
-def test_joints_that_nobody_saw_are_filled_in_but_say_so() -> None:
+def test_unseen_joints_are_filled_in_and_marked() -> None:
     people = crossing(0.3)[:1]
     estimator = one_camera(CAMERA, OracleLoaded(Oracle(people)), options=EstimatorOptions(min_hits=1))
     keypoints = seen(people, T0)
@@ -134,7 +134,7 @@ def test_joints_that_nobody_saw_are_filled_in_but_say_so() -> None:
     assert pose.score[0, 0] == pytest.approx(0.8)
 
 
-def test_people_who_cannot_be_lifted_are_counted_by_reason_and_get_no_id() -> None:
+def test_people_that_cannot_be_lifted_are_counted_by_reason_without_an_id() -> None:
     people = crossing(0.3)
     estimator = one_camera(CAMERA, OracleLoaded(Oracle(people)), options=EstimatorOptions(min_hits=1))
     keypoints = seen(people, T0)
@@ -198,7 +198,9 @@ def test_importing_the_estimator_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-def test_a_network_that_lifts_nothing_is_told_with_what_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_is_no_lifter_is_rejected_with_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(trained, "TRAINED", ())
     with pytest.raises(InputError, match=r"'posern', which lifts nothing: use a .safetensors file of `pose3d train"):
         load_lifter(file_of(biased(), tmp_path))
@@ -212,7 +214,7 @@ def test_figures_of_covariance_that_are_no_lifters_are_refused_before_the_first_
 
 
 @pytest.mark.parametrize("height_m", [0.0175, 0.4])
-def test_a_height_that_nobody_has_is_refused(height_m: float) -> None:
+def test_an_impossible_height_is_rejected(height_m: float) -> None:
     with pytest.raises(InputError, match=r"body_height_m is .* expected 0.5 to 2.5 m, or 0 where it is not known"):
         EstimatorOptions(body_height_m=height_m)
     assert EstimatorOptions(body_height_m=0.0).body_height_m == 0.0

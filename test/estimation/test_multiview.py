@@ -248,7 +248,7 @@ def test_images_go_through_the_detector_and_every_stage_is_timed() -> None:
     assert estimator(frame_set(RIG.names, 0.1)).ids == ("1", "2")
 
 
-def test_one_camera_alone_gives_nobody_and_does_not_fail() -> None:
+def test_one_camera_alone_gives_an_empty_pose() -> None:
     rng = np.random.default_rng(12)
     name = RIG.names[0]
     result = PoseEstimator(RIG).estimate_from_keypoints({name: views(walkers(0), 0, rng)[name]})
@@ -257,7 +257,7 @@ def test_one_camera_alone_gives_nobody_and_does_not_fail() -> None:
     assert result.ids[name] == ("", "")
 
 
-def test_nobody_anywhere_gives_an_empty_pose() -> None:
+def test_empty_images_give_an_empty_pose() -> None:
     empty = {name: Keypoints2D.empty(COCO_17, T0) for name in RIG.names}
     result = PoseEstimator(RIG).estimate_from_keypoints(empty)
     assert len(result.pose) == 0
@@ -299,7 +299,7 @@ def test_images_of_another_size_than_the_calibrated_one_are_refused() -> None:
         estimator(FrameSet({name: half}, {name: 0}))
 
 
-def test_wrong_options_are_refused_with_the_mend() -> None:
+def test_invalid_options_are_rejected_with_the_fix() -> None:
     with pytest.raises(OptionError, match="'smoothing' is 'heavy', expected one of none, one_euro, kalman"):
         EstimatorOptions(smoothing="heavy")
     with pytest.raises(OptionError, match="did you mean 'min_views'"):

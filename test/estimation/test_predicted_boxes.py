@@ -62,7 +62,7 @@ def test_joints_outside_or_unknown_do_not_count_and_a_few_are_no_person():
     assert predicted_boxes([camera], np.zeros((0, 17, 3)))[camera.name].shape == (0, 4)
 
 
-def test_the_detector_is_given_where_people_who_are_known_will_be():
+def test_the_detector_receives_predicted_boxes_of_tracked_people():
     detector = KnowsTheWalker()
     estimator = PoseEstimator(RIG, detector)
     images = {camera.name: np.zeros((*camera.size_wh[::-1], 3), np.uint8) for camera in RIG.cameras}

@@ -58,7 +58,7 @@ def test_of_a_walker_it_is_nearer_than_the_last_pose_by_half_and_covers_the_trut
     assert np.mean(np.array(inside) <= chi2.ppf(0.95, 3)) > 0.9
 
 
-def test_whoever_stands_is_left_standing() -> None:
+def test_a_standing_person_is_predicted_in_place() -> None:
     still = walker((0.0, 0.0), (0.0, 0.0), 0.0)[None]
     moved = [
         np.nanmean(np.linalg.norm(predicted(pose, motion, 0.3).xyz - motion.states.position, axis=-1))
@@ -72,7 +72,7 @@ def test_whoever_stands_is_left_standing() -> None:
 
 
 @pytest.mark.parametrize("horizon_s", [0.1, 0.3])
-def test_of_somebody_who_sways_it_is_hardly_worse_than_the_last_pose(horizon_s: float) -> None:
+def test_the_prediction_of_a_swaying_person_is_hardly_worse_than_the_last_pose(horizon_s: float) -> None:
     def sway(t_s: float) -> Floats:
         return walker((0.12 * np.sin(2.0 * np.pi * t_s / 0.6), 0.0), (0.0, 0.0), 0.0)[None]
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_people import h36m_rig, seen, walker
+from synthetic_poses import pose_at
 
 from pose3d_ros.errors import OptionError
 from pose3d_ros.estimation.estimate import Estimate
@@ -23,22 +24,20 @@ BOX = ((-1.0, -2.0, 0.0), (1.0, 2.0, 2.0))
 
 
 def people_at(*pelvis: tuple[float, float, float], ids: tuple[str, ...] = (), lost: tuple[int, ...] = ()) -> Pose3D:
-    """Somebody whose every joint is at each place, m."""
-    P, J = len(pelvis), H36M_17.size
-    state = np.array([PersonState.LOST if p in lost else PersonState.VISIBLE for p in range(P)])
-    return Pose3D(
-        xyz=np.repeat(np.reshape(pelvis, (P, 1, 3)), J, axis=1), velocity=np.zeros((P, J, 3)),
-        covariance=np.zeros((P, J, 3, 3)), score=np.ones((P, J)), n_views=np.full((P, J), 2),
-        reprojection_px=np.ones((P, J)), source=np.ones((P, J)), ids=ids or tuple(str(p + 1) for p in range(P)),
-        state=state, age_s=np.zeros(P), skeleton=H36M_17, frame_id="world", stamp_ns=0,
-    )  # fmt: skip
+    """A person whose every joint is at each place, m."""
+    P = len(pelvis)
+    state = [PersonState.LOST if p in lost else PersonState.VISIBLE for p in range(P)]
+    xyz = np.repeat(np.reshape(pelvis, (P, 1, 3)), H36M_17.size, axis=1)
+    return pose_at(xyz, ids or [str(p + 1) for p in range(P)], state=state)
 
 
 coordinate = st.floats(-3.0, 3.0)
 
 
 @given(st.lists(st.tuples(coordinate, coordinate, coordinate), max_size=8))
-def test_who_is_inside_is_who_lies_between_the_corners_on_every_axis(pelvis: list[tuple[float, float, float]]) -> None:
+def test_people_inside_the_workspace_lie_between_its_corners_on_every_axis(
+    pelvis: list[tuple[float, float, float]],
+) -> None:
     pose = people_at(*pelvis)
     inside = [
         p for p, at in enumerate(pelvis) if all(a <= x <= b for a, x, b in zip(*[BOX[0], at, BOX[1]], strict=True))
@@ -49,7 +48,7 @@ def test_who_is_inside_is_who_lies_between_the_corners_on_every_axis(pelvis: lis
     assert admitted(pose, *infinite, most=0).tolist() == list(range(len(pelvis)))
 
 
-def test_without_a_pelvis_the_middle_of_the_known_joints_counts_and_without_any_nobody_is_there() -> None:
+def test_without_a_pelvis_the_mean_of_the_known_joints_places_a_person() -> None:
     pose = people_at((0, 0, 1), (0, 0, 1))
     xyz = pose.xyz.copy()
     xyz[0, H36M_17.index("Pelvis")] = np.nan
@@ -101,7 +100,7 @@ def run(options: EstimatorOptions, times: np.ndarray, crossing: bool = True) -> 
     return results
 
 
-def test_who_leaves_the_box_is_left_out_and_has_the_same_id_inside_it() -> None:
+def test_a_person_outside_the_workspace_is_omitted_and_keeps_the_id() -> None:
     times = np.arange(0, 3.2, 0.1)
     options = EstimatorOptions(refine="none", workspace_min=(-0.5, -3.0, 0.0), workspace_max=(0.5, 3.0, 2.0))
     for t, result in zip(times, run(options, times), strict=True):

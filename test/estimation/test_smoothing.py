@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from synthetic_people import walker
+from synthetic_poses import pose_at
 
 from pose3d_ros.estimation.smoothing import Smoother
-from pose3d_ros.estimation.track import no_pose
-from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Floats, JointSource, Pose3D
+from pose3d_ros.structures import Floats, Pose3D
 
 
 def pose_of(xyz: Floats, stamp_ns: int, identity: str = "1") -> Pose3D:
     """A visible person at xyz (17, 3) m with 2 cm of doubt."""
-    seen = np.isfinite(xyz).all(-1)
-    return replace(
-        no_pose(H36M_17, stamp_ns, "world"),
-        xyz=xyz[None],
-        velocity=np.zeros((1, 17, 3)),
-        covariance=np.broadcast_to(4e-4 * np.eye(3), (1, 17, 3, 3)),
-        score=np.ones((1, 17)) * seen,
-        n_views=np.full((1, 17), 4),
-        reprojection_px=np.ones((1, 17)),
-        source=np.where(seen, JointSource.TRIANGULATED, JointSource.ABSENT)[None],
-        ids=(identity,),
-        state=np.zeros(1),
-        age_s=np.zeros(1),
-    )
+    return pose_at(xyz, (identity,), stamp_ns, covariance=np.broadcast_to(4e-4 * np.eye(3), (1, 17, 3, 3)))
 
 
 def run(method: str, speed: float, noise_m: float, frames: int = 120) -> tuple[float, float]:

@@ -225,7 +225,7 @@ def test_a_jump_at_the_seam_of_a_loop_keeps_the_id_and_makes_no_velocity() -> No
 
 @pytest.mark.parametrize("views", [2, 4])
 @pytest.mark.parametrize("missed", [0, 5])
-def test_a_leap_at_a_cut_keeps_the_id_beside_a_bystander(views: int, missed: int) -> None:
+def test_a_jump_at_a_cut_keeps_the_id_next_to_a_bystander(views: int, missed: int) -> None:
     # The walker leaps 1 m back at the cut, and the detector needs some sets to find the new place.
     tracker = Tracker(H36M_17, jump_distance_m=1.5)
     aside = walker((3, 3), (0, 0), 0)
@@ -238,7 +238,7 @@ def test_a_leap_at_a_cut_keeps_the_id_beside_a_bystander(views: int, missed: int
     assert (pose.state == PersonState.VISIBLE).all()
 
 
-def test_a_newcomer_far_from_the_missing_or_long_after_is_somebody_else() -> None:
+def test_a_newcomer_far_from_a_missing_person_or_much_later_gets_a_new_id() -> None:
     for place, pause_s in (((2.5, 0), 0.1), ((1.0, 0), 0.7)):
         tracker = Tracker(H36M_17, jump_distance_m=1.5)
         tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
@@ -249,14 +249,14 @@ def test_a_newcomer_far_from_the_missing_or_long_after_is_somebody_else() -> Non
 
 
 @pytest.mark.parametrize(("jump_distance_m", "number"), [(0.0, "2"), (1.5, "1")])
-def test_who_appears_beside_somebody_just_hidden_gets_the_id_by_option_only(jump_distance_m, number) -> None:
+def test_a_newcomer_next_to_a_person_just_hidden_gets_that_id_by_option_only(jump_distance_m, number) -> None:
     tracker = Tracker(H36M_17, jump_distance_m=jump_distance_m)
     tracker.update(observe([walker((0, 0), (0, 0), 0)]), stamp(0))
     tracker.update(observe([]), stamp(0.1))
     assert tracker.update(observe([walker((1.3, 0), (0, 0), 0)]), stamp(0.2))[1] == (number,)
 
 
-def test_somebody_who_was_there_before_the_other_went_missing_does_not_take_the_id() -> None:
+def test_a_person_present_before_another_goes_missing_does_not_take_the_id() -> None:
     # The one beside is seen too poorly for an id until the first is hidden.
     tracker = Tracker(H36M_17, jump_distance_m=1.5)
     first, beside = walker((0, 0), (0, 0), 0), walker((1, 0), (0, 0), 0)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_motion import tiny_motion
 from torch import nn
+from trained_for_tests import Identity
 
 from pose3d_ros.evaluation.comparison import COLUMNS, Compared, Group
 from pose3d_ros.evaluation.missing_joints import coverage_of, hidden_from_all
@@ -21,13 +22,6 @@ from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.training.rows import NOT_TRAINED, differences
 
 RECIPE = {"network": "cvugcn", "form": "rig"}
-
-
-class Identity(nn.Module):
-    """Leaves every pose as it was triangulated."""
-
-    def forward(self, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-        return coarse
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from synthetic_people import h36m_rig, walker
+from synthetic_poses import pose_at
 
-from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.evaluation.identity import TruthPerson, score_identity
 from pose3d_ros.evaluation.mono_summary import one_camera_agreement, summarise_mono
 from pose3d_ros.evaluation.summary import Reference
@@ -41,21 +40,8 @@ def further(xyz: Floats, factor: float) -> Floats:
 
 
 def pose_of(frame: int, people: dict[str, Floats]) -> Pose3D:
-    stamp = round(frame * 1e9 / 60)
-    count = len(people)
-    return replace(
-        no_pose(H36M_17, stamp, "world"),
-        xyz=np.stack(list(people.values())) if count else np.zeros((0, 17, 3)),
-        velocity=np.zeros((count, 17, 3)),
-        covariance=np.zeros((count, 17, 3, 3)),
-        score=np.ones((count, 17)),
-        n_views=np.ones((count, 17), dtype=np.uint8),
-        reprojection_px=np.zeros((count, 17)),
-        source=np.full((count, 17), JointSource.MONOCULAR, dtype=np.uint8),
-        ids=tuple(people),
-        state=np.zeros(count, dtype=np.uint8),
-        age_s=np.zeros(count),
-    )
+    source = np.full((len(people), 17), JointSource.MONOCULAR, dtype=np.uint8)
+    return pose_at(list(people.values()), tuple(people), round(frame * 1e9 / 60), source=source)
 
 
 def recording(poses: list[Pose3D]) -> Recording:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from synthetic_poses import pose_at
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.identity import Identity, TruthPerson, load_people, score_identity
@@ -58,23 +59,8 @@ def _stamp(frame: int) -> int:
 
 
 def _pose(frame: int, people: Mapping[str, Floats], states: Sequence[int] = ()) -> Pose3D:
-    xyz = np.array(list(people.values())).reshape(-1, 17, 3)
-    present = np.isfinite(xyz).all(axis=-1)
-    return Pose3D(
-        xyz=xyz,
-        velocity=np.full_like(xyz, np.nan),
-        covariance=np.full((*xyz.shape, 3), np.nan),
-        score=present.astype(float),
-        n_views=3 * present,
-        reprojection_px=np.where(present, 5.0, np.nan),
-        source=np.where(present, JointSource.TRIANGULATED, JointSource.ABSENT),
-        ids=tuple(people),
-        state=np.array(states or [PersonState.VISIBLE] * len(xyz), dtype=np.uint8),
-        age_s=np.zeros(len(xyz)),
-        skeleton=H36M_17,
-        frame_id="world",
-        stamp_ns=_stamp(frame),
-    )
+    xyz, state = list(people.values()), states or [PersonState.VISIBLE] * len(people)
+    return pose_at(xyz, tuple(people), _stamp(frame), state=state)
 
 
 def _recording(poses: Sequence[Pose3D], sent: int | None = None, loop: int = 10, **more: Any) -> Recording:

@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 import pytest
 from example_scripts import FOLDER, SCRIPTS, loaded
+from synthetic_poses import pose_at
 
 from pose3d_ros.recordings.footage import reference_single, sample
 from pose3d_ros.recordings.playback import T0_NS, write_stills
 from pose3d_ros.recordings.trc import read_trc
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Pose3D
+from pose3d_ros.structures import Floats, FrameSet, Keypoints2D
 
 # Joints that the reference has under the names of h36m_17. It is OpenPose-made, so it agrees to centimetres only.
 LIMBS = ("RKnee", "LKnee", "RAnkle", "LAnkle", "RElbow", "LElbow")
@@ -200,13 +201,7 @@ def test_rerun_itself_reads_a_pose(tmp_path: Path) -> None:
     module = loaded(10)
     xyz = np.random.default_rng(0).normal(size=(1, 17, 3))
     xyz[0, H36M_17.index("HeadTop")] = np.nan
-    ones, bytes_ = np.ones((1, 17)), np.ones((1, 17), np.uint8)
-    pose = Pose3D(
-        xyz=xyz, velocity=np.zeros((1, 17, 3)), covariance=np.tile(1e-4 * np.eye(3), (1, 17, 1, 1)), score=ones,
-        n_views=2 * bytes_, reprojection_px=ones, source=bytes_, ids=("7",), state=np.zeros(1, np.uint8),
-        age_s=np.zeros(1),
-        skeleton=H36M_17, frame_id="world", stamp_ns=1,
-    )  # fmt: skip
+    pose = pose_at(xyz, ("7",), 1)
     rr.init("test")
     rr.save(str(tmp_path / "log.rrd"))
     module.log_pose(rr, pose, module.PersonColours())

@@ -268,7 +268,7 @@ def test_age_counts_from_the_capture_and_not_from_the_arrival() -> None:
     assert age_after(node, captured) == pytest.approx(0.17)
 
 
-def test_a_clock_a_little_ahead_makes_nobody_younger_than_the_arrival() -> None:
+def test_a_clock_ahead_makes_no_pose_younger_than_its_arrival() -> None:
     node = Node()
     captured = node.captured(node.ros_ns + 40_000_000)
     node.passes(0.3)

@@ -181,7 +181,7 @@ def test_where_no_two_views_have_people_nothing_is_wrong(people: People, visible
     assert not any(report_of(one, PeopleReport).faults() for one in watched(people, visible=visible, seconds=5.0))
 
 
-def test_who_is_left_out_is_no_fault() -> None:
+def test_people_outside_the_workspace_are_no_fault() -> None:
     outside = replace(OPTIONS, workspace_min=(50.0, 50.0, -1.0), workspace_max=(60.0, 60.0, 3.0))
     last = watched(walking, options=outside)[-1]
     assert (len(last.pose), last.left_out, report_of(last, PeopleReport).faults()) == (0, 1, ())
@@ -347,11 +347,11 @@ def standing_on_hands(body: Floats) -> Floats:
     ],
     ids=["lying all the time", "lying, then walking", "on the hands", "acrobat"],
 )
-def test_who_lies_or_stands_on_the_hands_turns_no_world(people: People) -> None:
+def test_a_person_lying_or_in_a_handstand_does_not_suggest_another_up_axis(people: People) -> None:
     assert not any(report_of(one, PeopleReport).faults() for one in watched(people, seconds=12.0))
 
 
-def test_who_stands_still_decides_only_where_the_images_agree() -> None:
+def test_a_standing_person_is_evidence_only_where_the_images_agree() -> None:
     still = lambda t_s: [walker((0.0, 0.0), (0.0, 0.0), t_s)]  # noqa: E731
     assert "along -y" in faults(watched(still, turned(PAIR, "-y"), seconds=11.0))
     side = rolled(PAIR)

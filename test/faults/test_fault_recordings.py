@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numbered_videos import GREY, SIZE_WH, shown, write
 from synthetic_people import h36m_rig
 from variable_videos import respaced, turned
 
 from pose3d_ros.errors import FootageError, InputError
-from pose3d_ros.plots.overlay import open_writer
 from pose3d_ros.recordings.frame_numbers import frame_numbers
 from pose3d_ros.recordings.frame_source import WHOLE, Cut
 from pose3d_ros.recordings.keypoint_files import open_keypoint_frames
@@ -26,21 +26,10 @@ from pose3d_ros.recordings.video_times import VideoTimes, frames_at, video_times
 from pose3d_ros.skeletons import BODY_25, COCO_17
 from pose3d_ros.structures import Rig
 
-SIZE_WH = (64, 48)
-GREY = 8  # levels from one moment to the next: more than the encoder's error
 MOMENT_S = 0.04
 RIG = Rig(tuple(camera.resized(SIZE_WH) for camera in h36m_rig("S9").cameras[:3]))
 LEFT, RIGHT, THIRD = RIG.names
 B_FRAMES = Path(__file__).parents[1] / "data" / "b_frames.mp4"  # H.264, 24 images of greys 0, 10, ...; two gaps
-
-
-def write(path: Path, moments: Sequence[int], fps: float = 25.0) -> Path:
-    """A video of images that show these moments, at a constant rate."""
-    writer = open_writer(path, fps, SIZE_WH)
-    for moment in moments:
-        writer.write(np.full((SIZE_WH[1], SIZE_WH[0], 3), GREY * moment, dtype=np.uint8))
-    writer.release()
-    return path
 
 
 def lossy(folder: Path, lost: Mapping[str, set[int]], moments: int = 30) -> dict[str, Path]:
@@ -53,9 +42,9 @@ def lossy(folder: Path, lost: Mapping[str, set[int]], moments: int = 30) -> dict
     return videos
 
 
-def shown(source: VideoFrames) -> list[dict[str, int]]:
+def moments_of(source: VideoFrames) -> list[dict[str, int]]:
     """The moments that each set's images show."""
-    return [{name: round(float(image.mean()) / GREY) for name, image in one.images.items()} for one in source.read()]
+    return [shown(one) for one in source.read()]
 
 
 def test_fault_lost_frames_that_even_out(tmp_path: Path) -> None:
@@ -67,7 +56,7 @@ def test_fault_lost_frames_that_even_out(tmp_path: Path) -> None:
     """
     lost = {LEFT: {4, 5, 6, 7}, RIGHT: {20, 21, 22, 23}}
     source = open_videos(RIG, lossy(tmp_path, lost))
-    assert shown(source) == [{name: k for name in lost if k not in lost[name]} for k in range(30)]
+    assert moments_of(source) == [{name: k for name in lost if k not in lost[name]} for k in range(30)]
     assert source.moments_ns.tolist() == [k * 40_000_000 for k in range(30)]
     assert source.fps == pytest.approx(25)
     assert f"{LEFT}: 4 frames are missing (0.120 to 0.320 s): it is absent there" in source.notes
@@ -145,19 +134,19 @@ def test_fault_videos_that_share_no_time(tmp_path: Path) -> None:
 def test_constant_rates_and_an_offset_of_a_part_of_a_frame_go_together(fps: float, tmp_path: Path) -> None:
     videos = {name: write(tmp_path / f"{name}.mp4", range(30), fps) for name in (LEFT, RIGHT)}
     source = open_videos(RIG, videos)
-    assert shown(source) == [{LEFT: k, RIGHT: k} for k in range(30)]
+    assert moments_of(source) == [{LEFT: k, RIGHT: k} for k in range(30)]
     assert source.notes == ()
     assert source.fps == pytest.approx(fps, rel=1e-4)
     late_s = 5.3 / fps
     late = open_videos(RIG, videos, cut=Cut({RIGHT: late_s}))
-    assert shown(late) == [{LEFT: k + 5, RIGHT: k} for k in range(25)]
+    assert moments_of(late) == [{LEFT: k + 5, RIGHT: k} for k in range(25)]
     first = next(late.read())
     assert first.stamps_ns[RIGHT] - first.stamps_ns[LEFT] == pytest.approx(0.3e9 / fps, abs=1e3)
 
 
 def test_double_the_rate_gives_every_second_image(tmp_path: Path) -> None:
     videos = {LEFT: write(tmp_path / "l.mp4", range(15), 25.0), RIGHT: write(tmp_path / "r.mp4", range(30), 50.0)}
-    assert shown(open_videos(RIG, videos)) == [{LEFT: k, RIGHT: 2 * k} for k in range(15)]
+    assert moments_of(open_videos(RIG, videos)) == [{LEFT: k, RIGHT: 2 * k} for k in range(15)]
 
 
 def test_images_of_b_frames_keep_their_own_times() -> None:
@@ -179,7 +168,7 @@ def test_a_container_without_time_stamps_is_reported(tmp_path: Path) -> None:
         writer.write(np.full((SIZE_WH[1], SIZE_WH[0], 3), GREY * k, dtype=np.uint8))
     writer.release()
     source = open_videos(RIG, videos)
-    assert shown(source) == [{LEFT: k, RIGHT: k} for k in range(10)]
+    assert moments_of(source) == [{LEFT: k, RIGHT: k} for k in range(10)]
     assert source.notes == (f"{RIGHT}: the file has no time stamps, a constant 25 frames/s is assumed",)
 
 
@@ -187,7 +176,7 @@ def test_a_rotation_flag_turns_no_video(tmp_path: Path) -> None:
     """Pixels are taken as stored, in videos as in pictures: the calibration is of those."""
     plain = write(tmp_path / "plain.mp4", range(5))
     videos = {LEFT: plain, RIGHT: turned(plain, tmp_path / "turned.mp4")}
-    assert shown(open_videos(RIG, videos)) == [{LEFT: k, RIGHT: k} for k in range(5)]
+    assert moments_of(open_videos(RIG, videos)) == [{LEFT: k, RIGHT: k} for k in range(5)]
     assert next(open_videos(RIG, videos).read()).images[RIGHT].shape == (SIZE_WH[1], SIZE_WH[0], 3)
 
 

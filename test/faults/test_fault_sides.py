@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from synthetic_people import h36m_rig, seen, walker
-from whole_chain import T0_NS, Chain, Message
+from whole_chain import T0_NS, Chain, Message, one_person
 
 from pose3d_ros.estimation.left_right import OTHER_SIDE, fits_no_worse, joint_order, swapped
 from pose3d_ros.estimation.observation import People2D, gathered, triangulated
@@ -17,10 +17,6 @@ from pose3d_ros.structures import Floats, Keypoints2D
 RIG = h36m_rig()
 BODY = walker((0.2, 0.1), (0.4, 0.3), 0.0)
 EVERYBODY = np.zeros((1, len(RIG.cameras)), dtype=np.intp)  # (G, V): one person, the first in every view
-
-
-def one_person(t_s: float) -> Sequence[Floats]:
-    return [walker((-1.0, 0.0), (0.5, 0.0), t_s)]
 
 
 def errors_m(heard: Sequence[Message]) -> Floats:
@@ -77,7 +73,7 @@ def test_where_most_views_say_so_the_expectation_is_wrong(wrong: list[int]) -> N
     assert not swapped(RIG.cameras, gathered(views_of(BODY, wrong), EVERYBODY), BODY[None]).any()
 
 
-def test_of_nobody_expected_or_somebody_else_nothing_is_said() -> None:
+def test_without_an_expected_person_or_for_another_no_swap_is_reported() -> None:
     people = gathered(views_of(BODY), EVERYBODY)
     assert not swapped(RIG.cameras, people, np.zeros((0, 17, 3))).any()
     assert not swapped(RIG.cameras, people, BODY[None] + (0.8, 0.0, 0.0)).any()

@@ -7,16 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from synthetic_people import walker
-from whole_chain import Chain, Message
+from whole_chain import Chain, Message, one_person
 
 from pose3d_ros.estimation.staleness import STANDSTILL_S, Limits, NodeTime
 from pose3d_ros.structures import Floats, JointSource, PersonState
 
 LIMITS = Limits()
-
-
-def one_person(t_s: float) -> Sequence[Floats]:
-    return [walker((-1.0, 0.0), (0.5, 0.0), t_s)]
 
 
 def states_by_age(heard: Sequence[Message], since_s: float) -> list[tuple[float, int | None]]:

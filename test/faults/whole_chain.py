@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
-from synthetic_people import h36m_rig, seen
+from synthetic_people import h36m_rig, seen, walker
 
 from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.left_right import OTHER_SIDE
@@ -18,6 +20,11 @@ from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper
 T0_NS = 1_700_000_000 * 10**9
 PERIOD_S = 1 / 20
 STEP_S = 0.01
+
+
+def one_person(t_s: float) -> Sequence[Floats]:
+    """Walks along x at 0.5 m/s."""
+    return [walker((-1.0, 0.0), (0.5, 0.0), t_s)]
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,15 @@ class Chain:
 
     def run(self, seconds: float) -> list[Message]:
         """Let time pass; returns what was heard meanwhile."""
-        before, end_s = len(self.heard), self.now_s + seconds
-        while self.now_s < end_s - 1e-9:
+        before = len(self.heard)
+        for _ in range(math.ceil(seconds / STEP_S - 1e-6)):
             self.now_s += STEP_S
             if self.now_s >= self._next_frame_s:
                 self._next_frame_s += PERIOD_S
                 self._images()
-            while self._due and self._due[0][0] <= self.now_s:
-                _, pose = self._due.pop(0)
+            ready = [pose for _, pose in takewhile(lambda due: due[0] <= self.now_s, self._due)]
+            del self._due[: len(ready)]
+            for pose in ready:
                 captured_s = (pose.stamp_ns - T0_NS) * 1e-9
                 self._publish(self._watchdog.saw(pose, captured_s, self.now_s, self._limits), True)
             if self.now_s >= self._next_look_s:

@@ -1,31 +1,17 @@
 """The truth of the geometry tests: Human3.6M's published rigs, joints inside them, and what cameras would see."""
 
-import json
-from pathlib import Path
-
 import numpy as np
-from scipy.spatial.transform import Rotation
+from synthetic_people import h36m_rig
 
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.structures import Camera
 
 SIGMA_PX = 4.0  # an axis; Human3.6M's published two-view errors fit 4.15
-RIGS = json.loads((Path(__file__).parents[1] / "data" / "h36m_rigs.json").read_text())
 
 
 def h36m_cameras(subject):
     """The four cameras of a subject, world z up, m."""
-    cameras = []
-    for lens, place in zip(RIGS["intrinsics"], RIGS["extrinsics"][subject], strict=True):
-        w, x, y, z = place["quaternion_wxyz"]
-        rotation = Rotation.from_quat([x, y, z, w]).as_matrix().T
-        transform = np.eye(4)
-        transform[:3, :3] = rotation
-        transform[:3, 3] = -rotation @ np.array(place["centre_mm"]) / 1000
-        (fx, fy), (cx, cy) = lens["focal_px"], lens["principal_point_px"]
-        K = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
-        cameras.append(Camera(lens["name"], tuple(lens["size_px"]), K, "plumb_bob", lens["distortion"], transform))
-    return cameras
+    return list(h36m_rig(subject).cameras)
 
 
 def joints_on_stage(count, seed):

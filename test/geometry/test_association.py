@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from definitions.association import associate as defined
 from synthetic_people import h36m_rig, seen, walker
+from timing import cpu_s
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.association import associate
@@ -195,12 +196,7 @@ def test_keypoints_that_came_from_another_process_are_the_same_skeleton() -> Non
     np.testing.assert_array_equal(associate(RIG.cameras, [keypoints[0], *sent[1:]]), associate(RIG.cameras, keypoints))
 
 
-def test_four_people_in_four_views_take_milliseconds() -> None:
+def test_four_people_in_four_views_take_less_time_than_the_definition_in_numpy() -> None:
     keypoints, _ = views_of(crowd(1.0), np.random.default_rng(13))
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        associate(RIG.cameras, keypoints)
-        times.append(time.perf_counter() - start)
-    # 1.1 ms on one core for five views; ten times that is a loop over pairs, not a busy machine.
-    assert min(times) < 0.012
+    # Measured: a twentieth.
+    assert cpu_s(associate, RIG.cameras, keypoints, repeats=10) < 0.5 * cpu_s(defined, RIG.cameras, keypoints)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from synthetic_poses import pose_at
 
 from pose3d_ros.errors import FootageError
 from pose3d_ros.geometry.projection import project
@@ -16,7 +17,7 @@ from pose3d_ros.plots.skeleton_plot import write_skeleton_plot
 from pose3d_ros.recordings.footage import read_video, video_size
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Camera, JointSource, Keypoints2D, PersonState, Pose3D, Rig
+from pose3d_ros.structures import Camera, Keypoints2D, PersonState, Pose3D, Rig
 
 T0 = 1_700_000_000_000_000_000
 SIZE_WH = (160, 120)
@@ -38,21 +39,7 @@ def _body() -> np.ndarray:
 
 
 def _pose(frame: int, state: PersonState = PersonState.VISIBLE) -> Pose3D:
-    return Pose3D(
-        xyz=_body() + np.array([0.05 * frame, 0, 0]),
-        velocity=np.full((1, 17, 3), np.nan),
-        covariance=np.full((1, 17, 3, 3), np.nan),
-        score=np.ones((1, 17)),
-        n_views=np.full((1, 17), 2),
-        reprojection_px=np.ones((1, 17)),
-        source=np.full((1, 17), JointSource.TRIANGULATED),
-        ids=("1",),
-        state=np.array([state]),
-        age_s=np.zeros(1),
-        skeleton=H36M_17,
-        frame_id="world",
-        stamp_ns=T0 + round(frame * 1e9 / 60),
-    )
+    return pose_at(_body() + np.array([0.05 * frame, 0, 0]), stamp_ns=T0 + round(frame * 1e9 / 60), state=[state])
 
 
 @pytest.fixture

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from numbered_videos import SIZE_WH, shown, write
 from synthetic_people import h36m_rig
 
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
-from pose3d_ros.plots.overlay import open_writer
 from pose3d_ros.recordings.frame_source import Cut
 from pose3d_ros.recordings.video_frames import assigned, open_videos, video_length
-from pose3d_ros.structures import FrameSet, Rig
+from pose3d_ros.structures import Rig
 
-SIZE_WH = (64, 48)
-STEP = 8  # grey levels from one frame to the next: more than the encoder's error
 RIG = Rig(tuple(camera.resized(SIZE_WH) for camera in h36m_rig("S9").cameras[:3]))
 LEFT, RIGHT, THIRD = RIG.names
 
 
-def write(path: Path, frames: int, fps: float = 25.0, size_wh: tuple[int, int] = SIZE_WH) -> Path:
-    writer = open_writer(path, fps, size_wh)
-    for k in range(frames):
-        writer.write(np.full((size_wh[1], size_wh[0], 3), STEP * k, dtype=np.uint8))
-    writer.release()
-    return path
-
-
-def shown(frames: FrameSet) -> dict[str, int]:
-    """The number of the frame that each image shows."""
-    return {name: round(float(image.mean()) / STEP) for name, image in frames.images.items()}
-
-
 @pytest.fixture
 def videos(tmp_path: Path) -> dict[str, Path]:
-    return {name: write(tmp_path / f"{name}.mp4", 30) for name in (LEFT, RIGHT)}
+    return {name: write(tmp_path / f"{name}.mp4", range(30)) for name in (LEFT, RIGHT)}
 
 
 def test_moments_are_the_videos_frames_from_any_start(videos: dict[str, Path]) -> None:
@@ -77,15 +61,15 @@ def test_files_are_assigned_by_stem_or_by_word(tmp_path: Path) -> None:
 
 
 def test_mismatched_videos_are_rejected_before_any_work(videos: dict[str, Path], tmp_path: Path) -> None:
-    slow = {**videos, RIGHT: write(tmp_path / "slow.mp4", 30, fps=24.0)}
+    slow = {**videos, RIGHT: write(tmp_path / "slow.mp4", range(30), fps=24.0)}
     rates = rf"30 frames each and different frame rates \({LEFT} 25, {RIGHT} 24 frames/s\).*--fps RATE"
     with pytest.raises(InputError, match=rates):
         open_videos(RIG, slow)
     assert open_videos(RIG, slow, fps=25.0).fps == 25.0
     with pytest.raises(InputError, match="the cameras end at different times"):
-        open_videos(RIG, {**videos, RIGHT: write(tmp_path / "short.mp4", 20)})
+        open_videos(RIG, {**videos, RIGHT: write(tmp_path / "short.mp4", range(20))})
     with pytest.raises(CalibrationError, match="image is 32 x 48 px, its calibration is for 64 x 48 px"):
-        open_videos(RIG, {**videos, RIGHT: write(tmp_path / "small.mp4", 30, size_wh=(32, 48))})
+        open_videos(RIG, {**videos, RIGHT: write(tmp_path / "small.mp4", range(30), size_wh=(32, 48))})
     with pytest.raises(FootageError, match="no such file"):
         open_videos(RIG, {**videos, RIGHT: tmp_path / "absent.mp4"})
     (tmp_path / "text.mp4").write_text("not a video")

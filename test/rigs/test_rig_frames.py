@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
+from transforms import transform
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.rigs.rig_frames import WORLDS, relative_to, scaled, with_z_up
 from pose3d_ros.structures import Camera, Rig
-
-
-def transform(vector: list[float], translation: list[float]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = cv2.Rodrigues(np.array(vector))[0]
-    matrix[:3, 3] = translation
-    return matrix
-
 
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
 RIG = Rig(

@@ -1,28 +1,30 @@
 """A tiny rig's videos, and a node that answers every frame set as the multi-view node would."""
 
 import contextlib
-import threading
+import os
 
 import cv2
 import numpy as np
 import rclpy
+from background import repeated
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
+from synthetic_poses import pose_at
 from visualization_msgs.msg import MarkerArray
 
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.plots.palette import PersonColours
 from pose3d_ros.rigs.rig_yaml import save_rig
-from pose3d_ros.ros import conversions
+from pose3d_ros.ros import conversions, environment
 from pose3d_ros.ros.diagnostics import Level
 from pose3d_ros.ros.distribution import TransformBroadcaster
 from pose3d_ros.ros.harness.processes import free_domain
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Camera, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import Camera, Keypoints2D, Rig
 
 CAMERAS = ("left", "right")
 FRAMES = 6
@@ -50,22 +52,7 @@ def write_footage(folder):
 
 def a_pose(stamp_ns, x):
     """One person, every joint at (x, 1, 2) m."""
-    J = H36M_17.size
-    return Pose3D(
-        xyz=np.tile([x, 1.0, 2.0], (1, J, 1)),
-        velocity=np.zeros((1, J, 3)),
-        covariance=np.tile(np.eye(3) * 1e-4, (1, J, 1, 1)),
-        score=np.ones((1, J)),
-        n_views=np.full((1, J), 2),
-        reprojection_px=np.ones((1, J)),
-        source=np.ones((1, J)),
-        ids=("7",),
-        state=np.zeros(1),
-        age_s=np.zeros(1),
-        skeleton=H36M_17,
-        frame_id="world",
-        stamp_ns=stamp_ns,
-    )
+    return pose_at(np.tile([x, 1.0, 2.0], (1, 17, 1)), ("7",), stamp_ns)
 
 
 class FakeMultiview(Node):
@@ -120,6 +107,8 @@ class FakeMultiview(Node):
 @contextlib.contextmanager
 def own_context():
     """A ROS context on a domain of its own."""
+    environment.prepare()
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = Context()
     rclpy.init(context=context, domain_id=free_domain())
     try:
@@ -134,19 +123,10 @@ def spinning(context, *nodes):
     executor = SingleThreadedExecutor(context=context)
     for node in nodes:
         executor.add_node(node)
-    stop = threading.Event()
-
-    def spin():
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=0.05)
-
-    thread = threading.Thread(target=spin)
-    thread.start()
     try:
-        yield
+        with repeated(lambda: executor.spin_once(timeout_sec=0.05)):
+            yield
     finally:
-        stop.set()
-        thread.join()
         executor.shutdown()
         for node in nodes:
             node.destroy_node()

@@ -6,6 +6,7 @@ As a program: two detector nodes, for the cameras left and right, and for side; 
 from __future__ import annotations
 
 import signal
+import time
 
 import numpy as np
 import rclpy
@@ -17,6 +18,8 @@ from rclpy.signals import SignalHandlerOptions
 from pose3d_ros.ros.detector_node import DetectorNode
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import FrameSet, Keypoints2D
+
+LIMIT_S = 900.0  # where nothing ends it
 
 
 class NoisyDetector(KnownDetector):
@@ -61,7 +64,8 @@ def main() -> None:
         )
         executor.add_node(node)
         nodes.append(node)
-    while not stop:
+    end_s = time.monotonic() + LIMIT_S
+    while not stop and time.monotonic() < end_s:
         executor.spin_once(timeout_sec=0.05)
     for node in nodes:
         node.close()

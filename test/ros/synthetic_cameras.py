@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
+from graph_for_tests import own_context
 from known_person import (
     PERIOD_NS,
     PERSON,
@@ -36,7 +36,7 @@ from pose3d_ros.cache import cache_dir
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.networks.canonical import Lifted, canonical_depth
-from pose3d_ros.ros import conversions, environment
+from pose3d_ros.ros import conversions
 from pose3d_ros.ros.distribution import Buffer, StaticTransformBroadcaster, TransformListener
 from pose3d_ros.ros.harness.processes import free_domain
 from pose3d_ros.ros.monocular_node import monocular_node
@@ -204,8 +204,8 @@ class Graph:
         give_up = time.monotonic() + TIMEOUT_S
         next_s, turns, messages = time.monotonic(), 0, 2 * len(self.cameras.rig.cameras) + 4
         while not done():
-            if time.monotonic() > give_up:
-                raise AssertionError(f"not within {TIMEOUT_S} s: {what}; diagnosis: {self.controller.message}")
+            failure = f"not within {TIMEOUT_S} s: {what}; diagnosis: {self.controller.message}"
+            assert time.monotonic() < give_up, failure
             if time.monotonic() >= next_s and turns >= messages:
                 self.cameras.publish_set()
                 next_s, turns = time.monotonic() + 0.05, 0
@@ -225,19 +225,6 @@ class Graph:
     def diagnosis_says(self, words: str) -> None:
         """Play until /diagnostics says so."""
         self.play_until(lambda: words in self.controller.message, f"diagnostics say {words!r}")
-
-
-@contextmanager
-def own_context() -> Iterator[Context]:
-    """A ROS context on a domain of its own."""
-    environment.prepare()
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    context = Context()
-    rclpy.init(context=context, domain_id=free_domain())
-    try:
-        yield context
-    finally:
-        rclpy.try_shutdown(context=context)
 
 
 @contextmanager

@@ -126,9 +126,7 @@ def test_fault_keypoints_of_100000_people() -> None:
         hear = one._subscriptions[0].callback
         hear(serialize_message(message_of(MOST_PEOPLE)))
         assert one.images == 1
-        begun_s = time.monotonic()
         hear(bytes(250_000_000))
-        assert time.monotonic() - begun_s < 5.0
         assert one.images == 1
         (words,) = [one for one in missing_inputs([one], 1.0, 1.0) if "thrown away" in one]
         assert f"1 keypoints messages on /left/keypoints_2d larger than {MOST_KEYPOINT_BYTES} bytes" in words

@@ -103,7 +103,7 @@ def test_what_is_waited_for_while_images_come_is_the_nodes_to_say() -> None:
     assert Record(waiting="camera_info is waited for").health(2.0, [], {}).message.endswith("camera_info is waited for")
 
 
-def test_a_dropped_frames_cause_is_told_and_then_forgotten() -> None:
+def test_the_cause_of_a_dropped_frame_is_reported_for_a_while() -> None:
     record = Record()
     record.cause(0.0, "camera 'left': corrupt JPEG")
     record.processed(0.1, _result())
@@ -130,7 +130,7 @@ def test_joints_are_counted_by_reason() -> None:
     assert record.health(0.1, [], {}).values["joints_rejected/few_views"] == "6"
 
 
-def test_a_frame_set_that_takes_too_long_is_told() -> None:
+def test_a_frame_set_that_takes_too_long_is_reported() -> None:
     record = Record()
     record.begun(0.0)
     assert "one frame set has been in work for 2.0 s" in record.health(2.0, [], {}).message
@@ -148,7 +148,7 @@ def test_what_a_frame_set_takes_is_reported_while_none_comes() -> None:
     assert record.health(2.0, [], {}).message == "no poses yet: images come and are being worked on"
 
 
-def test_the_refinement_is_told_with_its_reason_and_what_it_refused() -> None:
+def test_the_refinement_is_reported_with_its_reason_and_its_rejections() -> None:
     record = Record()
     record.processed(0.0, _result())
     assert "refine" not in record.health(0.0, [], {}).values
@@ -164,7 +164,7 @@ def test_the_refinement_is_told_with_its_reason_and_what_it_refused() -> None:
     assert (health.values["refine/refused/too_far"], health.values["refine/refused/person"]) == ("3", "14")
 
 
-def test_the_gate_before_posern_is_told() -> None:
+def test_the_gate_of_posern_is_reported() -> None:
     record = Record()
     record.processed(0.0, _result(refinement=RefinePlan("posern", "", bias_gate="closed: slope 0.04")))
     assert record.health(0.1, [], {}).values["refine/bias_gate"] == "closed: slope 0.04"

@@ -11,14 +11,12 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from graph_for_tests import a_pose
+from aged_messages import NOW_NS, message, without_people
 from rclpy.context import Context
 
 from pose3d_ros.msg import HumanPose3DArray
-from pose3d_ros.ros import conversions
 from pose3d_ros.structures import PersonState, Pose3D
 
-NOW_NS = 1_790_000_000 * 10**9
 EXAMPLE = Path(__file__).parents[2] / "examples" / "03_human_pose_listener.py"
 
 
@@ -32,15 +30,6 @@ def loaded() -> ModuleType:
 
 
 example = loaded()
-
-
-def message(
-    late_s: float, change: Callable[[Pose3D], Pose3D] = lambda pose: pose, *, cameras: tuple[str, ...] = ("a", "b")
-) -> HumanPose3DArray:
-    """One person, captured late_s ago, as the node would publish it then but for what change makes of it."""
-    stamp_ns = NOW_NS - round(late_s * 1e9)
-    pose = change(replace(a_pose(stamp_ns, 1.0), age_s=np.array([max(late_s, 0.0)])))
-    return conversions.pose_to_msg(pose, camera_stamps_ns=dict.fromkeys(cameras, stamp_ns), calibration_hash="x")
 
 
 def with_state(state: int, age_s: float = 0.1) -> Callable[[Pose3D], Pose3D]:
@@ -57,26 +46,20 @@ def without_pelvis(pose: Pose3D) -> Pose3D:
     return replace(pose, xyz=xyz, source=source, score=score)
 
 
-def nobody(pose: Pose3D) -> Pose3D:
-    none = np.zeros(0, dtype=np.intp)
-    names = ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s")
-    return replace(pose, ids=(), **{name: getattr(pose, name)[none] for name in names})
-
-
 @pytest.mark.parametrize(
     ("heard", "action", "words"),
     [
         (message(0.05), example.GO, ""),
         (message(0.15), example.GO, ""),
         (message(-0.05), example.GO, ""),  # clocks that NTP keeps
-        (message(0.05, nobody), example.GO, ""),
+        (message(0.05, without_people), example.GO, ""),
         (message(0.05, with_std(0.4)), example.GO, ""),  # one camera alone
         (message(0.05, with_state(PersonState.OCCLUDED, 0.25)), example.SLOW, "hidden for 0.25 s"),
         (message(1.0), example.STOP, "of 1.00 s ago"),
         (message(6.0), example.STOP, "of 6.00 s ago"),
-        (message(0.4, nobody), example.STOP, "of 0.40 s ago"),
+        (message(0.4, without_people), example.STOP, "of 0.40 s ago"),
         (message(-10.0), example.STOP, "of inf s ago"),
-        (message(0.05, nobody, cameras=()), example.STOP, "no camera sees anything"),
+        (message(0.05, without_people, cameras=()), example.STOP, "no camera sees anything"),
         (message(0.05, with_state(PersonState.LOST, 0.6)), example.STOP, "last seen 0.60 s ago"),
         (message(0.05, with_state(PersonState.OCCLUDED, 0.4)), example.STOP, "last seen 0.40 s ago"),
         (message(0.05, with_std(0.6)), example.STOP, "off by more than"),

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -19,9 +18,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rclpy
+from aged_messages import NOW_NS, message, without_people
 from example_scripts import environment, loaded, script
 from geometry_msgs.msg import PoseStamped
-from graph_for_tests import a_pose
 from known_person import PERIOD_NS, ring, truth
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -38,7 +37,6 @@ from pose3d_ros.ros.harness.processes import free_domain
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import PersonState, Pose3D
 
-NOW_NS = 1_790_000_000 * 10**9
 SPEED = loaded(4)
 PERSON = np.array([1.0, 1.0, 2.0])  # where a_pose has every joint
 STD_M = 0.01
@@ -46,14 +44,6 @@ STD_M = 0.01
 
 def tool_at(distance_m: float) -> np.ndarray:
     return PERSON - [distance_m, 0.0, 0.0]
-
-
-def message(
-    late_s: float, change: Callable[[Pose3D], Pose3D] = lambda pose: pose, cameras: str = "ab"
-) -> HumanPose3DArray:
-    stamp_ns = NOW_NS - round(late_s * 1e9)
-    pose = change(replace(a_pose(stamp_ns, 1.0), age_s=np.array([max(late_s, 0.0)])))
-    return conversions.pose_to_msg(pose, camera_stamps_ns=dict.fromkeys(cameras, stamp_ns), calibration_hash="x")
 
 
 def lost(pose: Pose3D) -> Pose3D:
@@ -71,12 +61,6 @@ def without_covariance(pose: Pose3D) -> Pose3D:
 def without_joints(pose: Pose3D) -> Pose3D:
     nan = np.full_like(pose.xyz, np.nan)
     return replace(pose, xyz=nan, source=np.zeros((1, 17), np.uint8), score=np.zeros((1, 17)))
-
-
-def without_people(pose: Pose3D) -> Pose3D:
-    none = np.zeros(0, dtype=np.intp)
-    names = ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s")
-    return replace(pose, ids=(), **{name: getattr(pose, name)[none] for name in names})
 
 
 @pytest.mark.parametrize(

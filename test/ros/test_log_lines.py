@@ -61,7 +61,7 @@ def test_a_new_cause_is_logged_soon_and_one_that_comes_back_too() -> None:
     assert repetition.due("health", "no image on /left for 1.0 s", 60.0), "news, after it was well"
 
 
-def test_names_out_of_messages_fill_no_memory() -> None:
+def test_names_from_messages_use_bounded_memory() -> None:
     repetition = Repetition()
     for n in range(1000):
         repetition.due("frame", f"encoding {'abcdefghij'[n % 10]}{'klmnopqrst'[n // 10 % 10]}{chr(97 + n // 100)}", 1.0)

@@ -8,7 +8,7 @@ import threading
 from pose3d_ros.ros.mailbox import Mailbox, start_worker
 
 
-def test_newest_item_replaces_one_that_nobody_took() -> None:
+def test_the_newest_item_replaces_one_that_was_not_taken() -> None:
     mailbox: Mailbox[int] = Mailbox()
     assert mailbox.put(1) is False
     assert mailbox.put(2) is True

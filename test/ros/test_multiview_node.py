@@ -98,7 +98,7 @@ def test_nothing_is_made_that_is_not_subscribed_to(monkeypatch: pytest.MonkeyPat
         assert made == before
 
 
-def test_what_cannot_be_learnt_of_a_set_costs_no_pose(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_background_update_costs_no_pose(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: ClockOffsets, *given: object) -> None:
         raise ZeroDivisionError("no clock")
 
@@ -204,12 +204,12 @@ def test_stereo_driver_is_placed_by_its_projection_matrix() -> None:
         (["/direct_left/image_raw", "/correct_right/image_raw"], False),
     ],
 )
-def test_rectified_images_are_told_by_a_word_of_their_topic(topics: list[str], rectified: bool) -> None:
+def test_rectified_images_are_recognised_by_their_topic(topics: list[str], rectified: bool) -> None:
     assert InputOptions().images_rectified(topics) is rectified
     assert InputOptions(rectified="true").images_rectified(["/left/image_raw"])
 
 
-def test_two_exchanged_cameras_are_exchanged_by_remapping_and_the_topics_told_are_the_true_ones() -> None:
+def test_two_swapped_cameras_are_fixed_by_remapping_and_the_resolved_topics_are_reported() -> None:
     with own_context() as context:
         rules = [("left/image_raw", "right/image_raw"), ("right/image_raw", "left/image_raw")]
         arguments = [word for rule in rules for word in ("-r", ":=".join(rule))]
@@ -250,7 +250,7 @@ def test_fault_cameras_move(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err.count("running: left, right by tf in frame map") == 1
 
 
-def test_a_driver_that_stamps_nothing_is_named() -> None:
+def test_a_driver_without_stamps_is_named() -> None:
     with graph(ring("left", "right"), fixed_frame="world") as one:
         one.cameras.publish_transforms()
 
@@ -385,7 +385,7 @@ def test_wrong_parameters_are_refused_at_the_start(parameters: dict, error: type
         )
 
 
-def test_who_is_outside_the_workspace_is_left_out_of_every_topic_and_counted() -> None:
+def test_people_outside_the_workspace_are_omitted_from_every_topic_and_counted() -> None:
     """The person walks along y between -0.5 and 0.5 m, at x = 0."""
     box = {"workspace_min": [-1, -2, 0], "workspace_max": [1.0, 0.0, float("inf")]}
     with graph(ring("left", "right"), fixed_frame="world", publish_keypoints=True, **box) as one:

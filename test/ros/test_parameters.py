@@ -149,7 +149,7 @@ SHARED = ALONE + "driver:\n  ros__parameters: {gain: !!python/tuple [1, 2]}\n"
 OURS = SHARED + "under_test:\n  ros__parameters: {gains: 3}\n"
 
 
-def test_what_a_shared_file_gives_to_every_node_is_not_refused_but_told(node_with, tmp_path, capfd):
+def test_unknown_parameters_of_a_shared_file_are_reported_and_not_rejected(node_with, tmp_path, capfd):
     file = tmp_path / "shared.yaml"
     file.write_text(SHARED.replace("!!python/tuple ", ""))
     arguments = ["--params-file", str(file)]
@@ -192,7 +192,7 @@ def test_several_dataclasses_share_a_node(node_with):
     refuse_unknown(node)
 
 
-def test_changes_at_run_time_are_checked_and_told(node_with):
+def test_changes_at_run_time_are_checked_and_reported(node_with):
     node, told, others = node_with(), [], []
     declare(node, CameraOptions, told.append)
     declare(node, TrackOptions, others.append)

@@ -73,8 +73,9 @@ def used(one: Any) -> set[tuple[str, str]]:
     until = time.monotonic() + 60
     made = {("publish", publisher.topic_name) for publisher in one.publishers} | {("publish", "/rosout")}
     made |= {("subscribe", subscription.topic_name) for subscription in one.subscriptions}
-    while True:
-        found = set()
+    found: set[tuple[str, str]] = set()
+    while not made <= found:
+        assert time.monotonic() < until, f"the graph does not report {sorted(made - found)}"
         for doing, asked in (
             ("publish", one.get_publisher_names_and_types_by_node),
             ("subscribe", one.get_subscriber_names_and_types_by_node),
@@ -82,9 +83,8 @@ def used(one: Any) -> set[tuple[str, str]]:
             ("request", one.get_client_names_and_types_by_node),
         ):
             found |= {(doing, name) for name, _ in asked(one.get_name(), one.get_namespace())}
-        if made <= found or time.monotonic() > until:
-            return found | made
         time.sleep(0.05)
+    return found
 
 
 @pytest.mark.parametrize("node", WAYS)

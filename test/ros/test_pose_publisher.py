@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from background import repeated
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.time import Time
@@ -143,24 +143,16 @@ def test_fault_topics_that_are_switched_off(node: Node) -> None:
 
 
 def test_outputs_may_be_switched_while_poses_go_out(node: Node) -> None:
-    publisher, stop, failures = publisher_of(node), threading.Event(), []
+    publisher = publisher_of(node)
 
     def work() -> None:
-        while not stop.is_set():
-            try:
-                publish(publisher, pose(PersonState.VISIBLE))
-                publisher.publish_aged(pose(PersonState.OCCLUDED), "", 1.0)
-            except Exception as error:
-                failures.append(error)
+        publish(publisher, pose(PersonState.VISIBLE))
+        publisher.publish_aged(pose(PersonState.OCCLUDED), "", 1.0)
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    for n in range(30):
-        on = bool(n % 2)
-        publisher.switch(OutputOptions(publish_markers=on, publish_tf=on, prediction_horizon_s=0.1 * on))
-    stop.set()
-    worker.join(timeout=60)
-    assert not failures
+    with repeated(work):
+        for n in range(30):
+            on = bool(n % 2)
+            publisher.switch(OutputOptions(publish_markers=on, publish_tf=on, prediction_horizon_s=0.1 * on))
     publisher.close()
 
 

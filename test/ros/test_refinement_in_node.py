@@ -24,7 +24,7 @@ def sources(pose: HumanPose3DArray) -> list[int]:
     return [joint.source for joint in pose.people[0].joints]
 
 
-def test_auto_refines_on_a_rig_that_the_weights_know_and_tells_it(tmp_path: Path) -> None:
+def test_auto_refines_on_a_rig_of_the_training_range_and_reports_it(tmp_path: Path) -> None:
     weights = file_of(moving((0.0, 0.02, 0.0), rigs=["room2"]), tmp_path)
     with graph(ring("left", "right"), fixed_frame="world", refine="auto", cvugcn_weights=weights) as one:
         one.cameras.publish_transforms()

@@ -87,7 +87,7 @@ def test_frames_are_where_the_joints_are_for_a_listener_of_tf(context: Any) -> N
         node.destroy_node()
 
 
-def test_absent_joints_have_no_frame_and_who_has_no_hips_has_none() -> None:
+def test_absent_joints_and_people_without_hips_have_no_frame() -> None:
     names = [one.child_frame_id for one in conversions.bodies_to_transforms(pose(PersonState.VISIBLE))]
     assert "body_b7" in names
     assert "l_wrist_b7" not in names
@@ -131,7 +131,7 @@ class HearingNode:
         return SimpleNamespace(error=self.logged.append)
 
 
-def test_the_list_names_who_is_not_lost_and_is_empty_when_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_names_people_that_are_not_lost_and_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     package, messages = ModuleType("hri_msgs"), ModuleType("hri_msgs.msg")
     messages.IdsList = IdsList  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hri_msgs", package)
@@ -167,7 +167,7 @@ def test_a_subscriber_hears_the_list_where_hri_msgs_is_installed(context: Any) -
         node.destroy_node()
 
 
-def test_without_hri_msgs_the_log_names_the_mend_once_and_frames_go_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hri_msgs_the_log_names_the_fix_once_and_frames_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("hri_msgs", "hri_msgs.msg"):  # an earlier test may have imported them
         monkeypatch.setitem(sys.modules, name, None)
     node = HearingNode()

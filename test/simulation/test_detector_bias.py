@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from synthetic_people import walker
+from walkers_on_floor import people
 
-from pose3d_ros.simulation.augmentation import mirrored, placed
+from pose3d_ros.simulation.augmentation import mirrored
 from pose3d_ros.simulation.detector_bias import (
     LEARNABLE,
     OF_DETECTOR,
@@ -28,11 +29,6 @@ RIG = h36m_rig("S9")
 COMMON = learnable_bias()
 
 
-def people(windows=20, frames=3, seed=0):
-    walk = [walker((0, 0), (1.1, 0.2), n / 12) for n in range(frames)]
-    return placed(np.array([walk] * windows), RIG.floor, np.random.default_rng(seed))
-
-
 def test_offsets_are_10_to_40_mm_and_most_of_that_is_common():
     length = np.linalg.norm(DetectorBias.draw(TEST_SEEDS[0]).offset, axis=-1)
     assert length.min() > 0.005
@@ -49,13 +45,13 @@ def test_tests_meet_other_detectors_than_training():
 
 
 def test_offsets_turn_with_the_body():
-    xyz = people(5)
+    xyz = people(5, 3)
     turn = rotation_vector((0.3, -0.5, 1.1))
     np.testing.assert_allclose(body_frames(xyz @ turn.T), turn @ body_frames(xyz), atol=1e-9)
 
 
 def test_frames_are_rotations_with_front_before_the_person():
-    frames = body_frames(people())
+    frames = body_frames(people(20, 3))
     np.testing.assert_allclose(frames @ frames.swapaxes(-1, -2), np.broadcast_to(np.eye(3), frames.shape), atol=1e-9)
     np.testing.assert_allclose(np.linalg.det(frames), 1.0)
     standing = body_frames(np.array(walker((0, 0), (0, 0), 0.0)))  # faces +x, left is +y
@@ -69,7 +65,7 @@ def test_mirrored_person_before_a_mirrored_camera_has_mirrored_shifts():
     rotation = flip @ camera.cam_from_world[:3, :3] @ flip  # the image is mirrored too: its x turns round
     other = np.eye(4)
     other[:3, :3], other[:3, 3] = rotation, -rotation @ flip @ camera.centre
-    xyz = people()
+    xyz = people(20, 3)
     here = COMMON.shifts(xyz, [camera], np.random.default_rng(0))
     there = COMMON.shifts(mirrored(xyz), [Camera("m", camera.size_wh, camera.K, cam_from_world=other)],
                           np.random.default_rng(0))  # fmt: skip
@@ -78,17 +74,17 @@ def test_mirrored_person_before_a_mirrored_camera_has_mirrored_shifts():
 
 def test_joint_definitions_agree_between_cameras_and_surfaces_do_not():
     definition = replace(COMMON, surface=np.zeros_like(COMMON.surface))
-    shifts = definition.shifts(people(), RIG.rig.cameras, np.random.default_rng(0))
+    shifts = definition.shifts(people(20, 3), RIG.rig.cameras, np.random.default_rng(0))
     np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:1], shifts.shape), atol=1e-12)
     surface = replace(COMMON, offset=np.zeros_like(COMMON.offset))
-    shifts = surface.shifts(people(), RIG.rig.cameras, np.random.default_rng(0))
+    shifts = surface.shifts(people(20, 3), RIG.rig.cameras, np.random.default_rng(0))
     assert np.linalg.norm(shifts[0] - shifts[1], axis=-1).mean() > 0.005
 
 
 def test_surface_shifts_lie_across_the_line_of_sight():
     surface = replace(COMMON, offset=np.zeros_like(COMMON.offset))
     for camera in RIG.rig.cameras:
-        along = surface.shifts(people(), [camera], np.random.default_rng(0)) @ camera.cam_from_world[2, :3]
+        along = surface.shifts(people(20, 3), [camera], np.random.default_rng(0)) @ camera.cam_from_world[2, :3]
         np.testing.assert_allclose(along, 0, atol=1e-9)
 
 
@@ -103,7 +99,7 @@ def test_person_keeps_its_own_share_and_the_next_has_another():
 
 
 def test_bias_moves_keypoints_and_neither_labels_nor_truth():
-    args = people(60), RIG, GaussianNoise(0.0)
+    args = people(60, 3), RIG, GaussianNoise(0.0)
     plain = simulate(*args, np.random.default_rng(1), annotation_px=0.0)
     biased = simulate(*args, np.random.default_rng(1), annotation_px=0.0, bias=DetectorBias.draw(TEST_SEEDS[0]))
     np.testing.assert_array_equal(biased.truth, plain.truth)

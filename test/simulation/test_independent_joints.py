@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from synthetic_people import walker
+from walkers_on_floor import people
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
-from pose3d_ros.simulation.augmentation import placed
 from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias
 from pose3d_ros.simulation.detector_noise import training_noise
 from pose3d_ros.simulation.independent_joints import PASSES
@@ -15,12 +14,6 @@ from pose3d_ros.simulation.noise_models import GaussianNoise
 from pose3d_ros.simulation.simulated_rigs import h36m_rig
 from pose3d_ros.simulation.views import simulate
 from pose3d_ros.skeletons import COCO_17, H36M_17
-
-
-def people(windows, seed=0):
-    random = np.random.default_rng(seed)
-    walks = np.array([[walker((0, 0), (1.2, 0.0), 0.1 * n, 1.75)] for n in range(windows)])
-    return placed(walks, h36m_rig("S9").floor, random)
 
 
 def seen(windows=200, noise=None, **more):

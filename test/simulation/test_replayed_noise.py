@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from synthetic_people import walker
+from walkers_on_floor import people
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.triangulation import triangulate
-from pose3d_ros.simulation.augmentation import placed
 from pose3d_ros.simulation.detector_noise import training_noise
 from pose3d_ros.simulation.detector_residuals import BODY
 from pose3d_ros.simulation.noise_models import DETECTED, GaussianNoise
@@ -14,12 +13,6 @@ from pose3d_ros.simulation.replayed_noise import ResidualBlocks, matched, single
 from pose3d_ros.simulation.simulated_rigs import PAIRS, h36m_rig
 from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import COCO_17
-
-
-def people(windows, seed=0):
-    random = np.random.default_rng(seed)
-    walks = np.array([[walker((0, 0), (0, 0), 0.0, random.uniform(1.5, 1.9))] for _ in range(windows)])
-    return placed(walks, h36m_rig("S9").floor, random)
 
 
 def body_px(windows, frames):

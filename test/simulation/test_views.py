@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic_people import walker
+from walkers_on_floor import people
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
@@ -16,18 +16,9 @@ from pose3d_ros.skeletons import COCO_17, H36M_17
 HEAD = H36M_17.index("HeadTop")
 
 
-def people(windows=6, frames=4, seed=0):
-    """(W, T, 17, 3) m of walkers on a Human3.6M floor."""
-    random = np.random.default_rng(seed)
-    walks = [
-        [walker((0, 0), (1.2, 0.0), n / 12, random.uniform(1.5, 1.9)) for n in range(frames)] for _ in range(windows)
-    ]
-    return placed(np.array(walks), h36m_rig("S9").floor, random)
-
-
 @pytest.fixture(scope="module")
 def clean():
-    return simulate(people(), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(1))
+    return simulate(people(6, 4), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(1))
 
 
 def test_clean_views_triangulate_to_the_mapped_truth(clean):
@@ -67,7 +58,7 @@ def test_noise_has_the_given_size_and_halves_in_the_spine():
 def test_hidden_joint_is_missing_and_takes_along_what_is_derived_from_it():
     hide = np.zeros((4, 6, 4, 17), dtype=bool)
     hide[1, ..., COCO_17.index("LHip")] = True
-    views = simulate(people(), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(0), hide=hide)
+    views = simulate(people(6, 4), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(0), hide=hide)
     gone = {H36M_17.joint_names[j] for j in np.flatnonzero((views.score[1] == 0).all(axis=(0, 1)))}
     assert gone == {"LHip", "Pelvis", "Spine", "HeadTop"}
     assert np.isnan(views.xy_px[1, ..., H36M_17.index("LHip"), :]).all()
@@ -85,7 +76,7 @@ def test_what_lies_outside_the_image_is_not_detected():
 
 
 def test_calibration_error_moves_the_cameras_and_not_the_pixels():
-    views = simulate(people(), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(4), calibration_error=True)
+    views = simulate(people(6, 4), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(4), calibration_error=True)
     wrist = H36M_17.index("LWrist")
     for view in range(4):
         true = project(views.true_cameras[view], views.truth[..., wrist, :])
@@ -95,7 +86,7 @@ def test_calibration_error_moves_the_cameras_and_not_the_pixels():
 
 
 def test_mirroring_exchanges_left_and_right_and_keeps_handedness():
-    xyz = people()
+    xyz = people(6, 4)
     xyz[..., H36M_17.index("LWrist"), 2] += 0.5  # the left hand is up
     flipped = mirrored(xyz)
     assert (flipped[..., H36M_17.index("RWrist"), 2] > flipped[..., H36M_17.index("LWrist"), 2]).all()
@@ -110,7 +101,7 @@ def test_mirroring_exchanges_left_and_right_and_keeps_handedness():
 
 
 def test_bones_grow_by_their_factor_and_directions_stay():
-    xyz = people()
+    xyz = people(6, 4)
     factor = np.random.default_rng(3).uniform(0.9, 1.1, (6, 1, 17))
     grown = scaled_bones(xyz, factor)
     for parent, child in H36M_17.bones:
@@ -119,7 +110,7 @@ def test_bones_grow_by_their_factor_and_directions_stay():
 
 
 def test_augmented_people_are_symmetric_constant_in_time_and_stand_on_the_floor():
-    xyz = np.repeat(people(50)[:, :1], 4, axis=1)  # the walkers' own bones are not quite constant
+    xyz = np.repeat(people(50, 4)[:, :1], 4, axis=1)  # the walkers' own bones are not quite constant
     more = augmented(xyz, np.random.default_rng(5))
     length = np.stack([np.linalg.norm(more[..., c, :] - more[..., p, :], axis=-1) for p, c in H36M_17.bones], axis=-1)
     assert np.ptp(length, axis=1).max() < 1e-12
@@ -132,7 +123,7 @@ def test_augmented_people_are_symmetric_constant_in_time_and_stand_on_the_floor(
 
 
 def test_people_are_placed_on_the_floor_and_turned_any_way():
-    xyz = people(400)
+    xyz = people(400, 4)
     middle = xyz[:, :, 0, :2].mean(axis=1)
     assert np.linalg.norm(middle, axis=1).max() <= 1.0
     across = xyz[:, 0, 4] - xyz[:, 0, 1]

@@ -15,7 +15,7 @@ def ages(work_s: float, period_s: float, way_s: float = 0.008, seconds: float = 
     pacing, jitter = Pacing(), np.random.default_rng(0)
     captured = np.arange(0.0, seconds, period_s)
     free_s, arrived, left = 0.0, 0, []
-    while True:
+    for _ in range(len(captured) + 1):
         come = captured + way_s
         newest = int(np.searchsorted(come, free_s, side="right")) - 1
         if newest < arrived:  # the worker waits for the next
@@ -33,6 +33,7 @@ def ages(work_s: float, period_s: float, way_s: float = 0.008, seconds: float = 
         free_s += took_s
         left.append(age_s + took_s)
         pacing.done(took_s, LIMIT_S)
+    raise AssertionError("a frame set was taken twice")
 
 
 @pytest.mark.parametrize(("work_s", "hz"), [(0.155, 30.0), (0.17, 30.0), (0.12, 10.0), (0.15, 60.0), (0.16, 5.0)])

@@ -1,36 +1,26 @@
 import numpy as np
 import pytest
 import torch
-from tiny_motion import tiny_motion
+from tiny_motion import simulated_views, tiny_motion
 
 from pose3d_ros.networks.posern import PoseRN, prepare, refine
-from pose3d_ros.simulation.augmentation import placed
 from pose3d_ros.simulation.detector_bias import DetectorBias, learnable_bias
-from pose3d_ros.simulation.noise_models import GaussianNoise
-from pose3d_ros.simulation.simulated_rigs import simulated_rig
-from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.training.bias import bias_data, bias_loss, joined, shared_bias, squared_bias_loss
 from pose3d_ros.training.draws import Draws
 
 
-def views(sigma_px: float = 4.0) -> SimulatedViews:
-    rng = np.random.default_rng(0)
-    one, motion = simulated_rig("h36m", 0, held_out=False), tiny_motion()
-    xyz = placed(motion.xyz[motion.draw(5, 1, rng)], one.floor, rng)
-    return simulate(xyz, one, GaussianNoise(sigma_px), rng)
-
-
 def test_every_camera_gives_a_row_and_the_oracle_leaves_no_residual():
-    data = bias_data(views())
+    data = bias_data(simulated_views())
     assert data.xy.shape == (4 * 5, 17, 2)
     ready = prepare(data.xyz, data.xy, data.size_wh)
     clean = refine(data.xy, data.bias / ready.unit[:, None, None], ready.unit, ready.seen)
-    exact = bias_data(views(sigma_px=0.0))
+    exact = bias_data(simulated_views(sigma_px=0.0))
     torch.testing.assert_close(clean[:, GIVEN], exact.xy[:, GIVEN], atol=2e-3, rtol=0)
 
 
 def test_without_noise_there_is_no_bias_to_learn():
-    data = bias_data(views(sigma_px=0.0))
+    data = bias_data(simulated_views(sigma_px=0.0))
     assert np.nanmax(data.bias.abs().numpy()) < 1e-4
 
     class Zero(torch.nn.Module):
@@ -42,7 +32,7 @@ def test_without_noise_there_is_no_bias_to_learn():
 
 def test_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
     torch.manual_seed(0)
-    data = joined([bias_data(views()), bias_data(views())])
+    data = joined([bias_data(simulated_views()), bias_data(simulated_views())])
     assert torch.isnan(data.xy[:, ~torch.from_numpy(GIVEN)]).all()
     net = PoseRN(width=32)
     bias_loss(net, data._asdict()).backward()
@@ -50,7 +40,7 @@ def test_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
 
 
 def test_bias_alone_is_a_target_without_noise_under_an_input_with_noise():
-    seen = views()
+    seen = simulated_views()
     error, alone = bias_data(seen), bias_data(seen, seen.biased_px)
     torch.testing.assert_close(alone.xy, error.xy, equal_nan=True)
     assert error.bias.nan_to_num().abs().max() > 5.0
@@ -58,7 +48,7 @@ def test_bias_alone_is_a_target_without_noise_under_an_input_with_noise():
 
 
 def test_one_gross_error_drowns_the_squared_loss_and_not_ours():
-    data = bias_data(views())._asdict()
+    data = bias_data(simulated_views())._asdict()
     gross = {**data, "bias": data["bias"].clone()}
     gross["bias"][0, 5] += 1000.0
 

@@ -1,14 +1,10 @@
-import numpy as np
 import pytest
 import torch
-from tiny_motion import tiny_motion
+from tiny_motion import simulated_views
 
 from pose3d_ros.networks.canonical import stature, targets
 from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
-from pose3d_ros.simulation.augmentation import placed
-from pose3d_ros.simulation.noise_models import GaussianNoise
-from pose3d_ros.simulation.simulated_rigs import simulated_rig
-from pose3d_ros.simulation.views import GIVEN, simulate
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import DERIVED, H36M_17
 from pose3d_ros.training.lifting import (
     LiftingData,
@@ -25,10 +21,7 @@ DETECTED = [joint for joint in range(17) if GIVEN[joint] and H36M_17.joint_names
 
 
 def data(sigma_px: float = 0.0) -> LiftingData:
-    rng = np.random.default_rng(0)
-    one, motion = simulated_rig("h36m", 0, held_out=False), tiny_motion()
-    xyz = placed(motion.xyz[motion.draw(5, 1, rng)], one.floor, rng)
-    return lifting_data(simulate(xyz, one, GaussianNoise(sigma_px), rng))
+    return lifting_data(simulated_views(sigma_px=sigma_px))
 
 
 class Oracle(torch.nn.Module):

@@ -1,13 +1,9 @@
 """Rows of an evaluation are trained once, with the arguments that they say."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric")
 
-from tiny_motion import arrays
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.training.rows import differences, row_network
@@ -16,27 +12,20 @@ SHORT = ("cvugcn", "--epochs", "1", "--people", "32", "--rig-count", "1", "--wid
          "--accelerator", "cpu", "--quiet", "--threads", "1")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("motion") / "motion.npz"
-    np.savez(path, **arrays())
-    return path
-
-
-def test_row_is_trained_once_and_reused(data, tmp_path):
-    assert row_network(tmp_path, "row", SHORT, data=data, train=False) is None
-    best = row_network(tmp_path, "row", SHORT, data=data, train=True)
+def test_row_is_trained_once_and_reused(motion_file, tmp_path):
+    assert row_network(tmp_path, "row", SHORT, data=motion_file, train=False) is None
+    best = row_network(tmp_path, "row", SHORT, data=motion_file, train=True)
     assert best is not None
     written = best.stat().st_mtime_ns
-    assert row_network(tmp_path, "row", SHORT, data=data, train=True) == best
+    assert row_network(tmp_path, "row", SHORT, data=motion_file, train=True) == best
     assert best.stat().st_mtime_ns == written
     with pytest.raises(InputError, match="losses was 'rstb', is r"):
-        row_network(tmp_path, "row", (*SHORT, "--losses", "r"), data=data, train=False)
+        row_network(tmp_path, "row", (*SHORT, "--losses", "r"), data=motion_file, train=False)
 
 
-def test_failed_training_is_reported(data, tmp_path):
+def test_failed_training_is_reported(motion_file, tmp_path):
     with pytest.raises(InputError, match="row 'bad' ended with code 2"):
-        row_network(tmp_path, "bad", ("cvugcn", "--no-such-argument"), data=data, train=True)
+        row_network(tmp_path, "bad", ("cvugcn", "--no-such-argument"), data=motion_file, train=True)
 
 
 def test_recipe_is_compared_with_the_arguments_that_name_it():

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_motion import tiny_motion
+from tiny_motion import simulated_views
+from trained_for_tests import Identity
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.cvugcn import CvUgcn, CvUgcnOptions
@@ -19,10 +20,8 @@ from pose3d_ros.networks.rig_features import (
     transformed,
 )
 from pose3d_ros.networks.rig_features import inverted as inverse
-from pose3d_ros.simulation.augmentation import placed
-from pose3d_ros.simulation.noise_models import GaussianNoise
 from pose3d_ros.simulation.simulated_rigs import SimulatedRig, side_views, simulated_rig
-from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate, with_cameras
+from pose3d_ros.simulation.views import GIVEN, SimulatedViews, with_cameras
 from pose3d_ros.training.losses import LossWeights, reprojection_loss
 from pose3d_ros.training.refinement import (
     GUESSED_WEIGHT,
@@ -42,10 +41,7 @@ SMALL = 1e-4 * torch.eye(3)  # m^2: joints known to 1 cm
 
 
 def views(one: SimulatedRig, people: int = 6, sigma_px: float = 4.0) -> SimulatedViews:
-    rng = np.random.default_rng(0)
-    motion = tiny_motion()
-    xyz = placed(motion.xyz[motion.draw(people, 1, rng)], one.floor, rng)
-    return simulate(xyz, one, GaussianNoise(sigma_px), rng, annotation_px=0.0)
+    return simulated_views(one, people, sigma_px, annotation_px=0.0)
 
 
 def pair() -> SimulatedRig:
@@ -85,25 +81,18 @@ def test_training_never_reads_a_true_pose(form):
 def test_without_noise_the_truth_has_no_loss_and_a_moved_pose_has():
     data = refinement_data(views(pair(), sigma_px=0.0), 2)
     loss_of = refinement_loss("pair", LossWeights(symmetry=0.0))  # the made-up body sways: it is not symmetric
-    assert loss_of(Still(), data._asdict()).item() == pytest.approx(
+    assert loss_of(Identity(), data._asdict()).item() == pytest.approx(
         0.0, abs=1e-6
     )  # 1 mm: a mean of pixels is not the mean's pixel
     shifted = data._replace(coarse=data.coarse + torch.tensor([0.0, 0.0, 0.05]))
     # 5 cm upwards, seen by two level cameras at 4-6 m: about 5 cm at the reference depth of 5 m
-    assert loss_of(Still(), shifted._asdict()).item() == pytest.approx(0.05**2, rel=0.5)
-
-
-class Still(torch.nn.Module):
-    """Leaves the pose as it is."""
-
-    def forward(self, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-        return coarse
+    assert loss_of(Identity(), shifted._asdict()).item() == pytest.approx(0.05**2, rel=0.5)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_network_that_does_nothing_gives_back_the_coarse_pose(form):
     data = refinement_data(views(pair()), 2)
-    found = refine(Still(), sight(data), form)
+    found = refine(Identity(), sight(data), form)
     torch.testing.assert_close(found[:, GIVEN], data.coarse[:, GIVEN], atol=2e-5, rtol=0)
     assert torch.isfinite(found).all()
 
@@ -119,7 +108,7 @@ def test_labels_of_further_cameras_see_depth_that_a_stereo_head_does_not():
         **{name: getattr(away, name)[:, :2] for name in ("labels", "label_weight", "label_cam_from_world")}
     )
     loss_of = refinement_loss("rig", LossWeights(symmetry=0.0))
-    with_sides, without = (loss_of(Still(), one._asdict()).item() for one in (away, alone))
+    with_sides, without = (loss_of(Identity(), one._asdict()).item() for one in (away, alone))
     assert with_sides > 10 * without
 
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_people import h36m_rig, seen, walker
+from synthetic_people import walker
 from trained_for_tests import SPREAD, biased, moving
+from two_people import CAMERAS, observe
+from two_people import TRUTH as TWO
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.estimation.observation import Grouped2D, gathered, triangulated
+from pose3d_ros.estimation.observation import Grouped2D, triangulated
 from pose3d_ros.estimation.refinement.networks import MANY_VIEWS, CvUgcnRefiner, PoseRNRefiner
 from pose3d_ros.estimation.refinement.training_domain import TRAINED_JOINTS
 from pose3d_ros.estimation.track import Observed3D
@@ -18,8 +20,7 @@ from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
 
-CAMERAS = h36m_rig().cameras
-TRUTH = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0), walker((-0.8, 0.2), (0, 0), 0)])
+TRUTH = np.stack([*TWO, walker((-0.8, 0.2), (0, 0), 0)])
 WRIST, THORAX, HEAD = (H36M_17.index(name) for name in ("LWrist", "Thorax", "HeadTop"))
 EVERYBODY = np.tile(np.arange(len(TRUTH))[:, None], (1, len(CAMERAS)))
 
@@ -27,9 +28,7 @@ EVERYBODY = np.tile(np.arange(len(TRUTH))[:, None], (1, len(CAMERAS)))
 def scene(
     groups: np.ndarray = EVERYBODY, cameras: tuple[Camera, ...] = CAMERAS, truth: Floats = TRUTH, noise_px: float = 3.0
 ) -> tuple[Grouped2D, Observed3D]:
-    rng = np.random.default_rng(0)
-    found = gathered([seen(camera, truth, rng, noise_px=noise_px) for camera in cameras], groups)
-    return found, triangulated(cameras, found, min_views=2, max_std_m=np.inf)
+    return observe(truth, cameras, groups, noise_px)
 
 
 # -- PoseRN --------------------------------------------------------------------------------------------------

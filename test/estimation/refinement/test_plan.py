@@ -103,7 +103,7 @@ def test_shipped_weights_bring_their_row(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert plan(posern=find("posern", "auto", "")).method == "posern"
 
 
-def test_ones_own_weights_are_read_and_told_when_they_are_not_right(tmp_path: Path) -> None:
+def test_user_weights_are_loaded_and_invalid_ones_are_reported(tmp_path: Path) -> None:
     assert plan(cvugcn=find("cvugcn", "auto", file_of(moving(), tmp_path))).method == "cvugcn"
     with pytest.raises(InputError, match=r"posern_weights is .* which holds the network 'cvugcn'"):
         find("posern", "auto", file_of(moving(), tmp_path))

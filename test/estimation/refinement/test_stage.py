@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_people import h36m_rig, seen, walker
+from synthetic_people import seen, walker
 from trained_for_tests import CVUGCN, biased, file_of, moving
+from two_people import CAMERAS, RIG, TRUTH, observe
 
 from pose3d_ros.errors import WeightsMissingError
 from pose3d_ros.estimation.estimate import Estimate
@@ -28,9 +29,6 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, JointSource, Keypoints2D
 from pose3d_ros.weights import trained
 
-RIG = h36m_rig()
-CAMERAS = RIG.cameras
-TRUTH = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])
 WRIST, HEAD = H36M_17.index("LWrist"), H36M_17.index("HeadTop")
 SHIFT = np.array([0.01, 0.0, 0.0])
 triangulate = partial(triangulated, min_views=2, max_std_m=np.inf)
@@ -54,9 +52,7 @@ class Answer:
 
 def scene(groups: Sequence[Sequence[int]] = ((0,) * 4, (1,) * 4), missing: int = 0) -> tuple[Grouped2D, Observed3D]:
     """Both people; of the first one's wrist nothing in so many views."""
-    rng = np.random.default_rng(0)
-    people = [seen(camera, TRUTH, rng, noise_px=3.0) for camera in CAMERAS]
-    found = gathered(people, np.array(groups))
+    found, _ = observe(groups=np.array(groups))
     found.xy[:missing, 0, WRIST], found.score[:missing, 0, WRIST] = np.nan, 0.0
     return found, triangulate(CAMERAS, found)
 
@@ -96,7 +92,7 @@ def test_no_answer_is_counted_as_not_finite_and_changes_nothing() -> None:
     np.testing.assert_array_equal(result.xyz, observed.xyz)
 
 
-def test_a_joint_that_nobody_triangulated_is_filled_in_and_says_so() -> None:
+def test_a_joint_without_triangulation_is_filled_in_and_marked() -> None:
     found, observed = scene(missing=4)
     result, refusal = refined(Answer(TRUTH.copy()), CAMERAS, found, observed, None)
     assert not refusal.any()
@@ -109,7 +105,7 @@ def test_a_joint_that_nobody_triangulated_is_filled_in_and_says_so() -> None:
     assert result.guessed[0, WRIST]
 
 
-def test_people_of_too_few_joints_or_too_many_cameras_or_out_of_range_are_not_asked_for() -> None:
+def test_people_outside_the_networks_range_are_not_refined() -> None:
     found, observed = scene([[0, -1, 0, -1], [1, 1, 1, 1]])
     answer = Answer(views=(2,))
     result, refusal = refined(answer, CAMERAS, found, observed, None)
@@ -128,7 +124,7 @@ def test_people_of_too_few_joints_or_too_many_cameras_or_out_of_range_are_not_as
     assert not refined(Answer(), CAMERAS, found, observed, known)[1].any()
 
 
-def test_a_joint_that_stands_astray_of_its_person_counts_as_not_triangulated() -> None:
+def test_an_outlier_joint_counts_as_not_triangulated() -> None:
     found, observed = scene()
     xyz, answer = observed.xyz.copy(), Answer(TRUTH.copy())
     xyz[0, WRIST] += (0.0, 2.6, 0.0)
@@ -242,7 +238,7 @@ def test_a_refined_pose_keeps_ids_and_its_velocity_is_that_of_the_refined_joints
     assert speed.max() < 0.15  # m/s
 
 
-def test_a_network_that_carries_everybody_away_is_refused_and_counted(tmp_path: Path) -> None:
+def test_a_network_that_displaces_all_people_is_rejected_and_counted(tmp_path: Path) -> None:
     plain = run(EstimatorOptions(refine="none"))
     mad = run(EstimatorOptions(refine="cvugcn", cvugcn_weights=file_of(moving((0.0, 0.5, 0.0)), tmp_path)))
     np.testing.assert_array_equal(plain[-1].pose.xyz, mad[-1].pose.xyz)
@@ -305,7 +301,7 @@ def test_posern_stays_out_where_the_bias_is_not_there(tmp_path: Path) -> None:
     assert (results[-1].pose.source == JointSource.TRIANGULATED).all()
 
 
-def test_both_does_both_and_tells_the_gate_and_cvugcn_alone_has_none(tmp_path: Path) -> None:
+def test_both_runs_both_networks_and_reports_the_gate_which_cvugcn_alone_lacks(tmp_path: Path) -> None:
     posern, both = (debiased_run(tmp_path, refine, 1.0, LEAST // 2 + 2)[1][-1] for refine in ("posern", "both"))
     assert method(both) == "both"
     moved = np.linalg.norm(both.pose.xyz - posern.pose.xyz, axis=-1)
@@ -314,7 +310,7 @@ def test_both_does_both_and_tells_the_gate_and_cvugcn_alone_has_none(tmp_path: P
     assert gate_of(run(EstimatorOptions(cvugcn_weights=file_of(moving(), tmp_path)), sets=2)[-1]) == ""
 
 
-def test_weights_asked_for_by_name_that_are_not_there_end_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_of_a_named_network_abort_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained, "TRAINED", ())
     with pytest.raises(WeightsMissingError, match="this installation ships none of cvugcn"):
         PoseEstimator(RIG, options=EstimatorOptions(refine="cvugcn"))
@@ -343,7 +339,7 @@ def test_a_joint_hidden_from_all_is_predicted_while_surer_and_then_filled_in_wit
     assert (np.trace(last.covariance[:, WRIST], axis1=-2, axis2=-1) < 3 * 0.11**2).all()
 
 
-def test_auto_leaves_people_alone_whom_training_did_not_know_and_by_name_they_are_refined(tmp_path: Path) -> None:
+def test_people_outside_the_training_range_are_refined_only_by_a_named_network(tmp_path: Path) -> None:
     found, observed = scene()
     heads = file_of(moving(rigs=["head530"]), tmp_path)
     plan = RefinePlan("cvugcn", "")
@@ -356,7 +352,7 @@ def test_auto_leaves_people_alone_whom_training_did_not_know_and_by_name_they_ar
     assert (asked.observed.source == JointSource.REFINED).sum() == 32
 
 
-def test_nobody_and_one_camera_pass_through(tmp_path: Path) -> None:
+def test_empty_views_and_a_single_camera_pass_through(tmp_path: Path) -> None:
     estimator = PoseEstimator(RIG, options=EstimatorOptions(cvugcn_weights=file_of(moving(), tmp_path)))
     assert len(estimator.estimate_from_keypoints({n: Keypoints2D.empty(H36M_17) for n in RIG.names}).pose) == 0
     rng = np.random.default_rng(0)

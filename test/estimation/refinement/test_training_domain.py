@@ -56,7 +56,9 @@ def test_the_rigs_and_people_of_training_lie_inside(family: str) -> None:
         ((), 1.0, 2, "unknown rigs"),
     ],
 )
-def test_other_rigs_are_told_apart_in_words(families: tuple[str, ...], apart_m: float, count: int, words: str) -> None:
+def test_a_rig_outside_the_training_range_is_reported_with_the_reason(
+    families: tuple[str, ...], apart_m: float, count: int, words: str
+) -> None:
     assert words in range_of(*families).why_not(pair(apart_m, count))
 
 
@@ -77,13 +79,13 @@ def test_people_nearer_or_further_than_in_training_are_not_known(place: Floats, 
     assert range_of("head530", "h36m").knows(centres, np.array(place)) is known
 
 
-def test_who_is_near_to_one_camera_and_far_from_another_is_known_by_the_mean() -> None:
+def test_the_mean_distance_to_the_cameras_decides_whether_a_person_is_in_range() -> None:
     centres = np.array([[0.0, 0, 0], [4.0, 0, 0]])
     assert range_of("room2").knows(centres, np.array([0.0, 0.0, 1.0]))
     assert not range_of("room2").knows(centres, np.array([0.0, 0.0, 9.0]))
 
 
-def test_a_finer_image_is_told_as_one_of_the_resolution_that_training_had() -> None:
+def test_a_higher_resolution_is_compared_at_the_training_resolution() -> None:
     fine = tuple(replace(one, K=one.K * [[4], [4], [1]], size_wh=(4000, 4000)) for one in pair(2.0))
     person = np.array([1.0, 0.0, 4.0])
     told = range_of("room2").told_focal_px(fine, person)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from synthetic_people import walker
+from synthetic_poses import pose_at
 
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floats, PersonState, Pose3D
 
 T0 = 1_700_000_000_000_000_000
 RATE_HZ = 30.0
@@ -24,18 +25,9 @@ def pose_of(
         xyz = np.array([walker((0, int(one)), (1.2, 0.1), frame / RATE_HZ) for one in ids]).reshape(people, 17, 3)
         xyz[:, HEAD] = np.nan
     present = np.isfinite(xyz).all(axis=-1)
-    return Pose3D(
-        xyz=xyz,
-        velocity=np.full_like(xyz, np.nan),
+    return pose_at(
+        xyz, ids, T0 + round(frame * 1e9 / RATE_HZ), state=[PersonState.VISIBLE] * people if states is None else states,
+        velocity=np.full_like(xyz, np.nan), score=np.where(present, 0.75, 0.0),
         covariance=np.where(present[..., None, None], np.diag([1e-4, 2e-4, 3e-4]), np.nan),
-        score=np.where(present, 0.75, 0.0),
-        n_views=np.where(present, 3, 0),
         reprojection_px=np.where(present, 1.5, np.nan),
-        source=np.where(present, JointSource.TRIANGULATED, JointSource.ABSENT),
-        ids=tuple(ids),
-        state=np.array([PersonState.VISIBLE] * people if states is None else states),
-        age_s=np.zeros(people),
-        skeleton=H36M_17,
-        frame_id="world",
-        stamp_ns=T0 + round(frame * 1e9 / RATE_HZ),
-    )
+    )  # fmt: skip

@@ -7,37 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_poses import pose_at
 
 from pose3d_ros.errors import FootageError
 from pose3d_ros.recordings.trc import read_trc
 from pose3d_ros.recordings.writers.pose_files import CSV_COLUMNS, write_csv, write_trc
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import JointSource, PersonState, Pose3D
+from pose3d_ros.structures import PersonState, Pose3D
 
 T0 = 1_700_000_000_000_000_000
 
 
 def _pose(frame: int, ids: tuple[str, ...], states: tuple[int, ...]) -> Pose3D:
-    random = np.random.default_rng(frame)
-    people = len(ids)
-    xyz = random.normal(size=(people, 17, 3))
+    xyz = np.random.default_rng(frame).normal(size=(len(ids), 17, 3))
     xyz[:, H36M_17.index("HeadTop")] = np.nan
-    source = np.where(np.isfinite(xyz).all(axis=-1), JointSource.TRIANGULATED, JointSource.ABSENT)
-    return Pose3D(
-        xyz=xyz,
-        velocity=np.full_like(xyz, np.nan),
-        covariance=np.broadcast_to(np.arange(9.0).reshape(3, 3), (people, 17, 3, 3)),
-        score=np.full((people, 17), 0.75),
-        n_views=np.full((people, 17), 4),
-        reprojection_px=np.full((people, 17), 1.5),
-        source=source,
-        ids=ids,
-        state=np.array(states),
-        age_s=np.zeros(people),
-        skeleton=H36M_17,
-        frame_id="world",
-        stamp_ns=T0 + round(frame * 1e9 / 60),
-    )
+    each = np.ones(xyz.shape[:2])
+    return pose_at(
+        xyz, ids, T0 + round(frame * 1e9 / 60), state=states, score=0.75 * each, n_views=4 * each,
+        reprojection_px=1.5 * each, velocity=np.full_like(xyz, np.nan),
+        covariance=np.broadcast_to(np.arange(9.0).reshape(3, 3), (*each.shape, 3, 3)),
+    )  # fmt: skip
 
 
 @pytest.fixture

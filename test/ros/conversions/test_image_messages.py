@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import array
-import time
 
 import cv2
 import numpy as np
 import pytest
 from encoded_images import BLUE, GREEN, RED, H, W, plain, yuv
 from sensor_msgs.msg import CompressedImage, Image
+from timing import cpu_s
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.recordings.image_messages import PIXEL_BYTES
@@ -62,17 +62,10 @@ def test_bgr8_image_is_read_without_a_copy():
 def test_full_hd_frame_is_read_within_a_millisecond_and_written_within_ten():
     image = np.zeros((1088, 1920, 3), np.uint8)
     msg = conversions.image_to_msg(image, 0, "")
-    read = min(timed(conversions.image_from_msg, msg) for _ in range(5))
-    # With field checks, as in these tests, the message checks its type only: it is an array already.
-    write = min(timed(conversions.image_to_msg, image, 0, "") for _ in range(5))
-    assert read < 1e-3
-    assert write < 10e-3
-
-
-def timed(function, *arguments):
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
+    assert np.shares_memory(conversions.image_from_msg(msg), np.frombuffer(msg.data, np.uint8))
+    # With field checks, as in these tests, the message looks at its type only: it is an array already. Measured: 3.5
+    # times a copy; a thousand times where each byte is checked.
+    assert cpu_s(conversions.image_to_msg, image, 0, "") < 50 * cpu_s(image.tobytes)
 
 
 def test_unknown_encoding_is_rejected_with_the_known_ones():

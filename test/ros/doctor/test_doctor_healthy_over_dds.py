@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
+from background import repeated
 from known_person import KnownDetector, ring
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -71,15 +72,16 @@ def pose_node(context: Context, namespace: str, tf: str = "/tf", **more: object)
     )
 
 
-def others(context: Context) -> list[Node]:
-    """Nodes of other packages: a detector, RViz."""
+def others(context: Context, first: Mapping[str, threading.Event]) -> list[Node]:
+    """Nodes of other packages: a detector, and RViz, which gets the first markers of a robot."""
     theirs, rviz = Node("their_detector", context=context), Node("rviz2", context=context)
     theirs.create_publisher(Keypoints2DArray, "/their_detector/keypoints_2d", 10)
     theirs.create_publisher(Keypoints2DArray, "/left/their_keypoints", QoSProfile(depth=1))
     theirs.create_subscription(Image, "/depth/image_raw", lambda message: None, 1)
     reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
     rviz.create_subscription(Image, "/left/image_raw", lambda message: None, reliable)
-    rviz.create_subscription(MarkerArray, "/robot1/human_pose_3d/markers", lambda message: None, 1)
+    for robot, came in first.items():
+        rviz.create_subscription(MarkerArray, f"/{robot}/human_pose_3d/markers", lambda _, one=came: one.set(), 1)
     rviz.create_subscription(TFMessage, "/tf", lambda message: None, 100)
     return [theirs, rviz]
 
@@ -102,30 +104,23 @@ def robots(folder: Path) -> Iterator[Context]:
         ]  # fmt: skip
         static = Node("rig_tf", context=context, cli_args=["--ros-args", "-r", "/tf_static:=/robot1/tf_static"])
         broadcaster = conversions_broadcaster(static)
-        every_node = [cameras, static, *nodes, *others(context)]
+        first = {robot: threading.Event() for robot in ("robot1", "robot2")}
+        every_node = [cameras, static, *nodes, *others(context, first)]
         executor = SingleThreadedExecutor(context=context)
         for one in every_node:
             executor.add_node(one)
-        stop = threading.Event()
 
         def publish() -> None:
-            while not stop.wait(PERIOD_S):
-                cameras.publish_set()
+            time.sleep(PERIOD_S)
+            cameras.publish_set()
 
-        def spin() -> None:
-            while not stop.is_set():
-                executor.spin_once(timeout_sec=0.05)
-
-        threads = [threading.Thread(target=publish), threading.Thread(target=spin)]
-        for thread in threads:
-            thread.start()
         try:
             assert broadcaster is not None
-            yield context
+            with repeated(publish, lambda: executor.spin_once(timeout_sec=0.05)):
+                missing = [name for name, one in first.items() if not one.wait(60.0)]
+                assert not missing, f"no markers of {missing}"
+                yield context
         finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
             for one in nodes:
                 ends.callback(one.close)
             ends.close()
@@ -149,7 +144,6 @@ def conversions_broadcaster(node: Node) -> object:
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
     with robots(tmp_path_factory.mktemp("rig")) as graph:
-        time.sleep(2.0)  # until the first poses are out
         own = Context()
         rclpy.init(context=own, args=[], domain_id=graph.get_domain_id())
         try:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
+from background import repeated
 from known_person import ring
 from rclpy.context import Context
 from rclpy.node import Node
@@ -40,30 +41,22 @@ class Running:
 
     def __init__(self, one: Graph) -> None:
         self.graph, self.spoil = one, lambda name, image, info: None
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._publish), threading.Thread(target=self._spin)]
+        self._threads = ExitStack()
         one.cameras.alter = self._alter
         self.period_ns, self._stamp_ns = PERIOD_NS, time.time_ns()
-        for thread in self._threads:
-            thread.start()
+        self._threads.enter_context(repeated(self._publish, lambda: one.executor.spin_once(timeout_sec=0.05)))
 
     def end(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.close()
 
     def _publish(self) -> None:
-        while not self._stop.wait(max(0.0, (self._stamp_ns - time.time_ns()) * 1e-9)):
-            self.graph.cameras.publish_set()
-            self._stamp_ns += self.period_ns
+        time.sleep(max(0.0, (self._stamp_ns - time.time_ns()) * 1e-9))
+        self.graph.cameras.publish_set()
+        self._stamp_ns += self.period_ns
 
     def _alter(self, name, image, info) -> None:
         image.header.stamp = info.header.stamp = conversions.stamp_from_ns(self._stamp_ns)
         self.spoil(name, image, info)
-
-    def _spin(self) -> None:
-        while not self._stop.is_set():
-            self.graph.executor.spin_once(timeout_sec=0.05)
 
     def wait_for(self, words: str) -> None:
         give_up = time.monotonic() + TIMEOUT_S

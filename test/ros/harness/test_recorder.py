@@ -70,11 +70,11 @@ def test_recorder_does_not_end_while_poses_wait_in_the_queue(folder):
     """A diagnosis after one pose of a burst says nothing of the poses that the executor has not come to yet."""
     with own_context() as context:
         recorder = recorder_of(context, folder)
-        recorder.poses.append((time.monotonic_ns(), None))
-        recorder._diagnosed_ns = time.monotonic_ns()
-        assert not recorder.settled()
-        time.sleep(0.25)
-        assert recorder.settled()
+        for pose_s, settled in ((60, False), (-60, True)):
+            pose_ns = time.monotonic_ns() + pose_s * 1_000_000_000
+            recorder.poses.append((pose_ns, None))
+            recorder._diagnosed_ns = pose_ns + 1
+            assert recorder.settled() == settled
         recorder.destroy_node()
 
 
