@@ -93,7 +93,7 @@ class RecordingLog:
         self._keep(path.with_suffix(path.suffix + ".partial"), path, lambda partial: partial.write_bytes(data))
 
     def _keep(self, partial: Path, path: Path, write: Any) -> None:
-        """Have a file written beside its place, on the disk for certain, and moved there."""
+        """Write a file next to its final path, sync it to disk, and move it there."""
         try:
             write(partial)
             with partial.open("rb") as file:
