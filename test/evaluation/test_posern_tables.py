@@ -66,7 +66,7 @@ def test_network_that_predicts_nothing_has_the_figures_of_triangulation_and_a_cl
     assert rows["PoseRN, no gate"] == pytest.approx(rows["triangulated"], abs=1e-6)
     assert rows["PoseRN, gate of the session"] == rows["triangulated"]
     assert rows["oracle: whole bias"][0] < 0.8 * rows["triangulated"][0]
-    gone = table.columns.index("bias gone %") - 3
+    gone = table.columns.index("removed bias %") - 3
     assert rows["oracle: learnable part"][gone] > 90 > rows["constant in the bones' frames"][gone] > 30
     before, after = table.plots["posern_frames"].series["frames"]
     np.testing.assert_allclose(before, after, atol=1e-6)
