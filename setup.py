@@ -161,7 +161,7 @@ class BuildWithMessages(build_py):
         self.distribution.data_files[:] = staged_data_files(list(packages))
 
     def copy_generated(self, package: str) -> None:
-        """The generated modules and the extension modules beside them, into the wheel's package."""
+        """The generated modules and the extension modules next to them, into the wheel's package."""
         source, target = STAGE / PYTHON_IN_STAGE / package, Path(self.build_lib) / package
         target.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source / "msg", target / "msg", ignore=shutil.ignore_patterns("*.c", "__pycache__"))
@@ -182,7 +182,7 @@ SOURCED = sourced_prefixes()
 PREFIXES = SOURCED or wheel_prefixes()
 
 setup(
-    # A sourced ROS brings its own rclpy and messages; wheels beside it would mix two distributions' libraries.
+    # A sourced ROS brings its own rclpy and messages; wheels next to it would mix two distributions' libraries.
     install_requires=CORE if SOURCED else CORE + [f"{requirement}; {WHEELS_FOR}" for requirement in WHEELS],
     data_files=[],
     cmdclass={"build_py": BuildWithMessages},

@@ -27,7 +27,7 @@ BENCHMARKS = {
     "age": "how old people are in the messages of a node slower than its cameras",
     "detector": "2D detection: time over views, people, threads, precision, device",
     "clock_offsets": "clock offsets of cameras: errors, alarms, footage",
-    "health": "cameras moved, exchanged, inverted: what is reported, false alarms",
+    "health": "cameras moved, swapped, inverted: reports and false alarms",
     "association": "match people across views: time over cameras and people",
     "estimator": "the whole estimator from keypoints to poses: time of poses and of learning",
     "scale": "the node at 30 Hz by cameras and people: sets it holds, ages",

@@ -1,4 +1,4 @@
-"""How old people are in the messages of a node that is slower than its cameras, by the clock and over DDS.
+"""How old people are in the messages of a node that is slower than its cameras, in wall-clock time over DDS.
 
 The genuine multi-view node with its default parameters, whose detector knows the answer and takes 0.02 to 1 s a frame
 set; two cameras of 640x480 px at 30 Hz from a second process; a subscriber in a third, which compares each message's
@@ -27,15 +27,15 @@ Heard = tuple[int, int, int, int, list[int]]  # ns of capture, publication, arri
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How slow, and how long."""
+    """The slowness and duration."""
     parser.add_argument(
-        "--slowness", default=",".join(map(str, SLOWNESS_S)), metavar="S", help="s a frame set, separated by commas"
+        "--slowness", default=",".join(map(str, SLOWNESS_S)), metavar="S", help="s per frame set, separated by commas"
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="of images, for each row")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of images per row")
 
 
 def measure(args: argparse.Namespace) -> list[Table]:
-    """A row for each slowness."""
+    """One row per slowness."""
     from pose3d_ros.evaluation.tables import Table
     from pose3d_ros.ros.environment import require_ros
 
@@ -63,7 +63,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
 
 
 def figures(heard: Sequence[Heard]) -> tuple[float | int | None, ...]:
-    """The cells of a row from what the subscriber noted."""
+    """The cells of a row from the subscriber's report."""
     people = [
         (state, (published - stamp) * 1e-9, (now - stamp) * 1e-9, cameras > 0)
         for stamp, published, now, cameras, states in heard
@@ -72,7 +72,7 @@ def figures(heard: Sequence[Heard]) -> tuple[float | int | None, ...]:
     published = [sum(one[1] > LIMITS_S[state] for one in people if one[0] == state) for state in range(3)]
     late = [sum(one[2] > LIMITS_S[state] for one in people if one[0] == state) for state in range(3)]
     first_ns = next((now for _, _, now, _, states in heard if states), None)
-    # Before the first person nothing is to be seen.
+    # Messages before the first person do not count.
     counted = [one for one in heard if first_ns is not None and one[2] >= first_ns]
     of_images = [one for one in counted if one[3]]
     ages_ms = [(now - stamp) / 1e6 for stamp, _, now, _, _ in of_images]

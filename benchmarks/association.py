@@ -1,4 +1,4 @@
-"""Which 2D people of several views are one person: how long that takes.
+"""Time to associate the 2D people of several views.
 
 People on a 4 m x 4 m floor, cameras in a ring around them, 4 px of noise an axis; CPU time on one thread. The target
 is 2 ms for four people in five views, and growth no worse than with the square of the cameras.
@@ -47,16 +47,16 @@ STANDING = np.array(
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds by (cameras, people), and how many of the people were grouped just right there."""
+    """Seconds by (cameras, people), and how many people were grouped correctly."""
 
     seconds: Mapping[tuple[int, int], float]
     correct: Mapping[tuple[int, int], int]
 
 
 def ring(cameras: int) -> tuple[Camera, ...]:
-    """Cameras around the floor's middle, all looking at it; the first two of many are not opposite each other."""
+    """Cameras around the floor's middle, all facing it; the first two of many are not opposite each other."""
     K = [[FOCAL_PX, 0.0, 640.0], [0.0, FOCAL_PX, 360.0], [0.0, 0.0, 1.0]]
-    # 2 pi / 2.6 apart where there are two: opposite cameras look along their baseline.
+    # Two cameras are 2 pi / 2.6 apart: opposite cameras face along their baseline.
     angles = 2 * np.pi * np.arange(cameras) / max(cameras, 2.6)
     places = np.stack([RING_M * np.cos(angles), RING_M * np.sin(angles), np.full(cameras, RING_HEIGHT_M)], axis=1)
     return tuple(
@@ -81,7 +81,7 @@ def crowd(people: int, rng: np.random.Generator) -> Floats:
 
 
 def seen(cameras: tuple[Camera, ...], people: Floats, rng: np.random.Generator) -> tuple[list[Keypoints2D], Ints]:
-    """Every camera's keypoints in an order of its own, and who they are, (V, P)."""
+    """Every camera's keypoints in a random order, and the numbers of their people, (V, P)."""
     who = np.stack([rng.permutation(len(people)) for _ in cameras])
     keypoints = []
     for camera, order in zip(cameras, who, strict=True):
@@ -106,14 +106,14 @@ def measured(cameras: tuple[int, ...], people: tuple[int, ...], *, repeats: int,
 
 
 def whole_groups(groups: Ints, who: Ints) -> int:
-    """How many groups hold one person in every view."""
+    """How many groups have the same person in every view."""
     whole = groups[(groups >= 0).all(axis=1)]
     names = np.take_along_axis(who.T, whole, axis=0)  # (G, V)
     return int((names == names[:, :1]).all(axis=1).sum())
 
 
 def exponent(counts: tuple[int, ...], seconds: list[float]) -> float:
-    """p of seconds ~ counts^p, fitted to the logarithms of the larger half, where fixed costs weigh least."""
+    """p of seconds ~ counts^p, fitted to the logarithms of the larger half, where fixed costs matter least."""
     half = min(len(counts) // 2, len(counts) - 2)
     return float(np.polyfit(np.log(counts[half:]), np.log(seconds[half:]), 1)[0])
 
@@ -150,7 +150,7 @@ def tables(times: Times) -> list[Table]:
 
 
 def plot(times: Times, path: Path) -> None:
-    """Time over cameras, one curve a number of people, beside a square law."""
+    """Time over cameras, one curve per number of people, and a square law."""
     cameras, people = _axes(times)
     x: Floats = np.array(cameras, dtype=np.float64)
     series = {
@@ -175,7 +175,7 @@ def _axes(times: Times) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much is measured, and where the plot goes."""
+    """The size of the benchmark, and the plot."""
     parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="of every measurement, in turn")
     parser.add_argument("--seed", type=natural, default=0, help="of people and noise")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the growth there (PNG)")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pose3d_ros import __version__
 
-# Those whose version changes a figure; one that is not installed is told as None.
+# Packages whose version changes a figure; None if not installed.
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "torch", "openvino", "numba", "onnxruntime")
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 

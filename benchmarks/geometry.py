@@ -1,4 +1,4 @@
-"""Triangulation beside an SVD a joint, a batched SVD, OpenCV and scipy: time, and error beside Cramer and Rao's bound.
+"""Triangulation compared with an SVD per joint, a batched SVD, OpenCV and scipy: time, and error vs. Cramer-Rao bound.
 
 Human3.6M's published cameras of S9, lenses taken out so that all solve the same; 17 joints a frame anywhere on the
 stage; 4 px of noise an axis; for the robust part 5 % of the keypoints are up to 50 px off as well.
@@ -57,7 +57,7 @@ def scene(views: int, frames: int, seed: int, *, outliers: float = 0.0) -> Scene
 
 
 def prepare_compiled() -> None:
-    """Load the compiled code, so that no table times it, and say how long that takes."""
+    """Load the compiled code, so that no table times it, and print how long that takes."""
     started = time.process_time()
     kernels.load()
     print(f"numba and our compiled code were ready after {time.process_time() - started:.1f} s", flush=True)
@@ -155,7 +155,7 @@ LIVE_FRAMES = 8  # different frames of the robust part: how long a solver takes 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much is measured."""
+    """The size of the benchmark."""
     parser.add_argument("--frames", type=positive, default=10_000, metavar="N", help="of the large batch")
     parser.add_argument("--repeats", type=positive, default=3, metavar="N", help="of every measurement, in turn")
     parser.add_argument("--seed", type=natural, default=0, help="of joints and noise")

@@ -1,9 +1,9 @@
-"""What the calibration's health tells of cameras that move, and whether it is silent while they stand.
+"""Whether calibration health reports cameras that move, and raises no alarm while they do not.
 
-The people of a recording of `pose3d demo` (log/recording.npz in its folder) are replayed at the 5 frame sets a
-second that are looked at, over and over: first for --minutes as they are, then with a camera moved from second 14 on,
-with two exchanged or one inverted from the start. Without a recording somebody walks before simulated rigs, seen with a
-detector's fitted errors. Told must be within 10 s.
+The people of a recording of `pose3d demo` (log/recording.npz in its folder) are replayed in a loop at the 5 frame sets
+per second that the health processes: first for --minutes unchanged, then with a camera moved from second 14 on, with
+two swapped or one inverted from the start. Without a recording a simulated person walks in simulated rigs, with a
+detector's fitted errors. The health must report a fault within 10 s.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from pose3d_ros.plots.sweep_plot import write_sweep_plot
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Floats
 
-# Fault told within so long counts.
+# A fault must be reported within this time.
 IN_TIME_S = 10.0
 SIMULATED = (("h36m", 0, 4), ("h36m", 1, 3), ("h36m", 0, 2), ("room3", 2, 0), ("head1060", 0, 0))
 
 
 def measured(recording: Path | None, minutes: float, *, each: bool = False, quick: bool = False) -> list[Table]:
-    """One row a scene and fault; each: every camera moves in turn, not only the second."""
+    """One row per scene and fault; each: every camera moves in turn, not only the second."""
     scenes = _scenes(recording, quick)
     return [_silence(scenes, minutes if recording else 1.0), _faults(scenes, each, quick)]
 
@@ -69,16 +69,16 @@ def _silence(scenes: dict[str, Scene], minutes: float) -> Table:
     rows: list[list[Cell]] = []
     for name, scene in scenes.items():
         spent = _Clock()
-        told = trial(scene, HEALTHY, seconds=60.0 * minutes, health=spent.watched)
-        tqdm.write(f"{name}: {told.false_alarms} false alarms")
-        rows.append([name, round(60 * minutes * RATE_HZ), told.false_alarms, told.report.state, spent.per_set_ms])
-    note = "ms: CPU time of the health's own work, mean over the 5 frame sets a second that it looks at."
-    columns = ("scene", "frame sets", "with a false alarm", "at the end", "ms a frame set")
-    return Table("silence", "all is well", columns, rows, note=note, decimals=3)
+        outcome = trial(scene, HEALTHY, seconds=60.0 * minutes, health=spent.watched)
+        tqdm.write(f"{name}: {outcome.false_alarms} false alarms")
+        rows.append([name, round(60 * minutes * RATE_HZ), outcome.false_alarms, outcome.report.state, spent.per_set_ms])
+    note = "ms: CPU time of the health's own work, mean over the 5 frame sets per second that it processes."
+    columns = ("scene", "frame sets", "with a false alarm", "at the end", "ms per frame set")
+    return Table("silence", "no fault", columns, rows, note=note, decimals=3)
 
 
 class _Clock:
-    """Takes the CPU time of an estimator's calibration health."""
+    """Measures the CPU time of an estimator's calibration health."""
 
     def __init__(self) -> None:
         self.seconds, self.calls = 0.0, 0
@@ -88,7 +88,7 @@ class _Clock:
         return 1e3 * self.seconds / max(self.calls, 1)
 
     def watched(self, health: CalibrationHealth) -> None:
-        """Take the time of its updates from now on."""
+        """Measure its updates from now on."""
         update = health.update
 
         def timed(*args: object, **named: object) -> None:
@@ -104,7 +104,7 @@ def _faults(scenes: dict[str, Scene], each: bool, quick: bool) -> Table:
     rows: list[list[Cell]] = []
     for name, scene in scenes.items():
         count = len(scene.rig.cameras)
-        lasting = [Fault(f"cameras {a + 1} and {b + 1} exchanged", exchanged=(a, b)) for a, b in ((0, 1),)]
+        lasting = [Fault(f"cameras {a + 1} and {b + 1} swapped", swapped=(a, b)) for a, b in ((0, 1),)]
         lasting.append(Fault("transform of camera 2 inverted", inverted=(1,)))
         lasting.append(Fault("all transforms inverted", inverted=tuple(range(count))))
         for fault in tqdm([*(MOTIONS[:2] if quick else MOTIONS), *lasting], desc=name, leave=False):
@@ -112,30 +112,30 @@ def _faults(scenes: dict[str, Scene], each: bool, quick: bool) -> Table:
             which = range(count) if moves and each else (1,)
             outcomes = [trial(scene, fault, camera) for camera in which]
             times = [one.after_s for one in outcomes]
-            told = sum(t <= IN_TIME_S for t in times)
+            in_time = sum(t <= IN_TIME_S for t in times)
             right = sum(
                 t <= IN_TIME_S and _right(scene.rig.names, fault, camera, one.report.cameras)
                 for t, one, camera in zip(times, outcomes, which, strict=True)
             )
             either = sum(len(one.report.cameras) > 1 for one in outcomes) if moves and count > 2 else 0
-            known = [t for t in times if np.isfinite(t)]
-            rows.append([name, fault.name, len(times), told, right, either, max(known) if known else None])
-    columns = ("scene", "fault", "trials", "told in 10 s", "named right", "with a second name", "slowest, s")
+            reported = [t for t in times if np.isfinite(t)]
+            rows.append([name, fault.name, len(times), in_time, right, either, max(reported) if reported else None])
+    columns = ("scene", "fault", "trials", "reported in 10 s", "right camera", "with a second camera", "slowest, s")
     note = (
-        f"Moved from second {MOVED_AT_S:g} on, for {LASTS_S:g} s. Right: the camera is named (or "
-        "among those named), of two cameras the pair; the exchange or the inversion with its cameras."
+        f"Moved from second {MOVED_AT_S:g} on, for {LASTS_S:g} s. Right camera: the report names it (or it is among "
+        "those named), with two cameras the pair; a swap or an inversion with its cameras."
     )
-    return Table("faults", "faults told", columns, rows, note=note, decimals=1)
+    return Table("faults", "reported faults", columns, rows, note=note, decimals=1)
 
 
-def _right(names: Sequence[str], fault: Fault, camera: int, told: Sequence[str]) -> bool:
-    if fault.inverted or fault.exchanged:
-        return set(told) == {names[n] for n in (*fault.inverted, *fault.exchanged)}
-    return names[camera] in told
+def _right(names: Sequence[str], fault: Fault, camera: int, reported: Sequence[str]) -> bool:
+    if fault.inverted or fault.swapped:
+        return set(reported) == {names[n] for n in (*fault.inverted, *fault.swapped)}
+    return names[camera] in reported
 
 
 def plot(recording: Path | None, path: Path) -> None:
-    """What each camera's motion explains before and after camera 2 turns by 2 deg, beside what is told."""
+    """What each camera's motion explains before and after camera 2 turns by 2 deg, and the threshold of a report."""
     scene = next(iter(_scenes(recording, quick=True).values()))
     fault = replace(MOTIONS[1], name="turned")
     estimator = PoseEstimator(scene.rig, options=EstimatorOptions(refine="none"))
@@ -144,9 +144,9 @@ def plot(recording: Path | None, path: Path) -> None:
     last = None
     for number in range(round((2 * MOVED_AT_S + LASTS_S) * RATE_HZ)):
         now_s = number / RATE_HZ
-        seen = scene.seen(number, (1, fault) if now_s >= 2 * MOVED_AT_S else None)
+        keypoints = scene.keypoints(number, (1, fault) if now_s >= 2 * MOVED_AT_S else None)
         stamp_ns = round((1000 + now_s) * 1e9)
-        estimator.estimate_from_keypoints({name: replace(k, stamp_ns=stamp_ns) for name, k in seen.items()})
+        estimator.estimate_from_keypoints({name: replace(k, stamp_ns=stamp_ns) for name, k in keypoints.items()})
         window = health.window()
         if health.baseline is not None and len(window) >= WINDOW and window[-1] is not last:
             last = window[-1]
@@ -155,27 +155,27 @@ def plot(recording: Path | None, path: Path) -> None:
     x: Floats = np.array(times)
     above = np.array(explained)
     series = {name: (x, np.maximum(above[:, n], 1e-3)) for n, name in enumerate(names)}
-    series["told above"] = (x, np.ones_like(x))
+    series["threshold of a report"] = (x, np.ones_like(x))
     write_sweep_plot(
         series,
         path,
         title=f"{names[1]} turns by 2 deg at {2 * MOVED_AT_S:g} s",
         x_label="s",
-        y_label="what a camera's motion explains, of what is told",
+        y_label="what a camera's motion explains, relative to the threshold",
         both_log=True,
     )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is replayed, for how long, and where the plot goes."""
+    """The recording, its duration, and the plot."""
     parser.add_argument("recording", type=Path, nargs="?", metavar="RECORDING", help="recording.npz, or its folder")
-    parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="of footage as it is")
+    parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="of unchanged footage")
     parser.add_argument("--each", action="store_true", help="move every camera in turn, not only the second")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw a camera that moves there (PNG)")
 
 
 def measure(args: argparse.Namespace) -> list[Table]:
-    """False alarms, faults told, and the time it takes a frame set."""
+    """False alarms, reported faults, and the time per frame set."""
 
     if args.plot:
         plot(args.recording, args.plot)

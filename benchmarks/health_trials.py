@@ -1,7 +1,7 @@
-"""Cameras moved, exchanged or inverted before real or simulated people, and what the calibration's health says.
+"""Cameras moved, swapped or inverted, with real or simulated people, and the report of the calibration health.
 
-A recording's people are replayed over and over. A camera is moved by moving what it sees: along every ray to the depth
-of the person, and back into the moved camera. NumPy, float64.
+A recording's people are replayed in a loop. A camera is moved by moving its keypoints: along every ray to the depth of
+the person, and back into the moved camera. NumPy, float64.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from pose3d_ros.simulation.views import SimulatedViews, simulate
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 
-# What the runtime looks at of whatever comes; the simulated walks are made at this rate too.
+# The rate at which calibration health samples frame sets, and of the simulated walks.
 RATE_HZ = 5.0
 # The baseline takes 10 s of people and a bit; then the camera moves.
 MOVED_AT_S, LASTS_S = 14.0, 12.0
-# How somebody walks: m/s, and the legs' and arms' swing in m.
+# Walking speed m/s, and the swing of legs and arms in m.
 SPEED_M_S, STRIDE_M = 0.8, 1.4
 SWING = np.zeros(17)
 SWING[[2, 3, 5, 6, 12, 13, 15, 16]] = (0.15, 0.30, -0.15, -0.30, 0.10, 0.20, -0.10, -0.20)
-# Where a person stands whom no other camera sees, m.
+# The depth of a person in one view only, m.
 UNKNOWN_DEPTH_M = 4.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong from MOVED_AT_S on (a motion), or from the start (the rest)."""
+    """A fault from MOVED_AT_S on (a motion), or from the start (the others)."""
 
     name: str
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)  # about the camera's x (right), y (down), z (forward)
     shift_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     inverted: tuple[int, ...] = ()  # numbers of cameras
-    exchanged: tuple[int, ...] = ()
+    swapped: tuple[int, ...] = ()
 
     def moved(self, camera: Camera) -> Camera:
-        """The camera where it is afterwards."""
+        """The camera after the motion."""
         motion = np.eye(4)
         motion[:3, :3] = rotation_vector(np.deg2rad(self.rotation_deg))
         motion[:3, 3] = self.shift_m
@@ -71,12 +71,12 @@ MOTIONS = (
 
 
 class Scene(Protocol):
-    """People before cameras."""
+    """People in view of cameras."""
 
-    rig: Rig  # as it is believed to be
+    rig: Rig  # as calibrated
 
-    def seen(self, number: int, moved: tuple[int, Fault] | None) -> dict[str, Keypoints2D]:
-        """2D people by camera in a frame set, a camera perhaps moved."""
+    def keypoints(self, number: int, moved: tuple[int, Fault] | None) -> dict[str, Keypoints2D]:
+        """2D people by camera in a frame set, with at most one camera moved."""
         ...
 
 
@@ -106,24 +106,24 @@ class Replayed:
         centre = self.rig.camera(camera).centre
         return np.array([np.linalg.norm(middle[n] - centre) if n in middle else UNKNOWN_DEPTH_M for n in ids])
 
-    def seen(self, number: int, moved: tuple[int, Fault] | None) -> dict[str, Keypoints2D]:
+    def keypoints(self, number: int, moved: tuple[int, Fault] | None) -> dict[str, Keypoints2D]:
         """See Scene."""
         frame = number % len(self._sets)
-        found = dict(self._sets[frame])
+        keypoints = dict(self._sets[frame])
         if moved is not None:
             camera = self.rig.cameras[moved[0]]
-            people = found[camera.name]
+            people = keypoints[camera.name]
             origin, direction = rays(camera, people.xy)
             points = origin + direction * self._depths[frame][camera.name][:, None, None]
             xy = people.xy + project(moved[1].moved(camera), points) - project(camera, points)
-            found[camera.name] = replace(people, xy=xy)
-        return found
+            keypoints[camera.name] = replace(people, xy=xy)
+        return keypoints
 
 
 class Walked:
-    """Somebody who walks about before a simulated rig, seen by a detector with fitted errors and lasting ones.
+    """A person who walks in a simulated rig, observed by a detector with fitted errors and biases.
 
-    The rig is believed to be 0.1 to 0.3 deg and 2 to 5 mm off.
+    The calibration of the rig is wrong by 0.1 to 0.3 deg and 2 to 5 mm.
     """
 
     def __init__(self, family: str, number: int, cameras: int = 0, seed: int = 0, frames: int = 600) -> None:
@@ -136,16 +136,16 @@ class Walked:
         self.rig = replace(one.rig, cameras=self._views[-1, HEALTHY].cameras)
 
     def truth(self, number: int) -> Floats:
-        """Where the joints (17, 3) m are in a frame set."""
+        """The joints (17, 3) m in a frame set."""
         return np.asarray(self._xyz[number])
 
     def _simulated(self, rig: Rig) -> SimulatedViews:
-        # The same random numbers whatever has moved.
+        # The same random numbers for every motion.
         rng, bias = np.random.default_rng(self._seed), DetectorBias.draw(self._seed)
         one, noise = replace(self._one, rig=rig), training_noise(self._family)
         return simulate(self._xyz[None], one, noise, rng, fps=RATE_HZ, bias=bias, calibration_error=True)
 
-    def seen(self, number: int, moved: tuple[int, Fault] | None) -> dict[str, Keypoints2D]:
+    def keypoints(self, number: int, moved: tuple[int, Fault] | None) -> dict[str, Keypoints2D]:
         """See Scene."""
         key = moved or (-1, HEALTHY)
         if key not in self._views:
@@ -163,7 +163,7 @@ class Walked:
 
 
 def walk(one: SimulatedRig, frames: int) -> Floats:
-    """Somebody's joints (T, 17, 3) m: round the middle of a room, or to and fro before a stereo head."""
+    """Joints (T, 17, 3) m of a person: around the middle of a room, or to and fro in front of a stereo head."""
     t = np.arange(frames) / RATE_HZ
     floor = one.floor
     heading = np.array([np.cos(floor.heading_rad), np.sin(floor.heading_rad)])
@@ -173,7 +173,7 @@ def walk(one: SimulatedRig, frames: int) -> Floats:
         across = 0.4 * np.sin(0.37 * SPEED_M_S * t)
         place = floor.centre_m + along[:, None] * heading + across[:, None] * [-heading[1], heading[0]]
     else:
-        # A circle whose size comes and goes, so that most of the floor is walked over.
+        # A circle of changing size, which covers most of the floor.
         radius = 0.7 * floor.far_m * (0.65 + 0.35 * np.sin(0.11 * t))
         turn = SPEED_M_S * t / (0.5 * floor.far_m)
         place = floor.centre_m + radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
@@ -187,7 +187,7 @@ def walk(one: SimulatedRig, frames: int) -> Floats:
 
 
 def sure(people: Keypoints2D, options: EstimatorOptions = EstimatorOptions()) -> Keypoints2D:
-    """Without the joints and people that an estimator leaves out for their score."""
+    """Without the joints and people whose score an estimator rejects."""
     weak = people.score < options.min_joint_score
     xy, score = np.where(weak[..., None], np.nan, people.xy), np.where(weak, 0.0, people.score)
     enough = (score > 0).sum(axis=-1) >= MIN_PERSON_JOINTS
@@ -196,11 +196,11 @@ def sure(people: Keypoints2D, options: EstimatorOptions = EstimatorOptions()) ->
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was told of one fault."""
+    """The report of one fault."""
 
-    report: CalibrationReport  # the first that told a fault, or the last one
-    after_s: float  # how long after the fault began it was told; NaN where it was not
-    false_alarms: int  # frame sets before it that told a fault
+    report: CalibrationReport  # the first with a fault, or the last one
+    after_s: float  # from the begin of the fault to the report; NaN without a report
+    false_alarms: int  # frame sets before it with a fault
 
 
 def trial(
@@ -211,7 +211,7 @@ def trial(
     seconds: float = MOVED_AT_S + LASTS_S,
     health: Callable[[CalibrationHealth], None] = lambda health: None,
 ) -> Outcome:
-    """Replay a scene with a fault; ends when it is told. health is given what judges, to watch it."""
+    """Replay a scene with a fault until it is reported; calls health with the instance before the start."""
     rig = scene.rig
     cameras = [
         one.placed(np.linalg.inv(one.cam_from_world)) if n in fault.inverted else one
@@ -225,12 +225,12 @@ def trial(
     for number in range(round(seconds * RATE_HZ)):
         now_s = number / RATE_HZ
         faulty = now_s >= begins_s and fault != HEALTHY
-        seen = scene.seen(number, (camera, fault) if faulty and moves else None)
-        if fault.exchanged:
-            a, b = (rig.names[n] for n in fault.exchanged)
-            seen[a], seen[b] = seen[b], seen[a]
+        keypoints = scene.keypoints(number, (camera, fault) if faulty and moves else None)
+        if fault.swapped:
+            a, b = (rig.names[n] for n in fault.swapped)
+            keypoints[a], keypoints[b] = keypoints[b], keypoints[a]
         stamp_ns = round((1000.0 + now_s) * 1e9)
-        people = [sure(seen[name]) for name in rig.names]
+        people = [sure(keypoints[name]) for name in rig.names]
         watcher.update(cameras, people, associate(cameras, people), stamp_ns)
         report = watcher.report
         if report.fault and faulty:

@@ -27,7 +27,7 @@ class BenchError(Pose3DError):
 class Played:
     """What a run left behind."""
 
-    told: Any  # what the cameras' process wrote
+    report: Any  # written by the cameras' process
     node: Any  # what the node wrote
     begun_s: float  # when the node's process was started, of time.monotonic()
     end_s: float  # from SIGINT to the node's end
@@ -76,9 +76,9 @@ def play(
                 children.stop([ears])
         if not files[0].exists():
             raise BenchError(f"the node left no report; its log ends with:\n{node.last_lines()}")
-        node_told, cameras_told = (json.loads(file.read_text(encoding="utf-8")) for file in files)
-        heard_told = json.loads(heard.read_text(encoding="utf-8")) if listener else None
-        return Played(cameras_told, node_told, begun_s, end_s, heard_told)
+        node_report, cameras_report = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+        heard_report = json.loads(heard.read_text(encoding="utf-8")) if listener else None
+        return Played(cameras_report, node_report, begun_s, end_s, heard_report)
 
 
 def _follow(cameras: Child, node: Child, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What the node adds to a detector: two cameras of 640x480 px at 30 Hz, one person, and a detector that costs nothing.
+"""The node's overhead: two cameras of 640x480 px at 30 Hz, one person, and a detector without cost.
 
 A process publishes the cameras over DDS and hears /human_pose_3d; the genuine multi-view node runs in another, with
 keypoints from a table in the detector's place. Counted is the time from the arrival of a set's last image in the node
@@ -25,12 +25,12 @@ QUICK_S = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How long to run."""
-    parser.add_argument("--seconds", type=float, default=60.0, help="of images, for each row")
+    """The duration."""
+    parser.add_argument("--seconds", type=float, default=60.0, help="of images per row")
 
 
 def measure(args: argparse.Namespace) -> list[Table]:
-    """A row without refinement and one as the node ships."""
+    """One row without refinement and one with the default."""
     from pose3d_ros.evaluation.tables import Table
     from pose3d_ros.ros.environment import require_ros
 
@@ -46,20 +46,20 @@ def measure(args: argparse.Namespace) -> list[Table]:
         "subscriber in another process has the pose. Camera to subscriber: from just before the last image is "
         "published, DDS both ways. CPU: of all threads of the node's process, taking the images from DDS included."
     )
-    return [Table("ros", f"what the node adds, {seconds:g} s at 30 Hz", columns, rows, note, decimals=2)]
+    return [Table("ros", f"the node's overhead, {seconds:g} s at 30 Hz", columns, rows, note, decimals=2)]
 
 
 def played(seconds: float, refine: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the cameras' process and the node wrote down."""
+    """The reports of the cameras' process and the node."""
     run = play("benchmarks.ros_cameras", [str(seconds), "2"], {"refine": refine}, seconds)
-    return run.told, run.node
+    return run.report, run.node
 
 
-def figures(told: dict[str, Any], node: dict[str, Any]) -> tuple[float | int | None, ...]:
-    """The cells of a row from what both processes wrote down."""
+def figures(report: dict[str, Any], node: dict[str, Any]) -> tuple[float | int | None, ...]:
+    """The cells of a row from the reports of both processes."""
     arrived_ns = dict(node["arrived_ns"])
-    sent = {stamp: time_ns for stamp, time_ns in told["sent"]}
-    first = {stamp: (time_ns, inside_s) for stamp, time_ns, inside_s in reversed(told["received"]) if stamp in sent}
+    sent = {stamp: time_ns for stamp, time_ns in report["sent"]}
+    first = {stamp: (time_ns, inside_s) for stamp, time_ns, inside_s in reversed(report["received"]) if stamp in sent}
     inside = np.array([1e3 * inside_s for _, inside_s in first.values()])
     heard = np.array([(time_ns - arrived_ns[stamp]) / 1e6 for stamp, (time_ns, _) in first.items()])
     whole = np.array([(time_ns - sent[stamp]) / 1e6 for stamp, (time_ns, _) in first.items()])

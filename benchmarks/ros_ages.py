@@ -1,4 +1,4 @@
-"""A subscriber of /human_pose_3d that notes how old people are in every message (`python -m benchmarks age`)."""
+"""A subscriber of /human_pose_3d that records the age of people in every message (`python -m benchmarks age`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pose3d_ros.ros.running import start_ros
 
 
 class AgeListener(Node):
-    """Keeps of each message: ns of capture, publication (as DDS has it) and arrival, cameras, and people's states."""
+    """Records of each message: ns of capture, publication (by DDS) and arrival, cameras, and people's states."""
 
     def __init__(self) -> None:
         super().__init__("bench_ages")
@@ -33,7 +33,7 @@ class AgeListener(Node):
 
 
 def main() -> int:
-    """Listen until SIGINT; the argument is the file to write to."""
+    """Record until SIGINT; the argument is the output file."""
     report = Path(sys.argv.pop(1))
     start_ros(sys.argv)
     node, stopped = AgeListener(), threading.Event()

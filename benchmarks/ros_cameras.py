@@ -1,4 +1,4 @@
-"""Cameras of 640x480 px at 30 Hz, and a subscriber that notes when poses come, for the benchmarks ros and scale."""
+"""Cameras of 640x480 px at 30 Hz, and a subscriber that records arrivals of poses, for the benchmarks ros and scale."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pose3d_ros.ros.distribution import StaticTransformBroadcaster
 from pose3d_ros.ros.running import start_ros
 from pose3d_ros.structures import Camera
 
-# Before the first set that counts: weights, caches, and TF, for which the node waits a little.
+# Warm-up before the first set that counts: weights, caches, and TF.
 WARM_UP_S = 5.0
 # For the answers to the last sets.
 LAST_S = 1.0
@@ -33,7 +33,7 @@ Alter = Callable[[int, Image, CameraInfo], tuple[Image, CameraInfo] | None]
 
 
 class BenchCameras(Node):
-    """Publishes the cameras of benchmarks/scene.py and hears /human_pose_3d."""
+    """Publishes the cameras of benchmarks/scene.py and subscribes to /human_pose_3d."""
 
     def __init__(self, cameras: int = 2) -> None:
         super().__init__("bench_cameras")
@@ -59,7 +59,7 @@ class BenchCameras(Node):
             pixels = random.integers(0, 255, (height, width, 3), dtype=np.uint8)
             return conversions.image_to_msg(pixels, 0, f"{camera.name}_optical")
 
-        # Two images in turn: the node takes the same pixels under a new stamp for a camera that hangs.
+        # Two alternating images: the node drops images with the same pixels under a new stamp.
         self._messages = [
             (
                 (image_of(one), image_of(one)),
@@ -74,7 +74,7 @@ class BenchCameras(Node):
             self.received.append((stamp_ns, time.monotonic_ns(), msg.processing_latency))
 
     def heard(self) -> bool:
-        """Whether everybody listens."""
+        """Whether all subscriptions are matched."""
         topics = (*self._images, *self._infos)
         return all(one.get_subscription_count() for one in topics) and self.count_publishers("human_pose_3d") > 0
 
@@ -97,13 +97,13 @@ class BenchCameras(Node):
 
 
 def spin_until(executor: SingleThreadedExecutor, due_s: float) -> None:
-    """Take what comes until then, of time.monotonic()."""
+    """Spin until then, of time.monotonic()."""
     while (left := due_s - time.monotonic()) > 0:
         executor.spin_once(timeout_sec=left)
 
 
 def before_the_node(number: int = 2) -> tuple[BenchCameras, SingleThreadedExecutor] | None:
-    """So many cameras and what spins them, once the node listens; None when it does not come."""
+    """So many cameras and their executor, once the node subscribes; None on timeout."""
     start_ros(sys.argv)
     cameras, executor = BenchCameras(number), SingleThreadedExecutor()
     executor.add_node(cameras)
@@ -117,7 +117,7 @@ def before_the_node(number: int = 2) -> tuple[BenchCameras, SingleThreadedExecut
 
 
 def main() -> int:
-    """Publish for some seconds, the first argument, so many cameras, the second; the third is the file to write to."""
+    """Arguments: seconds of publishing, number of cameras, output file."""
     seconds, number_of_cameras, report = float(sys.argv.pop(1)), int(sys.argv.pop(1)), Path(sys.argv.pop(1))
     if (ready := before_the_node(number_of_cameras)) is None:
         return 1

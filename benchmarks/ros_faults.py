@@ -1,8 +1,8 @@
-"""Faults in two cameras that end again, and when the node tells of them (`python -m benchmarks runtime`).
+"""Passing faults of two cameras, and when the node reports them (`python -m benchmarks runtime`).
 
-The cameras are those of bench_cameras.py. A trial waits until all is well, lets a fault begin, ends it once it was
-named, and waits until all is well again. Noted are the times of the first messages that say so; judging them is
-benchmarks/runtime.py's part.
+The cameras are those of benchmarks/ros_cameras.py. A trial waits for a healthy graph, starts a fault, ends it once it
+is reported, and waits for a healthy graph again. It records the times of the first messages of each kind;
+benchmarks/runtime.py evaluates them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from benchmarks.scene import RATE_HZ
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray
 from pose3d_ros.ros.conversions.stamps import stamp_from_ns, stamp_to_ns
 
-# All must have been well for so long before a fault begins, so that what is told is of this fault.
+# The graph must be healthy for so long before a fault starts, so that the report is about this fault.
 WELL_S = 1.0
-# A fault lasts at least so long, and at most so long when it is not named.
+# The shortest fault, and the longest without a report.
 FAULT_S, LONGEST_FAULT_S = 1.5, 8.0
-# For being well, at first and again.
+# Timeout for a healthy graph, at first and again.
 PATIENCE_S = 30.0
 BOTH, SECOND = (0, 1), (1,)
 STOP = "both cameras stop"
@@ -38,7 +38,7 @@ VISIBLE, OCCLUDED, LOST = HumanPose3D.STATE_VISIBLE, HumanPose3D.STATE_OCCLUDED,
 
 
 def _altered(cameras: tuple[int, ...], change: Callable[[Image, CameraInfo], tuple[Image, CameraInfo] | None]) -> Alter:
-    """Changes what these cameras send."""
+    """Changes the messages of these cameras."""
     return lambda camera, image, info: change(image, info) if camera in cameras else (image, info)
 
 
@@ -74,11 +74,11 @@ def _hung() -> Alter:
     return _altered(SECOND, change)
 
 
-# Fault -> (words of /diagnostics that name it, what makes what is sent in its place; made anew for each trial).
+# Fault -> (words of its report in /diagnostics, a factory of the change to messages, called for each trial).
 FAULTS: dict[str, tuple[str, Callable[[], Alter]]] = {
     STOP: ("no image on", lambda: _altered(BOTH, lambda image, info: None)),
     "one camera stops": ("no image on", lambda: _altered(SECOND, lambda image, info: None)),
-    "one camera hangs": ("repeat the pixels", _hung),
+    "one camera hangs": ("repeat the previous pixels", _hung),
     "images of one are cut": (
         "was cut on its way",
         lambda: _altered(SECOND, lambda image, info: (_copied(image, data=bytes(100)), info)),
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[str, Callable[[], Alter]]] = {
         "its calibration is for",
         lambda: _altered(SECOND, lambda image, info: (image, _copied(info, width=320, height=240))),
     ),
-    "stamps of one are zero": ("carry the stamp 0.000", lambda: _altered(SECOND, _both_stamped(lambda stamp_ns: 0))),
+    "stamps of one are zero": ("have the stamp 0.000", lambda: _altered(SECOND, _both_stamped(lambda stamp_ns: 0))),
     "one is stamped 10 s ahead": (
         "in the future",
         lambda: _altered(SECOND, _both_stamped(lambda stamp_ns: time.time_ns() + 10 * 10**9)),
@@ -108,10 +108,10 @@ FAULTS: dict[str, tuple[str, Callable[[], Alter]]] = {
 
 
 class Heard:
-    """When the node first and last said something since begin(), s of time.monotonic(); absent where it did not.
+    """First and last time of each kind of message since begin(), s of time.monotonic(); absent without one.
 
-    Of /diagnostics: ok, told (anything else), named (the cause). Of /human_pose_3d: pose (of both cameras), visible
-    (somebody is, of whatever camera), occluded, lost, gone.
+    Of /diagnostics: ok, not_ok (anything else), named (the cause). Of /human_pose_3d: pose (of both cameras), visible
+    (a person is, from any camera), occluded, lost, gone.
     """
 
     def __init__(self, cameras: BenchCameras) -> None:
@@ -123,7 +123,7 @@ class Heard:
         cameras.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosis, 100)
 
     def begin(self, cause: str | None = None) -> None:
-        """Forget what was said; cause is what names the fault, None where there is none."""
+        """Drop all times; cause is the text of the fault's report, None without a fault."""
         self._cause, self.first, self.last = cause, {}, {}
 
     def _note(self, what: str) -> None:
@@ -150,7 +150,7 @@ class Heard:
             if status.level == status.OK:
                 self._note("ok")
                 continue
-            self._note("told")
+            self._note("not_ok")
             if self._cause is not None and self._cause in status.message:
                 self._note("named")
 
@@ -166,7 +166,7 @@ class Trials:
         spin_until(self._executor, self._due_s)
         self._cameras.publish(self._number, alter)
         self._number += 1
-        # A process that was held up does not catch up by a burst.
+        # A delayed process does not catch up by a burst.
         self._due_s = max(self._due_s + 1.0 / RATE_HZ, time.monotonic())
 
     def _until(self, reached: Callable[[], bool], patience_s: float, alter: Alter | None = None) -> bool:
@@ -176,22 +176,22 @@ class Trials:
         return done
 
     def well(self) -> bool:
-        """Wait until nothing is complained of and people are seen by both cameras; False when that does not come."""
+        """Wait until no fault is reported and both cameras give poses; False on timeout."""
         give_up = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up:
             self.heard.begin()
             if not self._until(lambda: {"pose", "ok"} <= self.heard.first.keys(), give_up - time.monotonic()):
                 return False
             self.heard.begin()
-            self._until(lambda: "told" in self.heard.first, WELL_S)
-            if "told" not in self.heard.first:
+            self._until(lambda: "not_ok" in self.heard.first, WELL_S)
+            if "not_ok" not in self.heard.first:
                 return True
         return False
 
     def run(self, cause: str, alter: Alter, *, all_stop: bool) -> dict[str, Any]:
-        """One trial: seconds from the fault's begin, and again_* from its end; None where nothing was said.
+        """One trial: seconds from the fault's start, and again_* from its end; None without a message.
 
-        all_stop: nobody is to be seen any more before the fault ends.
+        all_stop: the fault ends only when no person is published any more.
         """
         awaited = {"named", "gone"} if all_stop else {"named"}
         last_well_s = time.monotonic()
@@ -207,14 +207,14 @@ class Trials:
         after = self.heard.first
         found: dict[str, Any] = {
             name: during[name] - begin_s if name in during else None
-            for name in ("told", "named", "occluded", "lost", "gone")
+            for name in ("not_ok", "named", "occluded", "lost", "gone")
         }
         found |= {f"again_{name}": after[name] - end_s if name in after else None for name in ("pose", "ok")}
         return found | {"visible": visible_s - begin_s}
 
 
 def main() -> int:
-    """Arguments: trials of each fault, how many of the faults, the file to write to."""
+    """Arguments: trials of each fault, number of faults, output file."""
     repeats, count, report = int(sys.argv.pop(1)), int(sys.argv.pop(1)), Path(sys.argv.pop(1))
     if (ready := before_the_node()) is None:
         return 1

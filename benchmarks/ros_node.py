@@ -1,4 +1,4 @@
-"""The multi-view node with a detector that costs nothing, which notes when images arrived."""
+"""The multi-view node with a detector without cost, which records arrivals of images."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pose3d_ros.ros.pose_node import OPTIONS, PoseNode
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
-# Weights, caches and threads have come to rest by then.
+# Warm-up of weights, caches and threads.
 WARM_UP_SETS = 60
 
 
 class SlowDetector(KnownDetector):
-    """The known detector, which takes slow_s a frame set."""
+    """The known detector, which takes slow_s per frame set."""
 
     def __init__(self, cameras: Rig, people: int, slow_s: float) -> None:
         super().__init__(cameras, people)
         self._slow_s = slow_s
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
-        """Everybody in every camera of the set."""
+        """All people in every camera of the set."""
         time.sleep(self._slow_s)
         return super().__call__(frames)
 
 
 class BenchSets(CameraSets):
-    """Frame sets that tell the node of every image."""
+    """Frame sets that record the arrival of every image."""
 
     def _take(self, camera: str, frame: Frame) -> None:
         BenchNode.running.arrived(frame)
@@ -42,7 +42,7 @@ class BenchSets(CameraSets):
 
 
 class BenchNode(PoseNode):
-    """The multi-view node before the cameras of benchmarks/scene.py."""
+    """The multi-view node with the cameras of benchmarks/scene.py."""
 
     running: BenchNode
 
@@ -54,22 +54,22 @@ class BenchNode(PoseNode):
         super().__init__(SlowDetector(rig(cameras), people, slow_s), **node_arguments)
 
     def arrived(self, frame: Frame) -> None:
-        """Note when an image came."""
+        """Record the arrival of an image."""
         self.arrived_ns[frame.stamp_ns] = round(frame.arrived_s * 1e9)
         if self._begun is None and len(self.arrived_ns) >= WARM_UP_SETS:
             self._begun = time.process_time(), len(self.arrived_ns)
 
     def close(self) -> None:
-        """Stop working, and write the report."""
+        """Stop, and write the report."""
         cpu_s, sets = self._begun or (time.process_time(), 0)
         cpu_ms = 1e3 * (time.process_time() - cpu_s) / max(len(self.arrived_ns) - sets, 1)
         super().close()
-        told = {"arrived_ns": list(self.arrived_ns.items()), "cpu_ms": cpu_ms}
-        self._report_file.write_text(json.dumps(told), encoding="utf-8")
+        report = {"arrived_ns": list(self.arrived_ns.items()), "cpu_ms": cpu_ms}
+        self._report_file.write_text(json.dumps(report), encoding="utf-8")
 
 
 def main() -> int:
-    """Run until SIGINT; arguments: the file to write to, how long detection takes (s), cameras, people."""
+    """Run until SIGINT; arguments: output file, duration of detection (s), cameras, people."""
     report, slow_s = Path(sys.argv.pop(1)), float(sys.argv.pop(1))
     cameras, people = int(sys.argv.pop(1)), int(sys.argv.pop(1))
     session.CameraSets = BenchSets  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
-"""How soon the running node tells of a fault, and how soon poses come again when it ends, by the clock and over DDS.
+"""How soon the running node reports a fault, and how soon poses resume when it ends, in wall-clock time over DDS.
 
-The genuine multi-view node with its default parameters, a detector that costs nothing, and two cameras of 640x480 px at
-30 Hz from another process, which lets ten faults begin and end and hears /human_pose_3d and /diagnostics. That each
-fault is named and ends is asserted by `pytest -k fault`, under injected time; here are the seconds.
+The real multi-view node with its default parameters, a detector without cost, and two cameras of 640x480 px at 30 Hz
+from another process, which starts and ends ten faults and subscribes to /human_pose_3d and /diagnostics. `pytest -k
+fault` asserts under injected time that each fault is reported and ends; this benchmark measures the seconds.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pose3d_ros.errors import InputError
 if TYPE_CHECKING:
     from pose3d_ros.evaluation.tables import Cell, Table
 
-# A trial at its longest: being well before, the fault, being well again; on an idle machine a tenth of it.
+# The longest trial: healthy, fault, healthy again; on an idle machine a tenth of it.
 TRIAL_S = 75.0
 QUICK_FAULTS = 2
-# What docs/staleness.md promises of a person whom nobody sees any more: s after last seen.
+# The limits of docs/staleness.md for a person out of view: s after the last observation.
 LIMITS_S = {"occluded": 0.2, "lost": 0.5, "gone": 1.0}
-STATES = {"visible": "last message with somebody VISIBLE", "occluded": "OCCLUDED", "lost": "LOST", "gone": "nobody"}
+STATES = {"visible": "last message with a VISIBLE person", "occluded": "OCCLUDED", "lost": "LOST", "gone": "no person"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How often."""
+    """The number of trials."""
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="trials of each fault, 1 or more")
 
 
@@ -46,16 +46,16 @@ def measure(args: argparse.Namespace) -> list[Table]:
 
 
 def tables(run: Played) -> list[Table]:
-    """What a run of benchmarks/ros_faults.py tells."""
-    return [_faults(run.told["trials"]), _ageing(run.told["trials"]), _start_and_end(run)]
+    """The tables of a run of benchmarks/ros_faults.py."""
+    return [_faults(run.report["trials"]), _ageing(run.report["trials"]), _start_and_end(run)]
 
 
 def _faults(trials: Sequence[Mapping[str, Any]]) -> Table:
     from pose3d_ros.evaluation.tables import Table
 
     columns = (
-        "fault", "trials", "named in", "told, median s", "latest", "poses of both cameras again, median s", "latest ",
-        "OK again, median s", "latest  ",
+        "fault", "trials", "reported in", "report, median s", "latest", "poses of both cameras, median s", "latest ",
+        "OK, median s", "latest  ",
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for fault in dict.fromkeys(one["fault"] for one in trials):
@@ -64,34 +64,34 @@ def _faults(trials: Sequence[Mapping[str, Any]]) -> Table:
         named = sum(one.get("named") is not None for one in ours)
         rows.append((fault, len(ours), named, *times[0], *times[1], *times[2]))
     note = (
-        "Told: from the first set with the fault to the first message of /diagnostics with its cause. Again: from the "
-        "first set without it. A cause is told for 3 s after it was last seen, so that a reader at 1 Hz cannot miss it."
+        "Report: from the first set with the fault to the first message of /diagnostics with its cause. Poses and OK: "
+        "from the first set without it. A cause stays in /diagnostics for 3 s, so a reader at 1 Hz cannot miss it."
     )
-    return Table("faults", "faults over DDS, by the clock", columns, rows, note, decimals=2)
+    return Table("faults", "faults over DDS, wall-clock time", columns, rows, note, decimals=2)
 
 
 def _ageing(trials: Sequence[Mapping[str, Any]]) -> Table:
-    """What /human_pose_3d says after both cameras stopped."""
+    """The states on /human_pose_3d after both cameras stopped."""
     from pose3d_ros.evaluation.tables import Table
 
     stopped = [one for one in trials if one["fault"] == "both cameras stop" and one["well"]]
     rows: list[tuple[Cell, ...]] = []
     for name, words in STATES.items():
-        # People were last seen one period before the first set that is missing.
+        # The last images came one period before the first missing set.
         since_s = (None if one[name] is None else one[name] + 1.0 / RATE_HZ for one in stopped)
         rows.append((words, *_middle_and_last(since_s), LIMITS_S.get(name)))
     note = "From when the last image was published."
-    columns = ("on /human_pose_3d", "median s", "latest", "promised")
+    columns = ("on /human_pose_3d", "median s", "latest", "limit")
     return Table("ageing", "both cameras stop", columns, rows, note, decimals=2)
 
 
 def _start_and_end(run: Played) -> Table:
     from pose3d_ros.evaluation.tables import Table
 
-    first_s = run.told["first_pose_s"]
+    first_s = run.report["first_pose_s"]
     rows = [
         (
-            "from the process to the first pose of both cameras",
+            "from the start of the process to the first pose of both cameras",
             None if first_s is None else first_s - run.begun_s,
         ),
         ("SIGINT to the end of the process", run.end_s),
@@ -100,6 +100,6 @@ def _start_and_end(run: Played) -> Table:
 
 
 def _middle_and_last(seconds: Iterable[float | None]) -> tuple[float | None, float | None]:
-    """Median and largest of those that there are."""
-    known = [one for one in seconds if one is not None]
-    return (float(np.median(known)), max(known)) if known else (None, None)
+    """Median and largest without None."""
+    measured = [one for one in seconds if one is not None]
+    return (float(np.median(measured)), max(measured)) if measured else (None, None)

@@ -1,4 +1,4 @@
-"""How many cameras and people the node holds at 30 Hz: frame sets a second that become poses, and their ages.
+"""How many cameras and people the node handles at 30 Hz: frame sets per second that become poses, and their ages.
 
 The genuine multi-view node with a detector that costs nothing, cameras of 640x480 px in a ring around the people, each
 in view of every camera; the cameras come over DDS from a second process, and a third compares each message's
@@ -32,14 +32,14 @@ Figures = tuple[float | None, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How long, and where the plots go."""
-    parser.add_argument("--seconds", type=float, default=10.0, help="of images, for each row")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw frame sets a second there (PNG)")
+    """The duration and the plots."""
+    parser.add_argument("--seconds", type=float, default=10.0, help="of images per row")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw frame sets per second there (PNG)")
     parser.add_argument("--estimator-plot", type=Path, metavar="FILE", help="and the estimator's ms")
 
 
 def measure(args: argparse.Namespace) -> list[Table]:
-    """A row for each number of cameras and people."""
+    """One row per number of cameras and people."""
     from tqdm import tqdm
 
     from benchmarks.estimator import WARM_SETS, measured, walked
@@ -57,22 +57,22 @@ def measure(args: argparse.Namespace) -> list[Table]:
             "benchmarks.ros_cameras", [str(seconds), str(V)], {"refine": "none"}, seconds,
             cameras=V, people=P, listener="benchmarks.ros_ages",
         )  # fmt: skip
-        found[V, P] = (*np.percentile(alone_ms, (50, 95)).tolist(), *figures(run.told["sent"], run.heard, V, seconds))
+        found[V, P] = (*np.percentile(alone_ms, (50, 95)).tolist(), *figures(run.report["sent"], run.heard, V, seconds))
     if args.plot:
-        _plot(found, 2, args.plot, "frame sets a second with poses, of 30")
+        _plot(found, 2, args.plot, "frame sets per second with poses, of 30")
     if args.estimator_plot:
         _plot(found, 0, args.estimator_plot, "estimator alone, ms of CPU a set (median)", logarithmic=True)
     columns = (
         "cameras", "people", "estimator alone, median ms", "p95 ms", "sets a second with poses",
         "people in them, mean", "age when heard, median ms", "p95 ms ", "VISIBLE > 0.2 s, % of VISIBLE people",
     )  # fmt: skip
-    note = f"{seconds:g} s of {RATE_HZ:g} sets a second for each row; refine: none."
+    note = f"{seconds:g} s of {RATE_HZ:g} sets per second per row; refine: none."
     rows = [(V, P, *cells) for (V, P), cells in found.items()]
     return [Table("scale", "the node by cameras and people", columns, rows, note, decimals=1)]
 
 
 def figures(sent: Sequence[Sequence[int]], heard: Any, cameras: int, seconds: float) -> Figures:
-    """Sets a second with poses from all cameras, people in them, ages (median, p95) ms, and % that looked too fresh.
+    """Sets per second with poses from all cameras, their people, ages (median, p95) ms, and % VISIBLE too long.
 
     sent (stamp and time, ns) is from the cameras' process, heard from the listener's.
     """

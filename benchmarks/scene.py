@@ -1,4 +1,4 @@
-"""People who walk before cameras of 640x480 px, and a detector that knows where: for timing all but detection.
+"""People who walk in view of cameras of 640x480 px, and a detector that knows them: for timing all but detection.
 
 NumPy, float64. Everything is computed before the first frame; asking costs a look into a table.
 """
@@ -12,10 +12,10 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Keypoints2D, Rig, unchecked
 
 SIZE_WH, FOCAL_PX, RATE_HZ = (640, 480), 530.0, 30.0
-# A second of walking to and fro, over and over: keypoints of as many frames are kept.
+# A second of walking to and fro, in a loop: keypoints of as many frames are kept.
 FRAMES = 30
 NOISE_PX, SCORE = 2.0, 0.8
-# m, the floor at z = 0; somebody of 1.7 m who faces along x.
+# m, the floor at z = 0; a person of 1.7 m who faces along x.
 PERSON = np.array([
     [0.00, 0.00, 0.95], [0.00, -0.13, 0.93], [0.02, -0.13, 0.50], [0.00, -0.14, 0.08], [0.00, 0.13, 0.93],
     [0.02, 0.13, 0.50], [0.00, 0.14, 0.08], [0.00, 0.00, 1.18], [0.00, 0.00, 1.42], [0.10, 0.00, 1.55],
@@ -62,7 +62,7 @@ def _camera(name: str, centre: tuple[float, float, float]) -> Camera:
 
 
 class KnownDetector:
-    """A Detector that costs nothing: the keypoints of a frame are looked up by its stamp."""
+    """A Detector without cost: it looks up the keypoints of a frame by its stamp."""
 
     name = "known"
     skeleton = H36M_17
@@ -81,7 +81,7 @@ class KnownDetector:
         self._covariance = np.tile(NOISE_PX**2 * np.eye(2), (people, H36M_17.size, 1, 1))
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
-        """Everybody in every camera of the set."""
+        """All people in every camera of the set."""
         found = {}
         for name, stamp_ns in frames.stamps_ns.items():
             xy = self._xy[name][round(stamp_ns * RATE_HZ / 1e9) % FRAMES]
@@ -97,4 +97,4 @@ class KnownDetector:
         return found
 
     def reset(self) -> None:
-        """There is nothing to forget."""
+        """Does nothing: it has no state."""

@@ -1,4 +1,4 @@
-"""Hours of frame sets in compressed time: what the program holds must not grow.
+"""Hours of frame sets in compressed time: memory, threads and descriptors must not grow.
 
 Two people walk before two cameras at 10 Hz; one of them comes and goes every minute, cameras miss people, and one
 camera fails for ten seconds every ten minutes. Keypoints stand for images, and stamps are injected, so an hour takes
@@ -28,27 +28,31 @@ if TYPE_CHECKING:
 
 RATE_HZ, SETS_A_SAMPLE = 10, 600
 T0_NS = 1_700_000_000 * 10**9
-# The part of a run in which caches fill and networks load; each of what the scene repeats happens in it.
+# The warm-up in which caches fill and networks load; it contains every repeated event of the scene.
 WARM_UP_SHARE = 0.1
 TARGET_MB_AN_HOUR = 2.0
-# One page of memory that is taken late makes a steep line of a short run.
+# One page of memory allocated late gives a short run a steep slope.
 LEAST_H = 0.25
-# The second person is there for 35 s of every minute; the right camera fails for 10 s of every 10 minutes.
+# The second person is present for 35 s of every minute; the right camera fails for 10 s of every 10 minutes.
 COMES_S, GOES_S, ROUND_S = 5.0, 40.0, 60.0
 FAILS_AT_S, FAILS_FOR_S, FAILS_EVERY_S = 50.0, 10.0, 600.0
 MISSED_SHARE = 0.03
-# A pair of visitors is there for so many sets, and the next one comes once the tracker has forgotten them (1 s).
+# A pair of visitors stays for so many sets, and the next one comes once the tracker has dropped them (1 s).
 VISIT_SETS, PAUSE_S = 3, 1.2
 TARGET_KB_A_PERSON = 1.0
-# A line through few people's memory is one through what is still being loaded.
+# With few people the slope of memory shows what is still being loaded.
 LEAST_VISITORS = 5000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How long, and where to draw it."""
+    """The duration and the plot."""
     parser.add_argument("--hours", type=float, default=1.0, help="of frame sets at 10 Hz: 36,000 an hour")
     parser.add_argument(
-        "--visitors", type=int, default=0, metavar="N", help="instead: so many people who come and go, and kB a person"
+        "--visitors",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead: so many people who come and go, and kB per person",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw memory, threads and descriptors (PNG)")
 
@@ -60,7 +64,7 @@ def measure(args: argparse.Namespace) -> list[Table]:
     if args.visitors:
         return [visitors_table(args.visitors)]
     hours, every = (args.hours, SETS_A_SAMPLE) if not args.quick else (0.003, 10)
-    samples, people, cpu_ms, said = soak(scene, round(hours * 3600 * RATE_HZ), every)
+    samples, people, cpu_ms, description = soak(scene, round(hours * 3600 * RATE_HZ), every)
     samples = samples[:, 1:]
     at_h, rss_mb, threads, descriptors = samples.T
     first = int(np.flatnonzero(at_h >= WARM_UP_SHARE * at_h[-1])[0])
@@ -79,12 +83,14 @@ def measure(args: argparse.Namespace) -> list[Table]:
         int(threads[first]), int(threads[-1]), int(descriptors[first]), int(descriptors[-1]), cpu_ms,
         target,
     )  # fmt: skip
-    note = f"MB/h: slope of a line through the samples after warm-up (the first tenth). People: ids given. {said}"
-    return [Table("soak", "what the program holds over time", columns, [row], note, decimals=2)]
+    note = (
+        f"MB/h: slope of a line through the samples after warm-up (the first tenth). People: ids given. {description}"
+    )
+    return [Table("soak", "resources over time", columns, [row], note, decimals=2)]
 
 
 def judged(samples: Floats) -> tuple[float, str]:
-    """MB/h, and how the target stands, of samples (N, 4) after warm-up: hours, MB, threads, descriptors."""
+    """MB/h, and whether the target is met, of samples (N, 4) after warm-up: hours, MB, threads, descriptors."""
     at_h, rss_mb, threads, descriptors = samples.T
     slope = float(np.polyfit(at_h, rss_mb, 1)[0])
     if at_h[-1] < LEAST_H:
@@ -94,20 +100,22 @@ def judged(samples: Floats) -> tuple[float, str]:
 
 
 def visitors_table(visitors: int) -> Table:
-    """One row: what is held for each person who came and went."""
+    """One row: memory per person who came and went."""
     from pose3d_ros.evaluation.tables import Table
 
     sets = max(visitors // 2, 1) * VISIT_SETS
-    samples, people, cpu_ms, said = soak(scene_of_visitors, sets, max(sets // 100, 1))
+    samples, people, cpu_ms, description = soak(scene_of_visitors, sets, max(sets // 100, 1))
     kb, target = judged_by_person(samples[:, 0], samples[:, 2])
-    columns = ("people", "frame sets", "MB at the start", "MB at the end", "kB a person", "CPU ms a set", "target")
+    columns = ("people", "frame sets", "MB at the start", "MB at the end", "kB per person", "CPU ms per set", "target")
     row = (people, sets, float(samples[0, 2]), float(samples[-1, 2]), kb, cpu_ms, target)
-    note = f"kB a person: slope of a line through resident memory over the people after the first tenth. {said}"
-    return Table("visitors", "what is left of people who came and went", columns, [row], note, decimals=2)
+    note = (
+        f"kB per person: slope of a line through resident memory over the people after the first tenth. {description}"
+    )
+    return Table("visitors", "memory per person who came and went", columns, [row], note, decimals=2)
 
 
 def judged_by_person(people: Floats, rss_mb: Floats) -> tuple[float, str]:
-    """kB a person, and how the target stands, of people so far (N,) and resident memory (N,) MB."""
+    """kB per person, and whether the target is met, of people so far (N,) and resident memory (N,) MB."""
     late = people >= WARM_UP_SHARE * people[-1]
     kb = float(1e3 * np.polyfit(people[late], rss_mb[late], 1)[0]) if late.sum() > 1 else float("nan")
     if people[-1] < LEAST_VISITORS:
@@ -118,7 +126,7 @@ def judged_by_person(people: Floats, rss_mb: Floats) -> tuple[float, str]:
 def soak(
     scene: Callable[[Rig, int], Iterator[dict[str, Keypoints2D]]], sets: int, every: int
 ) -> tuple[Floats, int, float, str]:
-    """Run so many sets of a scene; samples every so many, ids given, CPU ms a set, what ran.
+    """Run so many sets of a scene; returns samples, assigned ids, CPU ms per set, and a description.
 
     Samples (N, 5): ids so far, hours, resident MB, threads, descriptors.
     """
@@ -126,7 +134,7 @@ def soak(
     from pose3d_ros.estimation.estimator import PoseEstimator
     from pose3d_ros.estimation.options import EstimatorOptions
 
-    publish, said = publisher()
+    publish, description = publisher()
     cameras = rig()
     estimator = PoseEstimator(cameras, options=EstimatorOptions())
     samples, ids, begun_s = [], set[str](), time.process_time()
@@ -139,7 +147,7 @@ def soak(
         if number % every == 0:
             samples.append((len(ids), number / RATE_HZ / 3600, *held()))
     cpu_ms = 1e3 * (time.process_time() - begun_s) / sets
-    return np.array(samples, dtype=np.float64), len(ids), cpu_ms, said
+    return np.array(samples, dtype=np.float64), len(ids), cpu_ms, description
 
 
 def held() -> tuple[float, int, int]:

@@ -15,7 +15,7 @@ POSE_NODE = runpy.run_path(os.path.join(get_package_share_directory("pose3d_ros"
 PARAMETERS = ()
 ARGUMENTS = (
     ("cameras", "", "this machine's cameras, e.g. '[left]'; empty: those of the parameter file ([left,right])"),
-    ("name", "detector", "name of the node: another one on each machine tells them apart"),
+    ("name", "detector", "name of the node: a different one on each machine"),
 )
 
 

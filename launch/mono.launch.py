@@ -18,7 +18,7 @@ PARAMETERS = (
 )
 ARGUMENTS = (
     ("camera", "", "the camera's name, part of its topics; empty: that of the parameter file (camera)"),
-    ("body_height_m", "", "height in m of everybody in view, where it is known; empty: as in the parameter file"),
+    ("body_height_m", "", "height in m of all people in view, where it is known; empty: as in the parameter file"),
 )
 
 

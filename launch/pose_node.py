@@ -1,4 +1,4 @@
-"""What stereo, mono and detector.launch.py share: the node's process, RViz beside it, Fast DDS's profiles.
+"""What stereo, mono and detector.launch.py share: the node's process, RViz next to it, Fast DDS's profiles.
 
 No launch file itself. They load it by its path: `ros2 launch` may run on a Python that has no pose3d_ros.
 """

@@ -19,10 +19,10 @@ COMMANDS = {
     "estimate": ("pose3d_ros.commands.estimate", "people from your own recording: videos of two cameras or more"),
     "calibrate": ("pose3d_ros.commands.calibrate", "calibrate cameras with a chessboard or Charuco board"),
     "rig": ("pose3d_ros.commands.rig", "draw, check and convert the calibration of your cameras"),
-    "doctor": ("pose3d_ros.commands.doctor", "look at a running system and say what is wrong, with the mend"),
+    "doctor": ("pose3d_ros.commands.doctor", "inspect a running system and report what is wrong and how to fix it"),
     "models": ("pose3d_ros.commands.models", "list, fetch, verify and locate the 2D models' weights"),
     "train": ("pose3d_ros.commands.train", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
-    "evaluate": ("pose3d_ros.commands.evaluate", "print the papers' tables beside ours, on held-out people and rigs"),
+    "evaluate": ("pose3d_ros.commands.evaluate", "print the papers' tables next to ours, on held-out people and rigs"),
     "fit-noise": ("pose3d_ros.commands.fit_noise", "measure a detector's errors on a recording and fit noise to them"),
 }
 
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 on success, 1 on a failure that is told, 2 on wrong usage, 130 on Ctrl-C."""
+    """Run one command; 0 on success, 1 on a failure that is reported, 2 on wrong usage, 130 on Ctrl-C."""
     parser = build_parser()
     words = sys.argv[1:] if argv is None else argv
     if odd := [word for word in words if "\0" in word]:  # no shell passes one on; a caller of main may

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from pose3d_ros.cache import sha256_of
 from pose3d_ros.errors import DependencyError, DownloadError
 
-PERIOD_S = 0.1  # between two looks at the growing file
+PERIOD_S = 0.1  # between two checks of the growing file
 LINE_S = 5.0  # between two states of the bar where they follow each other in a log (not a terminal)
 
 

@@ -8,7 +8,7 @@ Pose3DError
 │   ├── WeightsMissingError   not fetched yet
 │   └── WeightsCorruptError   fetched, but not the file that was published
 ├── DownloadError             no network, or what came is not what was asked for
-├── OutOfMemoryError          no memory was left for the work, on the GPU or beside it
+├── OutOfMemoryError          no memory was left for the work, on the GPU or the CPU
 ├── FootageError              a video or recording that cannot be read
 └── DependencyError           an optional part of the installation is missing
 
@@ -41,7 +41,7 @@ def shown(value: Any, most: int = SHOWN) -> str:
         if isinstance(value, int) and value.bit_length() > 1000:
             return f"a whole number of {value.bit_length()} bits"
         text = _short.repr(value)
-    except Exception:  # a repr of somebody else's object may raise anything
+    except Exception:  # a repr of a foreign object may raise anything
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[-most // 4 :]}"
 

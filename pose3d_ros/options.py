@@ -15,7 +15,7 @@ Options = TypeVar("Options")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """argparse's formatter that shows defaults, but for those that tell nothing: None, False, empty and unbounded."""
+    """argparse's formatter that shows defaults, except those that say nothing: None, False, empty and unbounded."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = action.default in (None, False, math.inf) or action.default == []
@@ -24,7 +24,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """What a user is told of one option."""
+    """What a user reads of one option."""
 
     description: str
     unit: str = ""

@@ -113,7 +113,7 @@ def remap(keypoints: Keypoints2D, target: Skeleton) -> Keypoints2D:
     weights, sources = _recipe(keypoints.skeleton, target)
     if not weights.any():
         raise InputError(f"no joint of {target.name!r} can be derived from skeleton {keypoints.skeleton.name!r}")
-    # Joints (P, J + 1), the last of nobody: what a joint is derived from, each as often as it takes to fill the row.
+    # Joints (P, J + 1), the last of no person: what a joint is derived from, each as often as it takes to fill the row.
     score = np.zeros((len(keypoints), keypoints.skeleton.size + 1))
     score[:, :-1] = keypoints.score
     score = score[:, sources].min(axis=-1)

@@ -18,7 +18,7 @@ class Stateful(Protocol):
     """A part whose answer depends on earlier calls: a run that stopped goes on exactly where it was."""
 
     def reset(self) -> None:
-        """Forget everyone who was seen."""
+        """Forget all people."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class Camera:
         )
         transform = floats(f"camera {self.name!r}: cam_from_world", placed, (4, 4))
         rotation = transform[:3, :3]
-        # Published calibrations carry 6 digits; 1e-3 tells a rounded rotation from a wrong one.
+        # Published calibrations carry 6 digits; 1e-3 separates a rounded rotation from a wrong one.
         if (
             not np.isfinite(transform).all()
             or np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3
@@ -341,7 +341,7 @@ class Keypoints2D:
 
     @staticmethod
     def empty(skeleton: Skeleton, stamp_ns: int = 0) -> Keypoints2D:
-        """Nobody."""
+        """No person."""
         joints = skeleton.size
         return Keypoints2D(
             xy=np.zeros((0, joints, 2)),

@@ -67,7 +67,7 @@ def parse() -> argparse.Namespace:
         "--torch",
         default="",
         metavar="cpu|cuda|SPEC",
-        help="which PyTorch: the CPU build (about 200 MB; on x86_64 Linux pip must be told where CPU builds are, "
+        help="which PyTorch: the CPU build (about 200 MB; on x86_64 Linux pip needs the index of CPU builds, "
         "see --index), the CUDA build (about 3 GB with its libraries), or a requirement such as torch==2.9.1. "
         "Default: whatever pip finds for the version in constraints.txt, its size said before",
     )
@@ -240,7 +240,7 @@ class Environment:
             say("Without a GPU, stop here (Ctrl-C) and use: --torch cpu --index URL (see --help).")
 
     def build_wheel(self, fresh: bool) -> Path:
-        """Build the package in an environment kept beside, so that a rebuild needs no network."""
+        """Build the package in an environment that is kept, so that a rebuild needs no network."""
         builder = self.folder / "build"
         python = str(builder / "bin" / "python")
         if fresh or not builder.exists():

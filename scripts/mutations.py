@@ -41,7 +41,7 @@ else:
     import tomli as tomllib
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-# The tests of an entry take seconds; a test that hangs without the guard tells nothing of the guard.
+# The tests of an entry take seconds; a test that hangs without the guard proves nothing.
 LONGEST_S = 180
 # What a test with nodes waits for does not come without the guard; with it, it comes in a second or two.
 PATIENCE_S = "10"

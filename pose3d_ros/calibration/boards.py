@@ -1,4 +1,4 @@
-"""Boards that cameras are calibrated with, found in images by OpenCV."""
+"""Calibration boards, and their detection in images by OpenCV."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pose3d_ros.structures import Floats
 Image = NDArray[np.uint8]
 FORM = (
     "chessboard:COLUMNSxROWS:SQUARE (inner corners, m) or charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (squares, m), "
-    "followed by :legacy, :inverted or both where the board is so"
+    "followed by :legacy, :inverted or both if they apply"
 )
-# Fewer corners of a Charuco board do not fix its pose well.
+# Fewer corners of a Charuco board do not determine its pose well.
 MIN_CORNERS = 8
-MOST_CORNERS = 100  # a side; a camera of 65 Mpx would see a square in 80 px
+MAX_CORNERS = 100  # per side; a square is then 80 px wide in a 65 Mpx image
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Board:
     square_m: float
     marker_m: float = 0.0
     dictionary: str = ""  # of Charuco markers, such as DICT_4X4_50; empty: a chessboard
-    legacy: bool = False  # Charuco as OpenCV made it before 4.6: with even rows, the first square holds a marker
-    inverted: bool = False  # Charuco with black and white exchanged
+    legacy: bool = False  # Charuco layout before OpenCV 4.6: with even rows, the first square has a marker
+    inverted: bool = False  # Charuco with black and white swapped
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -53,7 +53,7 @@ class Board:
 
 
 def parse_board(text: str) -> Board:
-    """The board of `chessboard:9x6:0.025` or `charuco:7x5:0.04:0.03:DICT_4X4_50[:legacy]`; raises InputError."""
+    """Parse `chessboard:9x6:0.025` or `charuco:7x5:0.04:0.03:DICT_4X4_50[:legacy]`; raises InputError."""
     kind, *parts = text.split(":")
     kinds = {word for word in parts[4:] if kind == "charuco" and word in ("legacy", "inverted")}
     try:
@@ -67,28 +67,28 @@ def parse_board(text: str) -> Board:
     except (ValueError, IndexError) as error:
         raise InputError(f"--board is {shown(text)}, expected {FORM}, such as chessboard:9x6:0.025") from error
     if dictionary and not (dictionary.startswith("DICT_") and hasattr(cv2.aruco, dictionary)):
-        known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
-        raise InputError(f"--board {shown(text)}: unknown dictionary {shown(dictionary)}: use one of {known}")
+        dictionaries = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
+        raise InputError(f"--board {shown(text)}: unknown dictionary {shown(dictionary)}: use one of {dictionaries}")
     if (
-        not 3 <= min(columns, rows) <= max(columns, rows) <= MOST_CORNERS
+        not 3 <= min(columns, rows) <= max(columns, rows) <= MAX_CORNERS
         or not 0 < lengths[0] < 2
         or not 0 <= lengths[-1] <= lengths[0]
     ):
         raise InputError(
-            f"--board {shown(text)}: expected 3 x 3 to {MOST_CORNERS} x {MOST_CORNERS}, squares of less than 2 m "
+            f"--board {shown(text)}: expected 3 x 3 to {MAX_CORNERS} x {MAX_CORNERS}, squares of less than 2 m "
             "(25 mm is 0.025), and markers smaller than squares"
         )
-    if dictionary and (markers := columns * rows // 2) > (held := _markers_of(dictionary)):
+    if dictionary and (markers := columns * rows // 2) > (available := _marker_count(dictionary)):
         raise InputError(
-            f"--board {shown(text)} has {markers} markers, {dictionary} holds {held}: give the dictionary that it was "
-            "printed with, or the board's own numbers of squares"
+            f"--board {shown(text)} has {markers} markers, {dictionary} has only {available}: give the dictionary "
+            "that the board was printed with, or correct the numbers of squares"
         )
     marker_m = lengths[1] if dictionary else 0.0
     return Board(columns, rows, lengths[0], marker_m, dictionary, "legacy" in kinds, "inverted" in kinds)
 
 
 def board_text(board: Board) -> str:
-    """The board as --board names it."""
+    """Format the board as a --board argument."""
     if not board.dictionary:
         return f"chessboard:{board.columns}x{board.rows}:{board.square_m:g}"
     kinds = ":legacy" * board.legacy + ":inverted" * board.inverted
@@ -97,9 +97,9 @@ def board_text(board: Board) -> str:
 
 
 def other_kinds(board: Board) -> tuple[Board, ...]:
-    """The Charuco board as the other printers make it, the likeliest first; empty for a chessboard.
+    """Return the other layouts of a Charuco board, the likeliest first; empty for a chessboard.
 
-    OpenCV finds a board of even rows under its own kind alone, and with odd rows both kinds are the same board.
+    OpenCV detects a board of even rows only with its own layout; with odd rows both layouts are the same board.
     """
     if not board.dictionary:
         return ()
@@ -108,20 +108,20 @@ def other_kinds(board: Board) -> tuple[Board, ...]:
     return tuple(kind for kind in kinds if kind != board)
 
 
-def _markers_of(dictionary: str) -> int:
-    """Number of different markers."""
+def _marker_count(dictionary: str) -> int:
+    """Number of different markers in a dictionary."""
     return len(cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, dictionary)).bytesList)
 
 
 def find_board(board: Board, grey: Image) -> tuple[NDArray[np.intp], Floats] | None:
-    """Numbers (n,) of the corners that are seen, indices into board.points, and where (n, 2) px; None if not found.
+    """Detect the board: indices (n,) into board.points and their pixels (n, 2); None if it is not found.
 
-    A chessboard is found whole or not at all. Its first square (between corners 0, 1 and the next row's) is taken
-    to be dark, so that cameras on either side of it number alike, unless board.turns.
+    A chessboard is detected completely or not at all. Its first square (between corners 0, 1 and the next row's) is
+    assumed to be dark, so that cameras on either side number the corners alike, unless board.turns.
     """
     if board.dictionary:
-        seen = np.asarray(255 - grey, dtype=np.uint8) if board.inverted else grey
-        corners, numbers, _, _ = _charuco_detector(board).detectBoard(seen)
+        image = np.asarray(255 - grey, dtype=np.uint8) if board.inverted else grey
+        corners, numbers, _, _ = _charuco_detector(board).detectBoard(image)
         if numbers is None or len(numbers) < MIN_CORNERS:
             return None
         return numbers.ravel().astype(np.intp), corners.reshape(-1, 2).astype(np.float64)
@@ -135,14 +135,14 @@ def find_board(board: Board, grey: Image) -> tuple[NDArray[np.intp], Floats] | N
 
 
 def guess_board(board: Board, images: list[Image]) -> str:
-    """What board the images show instead, in words; empty if nothing is recognised."""
+    """Describe the board that the images show instead; empty if none is recognised."""
     if board.dictionary:
         for name in ("DICT_4X4_50", "DICT_5X5_100", "DICT_6X6_250", "DICT_7X7_1000", "DICT_ARUCO_ORIGINAL"):
             detector = cv2.aruco.ArucoDetector(_dictionary(name))
-            seen = max(len(detector.detectMarkers(grey)[0]) for grey in images)
-            if seen >= 4:
-                told = " (also of smaller and larger sets)" if name != "DICT_ARUCO_ORIGINAL" else ""
-                return f"{seen} markers of {name}{told} are seen: are the dictionary, columns and rows right?"
+            markers = max(len(detector.detectMarkers(grey)[0]) for grey in images)
+            if markers >= 4:
+                sets = " (also in smaller and larger sets)" if name != "DICT_ARUCO_ORIGINAL" else ""
+                return f"detected {markers} markers of {name}{sets}: are the dictionary, columns and rows right?"
         return ""
     across, down = board.grid
     others = [(across - 1, down - 1), (across + 1, down + 1), (across - 1, down), (across, down - 1)]
@@ -150,7 +150,7 @@ def guess_board(board: Board, images: list[Image]) -> str:
     for size in others:
         if min(size) >= 3 and any(cv2.findChessboardCornersSB(grey, size)[0] for grey in images):
             return (
-                f"a board of {size[0]}x{size[1]} inner corners is seen: count where four squares meet, and give "
+                f"detected a board of {size[0]}x{size[1]} inner corners: count where four squares meet, and give "
                 f"chessboard:{size[0]}x{size[1]}:{board.square_m:g}"
             )
     return ""

@@ -12,23 +12,23 @@ from pose3d_ros.calibration.boards import Board
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.structures import Camera, Floats
 
-# Lens -> distortion model and OpenCV's flags. k3 is left out at first, as ROS's camera_calibration does: on eight of
-# OpenCV's sample boards, which leave the image's corners empty, it bends the lens back inside the image.
+# Lens -> distortion model and OpenCV's flags. k3 is omitted by default, as in ROS's camera_calibration: on eight of
+# OpenCV's sample boards, which leave the image corners empty, it makes the lens fold inside the image.
 LENSES = {
     "plumb_bob": ("plumb_bob", cv2.CALIB_FIX_K3),
     "plumb_bob_k3": ("plumb_bob", 0),
     "rational_polynomial": ("rational_polynomial", cv2.CALIB_RATIONAL_MODEL),
     "equidistant": ("equidistant", 0),
 }
-# Three views fix Zhang's five unknowns of K; more for the lens. camera_calibration asks for as many as this at least.
+# Three views determine Zhang's five unknowns of K; the lens needs more. camera_calibration requires as many.
 MIN_BOARDS = 5
-# A board with more than so many times the median error was found wrongly, or moved: it is left out, once.
+# A board with more than this many times the median error was misdetected or moved: it is left out, once.
 OUTLIER = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class LensFit:
-    """A camera at the origin, where its boards stand, and how well they fit."""
+    """A camera at the origin, the poses of its boards, and their residuals."""
 
     camera: Camera
     board_from: dict[int, Floats]  # camera_from_board (4, 4) m by frame
@@ -42,8 +42,8 @@ def fit_lens(board: Board, views: BoardViews, lens: str) -> LensFit:
     frames = list(views.corners)
     if len(frames) < MIN_BOARDS:
         raise CalibrationError(
-            f"camera {views.camera!r}: the board was found in {len(frames)} of {views.looked_at} images, at least "
-            f"{MIN_BOARDS} are needed (20 are good), near and far, tilted, and out to the corners: take more"
+            f"camera {views.camera!r}: the board was found in {len(frames)} of {views.image_count} images, at least "
+            f"{MIN_BOARDS} are needed (better 20): take more, near and far, tilted, and out to the corners"
         )
     fit = _fit(board, views, frames, lens)
     limit = OUTLIER * float(np.median(list(fit.error_px.values())))
@@ -61,13 +61,13 @@ def _fit(board: Board, views: BoardViews, frames: list[int], lens: str, left_out
     try:
         if model == "equidistant":
             fisheye = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
-            lifted = [np.ascontiguousarray(part[:, None]) for part in objects]
-            seen = [np.ascontiguousarray(part[:, None]) for part in pixels]
-            rms, K, bend, turns, moves = cv2.fisheye.calibrate(
-                lifted, seen, views.size_wh, np.eye(3), np.zeros((4, 1)), flags=fisheye
+            fisheye_objects = [np.ascontiguousarray(part[:, None]) for part in objects]
+            fisheye_pixels = [np.ascontiguousarray(part[:, None]) for part in pixels]
+            rms, K, distortion, rotations, translations = cv2.fisheye.calibrate(
+                fisheye_objects, fisheye_pixels, views.size_wh, np.eye(3), np.zeros((4, 1)), flags=fisheye
             )
         else:
-            rms, K, bend, turns, moves = cv2.calibrateCamera(
+            rms, K, distortion, rotations, translations = cv2.calibrateCamera(
                 [part.astype(np.float32) for part in objects],
                 [part.astype(np.float32) for part in pixels],
                 views.size_wh,
@@ -77,29 +77,29 @@ def _fit(board: Board, views: BoardViews, frames: list[int], lens: str, left_out
             )
     except cv2.error as error:
         raise CalibrationError(
-            f"camera {views.camera!r}: OpenCV finds no {lens} lens for {len(frames)} boards ({error.err}): take more "
-            "boards, tilted differently, or another --lens"
+            f"camera {views.camera!r}: OpenCV cannot fit a {lens} lens to {len(frames)} boards ({error.err}): take "
+            "more boards, tilted differently, or choose another --lens"
         ) from error
-    # OpenCV gives up to 14, those that were not asked for as zeros.
-    coefficients = np.ravel(bend).astype(np.float64)[
+    # OpenCV returns up to 14 coefficients, the unused ones as zeros.
+    coefficients = np.ravel(distortion).astype(np.float64)[
         : {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}[model]
     ]
     camera = Camera(views.camera, views.size_wh, np.asarray(K, dtype=np.float64), model, coefficients)
-    placed, errors = {}, {}
-    for frame, xyz, px, turn, move in zip(frames, objects, pixels, turns, moves, strict=True):
-        placed[frame] = np.eye(4)
-        placed[frame][:3, :3] = cv2.Rodrigues(turn)[0]
-        placed[frame][:3, 3] = np.ravel(move)
-        errors[frame] = float(np.sqrt((residuals(camera, placed[frame], xyz, px) ** 2).sum(axis=-1).mean()))
-    return LensFit(camera, placed, errors, left_out, float(rms))
+    board_from, errors = {}, {}
+    for frame, xyz, px, rotation, translation in zip(frames, objects, pixels, rotations, translations, strict=True):
+        board_from[frame] = np.eye(4)
+        board_from[frame][:3, :3] = cv2.Rodrigues(rotation)[0]
+        board_from[frame][:3, 3] = np.ravel(translation)
+        errors[frame] = float(np.sqrt((residuals(camera, board_from[frame], xyz, px) ** 2).sum(axis=-1).mean()))
+    return LensFit(camera, board_from, errors, left_out, float(rms))
 
 
 def residuals(camera: Camera, camera_from_board: Floats, xyz: Floats, px: Floats) -> Floats:
-    """Seen minus predicted, (n, 2) px, by OpenCV's projection; the camera's own place is passed over."""
-    turn, move = cv2.Rodrigues(camera_from_board[:3, :3])[0], camera_from_board[:3, 3]
+    """Detected minus predicted pixels (n, 2) by OpenCV's projection; the camera's own extrinsics are ignored."""
+    rotation, translation = cv2.Rodrigues(camera_from_board[:3, :3])[0], camera_from_board[:3, 3]
     if camera.distortion_model == "equidistant":
-        predicted = cv2.fisheye.projectPoints(xyz[:, None], turn, move, camera.K, camera.distortion)[0]
+        predicted = cv2.fisheye.projectPoints(xyz[:, None], rotation, translation, camera.K, camera.distortion)[0]
     else:
-        predicted = cv2.projectPoints(xyz, turn, move, camera.K, camera.distortion)[0]
+        predicted = cv2.projectPoints(xyz, rotation, translation, camera.K, camera.distortion)[0]
     difference: Floats = px - predicted.reshape(-1, 2)
     return difference

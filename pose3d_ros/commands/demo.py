@@ -1,8 +1,8 @@
-"""Play real footage through the real ROS graph, and measure and picture what comes out.
+"""Play real footage through the real ROS graph, then measure and plot the result.
 
-A player publishes the cameras, the multi-view node answers on /human_pose_3d, a recorder listens as a controller
-would. With --mono the monocular node answers instead, from one camera. Footage and 2D weights are fetched once; after
-that no network is needed.
+A player publishes the cameras, the multi-view node publishes /human_pose_3d, and a recorder subscribes as a controller
+would. With --mono the monocular node runs instead, on one camera. Footage and 2D weights are downloaded once; after
+that no network connection is needed.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ from pose3d_ros.ros.harness.processes import (
 from pose3d_ros.weights import store
 
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
-STILLS = "stills"  # folder of the first images and their rig
+STILLS = "stills"  # folder for the first images and their rig
 NODES = "pose3d_ros.ros"
-# Loading torch and the models took 6 s on 2 free cores, compiling the kernels for the first time 60; a cold disk and
-# busy cores take their time.
+# Loading torch and the models took 6 s on 2 idle cores, compiling the kernels for the first time 60 s; a cold disk and
+# busy cores take longer.
 START_S = 600.0
-# Looped footage makes the person leap 0.84 m from its last frame to its first.
+# Where the footage loops, the person jumps 0.84 m from the last frame to the first.
 SEAM_M = 1.5
-# Three times the player's patience with a single frame set.
+# Three times the player's timeout for one frame set.
 STALL_S = 60.0
 
 
 class DemoError(Pose3DError):
-    """A process of the demo ended or hung; the message shows its last lines."""
+    """A process of the demo exited or hung; the message ends with its last log lines."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for, checked."""
+    """The checked options of the command line."""
 
     people: str
     cameras: tuple[str, ...]
@@ -75,28 +75,31 @@ class Request:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `pose3d demo`."""
+    """Add the options of `pose3d demo`."""
     parser.add_argument("--people", choices=tuple(SAMPLES), default="single", help="footage with one or two people")
     parser.add_argument("--cameras", default=",".join(CAMERAS), help="two or more cameras, separated by commas")
-    parser.add_argument("--mono", metavar="CAMERA", help="one camera alone, through the monocular node")
-    parser.add_argument("--lifter", metavar="FILE", help="with --mono: a lifting network of your own")
+    parser.add_argument("--mono", metavar="CAMERA", help="use one camera, through the monocular node")
+    parser.add_argument("--lifter", metavar="FILE", help="with --mono: your own lifting network")
     parser.add_argument(
         "--refine", choices=CHOICES, default="auto", help="networks that refine poses of several cameras"
     )
-    parser.add_argument("--rate", type=float, default=0.0, help="frame sets a second; 0: paced, none is dropped")
-    parser.add_argument("--frames", type=int, help="frame sets to play of each loop (default: all)")
+    parser.add_argument("--rate", type=float, default=0.0, help="frame sets per second; 0: paced, none is dropped")
+    parser.add_argument("--frames", type=int, help="frame sets to play per loop (default: all)")
     parser.add_argument("--loop", type=int, default=1, help="how often to play the footage")
     parser.add_argument("--output", type=Path, default=Path("pose3d_output"), help="folder for the results")
-    parser.add_argument("--view", action="store_true", help="show the skeletons live in the browser")
+    parser.add_argument("--view", action="store_true", help="show the skeletons live in a browser")
     detector_options.add_arguments(parser)
     parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
     parser.add_argument(
-        "--precision", choices=("auto", "full", "half"), default="auto", help="of the 2D models; auto: half if native"
+        "--precision",
+        choices=("auto", "full", "half"),
+        default="auto",
+        help="precision of the 2D models; auto: half if native",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch, play, measure; 0 when all was written, 1 where no person was found or it failed, 2 for wrong usage."""
+    """Fetch, play, measure; returns 0 when all is written, 1 for no person or a failure, 2 for wrong usage."""
     with output_lock(args.output):
         return _run(args)
 
@@ -107,7 +110,7 @@ def _run(args: argparse.Namespace) -> int:
     except InputError as error:
         print(f"pose3d demo: {error}", file=sys.stderr)
         return 2
-    # Here, so that `pose3d --help` does not wait for SciPy.
+    # Imported late: `pose3d --help` must not load SciPy.
     from pose3d_ros.estimation.options import EstimatorOptions
     from pose3d_ros.estimation.recording_evidence import evidence_of
 
@@ -123,14 +126,14 @@ def _run(args: argparse.Namespace) -> int:
         print(summary_table(summary, (str(request.output), *RESULTS)))
         print("\n".join(people.lines), end="\n" if people.lines else "")
         if request.view:
-            print("The view stays open: Ctrl-C ends it.")
+            print("The view stays open: Ctrl-C closes it.")
             with _until_interrupted():
                 threading.Event().wait()
     return int(not people.found)
 
 
 def checked(args: argparse.Namespace) -> Request:
-    """The request, with its output folder made; raises InputError that says what to give instead."""
+    """Check the arguments and create the output folder; raises InputError with how to fix them."""
     cameras = tuple(name.strip() for name in args.cameras.split(",") if name.strip())
     if args.mono is not None:
         cameras = _mono_camera(args)
@@ -139,18 +142,18 @@ def checked(args: argparse.Namespace) -> Request:
                 f"--mono {args.mono} and --refine {args.refine}: only poses of several cameras are refined"
             )
     elif args.lifter:
-        raise InputError(f"--lifter {args.lifter}: it lifts the poses of one camera: give --mono CAMERA too")
+        raise InputError(f"--lifter {args.lifter}: a lifter applies to one camera: give --mono CAMERA too")
     for name in cameras:
         if name not in CAMERAS:
-            raise InputError(f"--cameras: there is no camera {name!r}: use two or more of {', '.join(CAMERAS)}")
+            raise InputError(f"--cameras: unknown camera {name!r}: use two or more of {', '.join(CAMERAS)}")
     if args.mono is None and (len(set(cameras)) < 2 or len(set(cameras)) < len(cameras)):
         raise InputError(f"--cameras {args.cameras!r}: name two or more different cameras of {', '.join(CAMERAS)}")
     if args.frames is not None and args.frames < 1:
-        raise InputError(f"--frames {args.frames}: give 1 or more, or leave it out to play all")
+        raise InputError(f"--frames {args.frames}: give 1 or more, or omit it to play all")
     if args.loop < 1:
         raise InputError(f"--loop {args.loop}: give 1 or more")
     if not 0 <= args.rate <= 1000:
-        raise InputError(f"--rate {args.rate:g}: give 0 (paced) to 1000 frame sets a second")
+        raise InputError(f"--rate {args.rate:g}: give 0 (paced) to 1000 frame sets per second")
     if args.view:
         _require_viewer()
     output = args.output.expanduser().resolve()
@@ -165,18 +168,18 @@ def checked(args: argparse.Namespace) -> Request:
 
 def _mono_camera(args: argparse.Namespace) -> tuple[str]:
     if args.mono not in CAMERAS:
-        raise InputError(f"--mono: there is no camera {args.mono!r}: use one of {', '.join(CAMERAS)}")
+        raise InputError(f"--mono: unknown camera {args.mono!r}: use one of {', '.join(CAMERAS)}")
     if args.cameras != ",".join(CAMERAS):
         raise InputError(f"--mono {args.mono} and --cameras {args.cameras}: give one of the two")
     return (args.mono,)
 
 
 def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
-    """Run the graph once and return what the recorder saw; raises DemoError when a process fails."""
+    """Run the graph once and return the recording; raises DemoError when a process fails."""
     report, file = logs / "player.json", logs / "recording.npz"
     footage = {"footage": request.people, "cameras": list(request.cameras)}
     # Player and recorder share the cores with the node's two torch threads: one thread each.
-    alone = {"OMP_NUM_THREADS": "1"}
+    single_thread = {"OMP_NUM_THREADS": "1"}
     common = {"fixed_frame": "world", "publish_keypoints": True, "use_sim_time": True, "device": request.device,
               "jump_distance_m": SEAM_M, **detector_options.non_default(request.detector)}  # fmt: skip
     own: dict[str, Any]
@@ -187,22 +190,22 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
         own = {"cameras": list(request.cameras), "placement": "tf", "refine": request.refine}
         node = children.start(f"{NODES}.multiview_node", _parameters(**own, **common), logs / "multiview.log")
     recorder = children.start(
-        f"{NODES}.recorder",
+        f"{NODES}.harness.recorder",
         _parameters(**footage, report=str(report), output=str(file)),
         logs / "recorder.log",
-        alone,
+        single_thread,
     )
     if request.view:
         port = free_port(8080)
-        children.start(f"{NODES}.viewer", _parameters(port=port), logs / "viewer.log", alone)
+        children.start(f"{NODES}.viewer", _parameters(port=port), logs / "viewer.log", single_thread)
         print(f"Live view: http://127.0.0.1:{port}")
     _wait_until_heard(recorder, children)
     player = children.start(
-        f"{NODES}.player",
+        f"{NODES}.harness.player",
         _parameters(**footage, rate=request.rate, frames=request.frames, loop=request.loop, report=str(report),
                     progress=True, pose_subscribers=3 if request.view else 2),
         logs / "player.log",
-        alone,
+        single_thread,
         piped=True,
     )  # fmt: skip
     _follow(player, children)
@@ -214,8 +217,8 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
 
 
 def write_results(request: Request, recording: Recording, footage: Sample, up: str = "") -> dict[str, Any]:
-    """Write RESULTS into the output folder, people upright where the axis up is; returns the summary."""
-    # Here, so that `pose3d --help` does not wait for SciPy and matplotlib.
+    """Write RESULTS into the output folder, with people upright if the axis `up` is given; returns the summary."""
+    # Imported late: `pose3d --help` must not load SciPy or matplotlib.
     from pose3d_ros.evaluation.identity import load_people
     from pose3d_ros.evaluation.mono_summary import summarise_mono
     from pose3d_ros.evaluation.summary import summarise
@@ -238,7 +241,7 @@ def write_results(request: Request, recording: Recording, footage: Sample, up: s
 
 
 def _wait_until_heard(recorder: Child, children: ChildProcesses) -> None:
-    """Wait until the node's messages reach the recorder: those sent before DDS has matched the two are lost to it."""
+    """Wait until the node's messages reach the recorder: messages sent before DDS has matched the two are lost."""
     begin = time.monotonic()
     while HEARS_THE_NODE not in recorder.log.read_text(encoding="utf-8", errors="replace"):
         time.sleep(0.1)
@@ -250,19 +253,19 @@ def _wait_until_heard(recorder: Child, children: ChildProcesses) -> None:
             raise _stalled("the nodes did not start", START_S, children)
 
 
-def _stalled(what: str, patience_s: float, children: ChildProcesses) -> DemoError:
+def _stalled(what: str, timeout_s: float, children: ChildProcesses) -> DemoError:
     logs = "\n".join(f"--- {child.log}\n{child.last_lines()}" for child in children.running())
-    return DemoError(f"{what} within {patience_s:.0f} s; the logs end with:\n{logs}")
+    return DemoError(f"{what} within {timeout_s:.0f} s;  the logs end with:\n{logs}")
 
 
 def _follow(player: Child, children: ChildProcesses) -> None:
-    """Show the player's progress until it has ended well; raises DemoError when anything ends ill or hangs."""
+    """Show the player's progress until it exits normally; raises DemoError when a process fails or hangs."""
     counts = {"sent": 0, "answered": 0, "given_up": 0}
     begin = moved = time.monotonic()
     tail, over = b"", False
     while not over:
         time.sleep(0.2)
-        over = player.process.poll() is not None  # asked first, so that its last words are still read
+        over = player.process.poll() is not None  # polled first, so that its last output is still read
         assert player.process.stdout is not None
         *lines, tail = (tail + (player.process.stdout.read() or b"")).split(b"\n")
         if lines:
@@ -275,12 +278,12 @@ def _follow(player: Child, children: ChildProcesses) -> None:
         for child in children.ended():
             if child is not player or child.process.returncode != 0:
                 raise _failure(child)
-        patience = STALL_S if counts["sent"] else START_S
-        if time.monotonic() - moved > patience:
-            raise _stalled("nothing arrived on /human_pose_3d", patience, children)
+        timeout_s = STALL_S if counts["sent"] else START_S
+        if time.monotonic() - moved > timeout_s:
+            raise _stalled("nothing arrived on /human_pose_3d", timeout_s, children)
     print("" if sys.stderr.isatty() else _progress(counts, time.monotonic() - begin), file=sys.stderr)
     if counts["given_up"]:
-        print(f"{counts['given_up']} frame sets got no answer: see {player.log}", file=sys.stderr)
+        print(f"{counts['given_up']} frame sets got no pose: see {player.log}", file=sys.stderr)
 
 
 def _progress(counts: dict[str, int], seconds: float) -> str:
@@ -291,13 +294,13 @@ def _progress(counts: dict[str, int], seconds: float) -> str:
 
 def _failure(child: Child) -> DemoError:
     code = child.process.returncode
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
     return DemoError(f"the {child.name} process {how}; the last lines of {child.log}:\n{child.last_lines()}")
 
 
 def _parameters(**values: Any) -> list[str]:
-    """ROS arguments that set parameters; JSON is YAML, which is what ROS reads them as."""
-    # What a node says goes to its log here; a second log file of ROS's own would only repeat it.
+    """Return ROS arguments that set parameters, as JSON, which is valid YAML."""
+    # A node's output goes to its log here; a second log file by ROS would only repeat it.
     arguments = ["--ros-args", "--disable-external-lib-logs"]
     for name, value in values.items():
         arguments += ["-p", f"{name}:={json.dumps(value)}"]
@@ -319,7 +322,7 @@ def _settings(request: Request) -> dict[str, Any]:
 
 
 def _prepare_output(output: Path) -> None:
-    """Make the folder, without the results of an earlier run."""
+    """Create the folder and delete the results of an earlier run."""
     try:
         shutil.rmtree(output / "log", ignore_errors=True)
         (output / "log").mkdir(parents=True)

@@ -1,8 +1,8 @@
-"""Everybody's poses from your own recording, without ROS, as fast as the machine goes.
+"""Estimate the poses of all people in your own recording, without ROS, as fast as the machine allows.
 
-Give the videos of two cameras or more, taken at the same time. Their names are those of the rig's cameras (cam01.mp4 is
-camera cam01), or are given as CAMERA=FILE. Instead of videos, --keypoints takes 2D people that another program found.
-A run that was stopped, by Ctrl-C, a crash or a full disk, goes on with --resume, and gives what it would have given.
+Give the videos of two or more cameras, recorded at the same time. Name them after the rig's cameras (cam01.mp4 is
+camera cam01), or give CAMERA=FILE. Instead of videos, --keypoints reads 2D people that another program detected.
+A run stopped by Ctrl-C, a crash or a full disk continues with --resume, and ends with the same result.
 """
 
 from __future__ import annotations
@@ -35,83 +35,90 @@ if TYPE_CHECKING:
     from pose3d_ros.recordings.recording_log import RecordingLog
 
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
-# Formats of the people, and the files that not every run writes.
+# Formats of the people, and the optional files.
 FORMATS = ("trc", "csv", "json", "c3d", "bvh")
 OTHERS = ("people.json", "people.*.c3d", "people.*.bvh")
-PARTS = "parts"  # folder of what a run keeps to go on
+PARTS = "parts"  # folder of what a run keeps to resume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `pose3d estimate`."""
-    given = parser.add_argument_group("the recording")
-    given.add_argument(
+    """Add the options of `pose3d estimate`."""
+    recording = parser.add_argument_group("the recording")
+    recording.add_argument(
         "videos", nargs="*", metavar="VIDEO",
-        help="<camera>.mp4, or CAMERA=FILE; or one recording of ROS topics: a rosbag2 folder, an .mcap or a .db3 file",
+        help="<camera>.mp4, or CAMERA=FILE; or one ROS recording: a rosbag2 folder, an .mcap or a .db3 file",
     )  # fmt: skip
-    given.add_argument("--rig", type=Path, metavar="FILE", help="the calibrated cameras, see config/rig_example.yaml")
-    given.add_argument(
+    recording.add_argument(
+        "--rig", type=Path, metavar="FILE", help="the calibrated cameras, see config/rig_example.yaml"
+    )
+    recording.add_argument(
         "--keypoints", action="append", default=[], metavar="CAMERA=PATH",
-        help="2D people of a camera: a folder of OpenPose JSON files (one a frame), or a file of COCO keypoint "
-        "results; then no detector runs, --fps is needed, and videos, if given, only make the overlay",
+        help="2D people of a camera: a folder of OpenPose JSON files (one per frame), or a file of COCO keypoint "
+        "results; no detector runs, --fps is required, and videos are only used for the overlay",
     )  # fmt: skip
-    given.add_argument(
+    recording.add_argument(
         "--keypoint-order", choices=("auto", "body_25", "body_25b", "coco_17"), default="auto",
-        help="how the points of OpenPose files are ordered; auto: told by which bones are short",
+        help="order of the points in OpenPose files; auto: from which bones are short",
     )  # fmt: skip
-    given.add_argument("--footage", choices=FOOTAGE, help="the sample footage; openpose: its published 2D people")
-    given.add_argument("--cameras", metavar="A,B,...", help="only these of the cameras")
-    given.add_argument(
+    recording.add_argument("--footage", choices=FOOTAGE, help="the sample footage; openpose: its published 2D people")
+    recording.add_argument("--cameras", metavar="A,B,...", help="use only these cameras")
+    recording.add_argument(
         "--offset", action="append", default=[], metavar="CAMERA=SECONDS",
-        help="this camera began so much later than those without an offset (negative: earlier)",
+        help="how much later this camera started than those without an offset (negative: earlier)",
     )  # fmt: skip
-    given.add_argument("--start", type=float, metavar="S", help="leave out what comes before, s from the beginning")
-    given.add_argument("--end", type=float, metavar="S", help="leave out what comes from here on, s from the beginning")
-    given.add_argument(
+    recording.add_argument(
+        "--start", type=float, metavar="S", help="skip everything before this time, s from the beginning"
+    )
+    recording.add_argument("--end", type=float, metavar="S", help="stop at this time, s from the beginning")
+    recording.add_argument(
         "--fps",
         type=float,
         metavar="RATE",
-        help="frames/s of all cameras, where the files are wrong: by default a video's time stamps count",
+        help="frames/s of all cameras, where the files are wrong (default: each video's time stamps)",
     )
-    given.add_argument("--stride", type=int, default=1, metavar="N", help="take every n-th frame set")
+    recording.add_argument("--stride", type=int, default=1, metavar="N", help="use every n-th frame set")
     add_bag_arguments(parser.add_argument_group("a recording of ROS topics (docs/export.md)"))
-    how = parser.add_argument_group("how")
-    how.add_argument("--refine", choices=CHOICES, default="auto", help="networks that refine the poses")
-    detector_options.add_arguments(how)
-    how.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
-    how.add_argument(
-        "--precision", choices=("auto", "full", "half"), default="auto", help="of the 2D models; auto: half if native"
+    estimation = parser.add_argument_group("the estimation")
+    estimation.add_argument("--refine", choices=CHOICES, default="auto", help="networks that refine the poses")
+    detector_options.add_arguments(estimation)
+    estimation.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+    estimation.add_argument(
+        "--precision",
+        choices=("auto", "full", "half"),
+        default="auto",
+        help="precision of the 2D models; auto: half if native",
     )
-    how.add_argument(
+    estimation.add_argument(
         "--param", action="append", default=[], metavar="NAME:=VALUE",
-        help="any option of the estimation (docs/ros_interface.md), for example smoothing:=one_euro; repeatable",
+        help="any estimator option (docs/ros_interface.md), for example smoothing:=one_euro; repeatable",
     )  # fmt: skip
     results = parser.add_argument_group("the results")
     results.add_argument("--output", type=Path, default=Path("pose3d_output"), help=f"folder for {', '.join(RESULTS)}")
     results.add_argument(
         "--overlay", action=argparse.BooleanOptionalAction, default=True,
-        help="write overlay.mp4, for which the videos are read a second time",
+        help="write overlay.mp4; this reads the videos a second time",
     )  # fmt: skip
     results.add_argument(
         "--reference",
         metavar="FILE",
-        help="a TRC file (y up) of the same person: say how well 12 limb joints agree",
+        help="a TRC file (y up) of the same person: report the agreement of 12 limb joints",
     )
     results.add_argument(
         "--formats", nargs="+", choices=FORMATS, default=["trc", "csv"], metavar="FORMAT",
-        help=f"how to write the people: {', '.join(FORMATS)} (docs/export.md); c3d and bvh give one file a person",
+        help=f"output formats: {', '.join(FORMATS)} (docs/export.md); c3d and bvh write one file per person",
     )  # fmt: skip
-    results.add_argument("--resume", action="store_true", help="go on with the run that the folder holds, if any")
-    results.add_argument("--overwrite", action="store_true", help="forget the run that the folder holds")
+    results.add_argument("--resume", action="store_true", help="continue the run in the output folder, if any")
+    results.add_argument("--overwrite", action="store_true", help="discard the run in the output folder")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when all was written, 1 where no person was found, 130 when it was stopped; raises pose3d_ros.errors."""
+    """Return 0 when all is written, 1 when no person was found, 130 when stopped; raises pose3d_ros.errors."""
     with output_lock(args.output):
         return _run(args)
 
 
 def _run(args: argparse.Namespace) -> int:
-    # Here, so that `pose3d --help` waits for no torch, OpenCV and matplotlib.
+    # Imported late: `pose3d --help` must not load torch, OpenCV or matplotlib.
     from pose3d_ros import kernels
     from pose3d_ros.commands.estimate_results import black, write_results
     from pose3d_ros.estimation.estimator import PoseEstimator
@@ -127,9 +134,9 @@ def _run(args: argparse.Namespace) -> int:
         bag_topics(args),
     )  # fmt: skip
     check_formats(args.formats)
-    given = open_input(request)
-    source = given.source
-    for note in given.notes:
+    recorded = open_input(request)
+    source = recorded.source
+    for note in recorded.notes:
         print(f"note: {note}", file=sys.stderr)
     settings: dict[str, Any] = {
         "version": __version__,
@@ -137,25 +144,25 @@ def _run(args: argparse.Namespace) -> int:
         "cameras": list(source.rig.names),
         "calibration": source.rig.calibration_hash,
         "options": dataclasses.asdict(options),
-        "detector": dataclasses.asdict(_detector_options(args)) if given.has_images else None,
+        "detector": dataclasses.asdict(_detector_options(args)) if recorded.has_images else None,
     }
     output = args.output.expanduser().resolve()
     log = prepare(output, settings, len(source), resume=args.resume, overwrite=args.overwrite)
     if len(log) < len(source):
         if len(log):
-            print(f"going on after {len(log)} of {len(source)} frame sets", file=sys.stderr)
-        kernels.load(lambda words: print(words, file=sys.stderr))
+            print(f"resuming after {len(log)} of {len(source)} frame sets", file=sys.stderr)
+        kernels.load(lambda text: print(text, file=sys.stderr))
         with interrupts() as stopped:
-            estimator = PoseEstimator(source.rig, _detector(args) if given.has_images else None, options)
+            estimator = PoseEstimator(source.rig, _detector(args) if recorded.has_images else None, options)
             finished = estimate_recording(source, estimator, log, stopped)
         if not finished:
-            print(f"stopped after {len(log)} of {len(source)} frame sets: --resume goes on", file=sys.stderr)
+            print(f"stopped after {len(log)} of {len(source)} frame sets: continue with --resume", file=sys.stderr)
             return 130
     pictures: Iterator[FrameSet] | None = None
     if args.overlay:
-        pictures = black(source) if given.pictures is None else given.pictures.read()
+        pictures = black(source) if recorded.pictures is None else recorded.pictures.read()
     people = evidence_of(log.parts(), source.rig, options)
-    summary = write_results(source, log, output, settings, given.reference, pictures, args.formats, people.up)
+    summary = write_results(source, log, output, settings, recorded.reference, pictures, args.formats, people.up)
     written = [path.name for name in (*RESULTS, *OTHERS) for path in sorted(output.glob(name))]
     print(summary_table(summary, (str(output), *written)))
     print("\n".join(people.lines), end="\n" if people.lines else "")
@@ -163,7 +170,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def estimation_options(args: argparse.Namespace) -> EstimatorOptions:
-    """The options of the estimation that a command line gives; raises OptionError for an unknown or wrong one."""
+    """Return the estimator options of a command line; raises OptionError for an unknown or invalid option."""
     values: dict[str, Any] = {"refine": args.refine}
     for pair in args.param:
         name, sign, value = pair.partition(":=")
@@ -176,10 +183,10 @@ def estimation_options(args: argparse.Namespace) -> EstimatorOptions:
 def prepare(
     output: Path, settings: Mapping[str, Any], moments: int, *, resume: bool = False, overwrite: bool = False
 ) -> RecordingLog:
-    """The log of the output folder, begun anew or, with resume, as it is.
+    """Return the log of the output folder, empty or, with resume, as it is.
 
-    Raises InputError where the folder holds a run and neither is asked for, where that run was asked to do something
-    else, or where the folder cannot be made.
+    Raises InputError when the folder contains a run and neither resume nor overwrite is set, when that run has other
+    settings, or when the folder cannot be created.
     """
     from pose3d_ros.recordings.recording_log import RecordingLog
 
@@ -194,19 +201,19 @@ def prepare(
     if before is not None and not overwrite:
         if not resume:
             raise InputError(
-                f"--output {output} holds a run of {len(log)} frame sets (this one has {moments}): --resume goes on "
-                "with it, --overwrite forgets it, or choose another folder"
+                f"--output {output} contains a run of {len(log)} frame sets (this one has {moments}): continue it "
+                "with --resume, discard it with --overwrite, or choose another folder"
             )
         wanted = json.loads(json.dumps(settings))
         if differ := [name for name in {**before, **wanted} if before.get(name) != wanted.get(name)]:
             name = differ[0]
             raise InputError(
-                f"--resume: the run in {output} was asked something else ({name}: {before.get(name)}, now "
+                f"--resume: the run in {output} has other settings ({name}: {before.get(name)}, now "
                 f"{wanted.get(name)}): give the same input and options, or --overwrite"
             )
         if len(log) > moments:
             raise InputError(
-                f"--resume: the run in {output} has {len(log)} frame sets already, {moments} are asked for: give a "
+                f"--resume: the run in {output} already has {len(log)} frame sets, {moments} are requested: give a "
                 "later --end, or --overwrite"
             )
         return log

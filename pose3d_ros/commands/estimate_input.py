@@ -1,4 +1,4 @@
-"""The recording that `pose3d estimate` is asked for: opened, and checked against the rig before any work is done."""
+"""Open the recording for `pose3d estimate`, and check it against the rig before any work is done."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOOTAGE = ("single", "multi", "openpose")
 
 @dataclass(frozen=True)
 class Request:
-    """The command line's words, unread."""
+    """The command line's arguments, not yet parsed."""
 
     rig: Path | None = None
     videos: tuple[str, ...] = ()  # FILE or CAMERA=FILE
@@ -52,19 +52,19 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Input:
-    """What is estimated, what is shown, and what it is compared with."""
+    """The frames to estimate, the images to draw on, and the reference to compare with."""
 
     source: FrameSource
     has_images: bool  # the source's moments are FrameSets
-    pictures: VideoFrames | BagFrames | None = None  # None: there are none to show
-    notes: tuple[str, ...] = ()  # what a user should know of the recording's times
+    pictures: VideoFrames | BagFrames | None = None  # None: there are no images to draw on
+    notes: tuple[str, ...] = ()  # about the recording's times, for the user
     reference: Reference | None = None  # one row a moment
 
 
 def open_input(request: Request) -> Input:
-    """Open what was asked for.
+    """Open the requested recording.
 
-    Raises InputError, CalibrationError or FootageError that says what does not fit, DownloadError for footage that
+    Raises InputError, CalibrationError or FootageError for input that does not fit, DownloadError for footage that
     cannot be fetched.
     """
     if request.stride < 1:
@@ -76,18 +76,20 @@ def open_input(request: Request) -> Input:
         raise InputError(f"--fps {request.fps:g}: give frames a second, more than 0 and 10000 at most")
     if request.footage:
         return _footage(request)
-    if any(is_bag(Path(one).expanduser()) for one in request.videos):
+    if any(is_bag(Path(video).expanduser()) for video in request.videos):
         return _bag(request)
     if request.rig is None:
-        raise InputError("--rig is missing: give the file of the calibrated cameras (docs/calibration.md)")
+        raise InputError("--rig is missing: give the calibration file of the cameras (docs/calibration.md)")
     names = [name.strip() for name in request.cameras.split(",") if name.strip()]
     rig = load_rig(request.rig, names)
-    if names:  # what else there is may not be calibrated
+    if names:  # the other recordings may have no calibration
         request = replace(
             request,
-            videos=tuple(word for word in request.videos if {word.partition("=")[0], Path(word).stem} & {*names}),
-            keypoints=tuple(word for word in request.keypoints if word.partition("=")[0] in names),
-            offsets=tuple(word for word in request.offsets if word.partition("=")[0] in names),
+            videos=tuple(
+                argument for argument in request.videos if {argument.partition("=")[0], Path(argument).stem} & {*names}
+            ),
+            keypoints=tuple(argument for argument in request.keypoints if argument.partition("=")[0] in names),
+            offsets=tuple(argument for argument in request.offsets if argument.partition("=")[0] in names),
         )
     videos = _chosen(assigned(rig, request.videos), request)
     people = _chosen(_by_camera(rig, request.keypoints, "--keypoints"), request)
@@ -101,11 +103,11 @@ def _footage(request: Request) -> Input:
             raise InputError(f"--footage {request.footage} and {name}: give one of the two")
     if request.footage == "openpose":
         people = fetch_keypoints()
-        given = _opened(request, people.rig, {}, _chosen(people.folders, request), request.fps or people.fps)
-        return _compared(given, request, people.reference, people.fps)
+        recording = _opened(request, people.rig, {}, _chosen(people.folders, request), request.fps or people.fps)
+        return _compared(recording, request, people.reference, people.fps)
     sample = fetch_sample(request.footage)
-    given = _opened(request, sample.rig, _chosen(sample.videos, request), {}, request.fps)
-    return _compared(given, request, reference_single() if request.footage == "single" else None, sample.fps)
+    recording = _opened(request, sample.rig, _chosen(sample.videos, request), {}, request.fps)
+    return _compared(recording, request, reference_single() if request.footage == "single" else None, sample.fps)
 
 
 def _bag(request: Request) -> Input:
@@ -116,7 +118,7 @@ def _bag(request: Request) -> Input:
         ("--reference", request.reference),
     ):  # fmt: skip
         if other:
-            raise InputError(f"{name} and a recording of ROS topics do not go together: leave {name} out")
+            raise InputError(f"{name} does not apply to a recording of ROS topics: omit {name}")
     source = open_bag_frames(
         Path(request.videos[0]).expanduser(),
         rig_file=request.rig,
@@ -133,19 +135,19 @@ def _bag(request: Request) -> Input:
 def _opened(
     request: Request, rig: Rig, videos: Mapping[str, Path], people: Mapping[str, Path], fps: float | None
 ) -> Input:
-    """The input without a reference; raises CalibrationError for cameras that cannot be true, warns of odd ones."""
+    """Open the frames and images; raises CalibrationError for impossible cameras, warns of implausible ones."""
     offsets = {name: _seconds(text) for name, text in _by_camera(rig, request.offsets, "--offset").items()}
     cut = Cut(offsets, request.start_s, request.end_s, request.stride)
     if len(people or videos) < 2:
-        given = ", ".join(people or videos) or "none"
-        raise InputError(f"two cameras or more must be given, got {given} (one camera: pose3d mono)")
+        cameras = ", ".join(people or videos) or "none"
+        raise InputError(f"two cameras or more are required, got {cameras} (for one camera: pose3d mono)")
     for text in validate_rig(rig.subset(list(people or videos))):
         warnings.warn(text, stacklevel=2)
     if not people:
         source = open_videos(rig, videos, fps, cut)
         return Input(source, True, source, source.notes)
     if fps is None:
-        raise InputError("--fps is missing: keypoint files do not say how many frames there are a second")
+        raise InputError("--fps is missing: keypoint files contain no frame rate, give it in frames/s")
     frames = open_keypoint_frames(rig, people, fps, cut, request.keypoint_order)
     pictures = (
         open_videos(rig, videos, fps, Cut(offsets, end_s=request.end_s)).at(frames.moments_ns) if videos else None
@@ -153,8 +155,8 @@ def _opened(
     return Input(frames, False, pictures, frames.notes)
 
 
-def _compared(given: Input, request: Request, published: Reference | None = None, rate_hz: float = 1.0) -> Input:
-    """The input with the user's reference, or else what was published with the footage, rate_hz rows a second."""
+def _compared(recording: Input, request: Request, published: Reference | None = None, rate_hz: float = 1.0) -> Input:
+    """Add the user's reference, or else the one published with the footage, rate_hz rows per second."""
     first_s = 0.0
     if request.reference:
         markers = read_trc(request.reference)
@@ -163,46 +165,46 @@ def _compared(given: Input, request: Request, published: Reference | None = None
                 f"--reference {request.reference} has no marker {missing[0]!r}, expected {', '.join(LIMB_JOINTS)}: "
                 f"rename its markers ({', '.join(markers.names[:8])}, ...)"
             )
-        # A TRC file is y up, as OpenSim has it: (x, y, z) there is world (y, z, x).
+        # A TRC file is y up, as in OpenSim: (x, y, z) there is world (y, z, x).
         published, rate_hz = (markers.names, markers.xyz[..., [2, 0, 1]]), markers.rate_hz
         first_s = float(markers.times_s[0]) if len(markers.times_s) else 0.0
     if published is None:
-        return given
+        return recording
     names, xyz = published
-    source = given.source
+    source = recording.source
     times_s = source.moments_ns / 1e9
     row = np.round((times_s - first_s) * rate_hz).astype(int)
     there = (row >= 0) & (row < len(xyz))
-    # What comes after the reference has ended is not read again.
+    # Rows end where the reference ends.
     rows: Floats = np.full((int(np.flatnonzero(there).max(initial=-1)) + 1, *xyz.shape[1:]), np.nan)
     rows[there[: len(rows)]] = xyz[row[there]]
-    return replace(given, reference=(names, rows))
+    return replace(recording, reference=(names, rows))
 
 
-def _chosen(found: Mapping[str, Item], request: Request) -> dict[str, Item]:
-    """Those of --cameras, or all."""
+def _chosen(recordings: Mapping[str, Item], request: Request) -> dict[str, Item]:
+    """Return the recordings of --cameras, or all."""
     if not request.cameras:
-        return dict(found)
+        return dict(recordings)
     names = [name.strip() for name in request.cameras.split(",") if name.strip()]
     for name in names:
-        if name not in found and found:
-            raise InputError(f"--cameras: there is no recording of {name!r}: there are {', '.join(found)}")
-    return {name: found[name] for name in names if name in found}
+        if name not in recordings and recordings:
+            raise InputError(f"--cameras: no recording of {name!r}: available are {', '.join(recordings)}")
+    return {name: recordings[name] for name in names if name in recordings}
 
 
-def _by_camera(rig: Rig, given: Sequence[str], option: str) -> dict[str, str]:
-    """What stands behind CAMERA= of each word, in the rig's order."""
-    found: dict[str, str] = {}
-    for one in given:
-        camera, sign, value = one.partition("=")
+def _by_camera(rig: Rig, arguments: Sequence[str], option: str) -> dict[str, str]:
+    """Return VALUE of each CAMERA=VALUE by camera, in the rig's order."""
+    values: dict[str, str] = {}
+    for argument in arguments:
+        camera, sign, value = argument.partition("=")
         if not sign or not value:
-            raise InputError(f"{option} {one}: give it as CAMERA=VALUE, the camera one of {', '.join(rig.names)}")
+            raise InputError(f"{option} {argument}: give it as CAMERA=VALUE, the camera one of {', '.join(rig.names)}")
         if camera not in rig.names:
-            raise InputError(f"{option} {one}: the rig has no camera {camera!r}: it has {', '.join(rig.names)}")
-        if camera in found:
-            raise InputError(f"{option}: camera {camera!r} is given twice, {found[camera]} and {value}: give it once")
-        found[camera] = value
-    return {name: found[name] for name in rig.names if name in found}
+            raise InputError(f"{option} {argument}: the rig has no camera {camera!r}: it has {', '.join(rig.names)}")
+        if camera in values:
+            raise InputError(f"{option}: camera {camera!r} is given twice, {values[camera]} and {value}: give it once")
+        values[camera] = value
+    return {name: values[name] for name in rig.names if name in values}
 
 
 def _seconds(text: str) -> float:
@@ -211,5 +213,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"--offset: {text!r} is no number of seconds, expected for example 0.25 or -1.5")
+        raise InputError(f"--offset: {text!r} is not a number of seconds, expected for example 0.25 or -1.5")
     return value

@@ -1,4 +1,4 @@
-"""The files of `pose3d estimate`, from what a RecordingLog keeps: memory does not grow with the recording."""
+"""Write the files of `pose3d estimate` from a RecordingLog: memory does not grow with the recording."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from pose3d_ros.recordings.writers.pose_files import write_csv, write_trc
 from pose3d_ros.recordings.writers.upright import upright
 from pose3d_ros.structures import FrameSet, Pose3D
 
-# Writes one file from all poses, in order of capture; the sequence reads them from disk as they are asked for.
+# Writes one file from all poses, in order of capture; the sequence reads them from disk on access.
 PoseWriter = Callable[[Sequence[Pose3D], Path], None]
 WRITERS: Mapping[str, PoseWriter] = {"trc": write_trc, "csv": write_csv, "json": write_json}
-# Poses that the plot is drawn from at most: its paths have fewer pixels than that.
+# Upper limit on the poses in the plot: its paths have fewer pixels than that.
 PLOTTED = 2000
 
 
@@ -45,25 +45,26 @@ def write_results(
     formats: Sequence[str] = ("trc", "csv"),
     up: str = "",
 ) -> dict[str, Any]:
-    """Write the people in the formats, skeleton.png, overlay.mp4 from pictures, summary.json; the summary.
+    """Write the people in each format, skeleton.png, overlay.mp4 and summary.json; returns the summary.
 
-    Each file appears whole or not at all. reference: a row of joints for each moment. pictures: the images of every
-    moment. up: the axis along which people stand, by which files whose axes have a meaning are turned. Raises
+    Each file is written completely or not at all. reference: one row of joints per moment. pictures: the images of
+    every moment. up: the axis along which people stand; formats with a fixed up axis are rotated by it. Raises
     InputError when the disk is full, FootageError for images that cannot be read.
     """
     poses = log.poses
-    turned = upright(poses, up)
-    for one in formats:
-        if one in WRITERS:
-            with _whole(output / f"people.{one}") as path:
-                WRITERS[one](turned if one == "trc" else poses, path)
-    for line in write_person_files(turned, output, [one for one in formats if one in PERSON_FORMATS], _whole):
+    upright_poses = upright(poses, up)
+    for name, write in WRITERS.items():
+        if name in formats:
+            with _atomic(output / f"people.{name}") as path:
+                write(upright_poses if name == "trc" else poses, path)
+    person_formats = [name for name in formats if name in PERSON_FORMATS]
+    for line in write_person_files(upright_poses, output, person_formats, _atomic):
         tqdm.write(line)
-    with _whole(output / "skeleton.png") as path:
-        few = np.unique(np.linspace(0, len(poses) - 1, min(len(poses), PLOTTED)).astype(int))
-        write_skeleton_plot(_recording(source, [poses[k] for k in few]), path)
+    with _atomic(output / "skeleton.png") as path:
+        plotted = np.unique(np.linspace(0, len(poses) - 1, min(len(poses), PLOTTED)).astype(int))
+        write_skeleton_plot(_recording(source, [poses[k] for k in plotted]), path)
     if pictures is not None:
-        with _whole(output / "overlay.mp4") as path:
+        with _atomic(output / "overlay.mp4") as path:
             _write_overlay(source, log, pictures, path)
     total = RunningSummary()
     for part in log.parts():
@@ -72,14 +73,17 @@ def write_results(
     if reference is not None:
         compared = min(len(poses), len(reference[1]))
         summary["agreement_mm"] = agreement_mm(_recording(source, poses[:compared]), reference)
-    with _whole(output / "summary.json") as path:
+    with _atomic(output / "summary.json") as path:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
 def black(source: FrameSource) -> Iterator[FrameSet]:
-    """Black images for every moment of a source that has none."""
-    images = {one.name: np.zeros((one.size_wh[1], one.size_wh[0], 3), dtype=np.uint8) for one in source.rig.cameras}
+    """Yield black images for every moment of a source without images."""
+    images = {
+        camera.name: np.zeros((camera.size_wh[1], camera.size_wh[0], 3), dtype=np.uint8)
+        for camera in source.rig.cameras
+    }
     frames = FrameSet(images, dict.fromkeys(images, source.t0_ns))
     return (frames for _ in range(len(source)))
 
@@ -88,24 +92,26 @@ def _write_overlay(source: FrameSource, log: RecordingLog, pictures: Iterator[Fr
     shown = tqdm(_moments(log, pictures), total=len(log), desc="overlay", unit=" sets", disable=None)
     written = write_moments(source.rig.cameras, shown, path, source.fps)
     try:
-        whole = video_length(path) == written
+        complete = video_length(path) == written
     except FootageError:
-        whole = False
-    if not whole:  # OpenCV does not tell that a write failed
-        raise OSError(errno.ENOSPC, "the video could not be written to its end")
+        complete = False
+    if not complete:  # OpenCV does not report a failed write
+        raise OSError(errno.ENOSPC, "the video could not be written completely")
 
 
 def _moments(log: RecordingLog, pictures: Iterator[FrameSet]) -> Iterator[Shown]:
-    """Every moment with its images, pose and keypoints."""
+    """Yield every moment with its images, pose and keypoints."""
     for part in log.parts():
-        for pose, frames in zip(part.poses, pictures, strict=False):  # in this order: no picture is taken in vain
+        for pose, frames in zip(
+            part.poses, pictures, strict=False
+        ):  # in this order, so that no image is read needlessly
             stamp_ns = pose.stamp_ns
-            seen = {name: sights[stamp_ns] for name, sights in part.keypoints.items() if stamp_ns in sights}
-            yield Shown(part.frame_index(stamp_ns), frames.images, pose, seen)
+            detections = {name: by_stamp[stamp_ns] for name, by_stamp in part.keypoints.items() if stamp_ns in by_stamp}
+            yield Shown(part.frame_index(stamp_ns), frames.images, pose, detections)
 
 
 def _recording(source: FrameSource, poses: Sequence[Pose3D]) -> Recording:
-    """Poses alone as a Recording."""
+    """Wrap poses without keypoints as a Recording."""
     none = np.zeros(len(poses), dtype=np.int64)
     return Recording(
         source.rig, tuple(poses), none, {}, {}, source.t0_ns, source.fps, len(source), len(poses),
@@ -114,8 +120,8 @@ def _recording(source: FrameSource, poses: Sequence[Pose3D]) -> Recording:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A place of the same name to write a file at; it is moved to path once it is whole."""
+def _atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path of the same name; the file is moved to path once it is complete."""
     folder = path.parent / ".partial"
     folder.mkdir(exist_ok=True)
     try:
@@ -126,7 +132,7 @@ def _whole(path: Path) -> Iterator[Path]:
             raise
         raise InputError(
             f"the disk of {path.parent} is full: {path.name} is not written ({error.strerror}). All frame sets are "
-            "kept: free some space and run the same command with --resume"
+            "kept: free some space and repeat the command with --resume"
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""pose3d evaluate: the papers' tables beside ours, on people and rigs that no network was trained on; real footage.
+"""pose3d evaluate: compare our results with the papers' tables, on unseen people and rigs and on real footage.
 
-Without --runs only the shipped networks are measured. Ablations and comparisons are networks of their own: with
---runs DIR --train they are trained first, each by `pose3d train` into a folder of DIR, and found there later.
+Without --runs only the shipped networks are measured. Ablations and comparisons need their own networks: with
+--runs DIR --train they are trained first, each by `pose3d train` into a folder of DIR, and reused from there.
 """
 
 from __future__ import annotations
@@ -21,63 +21,69 @@ from pose3d_ros.options import HelpFormatter
 
 NETWORKS = {
     "multiview": "refined poses of several cameras (CV-UGCN)",
-    "posern": "keypoints without the detector's bias (PoseRN)",
+    "posern": "keypoints corrected for the detector's bias (PoseRN)",
     "lifter": "absolute poses of one camera (AbsPoseLifter)",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a part of the system."""
+    """Add one subcommand per part of the system."""
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
     for name, text in NETWORKS.items():
-        one = parts.add_parser(name, help=text, description=text)
-        one.formatter_class = HelpFormatter
-        one.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh or their folder (docs/training.md)")
-        one.add_argument(
+        part = parts.add_parser(name, help=text, description=text)
+        part.formatter_class = HelpFormatter
+        part.add_argument("--data", metavar="FILE", help="motion data: .npz, .bvh or their folder (docs/training.md)")
+        part.add_argument(
             "--tables", nargs="+", default=[], metavar="NAME", help="only these tables (an unknown name lists all)"
         )
-        one.add_argument("--people", type=positive, default=1024, metavar="N", help="people a rig")
-        one.add_argument("--seed", type=natural, default=0, help="of people, places and noise")
-        one.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
-        one.add_argument("--plots", type=Path, metavar="DIR", help="also write plots of the sweeps there (PNG)")
-        one.add_argument("--runs", type=Path, metavar="DIR", help="networks of rows that do not ship")
-        one.add_argument("--train", action="store_true", help="train those that are not in --runs yet")
-        one.add_argument("--minutes", type=duration, default=math.inf, help="of training a row")
-        one.add_argument("--seeds", type=positive, default=1, metavar="N", help="networks a row, of seeds 0 to N - 1")
-        one.add_argument(
+        part.add_argument("--people", type=positive, default=1024, metavar="N", help="people per rig")
+        part.add_argument("--seed", type=natural, default=0, help="seed of people, camera positions and noise")
+        part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+        part.add_argument(
+            "--plots", type=Path, metavar="DIR", help="also write plots of the sweeps to this folder (PNG)"
+        )
+        part.add_argument("--runs", type=Path, metavar="DIR", help="folder of the networks that are not shipped")
+        part.add_argument("--train", action="store_true", help="train the networks that are missing in --runs")
+        part.add_argument("--minutes", type=duration, default=math.inf, help="training time per row")
+        part.add_argument(
+            "--seeds", type=positive, default=1, metavar="N", help="networks per row, with seeds 0 to N - 1"
+        )
+        part.add_argument(
             "--recording", type=Path, nargs="+", default=[], metavar="DIR",
-            help="folders that `pose3d demo` wrote: real footage, for the tables that take it",
+            help="folders written by `pose3d demo`: real footage, for the tables that use it",
         )  # fmt: skip
-        one.add_argument("--train-with", default="", metavar="'ARGS'", help="further arguments of `pose3d train`")
+        part.add_argument("--train-with", default="", metavar="'ARGS'", help="further arguments for `pose3d train`")
 
     _add_footage(parts)
     _add_prediction(parts)
 
 
 def _add_footage(parts: Any) -> None:
-    text = "is the covariance of joints true on real footage? Cameras that are left out tell"
-    one = parts.add_parser("footage", help=text, description=text)
-    one.formatter_class = HelpFormatter
-    one.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders that `pose3d demo` wrote")
-    one.add_argument(
+    text = "test the covariance of joints on real footage, with held-out cameras"
+    part = parts.add_parser("footage", help=text, description=text)
+    part.formatter_class = HelpFormatter
+    part.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders written by `pose3d demo`")
+    part.add_argument(
         "--calibration-px", type=float, metavar="PX",
-        help="a constant to try, as the estimator's option; without it, what the other recordings ask for",
+        help="calibration noise to use, as in the estimator's option (default: fitted to the other recordings)",
     )  # fmt: skip
-    one.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
-    one.add_argument("--plots", type=Path, metavar="DIR", help="also draw left_out.png there")
+    part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+    part.add_argument("--plots", type=Path, metavar="DIR", help="also write left_out.png to this folder")
 
 
 def _add_prediction(parts: Any) -> None:
-    text = "how much nearer predicted poses are than the last pose held, on real footage"
-    one = parts.add_parser("prediction", help=text, description=text)
-    one.formatter_class = HelpFormatter
-    one.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders that `pose3d demo` wrote")
-    one.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
-    one.add_argument("--plots", type=Path, metavar="DIR", help="also draw the gain over the horizon there (PNG)")
+    text = "how much closer predicted poses are than holding the last pose, on real footage"
+    part = parts.add_parser("prediction", help=text, description=text)
+    part.formatter_class = HelpFormatter
+    part.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders written by `pose3d demo`")
+    part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+    part.add_argument(
+        "--plots", type=Path, metavar="DIR", help="also plot the gain over the horizon to this folder (PNG)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one table after another; faults raise from pose3d_ros.errors."""
+    """Print one table after another; raises pose3d_ros.errors."""
     if args.part == "prediction":
         return _prediction(args)
     return _footage(args) if args.part == "footage" else _networks(args)
@@ -87,15 +93,15 @@ def _prediction(args: argparse.Namespace) -> int:
     from pose3d_ros.evaluation.prediction import tables
     from pose3d_ros.evaluation.tables import as_json, printed
 
-    found = []
+    content = []
     for table in tables(args.recordings):
         print(printed(table), flush=True)
-        found.append(as_json(table))
+        content.append(as_json(table))
         if args.plots:
             _draw(table, args.plots)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"part": args.part, "tables": found}, indent=1) + "\n")
+        args.json.write_text(json.dumps({"part": args.part, "tables": content}, indent=1) + "\n")
     return 0
 
 
@@ -107,12 +113,12 @@ def _footage(args: argparse.Namespace) -> int:
     if args.calibration_px is not None and not 0 <= args.calibration_px < math.inf:
         raise InputError(f"--calibration-px {args.calibration_px:g}: give 0 px or more")
     made = trials(args.recordings, args.calibration_px)
-    found = list(tables(made))
-    for table in found:
+    footage_tables = list(tables(made))
+    for table in footage_tables:
         print(printed(table), flush=True)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"part": args.part, "tables": [as_json(table) for table in found]}
+        content = {"part": args.part, "tables": [as_json(table) for table in footage_tables]}
         args.json.write_text(json.dumps(content, indent=1) + "\n")
     if args.plots:
         _draw_coverage(made, args.plots / "left_out.png")
@@ -125,8 +131,11 @@ def _draw_coverage(made: Any, path: Path) -> None:
 
     levels = [number / 100 for number in range(1, 100)]
     by_part = {trial.name: shares(trial) for trial in made}
-    parts = [part for part in next(iter(by_part.values())) if all(part in one for one in by_part.values())]
-    dots = {name: ([one[part][0] for part in parts], [one[part][1] for part in parts]) for name, one in by_part.items()}
+    parts = [part for part in next(iter(by_part.values())) if all(part in share for share in by_part.values())]
+    dots = {
+        name: ([share[part][0] for part in parts], [share[part][1] for part in parts])
+        for name, share in by_part.items()
+    }
     write_coverage_plot(levels, {trial.name: curves(trial, levels) for trial in made}, parts, dots, path)
     print(f"plot: {path}")
 
@@ -137,7 +146,7 @@ def _networks(args: argparse.Namespace) -> int:
     from pose3d_ros.mocap.load import load_motion
 
     if args.train and args.runs is None:
-        raise InputError("--train needs a folder to train into: give --runs DIR")
+        raise InputError("--train needs a folder for the networks: give --runs DIR")
     request = EvaluationRequest(
         motion=load_motion(args.data), data=Path(args.data), runs=args.runs, train=args.train, minutes=args.minutes,
         train_with=tuple(shlex.split(args.train_with)), people=args.people, seed=args.seed, seeds=args.seeds,
@@ -151,7 +160,7 @@ def _networks(args: argparse.Namespace) -> int:
         print(f"{table.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         began = time.monotonic()
         content["tables"][table.name] = as_json(table)
-        if args.json:  # after every table: a long run that is stopped keeps what it has
+        if args.json:  # after every table, so that a run that is stopped keeps its results
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(content, indent=1) + "\n")
         if args.plots:

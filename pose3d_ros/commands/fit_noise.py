@@ -1,4 +1,4 @@
-"""pose3d fit-noise: measure a detector's errors on a recording, without labels, and fit training's noise to them."""
+"""pose3d fit-noise: measure a detector's errors on a recording without labels, and fit the training noise to them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from pose3d_ros.simulation.replayed_noise import blocks_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to measure, how, and where the results go."""
+    """Add the options of `pose3d fit-noise`."""
     parser.add_argument(
         "recording", type=Path, nargs="?", help="recording.npz, or the folder that `pose3d demo` wrote (in its log/)"
     )
     parser.add_argument(
         "--leave-one-out",
         action="store_true",
-        help="compare each camera with the consensus of the OTHERS: errors then hold that consensus' error too",
+        help="compare each camera with the triangulation of the OTHERS; the errors then include its error too",
     )
     parser.add_argument(
         "--labels",
         type=Path,
-        help="instead of a recording: an .npz of labelled detections by detectors that did not train on the subject",
+        help="instead of a recording: an .npz of labelled detections from detectors not trained on the subject",
     )
     parser.add_argument("--output", type=Path, default=Path("noise.json"), help="the fitted noise")
-    parser.add_argument("--plot", type=Path, help="a picture of errors and fit (PNG)")
-    parser.add_argument("--blocks", type=Path, help="also keep the errors themselves, as test noise (.npz)")
+    parser.add_argument("--plot", type=Path, help="plot of the errors and the fit (PNG)")
+    parser.add_argument("--blocks", type=Path, help="also save the errors themselves, as test noise (.npz)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit, print both parts, write the files; faults raise from pose3d_ros.errors."""
+    """Fit and print the noise, write the files; raises pose3d_ros.errors."""
     residuals, source = _measure(args)
     against_itself = args.labels is None and not args.leave_one_out
     noise = fit_noise(residuals, source, shrunk=against_itself)
@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
         blocks_of(residuals).save(args.blocks)
         print(f"errors: {args.blocks}")
     if args.plot:
-        shown = residuals.error / (residuals.shrinkage if against_itself else 1.0)
-        write_noise_plot(shown, noise.mixtures, f"Errors of the detector: {source}", args.plot)
+        errors = residuals.error / (residuals.shrinkage if against_itself else 1.0)
+        write_noise_plot(errors, noise.mixtures, f"Errors of the detector: {source}", args.plot)
         print(f"picture: {args.plot}")
     return 0
 
@@ -59,45 +59,46 @@ def _measure(args: argparse.Namespace) -> tuple[Residuals, str]:
     if args.labels is not None:
         return residuals_of_labels(args.labels), f"labels {args.labels.name}"
     path = args.recording
-    for inside in ("log/recording.npz", "recording.npz"):
-        if (path / inside).is_file():
-            path = path / inside
+    for name in ("log/recording.npz", "recording.npz"):
+        if (path / name).is_file():
+            path = path / name
             break
     else:
         if not path.is_file():
-            raise InputError(f"{path} holds no recording: give the folder that `pose3d demo --output DIR` wrote")
+            raise InputError(f"{path} contains no recording: give the folder that `pose3d demo --output DIR` wrote")
     recording = Recording.load(path)
     kind = "the other cameras" if args.leave_one_out else "all cameras"
     residuals = residuals_of(recording, leave_one_out=args.leave_one_out)
     people = len({person for person, _ in residuals.series})
-    who = "1 person" if people == 1 else f"{people} people"
-    return residuals, (f"{who}, {len(recording.rig.cameras)} cameras, {residuals.error.shape[1]} frames against {kind}")
+    subjects = "1 person" if people == 1 else f"{people} people"
+    cameras, frames = len(recording.rig.cameras), residuals.error.shape[1]
+    return residuals, f"{subjects}, {cameras} cameras, {frames} frames against {kind}"
 
 
 def _report(residuals: Residuals, noise: DetectorNoise, against_itself: bool) -> None:
     print(f"{noise.fitted_to}; 1 crop px is {residuals.px_per_crop_px:.2f} px of the image (median)")
     if residuals.camera_offset_px:
-        print("taken out, constant per camera (calibration and synchronisation):")
+        print("removed, constant per camera (calibration and synchronisation):")
         for camera, (x, y) in residuals.camera_offset_px.items():
             print(f"  {camera:<12} {x:+7.1f} {y:+7.1f} px of the image")
     size = np.linalg.norm(residuals.error, axis=-1)
     size = size[np.isfinite(size)]
     print(
-        f"left, the detector's own: {len(size)} errors, median {np.median(size):.2f}, RMS an axis "
+        f"remaining, the detector's own: {len(size)} errors, median {np.median(size):.2f}, RMS an axis "
         f"{np.sqrt((size**2).mean() / 2):.2f}, 95 % within {np.percentile(size, 95):.1f} crop px"
     )
     if against_itself:
-        print(f"  divided by {residuals.shrinkage:.3f}, because each camera takes part in the consensus; then fitted:")
+        print(f"  divided by {residuals.shrinkage:.3f}, because each camera contributes to it; then fitted:")
     print("  joint       normal part     mean x, y       std x, y   missed")
     for name in SHOWN:
         joint = BODY.index(name)
-        one = noise.mixtures[joint]
-        (x, y), (std_x, std_y) = one.mean, np.sqrt(np.diag(one.covariance))
+        mixture = noise.mixtures[joint]
+        (x, y), (std_x, std_y) = mixture.mean, np.sqrt(np.diag(mixture.covariance))
         print(
-            f"  {name.removeprefix('L').lower():<12} {100 * one.gamma:8.1f} % {x:+8.2f} {y:+6.2f} "
+            f"  {name.removeprefix('L').lower():<12} {100 * mixture.gamma:8.1f} % {x:+8.2f} {y:+6.2f} "
             f"{std_x:8.2f} {std_y:6.2f} {100 * noise.miss[joint]:6.2f} %"
         )
     print(
-        f"  left and right exchanged {100 * noise.exchange:.2f} %; correlation falls to 1/e in {noise.last_s:.2f} s; "
+        f"  left and right swapped {100 * noise.exchange:.2f} %; correlation falls to 1/e in {noise.last_s:.2f} s; "
         f"logit(score) = {noise.score_base:.2f} - {noise.score_fall:.3f} |e| +- {noise.score_spread:.2f}"
     )

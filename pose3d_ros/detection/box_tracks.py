@@ -1,4 +1,4 @@
-"""Where one camera's people are expected next, and when to search the whole image again."""
+"""Tracked boxes of one camera: where people are expected next, and when to search the whole image again."""
 
 from __future__ import annotations
 
@@ -12,134 +12,132 @@ from pose3d_ros.detection.boxes import around, grown, iou, share_inside
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats
 
-# A found box that overlaps a followed one by less than this is another person.
+# A detected box that overlaps a tracked one by less than this is another person.
 SAME_PERSON_IOU = 0.3
-# A found box that lies in a better one by more than this is most likely a part of that person (an arm, the upper half),
-# unless it is this sure. This halves the boxes that a search gives on the footage; as many people are found.
+# A detected box that is inside a better one by more than this is most likely a part of that person (an arm, the upper
+# half), unless its score is higher. This halves the boxes per search on the footage, without losing people.
 PART_SHARE = 0.7
 PART_SCORE = 0.3
 # Joints below this score do not shape the next box, if there are two better ones.
 JOINT_SCORE = 0.2
-# Joints lie inside the body's outline: a person's box is about this much larger than the box of the joints.
+# Joints are inside the body's outline: a person's box is larger than the box of the joints by about this factor.
 BODY_OVER_JOINTS = 1.2
-# With two networks (detector auto), who is looked at closely, by the more exact one: people who are new; then each
-# person in every n-th image. Sure is whose better half of joints has this mean score: 19 of 20 people of the footage by
-# MoveNet Lightning.
+# With two networks (detector auto), the exact one is used for new people, then for each person in every n-th image. A
+# person is sure if the better half of joints has this mean score: 19 of 20 people in the footage (MoveNet Lightning).
 SURE_SCORE = 0.65
 SURE_EVERY, UNSURE_EVERY = 32, 4
-# Where few cameras see a person, errors in one do not average out, so all are always looked at closely: cam03 and cam04
-# of the single-person footage agree to 56.2 mm with the reference then, to 58.9 at 2, and to 62.1 at 32.
+# With few cameras, errors in one do not average out, so the exact network is always used: cam03 and cam04 of the
+# single-person footage then agree to 56.2 mm with the reference, to 58.9 at every 2nd image, and to 62.1 at every 32nd.
 FEW_CAMERAS = 2
-# More cameras are searched this much more seldom each: a person who is new to one of them brings a search of all.
-SEVERAL_SELDOM = 2
+# With more cameras, each is searched less often by this factor: a person new to one of them triggers a search of all.
+SEVERAL_CAMERAS_FACTOR = 2
 
 NO_BOXES: Floats = np.zeros((0, 4))
 
 
 class BoxTracks:
-    """One camera's followed boxes; to_search says when the image is searched for people.
+    """Tracked boxes of one camera; search_due decides when the whole image is searched for people.
 
-    The first image is searched, then one in `every` (times SEVERAL_SELDOM where there are more than a few cameras), the
-    image after a person was lost, and the one after search_soon. An image without a person to follow is always
-    searched. Where the other cameras place a person whom this one does not follow (predicted), that place is looked at
-    instead of the search that a loss, or an image without followed people, would bring, and a search follows only where
-    that fails.
+    Searched are the first image, then every `every`-th (times SEVERAL_CAMERAS_FACTOR with more than a few cameras),
+    the image after a person was lost, the image after search_soon, and every image without a tracked person. Where the
+    other cameras predict a person whom this one does not track, the predicted box replaces the search that a loss, or
+    an image without tracked people, would trigger; a search follows only if that fails.
     """
 
     def __init__(self, every: int, phase: int) -> None:
-        """phase shifts the second search and close look, so that cameras that start together have theirs in turn."""
+        """phase shifts the second search and exact detection, so that cameras that start together take turns."""
         self._every, self._phase = every, phase
         self._wait = 0
         self._shift = phase
-        self._lost = self._instead = False
-        self._followed = np.zeros((0, 4))  # left, top, right, bottom px
+        self._lost = self._replaces_search = False
+        self._tracked = np.zeros((0, 4))  # left, top, right, bottom px
         self._sure = np.zeros(0, dtype=bool)  # of each
-        self._since = np.zeros(0, dtype=np.intp)  # images since each was looked at closely
+        self._since = np.zeros(0, dtype=np.intp)  # images since the exact network was used for each
 
     def state_dict(self) -> dict[str, Any]:
-        """Images until the next search, its shift, losses, the followed boxes and how they were seen."""
+        """Images until the next search, its shift, losses, the tracked boxes and their scores."""
         return state_of(self, ("_every", "_phase"))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from another one's state."""
+        """Restore the state of another instance."""
         load_state(self, state, ("_every", "_phase"))
 
     def search_soon(self) -> None:
         """Search the next image."""
         self._wait = 0
 
-    def to_search(self, predicted: Floats = NO_BOXES) -> bool:
-        """Whether the next image is to be searched; predicted (K, 4) px are people whom the other cameras place."""
-        return self._wait == 0 or ((self._lost or not len(self._followed)) and not len(self._unseen(predicted)))
+    def search_due(self, predicted: Floats = NO_BOXES) -> bool:
+        """Whether to search the next image; predicted (K, 4) px are boxes of people located by the other cameras."""
+        return self._wait == 0 or ((self._lost or not len(self._tracked)) and not len(self._untracked(predicted)))
 
-    def expected(self, found: Floats | None, predicted: Floats = NO_BOXES, cameras: int = 1) -> tuple[Floats, int]:
-        """Boxes (P, 4) px to look into, those followed first, and how many those are.
+    def candidates(self, detected: Floats | None, predicted: Floats = NO_BOXES, cameras: int = 1) -> tuple[Floats, int]:
+        """Return candidate boxes (P, 4) px, tracked ones first, and the number of tracked ones.
 
-        found are the boxes and scores (N, 5), best first, of an image, one of `cameras`, that was searched.
+        detected: boxes and scores (N, 5), best first, if the image, one of `cameras`, was searched.
         """
-        boxes = followed = self._followed
-        if found is not None or self._lost or not len(followed):
-            boxes = np.concatenate((followed, self._unseen(predicted)))
-        self._instead = found is None and self._lost and len(boxes) > len(followed)
+        boxes = tracked = self._tracked
+        if detected is not None or self._lost or not len(tracked):
+            boxes = np.concatenate((tracked, self._untracked(predicted)))
+        self._replaces_search = detected is None and self._lost and len(boxes) > len(tracked)
         self._lost = False
-        if found is None:
+        if detected is None:
             self._wait -= 1
-            return boxes, len(followed)
-        every = self._every * (SEVERAL_SELDOM if cameras > FEW_CAMERAS else 1)
+            return boxes, len(tracked)
+        every = self._every * (SEVERAL_CAMERAS_FACTOR if cameras > FEW_CAMERAS else 1)
         self._wait = every - 1 - self._shift % every
         self._shift = 0
-        new = (iou(found[:, :4], boxes) < SAME_PERSON_IOU).all(axis=1)
-        score = np.concatenate((np.ones(len(boxes)), found[new, 4]))
-        return without_parts(np.concatenate((boxes, found[new, :4])), score), len(followed)
+        new = (iou(detected[:, :4], boxes) < SAME_PERSON_IOU).all(axis=1)
+        score = np.concatenate((np.ones(len(boxes)), detected[new, 4]))
+        return without_parts(np.concatenate((boxes, detected[new, :4])), score), len(tracked)
 
-    def _unseen(self, predicted: Floats) -> Floats:
-        """Those of the predicted (K, 4) px that are none of the followed."""
-        return predicted[(iou(predicted, self._followed) < SAME_PERSON_IOU).all(axis=1)]
+    def _untracked(self, predicted: Floats) -> Floats:
+        """Return the predicted boxes (K, 4) px that overlap no tracked one."""
+        return predicted[(iou(predicted, self._tracked) < SAME_PERSON_IOU).all(axis=1)]
 
-    def closely(self, count: int, cameras: int, spare: int = 0) -> NDArray[np.bool_]:
-        """Which of the first `count` boxes that expected gave are looked at closely in this image, one of `cameras`.
+    def use_exact(self, count: int, cameras: int, spare: int = 0) -> NDArray[np.bool_]:
+        """Choose which of the first `count` candidates of this image, one of `cameras`, get the exact network.
 
-        A box that is new where others are followed is most often no person (a part of one, a coat), so it is looked
-        at closely in the image after this, if it is followed then. spare more than those whose turn it is, those who
-        have waited the longest, are looked at closely too.
+        A new box next to tracked ones is mostly not a person (a part of one, a coat), so it gets the exact network in
+        the next image, if it is tracked then. In addition to those that are due, `spare` boxes that have waited longest
+        get it too.
         """
         few = cameras <= FEW_CAMERAS
-        often, seldom = (1, 1) if few else (UNSURE_EVERY, SURE_EVERY)
-        known = min(len(self._followed), count)
-        since = self._since[:known]
-        close = since >= np.where(self._sure[:known], seldom, often) - 1
-        close[np.argsort(np.where(close, -1, since), kind="stable")[::-1][:spare]] = True
-        new = few or not known
-        later = self._phase % seldom if new else seldom
-        self._since = np.concatenate((np.where(close, 0, since + 1), np.full(count - known, later)))
-        return np.concatenate((close, np.full(count - known, new)))
+        unsure_every, sure_every = (1, 1) if few else (UNSURE_EVERY, SURE_EVERY)
+        tracked = min(len(self._tracked), count)
+        since = self._since[:tracked]
+        exact = since >= np.where(self._sure[:tracked], sure_every, unsure_every) - 1
+        exact[np.argsort(np.where(exact, -1, since), kind="stable")[::-1][:spare]] = True
+        new = few or not tracked
+        later = self._phase % sure_every if new else sure_every
+        self._since = np.concatenate((np.where(exact, 0, since + 1), np.full(count - tracked, later)))
+        return np.concatenate((exact, np.full(count - tracked, new)))
 
-    def follow(self, xy: Floats, score: Floats, kept: NDArray[np.intp], lost: bool) -> None:
-        """Take in the people that were seen, xy (P, 17, 2) px and score (P, 17); lost: one who was followed was not.
+    def update(self, xy: Floats, score: Floats, kept: NDArray[np.intp], lost: bool) -> None:
+        """Update with the detected people, xy (P, 17, 2) px and score (P, 17); lost: a tracked person is missing.
 
-        kept (P,) are their numbers among the boxes that closely was asked for.
+        kept (P,) are their indices among the candidates passed to use_exact.
         """
-        if self._instead and not (kept >= len(self._followed)).any():
+        if self._replaces_search and not (kept >= len(self._tracked)).any():
             self.search_soon()
         self._since = self._since[kept]
         self._sure = better_half(score) >= SURE_SCORE
-        boxes = [grown(joint_box(one, s), BODY_OVER_JOINTS) for one, s in zip(xy, score, strict=True)]
-        self._followed = np.array(boxes).reshape(-1, 4)
+        boxes = [grown(joint_box(joints, scores), BODY_OVER_JOINTS) for joints, scores in zip(xy, score, strict=True)]
+        self._tracked = np.array(boxes).reshape(-1, 4)
         self._lost = lost
 
 
 def better_half(score: Floats) -> Floats:
-    """Mean score (P,) of each person's better half of joints (P, J)."""
+    """Return the mean score (P,) of each person's better half of joints (P, J)."""
     return np.asarray(np.sort(score, axis=1)[:, -(score.shape[1] // 2) :].mean(axis=1))
 
 
 def without_parts(boxes: Floats, score: Floats) -> Floats:
-    """Boxes (N, 4), best first, without the unsure ones that lie in a better one."""
+    """Return boxes (N, 4), best first, without low-scoring ones inside a better one."""
     part = np.tril(share_inside(boxes, boxes) > PART_SHARE, k=-1).any(axis=1)
     return np.asarray(boxes[~part | (score >= PART_SCORE)])
 
 
 def joint_box(xy: Floats, score: Floats) -> Floats:
-    """Box (4,) px around a person's joints (J, 2): the surer ones, or all that are seen; zero if none is."""
-    least = JOINT_SCORE if (score >= JOINT_SCORE).sum() >= 2 else 1e-6
-    return around(xy, score, least) if (score >= least).any() else np.zeros(4)
+    """Return the box (4,) px around a person's joints (J, 2): the confident ones, or else all visible ones, or zero."""
+    min_score = JOINT_SCORE if (score >= JOINT_SCORE).sum() >= 2 else 1e-6
+    return around(xy, score, min_score) if (score >= min_score).any() else np.zeros(4)

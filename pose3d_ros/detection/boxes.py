@@ -1,4 +1,4 @@
-"""Boxes around people, and how alike two boxes or two people are. Boxes are left, top, right, bottom in px."""
+"""Boxes around people, and the similarity of two boxes or two people. Boxes are left, top, right, bottom in px."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COCO_SIGMAS = (
     0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072,
     0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
 )  # fmt: skip
-# Of joints that COCO has not, such as toes and the neck: as for knees.
+# For joints outside COCO, such as toes and the neck: as for knees.
 OTHER_SIGMA = 0.087
 
 
@@ -26,59 +26,59 @@ def iou(a: Floats, b: Floats) -> Floats:
 
 
 def share_inside(a: Floats, b: Floats) -> Floats:
-    """Which part (A, B) of each box of a (A, 4) lies inside each box of b (B, 4)."""
+    """Share (A, B) of each box of a (A, 4) that is inside each box of b (B, 4)."""
     share: Floats = _shared_area(a, b) / np.maximum(_area(a), 1e-9)[:, None]
     return share
 
 
 def _shared_area(a: Floats, b: Floats) -> Floats:
-    """Area (A, B) px^2 that boxes share."""
+    """Intersection area (A, B) px^2 of boxes."""
     top_left = np.maximum(a[:, None, :2], b[None, :, :2])
     bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
     return _area(np.concatenate((top_left, bottom_right), axis=-1))
 
 
 def _area(box: Floats) -> Floats:
-    """Area (...) px^2 of boxes (..., 4); 0 where a side is negative."""
+    """Area (...) px^2 of boxes (..., 4); 0 if a side is negative."""
     area: Floats = np.prod(np.clip(box[..., 2:] - box[..., :2], 0, None), axis=-1)
     return area
 
 
-def suppress(likeness: Floats, score: Floats, most: float) -> NDArray[np.intp]:
-    """Indices to keep, best score first, so that no two are more alike than `most` (non-maximum suppression).
+def suppress(similarity: Floats, score: Floats, threshold: float) -> NDArray[np.intp]:
+    """Return indices to keep, best score first, with no pair above the threshold (non-maximum suppression).
 
-    likeness is (N, N), score (N,).
+    similarity is (N, N), score (N,).
     """
     kept: list[int] = []
-    for one in np.argsort(-score, kind="stable"):
-        if not any(likeness[one, other] > most for other in kept):
-            kept.append(int(one))
+    for index in np.argsort(-score, kind="stable"):
+        if not any(similarity[index, other] > threshold for other in kept):
+            kept.append(int(index))
     return np.array(kept, dtype=np.intp)
 
 
 def oks(xy: Floats, score: Floats, area: Floats, skeleton: Skeleton = COCO_17) -> Floats:
     """Object keypoint similarity (P, P) between people xy (P, J, 2) px; area (P,) px^2 of their boxes.
 
-    Each joint counts by the lower of its two scores, so that guessed joints do not tell people apart.
+    Each joint is weighted by the lower of its two scores, so that guessed joints do not distinguish people.
     """
     weight = np.minimum(score[:, None], score[None, :])  # (P, P, J)
     squared = np.nan_to_num(((xy[:, None] - xy[None, :]) ** 2).sum(axis=-1))
-    known = dict(zip(COCO_17.joint_names, COCO_SIGMAS, strict=True))
-    variance = (2 * np.array([known.get(name, OTHER_SIGMA) for name in skeleton.joint_names])) ** 2
+    sigmas = dict(zip(COCO_17.joint_names, COCO_SIGMAS, strict=True))
+    variance = (2 * np.array([sigmas.get(name, OTHER_SIGMA) for name in skeleton.joint_names])) ** 2
     scale = np.maximum(np.minimum(area[:, None], area[None, :]), 1.0)[..., None]
-    alike = np.exp(-squared / (2 * scale * variance))
-    similarity: Floats = (alike * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1e-9)
+    similarities = np.exp(-squared / (2 * scale * variance))
+    similarity: Floats = (similarities * weight).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1e-9)
     return similarity
 
 
-def around(xy: Floats, score: Floats, least: float) -> Floats:
-    """The box (4,) px around one person's joints (J, 2) whose score is at least `least`."""
-    seen = xy[score >= least]
-    return np.concatenate((seen.min(axis=0), seen.max(axis=0)))
+def around(xy: Floats, score: Floats, min_score: float) -> Floats:
+    """Return the box (4,) px around one person's joints (J, 2) with at least min_score."""
+    joints = xy[score >= min_score]
+    return np.concatenate((joints.min(axis=0), joints.max(axis=0)))
 
 
 def grown(box: Floats, factor: float) -> Floats:
-    """Boxes (..., 4) scaled about their centres."""
+    """Return boxes (..., 4) scaled about their centres."""
     centre = (box[..., :2] + box[..., 2:]) / 2
     half = (box[..., 2:] - box[..., :2]) / 2 * factor
     return np.concatenate((centre - half, centre + half), axis=-1)

@@ -1,4 +1,4 @@
-"""Where torch's networks run, and in which precision."""
+"""Device and precision of torch networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pose3d_ros.errors import InputError
 
 
 def torch_device(name: str) -> torch.device:
-    """The device meant; raises InputError for one that torch does not have."""
+    """Return the torch device; raises InputError for one that torch does not have."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -23,9 +23,9 @@ def torch_device(name: str) -> torch.device:
 
 
 def halves(precision: str, device: torch.device) -> bool:
-    """Whether networks run in half precision: when required, or (auto) where the hardware does it natively.
+    """Whether networks run in half precision: if requested, or (auto) if the hardware supports it natively.
 
-    Raises InputError where half precision is required of a CPU that cannot compute bfloat16.
+    Raises InputError if half precision is requested on a CPU without bfloat16.
     """
     if precision == "half" and device.type == "cpu" and not bfloat16_runs():
         raise InputError(
@@ -36,9 +36,9 @@ def halves(precision: str, device: torch.device) -> bool:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch's operations in the block run on the calling thread alone, as small ones on the CPU should.
+    """Run torch operations in the block on the calling thread only, for small operations on the CPU.
 
-    Each waits for all its threads: where other processes keep one from running, decoding six crops took 116 ms on two
+    Each operation waits for all its threads: with other processes on the cores, decoding six crops took 116 ms on two
     threads and 3 on one (median of 40; 1.7 and 2.1 at best).
     """
     threads = torch.get_num_threads()
@@ -50,13 +50,13 @@ def one_thread() -> Iterator[None]:
 
 
 def bfloat16_runs() -> bool:
-    """Whether oneDNN's convolutions take bfloat16 on this CPU; where they are emulated they are slow, but run."""
+    """Whether oneDNN's convolutions accept bfloat16 on this CPU; where emulated, they are slow but work."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _halves_natively(device: torch.device) -> bool:
-    """Whether a device has instructions for half precision: any GPU, and CPUs of the AVX-512 BF16 kind."""
+    """Whether a device has instructions for half precision: any GPU, and CPUs with AVX-512 BF16."""
     if device.type != "cpu":
         return True
-    cpuinfo = Path("/proc/cpuinfo")  # torch has no public way to ask; elsewhere full precision is taken
+    cpuinfo = Path("/proc/cpuinfo")  # torch has no public query; elsewhere full precision is used
     return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text() and bfloat16_runs()

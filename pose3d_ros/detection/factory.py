@@ -1,6 +1,6 @@
-"""The one function that makes a Detector of options.
+"""Create a Detector from options.
 
-No torch and no ONNX Runtime is loaded here before a detector is wanted.
+torch and ONNX Runtime are imported only when a detector is created.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from pose3d_ros.detection.options import DetectorOptions, joints_models
 
 
 def make_detector(options: DetectorOptions | None = None, device: str = "auto", *, live: bool = False) -> Detector:
-    """The detector that the options name, on a device: auto, cpu, cuda, cuda:1, ...; with onnx also tensorrt.
+    """Create the detector of the options on a device: auto, cpu, cuda, cuda:1, ...; with onnx also tensorrt.
 
-    live: its images come from cameras, whose rate decides how often auto uses the exact network; else the same images
-    always give the same joints.
+    live: the images come from cameras, and their rate decides how often auto uses the exact network. Otherwise the
+    same images always give the same joints.
 
     Raises WeightsMissingError, WeightsCorruptError, InputError; DependencyError without ONNX Runtime.
     """
@@ -30,7 +30,7 @@ def make_detector(options: DetectorOptions | None = None, device: str = "auto", 
     from pose3d_ros.detection.spare_time import SpareTime
     from pose3d_ros.detection.top_down import TopDownDetector
 
-    finders: list[KeypointHead] = [MoveNetJoints(name, device, options) for name in joints_models(options)]
-    if len(finders) == 1:
-        return TopDownDetector(device, options, finders[0])
-    return TopDownDetector(device, options, LightAndExact(*finders), SpareTime() if live else None)
+    heads: list[KeypointHead] = [MoveNetJoints(name, device, options) for name in joints_models(options)]
+    if len(heads) == 1:
+        return TopDownDetector(device, options, heads[0])
+    return TopDownDetector(device, options, LightAndExact(*heads), SpareTime() if live else None)

@@ -1,4 +1,4 @@
-"""Which of several ways is the fastest on this machine: measured once, and kept in the cache (fastest_backend.json)."""
+"""Choose the fastest of several implementations on this machine, measured once and cached (fastest_backend.json)."""
 
 from __future__ import annotations
 
@@ -21,37 +21,39 @@ from pose3d_ros.errors import Pose3DError
 from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import TIMINGS, read_text
 
-Way = TypeVar("Way")
-Timings = dict[str, dict[str, dict[str, float]]]  # machine -> what was timed -> way -> ms
+Implementation = TypeVar("Implementation")
+Timings = dict[str, dict[str, dict[str, float]]]  # machine -> workload -> implementation -> ms
 
 FILE = "fastest_backend.json"
-ROUNDS = 4  # of each way in turn, after one that is not timed; the best counts, since other processes only slow it
-MOST_MACHINES = 16  # in one file, such as one in a home folder that many machines share
+ROUNDS = 4  # after a first run that is not timed; the best counts, as other processes can only slow it down
+MAX_MACHINES = 16  # per file, for a home folder that is shared by many machines
 
 
-def fastest(what: str, makers: Mapping[str, Callable[[], Way]], run: Callable[[Way], Any]) -> Way:
-    """The way, made, that takes the least time to run; only that one is made where the cache knows it.
+def fastest(
+    what: str, makers: Mapping[str, Callable[[], Implementation]], run: Callable[[Implementation], Any]
+) -> Implementation:
+    """Create and return the fastest implementation; only that one is created if the cache has the timings.
 
-    A cache that cannot be read or written is no error: it is measured again.
+    A cache that cannot be read or written is not an error: the timings are measured again.
     """
     machine = machine_now()
-    known = read_timings().get(machine, {}).get(what, {})
-    if known.keys() == makers.keys():
-        return makers[min(known, key=lambda name: known[name])]()
-    ways = {name: make() for name, make in makers.items()}
-    times_ms = dict.fromkeys(ways, math.inf)
+    cached = read_timings().get(machine, {}).get(what, {})
+    if cached.keys() == makers.keys():
+        return makers[min(cached, key=lambda name: cached[name])]()
+    candidates = {name: make() for name, make in makers.items()}
+    times_ms = dict.fromkeys(candidates, math.inf)
     for number in range(ROUNDS + 1):
-        for name, way in ways.items():
+        for name, candidate in candidates.items():
             start = time.perf_counter()
-            run(way)
+            run(candidate)
             if number:
                 times_ms[name] = min(times_ms[name], (time.perf_counter() - start) * 1e3)
     _write(machine, what, {name: round(ms, 2) for name, ms in times_ms.items()})
-    return ways[min(times_ms, key=lambda name: times_ms[name])]
+    return candidates[min(times_ms, key=lambda name: times_ms[name])]
 
 
 def machine_now() -> str:
-    """What decides how fast a network runs: the processor with what it can do, threads and versions."""
+    """Return what determines a network's speed: the processor and its features, threads and versions."""
     cpu, flags = platform.processor() or platform.machine(), ""
     file = Path("/proc/cpuinfo")
     if file.is_file():
@@ -65,35 +67,35 @@ def machine_now() -> str:
 
 
 def read_timings() -> Timings:
-    """What was measured so far; nothing where the file is missing, damaged or of another form."""
-    place = cache_dir() / FILE
+    """Return the cached timings; empty if the file is missing, damaged or malformed."""
+    path = cache_dir() / FILE
     try:
-        content = json_content(read_text(place, TIMINGS), str(place), TIMINGS)
+        content = json_content(read_text(path, TIMINGS), str(path), TIMINGS)
     except Pose3DError:
         return {}
     return content if _well_formed(content) else {}
 
 
 def _well_formed(content: Any) -> bool:
-    if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
+    if not isinstance(content, dict) or not all(isinstance(timings, dict) for timings in content.values()):
         return False
-    timed = [ways for machine in content.values() for ways in machine.values()]
-    return all(isinstance(ways, dict) for ways in timed) and all(
-        type(ms) in (int, float) and 0 <= ms < math.inf for ways in timed for ms in ways.values()
+    workloads = [times_ms for machine in content.values() for times_ms in machine.values()]
+    return all(isinstance(times_ms, dict) for times_ms in workloads) and all(
+        type(ms) in (int, float) and 0 <= ms < math.inf for times_ms in workloads for ms in times_ms.values()
     )
 
 
 def _write(machine: str, what: str, times_ms: Mapping[str, float]) -> None:
-    """Put times into the file, whole or not at all; of two processes that write at once one measures again."""
+    """Write times to the file atomically; if two processes write at once, one of them measures again later."""
     timings = read_timings()
     newest = {**timings.pop(machine, {}), what: dict(times_ms)}
-    kept = dict([*timings.items(), (machine, newest)][-MOST_MACHINES:])
+    kept = dict([*timings.items(), (machine, newest)][-MAX_MACHINES:])
     try:
         cache_dir().mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=cache_dir(), prefix=FILE, delete=False, encoding="utf-8") as file:
             json.dump(kept, file, indent=2)
         os.replace(file.name, cache_dir() / FILE)
-    except OSError:  # a full disk, or a cache that is another user's
+    except OSError:  # a full disk, or another user's cache
         return
 
 

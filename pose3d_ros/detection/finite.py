@@ -1,4 +1,4 @@
-"""A network that gives no numbers is named: where nothing compares to NaN, nobody would be seen, in silence."""
+"""Reject NaN in a network's output: as NaN compares to nothing, people would silently disappear."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pose3d_ros.errors import InputError
 
 
 def check_finite(output: NDArray[Any], network: str, *, infinite: bool = False) -> None:
-    """Raise InputError, naming the network and the mend, where its output holds NaN; or infinity, unless allowed."""
-    wrong = np.isnan(output) if infinite else ~np.isfinite(output)
-    if wrong.any():
+    """Raise InputError with the network and the fix if its output has NaN, or infinity unless allowed."""
+    invalid = np.isnan(output) if infinite else ~np.isfinite(output)
+    if invalid.any():
         raise InputError(
-            f"{network} gave {int(wrong.sum())} of {output.size} numbers that are none (NaN): the images were dropped; "
-            "where it goes on, set precision:=full, and see that its file is the right one (`pose3d models verify`)"
+            f"{network} output {int(invalid.sum())} of {output.size} values that are not finite (NaN), so the images "
+            "were dropped: if it recurs, set precision:=full and check its file (`pose3d models verify`)"
         )

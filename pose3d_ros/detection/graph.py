@@ -1,8 +1,8 @@
 """Read a TensorFlow.js graph model (topology and fp16 weights, as data) and build it as a torch module.
 
-Only what the MoveNets and NanoDet hold before their decoders is known: convolutions with their padding,
-bias and activation folded in, additions, concatenation, max pooling, bilinear resizing. TensorFlow's tensors are
-NHWC; here every tensor is (B, C, H, W) in channels_last memory, so the graphs' own transposes vanish.
+Only the operations of the MoveNets and NanoDet before their decoders are supported: convolutions with padding, bias
+and activation folded in, additions, concatenation, max pooling, bilinear resizing. TensorFlow's tensors are NHWC; here
+every tensor is (B, C, H, W) in channels_last memory, so the graphs' own transposes vanish.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "Relu6": partial(functional.hardtanh_, min_val=0.0, max_val=6.0),
     "LeakyRelu": partial(functional.leaky_relu_, negative_slope=LEAKY_SLOPE),
 }
-# The same for oneDNN, which applies them while a convolution's result is still in registers: the operator that torch's
-# own compiler emits on CPUs. 4 crops on one thread: 104 ms instead of 170.
+# The same for oneDNN, which applies them while a convolution's result is still in registers, by the operator that
+# torch's own compiler emits on CPUs. 4 crops on one thread: 104 ms instead of 170.
 ONEDNN_ACTIVATIONS: Mapping[str, tuple[str, list[float], str]] = {
     "": ("none", [], ""),
     "Relu": ("relu", [], ""),
@@ -47,16 +47,16 @@ NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 @dataclass(frozen=True)
 class GraphFile:
-    """A graph model as read: nodes by name, constants by name (float32 or int32)."""
+    """A parsed graph model: nodes by name, constants by name (float32 or int32)."""
 
     nodes: Mapping[str, dict[str, Any]]
     constants: Mapping[str, NDArray[Any]]
 
 
 def read_graph(topology: Path) -> GraphFile:
-    """Read `x.json` and the weight files that it names beside it.
+    """Read `x.json` and the weight files that it names, in the same folder.
 
-    Raises WeightsCorruptError when the weights' size is not the one the topology asks for.
+    Raises WeightsCorruptError if the weights are shorter than the topology requires.
     """
     model = json.loads(topology.read_text())
     constants: dict[str, NDArray[Any]] = {}
@@ -78,7 +78,7 @@ class Convolution(nn.Module):
     """conv2d + bias + activation on (B, I, H, W) in channels_last memory."""
 
     def __init__(self, weight: Tensor, stride: tuple[int, int], groups: int, padding: tuple[int, int]) -> None:
-        """weight is (O, I / groups, kh, kw); padding is what is added above and below, left and right."""
+        """weight is (O, I / groups, kh, kw); padding is added above and below, left and right."""
         super().__init__()
         self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(len(weight)), requires_grad=False)
@@ -95,11 +95,11 @@ class Convolution(nn.Module):
 
 
 class GraphNetwork(nn.Module):
-    """The part of a graph model between one node and some others, run in order.
+    """The part of a graph model between one node and several others, run in order.
 
-    TensorFlow's SAME adds its odd pixel after an image, torch's padding before it. With `half_turn` every kernel
-    is turned by 180 degrees, so that a turned image gives the turned outputs of the original graph: the odd
-    pixel then lies before, and no padded copy is made (4 crops, 2 threads: 65 ms instead of 78).
+    TensorFlow's SAME adds its odd pixel after an image, torch's padding before it. With `half_turn` every kernel is
+    rotated by 180 degrees, so that a rotated image gives the rotated outputs of the original graph: the odd pixel is
+    then before the image, and no padded copy is needed (4 crops, 2 threads: 65 ms instead of 78).
     """
 
     scale: Tensor  # (3,)
@@ -116,10 +116,10 @@ class GraphNetwork(nn.Module):
         scale: Sequence[float] = (1.0, 1.0, 1.0),
         shift: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> None:
-        """start is the node that the input (B, C, H, W) stands for; outputs come back in the order named.
+        """start is the node that the input (B, C, H, W) replaces; outputs are returned in the given order.
 
-        size is the side in px of the square input that the graph was made for; other multiples of 32 run too,
-        since resizing is relative. scale and shift make the input of an image's three channels.
+        size is the side in px of the square input that the graph was designed for; other multiples of 32 work too,
+        since resizing is relative. scale and shift convert an image's three channels to the input.
         """
         super().__init__()
         builder = _Builder(file, start, size, half_turn)
@@ -149,16 +149,16 @@ class GraphNetwork(nn.Module):
         return tuple(values[number] for number in self.outputs)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Outputs, float32, of images (B, H, W, 3), 0 to 255, as upright as those."""
+        """Return the outputs, float32, of images (B, H, W, 3), 0 to 255, in the images' orientation."""
         if self.half_turn:
             images = images.flip(1, 2)
         # (B, 3, H, W) in channels_last memory.
         outputs = self((images.float() * self.scale.float() + self.shift.float()).permute(0, 3, 1, 2))
-        return tuple(one.float().flip(2, 3) if self.half_turn else one.float() for one in outputs)
+        return tuple(head.float().flip(2, 3) if self.half_turn else head.float() for head in outputs)
 
 
 class _Builder:
-    """Turns nodes into steps; value number 0 is the input, n + 1 is what step n gives."""
+    """Converts nodes to steps; value number 0 is the input, n + 1 is the output of step n."""
 
     def __init__(self, file: GraphFile, start: str, size: int, half_turn: bool) -> None:
         self.nodes, self.constants, self.half_turn = file.nodes, file.constants, half_turn
@@ -168,14 +168,14 @@ class _Builder:
         self.consumers = Counter(name for node in file.nodes.values() for name in node.get("input", []))
 
     def value(self, name: str) -> int:
-        """Number of the value that a node gives, building what it needs first."""
+        """Return the number of a node's value, after building its inputs."""
         if name not in self.numbers:
             node = self.nodes[name]
             build = getattr(self, f"build_{node['op'].strip('_').lower()}", None)
             if build is None:
                 raise WeightsCorruptError(
-                    f"the graph holds an operation that pose3d_ros does not know: {node['op']} ({name}): "
-                    "it is not one of the published models: run `pose3d models fetch`"
+                    f"the graph has the unsupported operation {node['op']} ({name}), so it is not one of the "
+                    "published models: run `pose3d models fetch`"
                 )
             self.numbers[name] = build(node, node["input"])
         return self.numbers[name]
@@ -201,7 +201,7 @@ class _Builder:
         return self.step(layer, source, size=(size + 2 * padding - kernel) // stride + 1)
 
     def unpadded(self, name: str) -> tuple[str, int]:
-        """The value behind a Pad (seen through transposes) and how much it adds on every side."""
+        """Return the value behind a Pad (skipping transposes) and how much it adds on each side."""
         inner = name
         while inner in self.nodes and self.nodes[inner]["op"] == "Transpose":
             inner = self.nodes[inner]["input"][0]
@@ -213,7 +213,7 @@ class _Builder:
         return source, int(before_after[0, 0])
 
     def last_convolution(self, name: str) -> tuple[int, Convolution]:
-        """The value `name` and the layer that gives it, which bias and activation are folded into."""
+        """Return the value `name` and its layer, into which bias and activation are folded."""
         number = self.value(name)
         layer = self.steps[number - 1][0]
         assert isinstance(layer, Convolution)
@@ -234,7 +234,7 @@ class _Builder:
         return self.finish(self.build_depthwiseconv2dnative(node, inputs), node, inputs)
 
     def finish(self, number: int, node: dict[str, Any], inputs: list[str]) -> int:
-        """Give the convolution that has just been built the bias and activation of its own node."""
+        """Set bias and activation of the convolution that was built last from its node."""
         layer = self.steps[number - 1][0]
         assert isinstance(layer, Convolution)
         layer.bias.data = torch.from_numpy(self.constants[inputs[2]].copy())
@@ -277,7 +277,7 @@ class _Builder:
         old = self.sizes[self.value(inputs[0])]
         if inputs[1] in self.constants:
             size = int(self.constants[inputs[1]][0])
-        else:  # MultiPose multiplies the size that it finds by a constant
+        else:  # MultiPose multiplies the input's size by a constant
             size = old * int(self.constants[self.nodes[inputs[1]]["input"][1]][0])
         scale = size / old
         resize = partial(functional.interpolate, scale_factor=scale, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Joints of people whose boxes are known: what every such network gives, and MoveNet's way."""
+"""Networks for the joints of people in given boxes: their interface, and MoveNet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class FoundKeypoints:
-    """The joints of N people; crop_scale is what detection/uncertainty.py scales its spreads with."""
+    """The joints of N people; detection/uncertainty.py scales its standard deviations by crop_scale."""
 
     xy: Floats  # (N, J, 2) px of each person's image
     score: Floats  # (N, J) in [0, 1]
@@ -35,30 +35,30 @@ class FoundKeypoints:
 
 
 class KeypointHead(Protocol):
-    """A network for the joints of one person in a box, or two, the more exact one used where it is asked for."""
+    """A network for the joints of one person in a box, or a pair of networks, with the exact one used on request."""
 
     @property
     def name(self) -> str:
-        """What the detector's name ends with."""
+        """The last part of the detector's name."""
         ...
 
     @property
     def skeleton(self) -> Skeleton:
-        """The skeleton that it speaks."""
+        """The skeleton of its joints."""
         ...
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """The device that it runs on."""
         ...
 
     @property
     def backend(self) -> str:
-        """What runs it."""
+        """The backend that runs it."""
         ...
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
-        """One person in each of N boxes (N, 4) px of the N images, BGR; closely (N,): where to be exact."""
+    def __call__(self, images: Sequence[Image], boxes: Floats, exact: NDArray[np.bool_]) -> FoundKeypoints:
+        """Detect one person in each of N boxes (N, 4) px of N BGR images; exact (N,): use the exact network."""
         ...
 
 
@@ -77,34 +77,34 @@ class MoveNetJoints:
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """The device that it runs on."""
         return str(self._device)
 
     @property
     def backend(self) -> str:
-        """What runs it: torch or openvino."""
+        """The backend that runs it: torch or openvino."""
         return self._heads.name
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
-        """All people in one forward, whether closely or not."""
+    def __call__(self, images: Sequence[Image], boxes: Floats, exact: NDArray[np.bool_]) -> FoundKeypoints:
+        """Detect all people in one forward pass; exact has no effect."""
         size = self._network.size
         crops = [square(box) for box in grown(boxes, self._box_scale)]
         if not crops:
             return FoundKeypoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
         rgb = np.empty((len(crops), size, size, 3), dtype=np.uint8)
-        for one, image, crop in zip(rgb, images, crops, strict=True):
-            cv2.cvtColor(cut(image, crop, size), cv2.COLOR_BGR2RGB, dst=one)
+        for target, image, crop in zip(rgb, images, crops, strict=True):
+            cv2.cvtColor(cut(image, crop, size), cv2.COLOR_BGR2RGB, dst=target)
         heads = movenet.Heads(*self._heads(rgb))
         with one_thread(), torch.inference_mode():
             points = self._network.points(heads).cpu().numpy().astype(np.float64)
         check_finite(points, self.name)
-        xy = np.stack([to_image(one[:, :2], crop, size) for one, crop in zip(points, crops, strict=True)])
+        xy = np.stack([to_image(joints[:, :2], crop, size) for joints, crop in zip(points, crops, strict=True)])
         side = np.array([crop.side for crop in crops])
         return FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), side / 256 * movenet.SPREAD[self.name])
 
 
 class LightAndExact:
-    """A light network, and an exact one for those who are to be looked at closely; both of one skeleton and device."""
+    """A light network, and an exact one for the people that need it; both have the same skeleton and device."""
 
     def __init__(self, light: KeypointHead, exact: KeypointHead) -> None:
         self._light, self._exact = light, exact
@@ -112,18 +112,18 @@ class LightAndExact:
 
     @property
     def backend(self) -> str:
-        """What runs them."""
+        """The backends that run them."""
         light, exact = self._light.backend, self._exact.backend
         return light if light == exact else f"{light}, {exact}"
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
-        """Everybody by one of the two."""
+    def __call__(self, images: Sequence[Image], boxes: Floats, exact: NDArray[np.bool_]) -> FoundKeypoints:
+        """Detect each person with one of the two networks."""
         parts = []
         order = []
-        for network, wanted in ((self._light, ~closely), (self._exact, closely)):
-            own = np.flatnonzero(wanted)
-            parts.append(network([images[one] for one in own], boxes[own], closely[own]))
-            order.append(own)
+        for network, selected in ((self._light, ~exact), (self._exact, exact)):
+            rows = np.flatnonzero(selected)
+            parts.append(network([images[row] for row in rows], boxes[rows], exact[rows]))
+            order.append(rows)
         back = np.argsort(np.concatenate(order))
         return FoundKeypoints(
             np.concatenate([part.xy for part in parts])[back],

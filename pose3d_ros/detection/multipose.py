@@ -1,4 +1,4 @@
-"""MoveNet MultiPose: boxes and joints of up to six people in one image, at once.
+"""MoveNet MultiPose: boxes and joints of up to six people in one image, in one pass.
 
 Source: Google, "MoveNet.MultiPose" model card, graph model version 1 (Apache-2.0). The network is the original graph
 up to its six heads; the decoder repeats the graph's own nodes. Axes: P people, J joints, h and w cells.
@@ -18,8 +18,8 @@ from pose3d_ros.detection.movenet import CELL, JOINTS, NORMALISED, OFF_CENTRE, S
 
 SIZE = 256  # px, the longer side that the network was trained at
 WIDE_HW = 160, 256  # px, the input for images of 16:9
-MULTIPLE = 32  # px, sides of the input are multiples of it
-MOST_PEOPLE = 6
+MULTIPLE = 32  # px, the sides of the input are multiples of it
+MAX_PEOPLE = 6
 HEADS = (
     "StatefulPartitionedCall/center_0/conv2d_4/BiasAdd",
     "StatefulPartitionedCall/box_scale_0/conv2d_5/BiasAdd",
@@ -28,10 +28,10 @@ HEADS = (
     "StatefulPartitionedCall/kpt_regress_0/conv2d_8/BiasAdd",
     "StatefulPartitionedCall/kpt_offset_0/conv2d_9/BiasAdd",
 )
-NEIGHBOURS = 5  # cells, MaxPool's window: a person's centre is the highest in it
-SAME = 1.01327896e-6  # Less/y: that is how near to the highest it must be
-JOINT_SEEN = 0.126953125  # Greater_1/y: joints from this score on count towards a person's
-REACH = 0.300048828125  # mul_6/y: a joint counts by exp(-distance^2 / (REACH * the shorter side)), in cells
+NEIGHBOURS = 5  # cells, MaxPool's window: a person's centre is its maximum
+SAME = 1.01327896e-6  # Less/y: maximum difference from the window's maximum
+JOINT_VISIBLE = 0.126953125  # Greater_1/y: joints above this score count towards a person's score
+REACH = 0.300048828125  # mul_6/y: a joint is weighted by exp(-distance^2 / (REACH * the shorter side)), in cells
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Heads:
 
 
 class MultiPose(nn.Module):
-    """An image to people; move it to a device and dtype as any module."""
+    """Detects people in an image; move it to a device and dtype like any module."""
 
     def __init__(self, topology: Path) -> None:
-        """topology is the graph's json file, with its weights beside it."""
+        """topology is the graph's json file, with its weights in the same folder."""
         super().__init__()
         self.network = GraphNetwork(
             read_graph(topology), NORMALISED, HEADS, SIZE, half_turn=True, scale=(SCALE,) * 3, shift=(-1.0,) * 3
@@ -66,7 +66,7 @@ class MultiPose(nn.Module):
 
 
 def people(heads: Heads) -> tuple[Tensor, Tensor]:
-    """As decode gives them, but centred as MoveNet's of one person are."""
+    """Decode keypoints and boxes, with the centre offset of MoveNet applied to the keypoints."""
     points, boxes = decode(heads)
     points[..., :2] += OFF_CENTRE
     return points, boxes
@@ -77,7 +77,7 @@ def decode(heads: Heads) -> tuple[Tensor, Tensor]:
     centre = heads.centre.sigmoid()
     highest = functional.max_pool2d(centre[None], NEIGHBOURS, stride=1, padding=NEIGHBOURS // 2)[0]
     height, width = centre.shape[-2:]
-    centre_score, cell = (centre * ((centre - highest).abs() < SAME)).flatten().topk(MOST_PEOPLE)
+    centre_score, cell = (centre * ((centre - highest).abs() < SAME)).flatten().topk(MAX_PEOPLE)
     row, column = cell // width, cell % width  # (P,)
     yx = torch.stack((row, column), dim=-1).float()  # (P, 2)
     middle = yx + heads.box_offset[:, row, column].T
@@ -95,9 +95,9 @@ def decode(heads: Heads) -> tuple[Tensor, Tensor]:
     row, column = peak // width, peak % width
     joint = torch.arange(JOINTS, device=yx.device)
     offset = heads.offset.reshape(JOINTS, 2, height, width)[joint, :, row, column]  # (P, J, 2)
-    # The graph takes the best person's score of that cell, not this person's own.
+    # The graph uses the best person's score of that cell, not this person's own.
     best = score.amax(0)[joint, row, column]
-    seen = best > JOINT_SEEN
-    person_score = centre_score * (best * seen).sum(1) / seen.sum(1).clamp(min=1)
+    visible = best > JOINT_VISIBLE
+    person_score = centre_score * (best * visible).sum(1) / visible.sum(1).clamp(min=1)
     points = torch.stack(((column + offset[..., 1]) * CELL, (row + offset[..., 0]) * CELL, best), dim=-1)
     return points, torch.cat((low.flip(1) * CELL, high.flip(1) * CELL, person_score[:, None]), dim=1)

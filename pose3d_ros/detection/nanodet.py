@@ -1,4 +1,4 @@
-"""NanoDet: boxes of people in images.
+"""NanoDet: detects boxes of people in images.
 
 Source: RangiLyu, NanoDet 416 (Apache-2.0); boxes as distributions over distances after Li et al., "Generalized
 Focal Loss", NeurIPS 2020. The network is the original graph up to its heads, the decoder is batched.
@@ -26,10 +26,10 @@ HEADS = ("PartitionedCall/transpose_99", "PartitionedCall/transpose_105", "Parti
 
 
 class NanoDet(nn.Module):
-    """Images to people's boxes and scores; move it to a device and dtype as any module."""
+    """Detects people's boxes and scores in images; move it to a device and dtype like any module."""
 
     def __init__(self, topology: Path) -> None:
-        """topology is the graph's json file, with its weights beside it."""
+        """topology is the graph's json file, with its weights in the same folder."""
         super().__init__()
         scale = [1 / deviation for deviation in DEVIATION]
         shift = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
@@ -40,17 +40,17 @@ class NanoDet(nn.Module):
         return self.network.heads(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Boxes of images (B, H, W, 3), BGR, 0 to 255."""
+        """Return boxes in images (B, H, W, 3), BGR, 0 to 255."""
         return boxes(self.heads(images))
 
 
 def boxes(heads: Sequence[Tensor]) -> Tensor:
-    """Every cell's box (B, N, 5): left, top, right, bottom in px of the image's edges, person score."""
+    """Return every cell's box (B, N, 5): left, top, right, bottom in px from the image's edges, person score."""
     return torch.cat([decode(head, stride) for head, stride in zip(heads, STRIDES, strict=True)], 1)
 
 
 def decode(head: Tensor, stride: int) -> Tensor:
-    """Boxes (B, H * W, 5) of one head (B, 124, H, W): expected distances from each cell's centre."""
+    """Decode boxes (B, H * W, 5) of one head (B, 124, H, W): expected distances from each cell's centre."""
     height, width = head.shape[-2:]
     score = head[:, 0].sigmoid().flatten(1)  # (B, N)
     bins = head[:, CLASSES:].reshape(-1, 4, BINS, height, width).softmax(2)  # (B, 4, 11, H, W)
@@ -62,5 +62,5 @@ def decode(head: Tensor, stride: int) -> Tensor:
 
 
 def in_bfloat16(network: GraphNetwork) -> GraphNetwork:
-    """NanoDet's network in bfloat16, for CPUs that compute it natively."""
+    """Convert NanoDet's network to bfloat16, for CPUs with native support."""
     return network.to(torch.bfloat16)

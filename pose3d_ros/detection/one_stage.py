@@ -1,4 +1,4 @@
-"""One stage: a network that finds everybody and their joints in the whole image; nothing is kept between images."""
+"""One-stage detection: one network detects all people and their joints in the whole image; there is no state."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
 from pose3d_ros.weights import store
 
 SAME_BOX_IOU = 0.65  # RTMO's and YOLO-pose's own thresholds are 0.65 and 0.7
-MOST_BOXES = 300  # before the doubles are taken out, as YOLO does it
-# A crop for MoveNet Thunder is by so much larger than the person: what it sees sets the scale of all spreads.
+MAX_BOXES = 300  # before non-maximum suppression, as in YOLO
+# A crop for MoveNet Thunder is larger than the person by this factor; it sets the scale of all standard deviations.
 THUNDER_CROP = 1.1
 
 
 @dataclass(frozen=True, eq=False)
 class FoundPeople:
-    """N people in a canvas; x and y in px of the canvas' upper left edge."""
+    """N people in a canvas; x and y in px from the canvas' upper left edge."""
 
     boxes: Floats  # (N, 5) left, top, right, bottom px, score
     points: Floats  # (N, J, 3) x, y px, score
 
 
 class WholeImageNetwork(Protocol):
-    """A network that takes whole images; spread: how much larger its keypoints' errors are than Thunder's."""
+    """A network for whole images; spread: how much larger its keypoint errors are than Thunder's."""
 
     name: str
     skeleton: Skeleton
     device: str
-    backend: str  # what runs it
+    backend: str  # the backend that runs it
     spread: float
-    background: int  # of the canvas where the image does not reach, 0 to 255
+    background: int  # value of the canvas outside the image, 0 to 255
 
     def canvas_wh(self, size_wh: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The size to scale an image of size_wh px to, and the canvas into whose upper left corner it is put."""
+        """Return the size to scale an image of size_wh px to, and the canvas with it in the upper left corner."""
         ...
 
     def __call__(self, canvas: Image) -> FoundPeople:
-        """Everybody in a canvas (H, W, 3), BGR."""
+        """Detect all people in a canvas (H, W, 3), BGR."""
         ...
 
 
 class OneStageDetector:
-    """Callable on a FrameSet; every image is taken on its own."""
+    """Callable on a FrameSet; each image is processed independently."""
 
     def __init__(self, network: WholeImageNetwork, options: DetectorOptions) -> None:
         self.options, self._network = options, network
@@ -64,37 +64,36 @@ class OneStageDetector:
         self.device, self.backend = network.device, network.backend
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing: there is no state."""
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
-        """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""
-        return {camera: self._of(image, frames.stamps_ns[camera]) for camera, image in frames.images.items()}
+        """Return keypoints for every camera of the set, with score, covariance, boxes and the image's stamp."""
+        return {camera: self._detect(image, frames.stamps_ns[camera]) for camera, image in frames.images.items()}
 
-    def _of(self, image: Image, stamp_ns: int) -> Keypoints2D:
+    def _detect(self, image: Image, stamp_ns: int) -> Keypoints2D:
         size_wh = image.shape[1], image.shape[0]
         small_wh, canvas_wh = self._network.canvas_wh(size_wh)
         canvas = np.full((canvas_wh[1], canvas_wh[0], 3), self._network.background, dtype=np.uint8)
         canvas[: small_wh[1], : small_wh[0]] = shrunk(image, small_wh)
-        found = self._network(canvas)
-        boxes, points = self._best(found)
-        scale = np.array(size_wh) / np.array(small_wh)  # image px in one px of the canvas
+        boxes, points = self._best(self._network(canvas))
+        scale = np.array(size_wh) / np.array(small_wh)  # image px per canvas px
         xy = points[..., :2] * scale - 0.5  # 0 is the centre of the image's first pixel
         longer = ((boxes[:, 2:4] - boxes[:, :2]) * scale).max(axis=1, initial=0.0)
         joints = FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), crop_scale(longer) * self._network.spread)
-        everybody = people(joints, self.skeleton, image.shape, stamp_ns)
-        return everybody.select(distinct(everybody, self.options.person_score)[: self.options.max_detections])
+        detections = people(joints, self.skeleton, image.shape, stamp_ns)
+        return detections.select(distinct(detections, self.options.person_score)[: self.options.max_detections])
 
-    def _best(self, found: FoundPeople) -> tuple[Floats, Floats]:
-        """Boxes and joints of those sure enough, each once, best first."""
-        order = np.argsort(-found.boxes[:, 4], kind="stable")[:MOST_BOXES]
-        sure = order[found.boxes[order, 4] >= self.options.box_score]
-        boxes, points = found.boxes[sure], found.points[sure]
+    def _best(self, candidates: FoundPeople) -> tuple[Floats, Floats]:
+        """Return boxes and joints of the people above box_score, without duplicates, best first."""
+        order = np.argsort(-candidates.boxes[:, 4], kind="stable")[:MAX_BOXES]
+        sure = order[candidates.boxes[order, 4] >= self.options.box_score]
+        boxes, points = candidates.boxes[sure], candidates.points[sure]
         kept = suppress(iou(boxes[:, :4], boxes[:, :4]), boxes[:, 4], SAME_BOX_IOU)
         return boxes[kept], points[kept]
 
 
 def crop_scale(longer_side_px: Floats) -> Floats:
-    """Image px in one px of the crop of 256 px that Thunder would see a person of that size in."""
+    """Return image px per px of the 256 px crop that Thunder would use for a person of that size."""
     return np.asarray(np.maximum(longer_side_px * THUNDER_CROP, EVEN) / 256)
 
 
@@ -111,24 +110,24 @@ class MultiPoseNetwork:
         self.device = str(self._device)
         network = multipose.MultiPose(store.path("movenet-multipose")).eval().network
         sides = multipose.WIDE_HW
-        # Which of its layers would bear bfloat16 was not measured: on a CPU it runs in full precision.
+        # Its tolerance of bfloat16 was not measured: on a CPU it runs in full precision.
         self._heads = backend_of("movenet-multipose", network, None, sides, self._device, options)
         self.backend = self._heads.name
 
     def canvas_wh(self, size_wh: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The longer side becomes 256 px, the other is filled up to a multiple of 32."""
+        """Scale the longer side to 256 px, and pad the other one to a multiple of 32."""
         scale = multipose.SIZE / max(size_wh)
         width, height = (max(round(side * scale), 1) for side in size_wh)
         step = multipose.MULTIPLE
         return (width, height), (-(-width // step) * step, -(-height // step) * step)
 
     def __call__(self, canvas: Image) -> FoundPeople:
-        """Up to six people."""
+        """Detect up to six people."""
         rgb = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        heads = multipose.Heads(*(one[0] for one in self._heads(rgb[None])))
+        heads = multipose.Heads(*(head[0] for head in self._heads(rgb[None])))
         with one_thread(), torch.inference_mode():
-            found = multipose.people(heads)
-        points, boxes = (one.cpu().numpy().astype(np.float64) for one in found)
-        for one in (points, boxes):
-            check_finite(one, "movenet-multipose")
+            outputs = multipose.people(heads)
+        points, boxes = (output.cpu().numpy().astype(np.float64) for output in outputs)
+        for output in (points, boxes):
+            check_finite(output, "movenet-multipose")
         return FoundPeople(boxes, points)

@@ -1,4 +1,4 @@
-"""A detector around a user's ONNX file: its kind and joints are told by its outputs, or by the options."""
+"""A detector for a user's ONNX file; its kind and joints follow from its outputs or the options."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import SKELETONS
 from pose3d_ros.structures import Floats, Skeleton
 
-# MMPose crops people with a quarter of their box around them; networks are used as they were trained.
+# MMPose enlarges the box of a person by a quarter; networks are used as they were trained.
 PADDING = 1.25
-GREY = 114  # what YOLO and RTMO fill the canvas with
+GREY = 114  # background of the canvas in YOLO and RTMO
 
 
 def onnx_detector(options: DetectorOptions, device: str) -> Detector:
-    """The detector that the options' detector_model makes. Raises InputError, DependencyError, WeightsError."""
+    """Create the detector for detector_model. Raises InputError, DependencyError, WeightsError."""
     model = OnnxModel(options.detector_model, device)
     skeleton = skeleton_of(options.detector_skeleton)
     kind = _kind(model, options.detector_kind, skeleton)
     if kind == "one-stage":
         return OneStageDetector(OnnxPeople(model, skeleton, options), options)
-    # The boxes' network is torch's, which knows no TensorRT and may lack the CUDA that ONNX Runtime has.
+    # The boxes come from torch, which has no TensorRT and may lack CUDA even if ONNX Runtime has it.
     boxes_device = device if device == "cpu" or torch.cuda.is_available() else "auto"
     boxes_device = boxes_device.replace("tensorrt", "cuda")
     return TopDownDetector(boxes_device, options, OnnxJoints(model, kind, skeleton, options))
 
 
 def skeleton_of(names: str) -> Skeleton:
-    """A skeleton by its name, or of joints whose names are separated by commas; raises InputError."""
+    """Return a skeleton by its name, or from joint names separated by commas; raises InputError."""
     if names in SKELETONS:
         return SKELETONS[names]
     joints = tuple(name.strip() for name in names.split(",") if name.strip())
@@ -49,43 +49,46 @@ def skeleton_of(names: str) -> Skeleton:
             f"detector_skeleton {names!r}: use one of {', '.join(SKELETONS)}, or the different names of two joints or "
             "more, separated by commas (Nose,LShoulder,RShoulder,...)"
         )
-    known = {name for one in SKELETONS.values() for name in one.joint_names}
-    if not known.intersection(joints):
-        raise InputError(f"detector_skeleton {names!r}: none is a known joint: use names as {', '.join(sorted(known))}")
+    supported = {name for skeleton in SKELETONS.values() for name in skeleton.joint_names}
+    if not supported.intersection(joints):
+        raise InputError(
+            f"detector_skeleton {names!r}: no joint is supported: use names such as {', '.join(sorted(supported))}"
+        )
     return Skeleton(",".join(joints), joints, (-1,) * len(joints), ())
 
 
-def _kind(model: OnnxModel, asked: str, skeleton: Skeleton) -> str:
-    """simcc, heatmap or one-stage; raises InputError for outputs of none of these or of another number of joints."""
+def _kind(model: OnnxModel, requested: str, skeleton: Skeleton) -> str:
+    """Return simcc, heatmap or one-stage; raises InputError for other outputs or another number of joints."""
     shapes, joints = model.shapes, skeleton.size
     described = ", ".join(f"{name} {shape}" for name, shape in zip(model.output_names, shapes, strict=True))
     fits = {kind: counts for kind in ("simcc", "heatmap", "one-stage") if (counts := _joints_of(kind, shapes, model))}
-    if asked != "auto":
-        fits = {kind: counts for kind, counts in fits.items() if kind == asked}
+    if requested != "auto":
+        fits = {kind: counts for kind, counts in fits.items() if kind == requested}
     for kind, counts in fits.items():
         if joints in counts:
             return kind
-    told = f"detector_model {model.file}: its outputs are {described}"
+    problem = f"detector_model {model.file}: its outputs are {described}"
     if fits:
-        found = " or ".join(str(count) for counts in fits.values() for count in counts)
+        counted = " or ".join(str(count) for counts in fits.values() for count in counts)
         raise InputError(
-            f"{told}, which is {found} joints, but detector_skeleton {skeleton.name!r} has {joints}: name theirs"
+            f"{problem}, which is {counted} joints, but detector_skeleton {skeleton.name!r} has {joints}: set it to "
+            "the network's joints"
         )
     width, height = model.size_wh
     raise InputError(
-        f"{told} for an input of {width} x {height} px, expected "
+        f"{problem} for an input of {width} x {height} px, expected "
         + {
             "simcc": "SimCC's (N, J, k * width) and (N, J, k * height)",
             "heatmap": "heatmaps (N, J, height / s, width / s)",
             "one-stage": ONE_STAGE,
             "auto": "those of SimCC (RTMPose), heatmaps (HRNet, ViTPose) or one stage (RTMO, YOLO-pose): "
             "docs/detectors.md shows their forms",
-        }[asked]
+        }[requested]
     )
 
 
 def _joints_of(kind: str, shapes: Sequence[tuple[int, ...]], model: OnnxModel) -> set[int]:
-    """How many joints outputs of these shapes may have as a kind; empty where they are not of that kind."""
+    """Return the possible numbers of joints for outputs of these shapes; empty if they are of another kind."""
     width, height = model.size_wh
     ranks = [len(shape) for shape in shapes]
     if kind == "simcc" and ranks == [3, 3]:
@@ -104,23 +107,23 @@ def _joints_of(kind: str, shapes: Sequence[tuple[int, ...]], model: OnnxModel) -
 
 
 class OnnxJoints:
-    """A SimCC or heatmap network for people whose boxes are known."""
+    """A SimCC or heatmap network for people in given boxes."""
 
     def __init__(self, model: OnnxModel, kind: str, skeleton: Skeleton, options: DetectorOptions) -> None:
         self._model, self._kind = model, kind
-        self._look = "imagenet" if options.detector_input == "auto" else options.detector_input
+        self._normalisation = "imagenet" if options.detector_input == "auto" else options.detector_input
         self._spread = options.detector_spread
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
         self.backend = "onnxruntime"
 
-    def __call__(self, images: Sequence[Image], boxes: Floats, closely: NDArray[np.bool_]) -> FoundKeypoints:
-        """All people in one batch, where the file allows it."""
+    def __call__(self, images: Sequence[Image], boxes: Floats, exact: NDArray[np.bool_]) -> FoundKeypoints:
+        """Detect all people in one batch, if the file allows it."""
         if not len(boxes):
             return FoundKeypoints(np.zeros((0, self.skeleton.size, 2)), np.zeros((0, self.skeleton.size)), np.zeros(0))
         size_wh = self._model.size_wh
         affine = np.stack([crop_from_image(box, size_wh) for box in boxes])  # (N, 2, 3)
-        crops = np.stack([cv2.warpAffine(image, one, size_wh) for image, one in zip(images, affine, strict=True)])
-        outputs = self._model(crops.astype(np.uint8, copy=False), self._look)
+        crops = np.stack([cv2.warpAffine(image, matrix, size_wh) for image, matrix in zip(images, affine, strict=True)])
+        outputs = self._model(crops.astype(np.uint8, copy=False), self._normalisation)
         if self._kind == "simcc":
             points = simcc_points(outputs[0], outputs[1], size_wh)
         else:
@@ -132,9 +135,9 @@ class OnnxJoints:
 
 
 def crop_from_image(box: Floats, size_wh: tuple[int, int]) -> Floats:
-    """The affine map (2, 3) that puts a box (4,) px with PADDING into the middle of size_wh px, undistorted.
+    """Return the affine map (2, 3) of a box (4,) px with PADDING to the centre of size_wh px, keeping its aspect.
 
-    As MMPose's TopdownAffine does it: 0 is the centre of the first pixel on both sides.
+    As in MMPose's TopdownAffine, 0 is the centre of the first pixel on both sides.
     """
     width, height = (grown(box, PADDING)[2:] - grown(box, PADDING)[:2]).tolist()
     scale = min(size_wh[0] / max(width, 1.0), size_wh[1] / max(height, 1.0))
@@ -144,26 +147,26 @@ def crop_from_image(box: Floats, size_wh: tuple[int, int]) -> Floats:
 
 
 class OnnxPeople:
-    """A one-stage network as a network for whole images."""
+    """A one-stage network for whole images."""
 
     background = GREY
 
     def __init__(self, model: OnnxModel, skeleton: Skeleton, options: DetectorOptions) -> None:
         self._model = model
         auto = "unit" if len(model.output_names) == 1 else "raw"
-        self._look = auto if options.detector_input == "auto" else options.detector_input
+        self._normalisation = auto if options.detector_input == "auto" else options.detector_input
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
         self.backend = "onnxruntime"
         self.spread = options.detector_spread
 
     def canvas_wh(self, size_wh: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The image fits into the network's input, in its upper left."""
+        """Scale the image to fit into the upper left of the network's input."""
         scale = min(self._model.size_wh[0] / size_wh[0], self._model.size_wh[1] / size_wh[1])
         width, height = (max(round(side * scale), 1) for side in size_wh)
         return (width, height), self._model.size_wh
 
     def __call__(self, canvas: Image) -> FoundPeople:
-        """Everybody whom the network gives, sure or not."""
-        boxes, points = one_stage_people(self._model(canvas[None], self._look), self.skeleton.size)
-        # Networks count from the centre of the first pixel, FoundPeople from its edge.
+        """Return all people that the network detects, at any score."""
+        boxes, points = one_stage_people(self._model(canvas[None], self._normalisation), self.skeleton.size)
+        # Network coordinates are relative to the centre of the first pixel, FoundPeople's to its edge.
         return FoundPeople(boxes + np.array([0.5, 0.5, 0.5, 0.5, 0.0]), points + np.array([0.5, 0.5, 0.0]))

@@ -1,4 +1,4 @@
-"""A user's ONNX file, run by ONNX Runtime: images in, arrays out. Nothing of the file but its graph is executed."""
+"""Run a user's ONNX file with ONNX Runtime: images in, arrays out. Only the graph of the file is executed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
 }
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-# ImageNet's mean and deviation of RGB, as torchvision, MMPose and the networks trained with them have it.
+# ImageNet's mean and standard deviation of RGB, as in torchvision, MMPose and networks trained with them.
 MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)
 DEVIATION = np.array([58.395, 57.12, 57.375], dtype=np.float32)
-LOOKS = ("imagenet", "unit", "raw")
+NORMALISATIONS = ("imagenet", "unit", "raw")
 
 
 class OnnxModel:
-    """A network that takes images (N, 3, H, W); device tells where it really runs."""
+    """A network for images (N, 3, H, W); device is the device that it actually runs on."""
 
     def __init__(self, file: str, device: str = "auto") -> None:
-        """device: auto (CUDA where ONNX Runtime has it), cpu, cuda, cuda:1, tensorrt, tensorrt:1.
+        """device: auto (CUDA if ONNX Runtime supports it), cpu, cuda, cuda:1, tensorrt, tensorrt:1.
 
-        Raises DependencyError without ONNX Runtime, InputError for a device or a file that cannot be used. Where the
-        device lacks, the next best runs and a warning tells.
+        Raises DependencyError without ONNX Runtime, InputError for an unusable device or file. If the device is not
+        available, it warns and falls back to the next best one.
         """
         try:
             import onnxruntime
@@ -43,70 +43,70 @@ class OnnxModel:
             raise DependencyError(f"detector onnx needs ONNX Runtime ({error}): {INSTALL}") from error
         self.file = Path(file).expanduser()
         checked(self.file, DETECTOR_MODEL)
-        wanted = _providers(device, onnxruntime.get_available_providers())
+        requested = _providers(device, onnxruntime.get_available_providers())
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(self.file), providers=wanted)
+            self._session: Any = onnxruntime.InferenceSession(str(self.file), providers=requested)
         except Exception as error:  # ONNX Runtime's own errors share no public class
             raise InputError(
                 f"detector_model {file}: ONNX Runtime cannot open it ({_line(error)}): give a network's .onnx file"
             ) from error
-        runs = self._session.get_providers()[0]
-        if runs != wanted[0][0]:  # it was built with the provider, but its libraries are missing here
-            warnings.warn(f"{self.file.name}: {wanted[0][0]} could not start, {runs} is used", stacklevel=2)
-        self.device = f"{device} ({runs.removesuffix('ExecutionProvider')})"
-        self.output_names = [one.name for one in self._session.get_outputs()]
-        self._take_input(self._session.get_inputs())
+        provider = self._session.get_providers()[0]
+        if provider != requested[0][0]:  # built with the provider, but its libraries are missing here
+            warnings.warn(f"{self.file.name}: {requested[0][0]} could not start, {provider} is used", stacklevel=2)
+        self.device = f"{device} ({provider.removesuffix('ExecutionProvider')})"
+        self.output_names = [output.name for output in self._session.get_outputs()]
+        self._read_input(self._session.get_inputs())
 
-    def _take_input(self, inputs: list[Any]) -> None:
-        described = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
-        wanted = "one image input (N, 3, height, width) of float32 or float16 with a fixed height and width"
+    def _read_input(self, inputs: list[Any]) -> None:
+        described = ", ".join(f"{tensor.name} {tensor.type} {tensor.shape}" for tensor in inputs)
+        expected = "one image input (N, 3, height, width) of float32 or float16 with a fixed height and width"
         shape = inputs[0].shape if inputs else []
         if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or inputs[0].type not in TYPES:
-            raise InputError(f"detector_model {self.file}: its input is {described or 'nothing'}, expected {wanted}")
+            raise InputError(f"detector_model {self.file}: its input is {described or 'nothing'}, expected {expected}")
         if not all(isinstance(side, int) and side > 0 for side in shape[2:]):
             raise InputError(
-                f"detector_model {self.file}: its input is {described}, expected {wanted}: export it again with them"
+                f"detector_model {self.file}: its input is {described}, expected {expected}: export it again"
             )
         self.size_wh: tuple[int, int] = (shape[3], shape[2])
         self._name, self._type = inputs[0].name, TYPES[inputs[0].type]
         self._batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 0  # 0: any number of images
 
-    def __call__(self, images: NDArray[np.uint8], look: str) -> list[Floats]:
-        """Every output of images (N, H, W, 3), BGR, N > 0; look is one of LOOKS. Batches run as the file allows."""
-        batch = pixels(images, look).astype(self._type)
+    def __call__(self, images: NDArray[np.uint8], normalisation: str) -> list[Floats]:
+        """Return all outputs for images (N, H, W, 3), BGR, N > 0, batched as the file allows."""
+        batch = pixels(images, normalisation).astype(self._type)
         step = self._batch or len(batch)
         parts = []
         for start in range(0, len(batch), step):
             part = batch[start : start + step]
             missing = step - len(part)
-            filled = np.concatenate((part, np.zeros((missing, *part.shape[1:]), part.dtype))) if missing else part
+            padded = np.concatenate((part, np.zeros((missing, *part.shape[1:]), part.dtype))) if missing else part
             try:
-                outputs = self._session.run(None, {self._name: filled})
+                outputs = self._session.run(None, {self._name: padded})
             except Exception as error:
                 raise InputError(f"detector_model {self.file}: ONNX Runtime failed: {_line(error)}") from error
-            parts.append([np.asarray(one, dtype=np.float64)[: len(part)] for one in outputs])
-            for one in parts[-1]:
-                check_finite(one, f"detector_model {self.file}", infinite=True)
-        return [np.concatenate(same) for same in zip(*parts, strict=True)]
+            parts.append([np.asarray(output, dtype=np.float64)[: len(part)] for output in outputs])
+            for output in parts[-1]:
+                check_finite(output, f"detector_model {self.file}", infinite=True)
+        return [np.concatenate(batches) for batches in zip(*parts, strict=True)]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the outputs for one image: a black one is tried."""
+        """Shapes of the outputs for one image, measured with a black image."""
         width, height = self.size_wh
-        return [one.shape for one in self(np.zeros((1, height, width, 3), np.uint8), "raw")]
+        return [output.shape for output in self(np.zeros((1, height, width, 3), np.uint8), "raw")]
 
 
-def pixels(images: NDArray[np.uint8], look: str) -> NDArray[np.float32]:
-    """(N, 3, H, W) of images (N, H, W, 3), BGR: what networks were trained to take."""
+def pixels(images: NDArray[np.uint8], normalisation: str) -> NDArray[np.float32]:
+    """Convert images (N, H, W, 3), BGR, to a network's input (N, 3, H, W) with one of NORMALISATIONS."""
     channels: NDArray[np.float32] = images.astype(np.float32)
-    if look != "raw":
+    if normalisation != "raw":
         channels = channels[..., ::-1]  # RGB
-        channels = channels / np.float32(255) if look == "unit" else (channels - MEAN) / DEVIATION
+        channels = channels / np.float32(255) if normalisation == "unit" else (channels - MEAN) / DEVIATION
     return np.ascontiguousarray(channels.transpose(0, 3, 1, 2))
 
 
 def _providers(device: str, available: list[str]) -> list[tuple[str, dict[str, Any]]]:
-    """ONNX Runtime's providers for a device, best first; warns where the best is not to be had."""
+    """Return ONNX Runtime's providers for a device, best first; warns if the best is not available."""
     kind, _, number = device.partition(":")
     numbered = not number or (number.isdigit() and kind in ("cuda", "tensorrt"))
     if kind not in ("auto", *PROVIDERS) or not numbered:
@@ -119,12 +119,12 @@ def _providers(device: str, available: list[str]) -> list[tuple[str, dict[str, A
             stacklevel=3,
         )
     gpu: dict[str, Any] = {"device_id": int(number)} if number else {}
-    # Building an engine takes minutes: it is kept for the next start.
+    # Building an engine takes minutes: it is cached for the next start.
     cache = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache_dir() / "tensorrt")}
     settings = {"CUDAExecutionProvider": gpu, "TensorrtExecutionProvider": {**gpu, **cache}}
     return [(name, settings.get(name, {})) for name in usable]
 
 
 def _line(error: Exception) -> str:
-    """The error's text in one line, not too long."""
+    """Return the error's text in one line, cut to 300 characters."""
     return " ".join(str(error).split())[:300]

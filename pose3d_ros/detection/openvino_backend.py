@@ -1,6 +1,6 @@
-"""Run a graph's network by OpenVINO, which takes about two thirds of torch's time on CPUs, in full precision.
+"""Run a graph network with OpenVINO, which takes about two thirds of torch's time on CPUs, in full precision.
 
-The graph is built from the network's own layers: torch is not traced, so it takes 0.3 s where a conversion takes 6 s.
+The graph is built from the network's own layers without tracing torch: 0.3 s, where a conversion takes 6 s.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from torch.nn import functional
 
 from pose3d_ros.detection.graph import LEAKY_SLOPE, Convolution, GraphNetwork
 
-# Images that are worked on at the same time, each by its share of the threads. Apart they take less of the CPU than as
-# a batch whose every layer waits for all threads (4 crops on 2 threads: 53 ms of CPU a crop instead of 64).
-MOST_STREAMS = 4
-# Forms of input that stay compiled (some 30 MB each): cameras of so many different shapes.
-MOST_SHAPES = 4
+# Images processed at the same time, each by its share of the threads. This takes less CPU time than a batch, whose
+# every layer waits for all threads (4 crops on 2 threads: 53 ms of CPU per crop instead of 64).
+MAX_STREAMS = 4
+# Input shapes that stay compiled (some 30 MB each): cameras of this stream_requests different shapes.
+MAX_SHAPES = 4
 
 
 class OpenVinoBackend:
-    """Callable on a batch of any size; images of another size than size_hw are compiled for at the first (0.5 s)."""
+    """Callable on a batch of any size; the first image of another size than size_hw triggers a compilation (0.5 s)."""
 
     name = "openvino"
 
     def __init__(self, network: GraphNetwork, threads: int, size_hw: tuple[int, int]) -> None:
         self._core, self._network, self._threads = openvino.Core(), network, threads
         self._compiled: dict[tuple[int, int], tuple[list[Any], Any]] = {}
-        self._requests(*size_hw)  # now, not while the first images wait
+        self._requests(*size_hw)  # compile now, not while the first images wait
 
     def __call__(self, images: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         """Heads (B, C, h, w), float32, of images (B, H, W, 3)."""
-        many, alone = self._requests(images.shape[1], images.shape[2])
+        stream_requests, full_request = self._requests(images.shape[1], images.shape[2])
         images, count = np.ascontiguousarray(images), len(images)
-        outputs = [np.empty((count, *one.shape[1:]), np.float32) for one in alone.model_outputs]
-        # The last one that is left over would keep all streams but one idle.
-        last = count - 1 if count % len(many) == 1 or count == 1 else count
+        outputs = [np.empty((count, *output.shape[1:]), np.float32) for output in full_request.model_outputs]
+        # A single remaining image would leave all streams but one idle.
+        last = count - 1 if count % len(stream_requests) == 1 or count == 1 else count
         under_way: list[tuple[Any, int]] = []
 
         def take(request: Any, image: int) -> None:
@@ -51,34 +51,34 @@ class OpenVinoBackend:
                 output[image] = request.get_output_tensor(number).data[0]
 
         for image in range(last):
-            if len(under_way) == len(many):
+            if len(under_way) == len(stream_requests):
                 take(*under_way.pop(0))
-            request = many[image % len(many)]
+            request = stream_requests[image % len(stream_requests)]
             request.start_async([images[image : image + 1]], share_inputs=True)
             under_way.append((request, image))
         for request, image in under_way:
             take(request, image)
         if last < count:
-            alone.start_async([images[last:]], share_inputs=True)
-            take(alone, last)
-        return tuple(torch.from_numpy(one) for one in outputs)
+            full_request.start_async([images[last:]], share_inputs=True)
+            take(full_request, last)
+        return tuple(torch.from_numpy(output) for output in outputs)
 
     def _requests(self, height: int, width: int) -> tuple[list[Any], Any]:
-        """One request a stream, and one that all threads work on."""
+        """Return one request per stream, and one that uses all threads."""
         key = height, width
         if key not in self._compiled:
-            if len(self._compiled) == MOST_SHAPES:
+            if len(self._compiled) == MAX_SHAPES:
                 del self._compiled[next(iter(self._compiled))]
-            streams = min(self._threads, MOST_STREAMS)
+            streams = min(self._threads, MAX_STREAMS)
             model = model_of(self._network, height, width)
-            with ThreadPoolExecutor(2) as both:
-                many, *one = both.map(partial(self._compile, model), sorted({streams, 1}, reverse=True))
-            requests = [many.create_infer_request() for _ in range(streams)]
-            self._compiled[key] = requests, one[0].create_infer_request() if one else requests[0]
+            with ThreadPoolExecutor(2) as pool:
+                streamed, *full = pool.map(partial(self._compile, model), sorted({streams, 1}, reverse=True))
+            requests = [streamed.create_infer_request() for _ in range(streams)]
+            self._compiled[key] = requests, full[0].create_infer_request() if full else requests[0]
         return self._compiled[key]
 
     def _compile(self, model: openvino.Model, streams: int) -> Any:
-        # Bound to cores the threads would not give way to the other processes there.
+        # Threads pinned to cores would not yield to other processes there.
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": self._threads,
@@ -89,7 +89,7 @@ class OpenVinoBackend:
 
 
 def model_of(network: GraphNetwork, height: int, width: int) -> openvino.Model:
-    """A network in full precision on one image (1, height, width, 3), 0 to 255, and upright heads."""
+    """Build the network in full precision for one image (1, height, width, 3), 0 to 255, with upright heads."""
     images = ops.parameter([1, height, width, 3], np.uint8)
     scaled = ops.multiply(ops.convert(images, "f32"), network.scale.numpy())
     values: list[Any] = [ops.transpose(ops.add(scaled, network.shift.numpy()), np.array([0, 3, 1, 2]))]
@@ -103,21 +103,21 @@ def model_of(network: GraphNetwork, height: int, width: int) -> openvino.Model:
             values.append(_max_pool(inputs[0], **operation.keywords))  # type: ignore[attr-defined]
         elif getattr(operation, "func", None) is functional.interpolate:
             values.append(_resize(inputs[0], operation.keywords["scale_factor"]))  # type: ignore[attr-defined]
-        else:  # the only one left that graph.py makes
+        else:  # concatenation, the only other operation in graph.py
             values.append(ops.concat(inputs, 1))
     return openvino.Model([values[number] for number in network.outputs], [images])
 
 
 def _convolution(layer: Convolution, x: Any, half_turn: bool) -> Any:
     weight, before, after, stride = layer.weight.numpy(), list(layer.padding), list(layer.padding), list(layer.stride)
-    if half_turn:  # not made: unlike torch's, this padding may differ before and after the image
+    if half_turn:  # not needed: unlike torch's, this padding may differ before and after the image
         weight = weight[..., ::-1, ::-1]
         sides, kernel = x.output(0).shape, weight.shape
         for axis in range(2):
             padded = sides[2 + axis] + 2 * after[axis] - kernel[2 + axis]
-            before[axis] -= padded % stride[axis]  # what the last step of the turned kernel left over
+            before[axis] -= padded % stride[axis]  # the remainder of the rotated kernel's last step
     weight = np.ascontiguousarray(weight)
-    # Arrays that are no constants yet are made into lists first: a third of a second a network.
+    # Arrays that are not constants yet are converted to lists first: a third of a second per network.
     if layer.groups == 1:
         x = ops.convolution(x, ops.constant(weight), stride, before, after, [1, 1])
     else:

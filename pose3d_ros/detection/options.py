@@ -1,4 +1,4 @@
-"""Which detector runs: one set of options, for nodes' parameters, commands and Python."""
+"""Options of the detector, for node parameters, commands and Python."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ DETECTORS = ("auto", "topdown", "movenet-lightning", "movenet-multipose", "onnx"
 
 @dataclass(frozen=True)
 class DetectorOptions:
-    """Which detector looks for people, and how."""
+    """Options of the detector."""
 
     detector: str = option(
         "auto",
-        "auto: NanoDet finds people, MoveNet Lightning their joints, and Thunder, slower and more exact, those of "
-        "people who are new or unsure, and of everybody now and then; topdown: always Thunder; movenet-lightning: "
-        "always Lightning; movenet-multipose: one small network finds up to six people and their joints; "
-        "onnx: a network of your own, detector_model",
+        "auto: NanoDet detects people, MoveNet Lightning their joints; Thunder, slower and more accurate, the joints "
+        "of new or uncertain people, and of all people from time to time; topdown: always Thunder; movenet-lightning: "
+        "always Lightning; movenet-multipose: one small network for up to six people and their joints; onnx: your own "
+        "network, detector_model",
         choices=DETECTORS,
         read_only=True,
     )
     detector_model: str = option(
-        "", "with detector onnx: the file of a network for 2D poses (docs/detectors.md)", read_only=True
+        "", "with detector onnx: the ONNX file of a 2D pose network (docs/detectors.md)", read_only=True
     )
     detector_kind: str = option(
         "auto",
-        "what the file holds: simcc (RTMPose) or heatmap (HRNet, ViTPose), which need NanoDet to find people; or "
-        "one-stage (RTMO, YOLO-pose); auto: told by its outputs",
+        "kind of the network: simcc (RTMPose) or heatmap (HRNet, ViTPose), which need NanoDet to detect people; or "
+        "one-stage (RTMO, YOLO-pose); auto: from its outputs",
         choices=("auto", "simcc", "heatmap", "one-stage"),
         read_only=True,
     )
     detector_skeleton: str = option(
         "coco_17",
-        "joints that the file's network gives: coco_17, halpe_26, ..., or their names separated by commas",
+        "joints of the network: coco_17, halpe_26, ..., or their names separated by commas",
         read_only=True,
     )
     detector_input: str = option(
         "auto",
-        "what the file's network takes: imagenet: RGB less ImageNet's mean, over its deviation; unit: RGB from 0 to 1; "
-        "raw: BGR from 0 to 255; auto: imagenet for simcc and heatmap; for one-stage unit with one output, else raw",
+        "input of the network: imagenet: RGB normalised by ImageNet's mean and standard deviation; unit: RGB from 0 to "
+        "1; raw: BGR from 0 to 255; auto: imagenet for simcc and heatmap; one-stage: unit with one output, else raw",
         choices=("auto", "imagenet", "unit", "raw"),
         read_only=True,
     )
     detector_spread: float = option(
         1.0,
-        "how much larger the errors of the file's keypoints are than those of MoveNet Thunder",
+        "ratio of the network's keypoint errors to those of MoveNet Thunder",
         low=0.1,
         high=10.0,
         read_only=True,
     )
     search_every: int = option(
         8,
-        "look for new people in every n-th image of a camera (of three cameras or more: every 2n-th, in turn), and "
-        "when a person is lost whom the other cameras do not place",
+        "search new people in every n-th image of a camera (with three or more cameras: every 2n-th, in turn), and "
+        "when a person is lost whom the other cameras do not locate",
         low=1,
         high=1000,
         read_only=True,
     )
-    box_score: float = option(0.15, "lowest score of a box around a person", low=0.0, high=1.0, read_only=True)
-    box_scale: float = option(1.1, "how much larger than the person the crop is", low=1.0, high=2.0, read_only=True)
+    box_score: float = option(0.15, "minimum score of a box around a person", low=0.0, high=1.0, read_only=True)
+    box_scale: float = option(1.1, "size of the crop relative to the person", low=1.0, high=2.0, read_only=True)
     person_score: float = option(
-        0.5, "lowest mean score of a person's better half of joints", low=0.0, high=1.0, read_only=True
+        0.5, "minimum mean score of a person's better half of joints", low=0.0, high=1.0, read_only=True
     )
-    max_detections: int = option(10, "most people in one image", low=1, high=100, read_only=True)
+    max_detections: int = option(10, "maximum number of people per image", low=1, high=100, read_only=True)
     precision: str = option(
         "auto",
-        "half: float16 on a GPU, bfloat16 on a CPU that has it; auto: half where the hardware computes it natively",
+        "half: float16 on a GPU, bfloat16 on a CPU that supports it; auto: half if the hardware supports it natively",
         choices=("auto", "full", "half"),
         read_only=True,
     )
     backend: str = option(
         "auto",
-        "what runs the networks for people and joints (not a file's): torch, openvino (CPUs only, full precision), or "
-        "auto: the faster one on this machine, measured at the first start",
+        "backend of the built-in networks: torch, openvino (CPUs only, full precision), or auto: the faster one on "
+        "this machine, measured at the first start",
         choices=("auto", "torch", "openvino"),
         read_only=True,
     )
@@ -86,19 +86,19 @@ class DetectorOptions:
     def __post_init__(self) -> None:
         check(self)
         if self.detector == "onnx" and not self.detector_model:
-            raise OptionError("option 'detector' is 'onnx': name the network's file in detector_model")
+            raise OptionError("option 'detector' is 'onnx': set detector_model to the network's file")
         if self.backend == "openvino" and self.precision == "half":
             raise OptionError(
                 "option 'backend' is 'openvino', which runs in full precision: use precision auto or full"
             )
         if self.detector != "onnx" and self.detector_model:
             raise OptionError(
-                f"option 'detector_model' is {self.detector_model!r}, but 'detector' is {self.detector!r}: give onnx"
+                f"option 'detector_model' is {self.detector_model!r}, but detector is {self.detector!r}: set it to onnx"
             )
 
 
 def weights_of(options: DetectorOptions) -> tuple[str, ...]:
-    """Names of the models in the weights' table that a detector needs, for store.fetch."""
+    """Return the names of the models that a detector needs, for store.fetch."""
     if options.detector == "movenet-multipose":
         return ("movenet-multipose",)
     if options.detector == "onnx":
@@ -107,37 +107,37 @@ def weights_of(options: DetectorOptions) -> tuple[str, ...]:
 
 
 def joints_models(options: DetectorOptions) -> tuple[str, ...]:
-    """The lighter one first."""
-    own = {"auto": ("movenet-lightning", "movenet-thunder"), "topdown": ("movenet-thunder",)}
-    return own.get(options.detector, (options.detector,))
+    """Return the models for joints, the lighter one first."""
+    models = {"auto": ("movenet-lightning", "movenet-thunder"), "topdown": ("movenet-thunder",)}
+    return models.get(options.detector, (options.detector,))
 
 
 def non_default(options: DetectorOptions) -> dict[str, Any]:
-    """The options that are not the defaults, by name: what a node must be given as parameters."""
-    return {one.name: value for one in fields(options) if (value := getattr(options, one.name)) != one.default}
+    """Return the options that differ from the defaults, by name, to set as node parameters."""
+    return {field.name: value for field in fields(options) if (value := getattr(options, field.name)) != field.default}
 
 
 def add_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """The options of a command that say which detector runs: --detector and what belongs to it."""
-    for one in fields(DetectorOptions):
-        if one.name.startswith("detector"):
-            info = info_of(one)
+    """Add --detector and its related options to a command."""
+    for field in fields(DetectorOptions):
+        if field.name.startswith("detector"):
+            info = info_of(field)
             parser.add_argument(
-                f"--{one.name.replace('_', '-')}",
-                type=type(one.default),
+                f"--{field.name.replace('_', '-')}",
+                type=type(field.default),
                 choices=info.choices or None,
-                default=one.default or None,
+                default=field.default or None,
                 help=info.description,
             )
 
 
 def from_arguments(args: argparse.Namespace, **others: Any) -> DetectorOptions:
-    """The options that a command line with add_arguments gives, and others by name; raises OptionError.
+    """Return the options of a command line with add_arguments, and others by name; raises OptionError.
 
     A model's path is made absolute: nodes run in another folder.
     """
-    names = [one.name for one in fields(DetectorOptions) if one.name.startswith("detector")]
-    given = {name: value for name in names if (value := getattr(args, name)) is not None} | others
-    if given.get("detector_model"):
-        given["detector_model"] = str(Path(given["detector_model"]).expanduser().resolve())
-    return from_mapping(DetectorOptions, given)
+    names = [field.name for field in fields(DetectorOptions) if field.name.startswith("detector")]
+    values = {name: value for name in names if (value := getattr(args, name)) is not None} | others
+    if values.get("detector_model"):
+        values["detector_model"] = str(Path(values["detector_model"]).expanduser().resolve())
+    return from_mapping(DetectorOptions, values)

@@ -1,4 +1,4 @@
-"""What is done when memory runs out in the middle of the work: tell it from other errors, and give back what can be."""
+"""Handle out-of-memory errors: recognise them among other errors, and free what can be freed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 from pose3d_ros.errors import OutOfMemoryError
 
-# What libraries say that have no exception of their own for it: PyTorch's CPU allocator, ONNX Runtime, OpenCV.
-WORDS = (
+# Messages of libraries without their own exception for it: PyTorch's CPU allocator, ONNX Runtime, OpenCV.
+PHRASES = (
     "bad allocation",
     "can't allocate memory",
     "failed to allocate memory",
@@ -16,49 +16,49 @@ WORDS = (
     "insufficient memory",
     "bad_alloc",
 )
-# So many failures after each other are no accident any more.
+# From this many failures in a row on, the message names options that need less memory.
 OFTEN = 3
 
 
 class MemoryShortage:
-    """Counts the frame sets in a row that were lost to missing memory, and says what would mend it."""
+    """Counts frame sets in a row that were lost to missing memory, and reports how to fix it."""
 
     def __init__(self) -> None:
         self._row = 0
 
     def over(self) -> None:
-        """A frame set went well."""
+        """Reset the count after a frame set that succeeded."""
         self._row = 0
 
     def explained(self, error: Exception) -> Exception:
-        """The same error, but for one that means missing memory: then what to say of it, after giving memory back."""
+        """Return the error, or for missing memory an OutOfMemoryError with the fix, after freeing memory."""
         if not out_of_memory(error):
             return error
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        # The calls that failed still hold what they had made.
+        # The frames of the failed calls still reference their arrays.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         free()
         self._row += 1
-        words = f"out of memory ({cause}): the frame set was dropped and its memory given back"
+        text = f"out of memory ({cause}): the frame set was dropped and its memory freed"
         if self._row >= OFTEN:
-            words += (
+            text += (
                 f"; {self._row} times in a row: set precision:=half (GPU), a smaller max_detections or a smaller "
-                "detector (movenet-multipose), take fewer cameras, or end what else uses the memory"
+                "detector (movenet-multipose), use fewer cameras, or stop other programs that use the memory"
             )
-        return OutOfMemoryError(words)
+        return OutOfMemoryError(text)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that no memory was left, on the GPU or beside it."""
+    """Whether an exception means that no memory was left, on the GPU or in RAM."""
     if isinstance(error, MemoryError):
         return True
     # torch.OutOfMemoryError, ONNX Runtime's and OpenCV's exceptions, without importing any of them.
-    words = str(error).lower()
-    return type(error).__name__ == "OutOfMemoryError" or any(one in words for one in WORDS)
+    text = str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or any(phrase in text for phrase in PHRASES)
 
 
 def free() -> None:
-    """Give back what nothing refers to any more, the GPU's cached memory too."""
+    """Free unreferenced memory, including the GPU's cache."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

@@ -1,4 +1,4 @@
-"""Two stages: NanoDet finds people now and then, another network finds their joints in every image."""
+"""Two-stage detection: NanoDet detects people from time to time, another network their joints in every image."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pose3d_ros.detection.spare_time import SpareTime
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
 from pose3d_ros.weights import store
 
-SAME_BOX_IOU = 0.6  # boxes more alike than this are one: NanoDet's own threshold
+SAME_BOX_IOU = 0.6  # boxes that overlap more are one person: NanoDet's own threshold
 
 
 class TopDownDetector:
-    """Callable on a FrameSet; keeps the boxes of people that each camera saw last."""
+    """Callable on a FrameSet; keeps the last boxes of the people in each camera."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class TopDownDetector:
         joints: KeypointHead | None = None,
         spare: SpareTime | None = None,
     ) -> None:
-        """device: auto, cpu, cuda or any of torch's; joints: MoveNet Thunder unless another one is given.
+        """device: auto, cpu, cuda or any of torch's; joints: the keypoint head, by default MoveNet Thunder.
 
-        spare, for cameras that do not wait: who is looked at closely then depends on how long that takes.
+        spare, for live cameras: the use of the exact network then depends on the time it takes.
         Raises WeightsMissingError, WeightsCorruptError, InputError.
         """
         self.options = options or DetectorOptions()
@@ -53,84 +53,85 @@ class TopDownDetector:
 
     @property
     def name(self) -> str:
-        """Both networks: boxes + joints."""
+        """The names of both networks: boxes + joints."""
         return f"nanodet+{self._joints.name}"
 
     @property
     def skeleton(self) -> Skeleton:
-        """That of the joints' network."""
+        """The skeleton of the keypoint head."""
         return self._joints.skeleton
 
     @property
     def device(self) -> str:
-        """Where both networks run."""
+        """The devices of both networks."""
         boxes, joints = str(self._device), self._joints.device
         return boxes if boxes == joints else f"boxes {boxes}, joints {joints}"
 
     @property
     def backend(self) -> str:
-        """What runs both networks: torch, openvino or ONNX Runtime."""
+        """The backends of both networks: torch, openvino or ONNX Runtime."""
         boxes, joints = self._heads.name, self._joints.backend
         return boxes if boxes == joints else f"boxes {boxes}, joints {joints}"
 
     def reset(self) -> None:
-        """Forget everybody: the next call looks for people in every image."""
+        """Forget all people: the next call searches every image."""
         self._tracks.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """What each camera follows, by camera in the order of their first images."""
+        """The tracked boxes by camera, in the order of their first images."""
         return {camera: tracks.state_dict() for camera, tracks in self._tracks.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from another one's state."""
+        """Restore the state of another instance."""
         self.reset()
-        for camera, followed in state.items():
-            self._tracks_of(camera).load_state_dict(followed)
+        for camera, tracks in state.items():
+            self._tracks_of(camera).load_state_dict(tracks)
 
     def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
-        """Keypoints of every camera of the set, with score, covariance, boxes and the image's stamp."""
+        """Return keypoints for every camera of the set, with score, covariance, boxes and the image's stamp."""
         began_s, cameras = time.monotonic(), len(frames.images)
         predicted, self._predicted = self._predicted, {}
         searched = {
             camera: image
             for camera, image in frames.images.items()
-            if self._tracks_of(camera).to_search(predicted.get(camera, NO_BOXES))
+            if self._tracks_of(camera).search_due(predicted.get(camera, NO_BOXES))
         }
-        found_boxes = self._search(searched)
+        detected_boxes = self._search(searched)
         boxes: list[Floats] = []
-        closely: list[NDArray[np.bool_]] = []
+        exact: list[NDArray[np.bool_]] = []
         images: list[Image] = []
-        mine: dict[str, tuple[slice, int]] = {}  # camera -> its people, how many of them are followed
+        ranges: dict[str, tuple[slice, int]] = {}  # camera -> its people, number of tracked ones
         for camera, image in frames.images.items():
             tracks = self._tracks[camera]
-            expected, followed = tracks.expected(found_boxes.get(camera), predicted.get(camera, NO_BOXES), cameras)
-            expected = expected[: self.options.max_detections]
-            mine[camera] = slice(len(images), len(images) + len(expected)), min(followed, len(expected))
-            boxes.append(expected)
-            closely.append(tracks.closely(len(expected), cameras, self._spare.people if self._spare else 0))
-            images += [image] * len(expected)
+            candidates, tracked = tracks.candidates(
+                detected_boxes.get(camera), predicted.get(camera, NO_BOXES), cameras
+            )
+            candidates = candidates[: self.options.max_detections]
+            ranges[camera] = slice(len(images), len(images) + len(candidates)), min(tracked, len(candidates))
+            boxes.append(candidates)
+            exact.append(tracks.use_exact(len(candidates), cameras, self._spare.people if self._spare else 0))
+            images += [image] * len(candidates)
         if not boxes:
             return {}
-        found = self._joints(images, np.concatenate(boxes), np.concatenate(closely))
-        result, with_new = {}, []
-        for camera, (part, followed) in mine.items():
-            own = FoundKeypoints(found.xy[part], found.score[part], found.crop_scale[part])
-            everybody = people(own, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
-            kept = distinct(everybody, self.options.person_score)
-            result[camera] = everybody.select(kept)
-            lost = int((kept < followed).sum()) < followed
-            self._tracks[camera].follow(result[camera].xy, result[camera].score, kept, lost)
-            if (better_half(result[camera].score[kept >= followed]) >= SURE_SCORE).any():
-                with_new.append(camera)
-        for camera in result if with_new else ():
+        joints = self._joints(images, np.concatenate(boxes), np.concatenate(exact))
+        result, new_person = {}, False
+        for camera, (rows, tracked) in ranges.items():
+            of_camera = FoundKeypoints(joints.xy[rows], joints.score[rows], joints.crop_scale[rows])
+            detections = people(of_camera, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
+            kept = distinct(detections, self.options.person_score)
+            result[camera] = detections.select(kept)
+            lost = int((kept < tracked).sum()) < tracked
+            self._tracks[camera].update(result[camera].xy, result[camera].score, kept, lost)
+            new_person |= bool((better_half(result[camera].score[kept >= tracked]) >= SURE_SCORE).any())
+        for camera in result if new_person else ():
             if camera not in searched:
                 self._tracks[camera].search_soon()
         if self._spare is not None:
-            self._spare.took(time.monotonic() - began_s, frames.stamp_ns)
+            self._spare.add(time.monotonic() - began_s, frames.stamp_ns)
         return result
 
     def set_predicted_boxes(self, boxes: Mapping[str, Floats]) -> None:
-        """Boxes (K, 4) px in which the other cameras place people, by camera, in the set that is given next."""
+        """Set boxes (K, 4) px of people located by the other cameras, by camera, for the next frame set."""
         self._predicted = boxes
 
     def _tracks_of(self, camera: str) -> BoxTracks:
@@ -141,24 +142,23 @@ class TopDownDetector:
         return self._tracks[camera]
 
     def _search(self, images: Mapping[str, Image]) -> dict[str, Floats]:
-        """Boxes px and scores (N, 5) of the people in each camera's image, best first."""
+        """Detect people in each camera's image: boxes px and scores (N, 5), best first."""
         canvases = {camera: _canvas(image) for camera, image in images.items()}
         shapes = {canvas.shape for canvas in canvases.values()}
-        found = {}
-        for alike in ([name for name, canvas in canvases.items() if canvas.shape == shape] for shape in shapes):
-            heads = self._heads(np.stack([canvases[camera] for camera in alike]))
+        detected = {}
+        for batch in ([name for name, canvas in canvases.items() if canvas.shape == shape] for shape in shapes):
+            heads = self._heads(np.stack([canvases[camera] for camera in batch]))
             with one_thread(), torch.inference_mode():
-                cells = nanodet.boxes(heads)
-                for camera, one in zip(alike, cells, strict=True):
-                    # NaN is kept, or no person would be found and nothing reported.
-                    kept_cells = one[~(one[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
+                for camera, cells in zip(batch, nanodet.boxes(heads), strict=True):
+                    # NaN is kept; otherwise no person would be detected and no error reported.
+                    kept_cells = cells[~(cells[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
                     check_finite(kept_cells, "NanoDet")
-                    found[camera] = _boxes_of(kept_cells, images[camera])
-        return found
+                    detected[camera] = _boxes_of(kept_cells, images[camera])
+        return detected
 
 
 def _canvas(image: Image) -> Image:
-    """The image at NanoDet's size in the upper left corner of a black one whose sides NanoDet can take."""
+    """Return the image at NanoDet's size in the upper left corner of a black canvas with valid sides for NanoDet."""
     height, width = image.shape[:2]
     scale = nanodet.SIZE / max(height, width)
     small_wh = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -169,7 +169,7 @@ def _canvas(image: Image) -> Image:
 
 
 def _boxes_of(cells: Floats, image: Image) -> Floats:
-    """Boxes px and scores (N, 5) of NanoDet's cells (M, 5) on an image's canvas, each person once, best first."""
+    """Return boxes px and scores (N, 5) from NanoDet's cells (M, 5) on a canvas, without duplicates, best first."""
     height, width = image.shape[:2]
     boxes, score = cells[:, :4], cells[:, 4]
     best = np.argsort(-score)[:200]  # NanoDet's own limit

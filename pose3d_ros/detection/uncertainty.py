@@ -1,14 +1,14 @@
-"""How far off a keypoint may be: its 2D covariance from the crop's scale, the joint and the score.
+"""2D covariance of a keypoint from the crop's scale, the joint and the score.
 
-    sigma_px = (image px in one px of the crop) * s_joint * exp(DECAY * (1 - score))        (one axis, isotropic)
+    sigma_px = (image px per crop px) * s_joint * exp(DECAY * (1 - score))        (one axis, isotropic)
 
 Measured on Pose2Sim's multi-person demonstration (100 moments, 2 people, 4 cameras): each camera's keypoints against
-the projection of the triangulation of the others, whose own covariance is added; the constant offset of each camera
-over the clip belongs to its calibration and is taken out. s and DECAY are those at which 95 % of the errors of each
-kind of joint and each tenth of score lie in the 95 % ellipse. On the single-person demonstration, which the fit did
-not see, 96.6 % do (6788 keypoints; shoulders to ankles 98-100 %, the pixelated face 90-93 %), and 89 % if that clip's
-own camera offsets stay in: a rig's calibration error is not part of this covariance. Errors have longer tails than a
-normal distribution: the 50 % ellipse holds 76 %.
+the projection of the others' triangulation, whose own covariance is added; the constant offset of each camera over the
+clip is due to its calibration and is removed. s and DECAY are chosen so that 95 % of the errors of each kind of joint
+and each tenth of score are inside the 95 % ellipse. On the single-person demonstration, which was not used in the fit,
+96.6 % are (6788 keypoints; shoulders to ankles 98-100 %, the pixelated face 90-93 %), and 89 % if the clip's camera
+offsets are not removed: a rig's calibration error is not part of this covariance. Errors have longer tails than a
+normal distribution: the 50 % ellipse contains 76 %.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ NOSE, EYES, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = 0.93, 1.23, 1
 # s of COCO's joints in order, px of the 256 px crop.
 JOINT_SIGMA_PX = np.array([NOSE, *np.repeat([EYES, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES], 2)])
 DECAY = 3.9
-# Of joints that COCO has not (toes, neck, ...): the largest of those measured.
+# For joints outside COCO (toes, neck, ...): the largest measured value.
 OTHER_SIGMA_PX = WRISTS
 # Below this score there were too few keypoints to measure, and none worth using.
-LEAST_SCORE = 0.1
+MIN_SCORE = 0.1
 
 
 def covariance(score: Floats, px_per_crop_px: Floats, skeleton: Skeleton = COCO_17) -> Floats:
-    """Covariance (P, J, 2, 2) px^2 of keypoints with score (P, J) from crops of the scale (P,)."""
-    growth = np.exp(DECAY * (1.0 - np.clip(score, LEAST_SCORE, 1.0)))
-    known = dict(zip(COCO_17.joint_names, JOINT_SIGMA_PX, strict=True))
-    joint_sigma_px = np.array([known.get(name, OTHER_SIGMA_PX) for name in skeleton.joint_names])
+    """Return the covariance (P, J, 2, 2) px^2 of keypoints with score (P, J) from crops of scale (P,)."""
+    growth = np.exp(DECAY * (1.0 - np.clip(score, MIN_SCORE, 1.0)))
+    measured = dict(zip(COCO_17.joint_names, JOINT_SIGMA_PX, strict=True))
+    joint_sigma_px = np.array([measured.get(name, OTHER_SIGMA_PX) for name in skeleton.joint_names])
     sigma = px_per_crop_px[:, None] * joint_sigma_px * growth
     return np.asarray(sigma[..., None, None] ** 2 * np.eye(2))

@@ -1,4 +1,4 @@
-"""What frame sets teach besides their poses: how the cameras and their clocks fit each other, how far lifting is off.
+"""What frame sets teach apart from their poses: how well the cameras and their clocks fit, how far lifting is off.
 
 None of it changes the pose of the set that teaches it, and some of it takes longer than that pose. So it is worked off
 once the pose is out. NumPy, float64. Axes: V views, G people.
@@ -31,11 +31,11 @@ class MultiViewObservation:
 
     cameras: Sequence[Camera]
     people: Sequence[Keypoints2D]  # h36m_17, by view, those that are used
-    groups: NDArray[np.intp]  # (G', V) index of everybody in each view, or -1; whom one view alone saw too
+    groups: NDArray[np.intp]  # (G', V) index of each person in each view, or -1; also of people in one view
     shared: NDArray[np.intp]  # (G, V) of those observed
     observed: Observed3D  # G people
     names: Sequence[str]  # (G,) their ids, "" for none
-    known: Sequence[str]  # ids of everybody who is followed
+    known: Sequence[str]  # ids of all tracked people
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class FrameObservation:
     keypoints: Mapping[str, Keypoints2D]  # h36m_17, by camera, at the images' own stamps
     ids: Mapping[str, Sequence[str]]  # by camera, of each 2D person
     together: MultiViewObservation | None  # None where one camera was alone
-    pose: Pose3D  # of everyone who is known
+    pose: Pose3D  # of all known people
     options: EstimatorOptions
 
 

@@ -23,7 +23,7 @@ MEMORY_S = 60.0
 
 
 class CalibrationNoise:
-    """A running mean, over everybody and MEMORY_S: the squared re-projection error per degree of freedom."""
+    """A running mean, over all people and MEMORY_S: the squared re-projection error per degree of freedom."""
 
     def __init__(self) -> None:
         self.begin_again()
@@ -45,7 +45,7 @@ class CalibrationNoise:
 
     @property
     def px(self) -> float:
-        """Standard deviation of a camera's error, px an axis; 0 while nobody was seen."""
+        """Standard deviation of a camera's error, px an axis; 0 before the first person."""
         return float(np.sqrt(self._squared_px / self._freedom)) if self._freedom > 0 else 0.0
 
     def update(self, observed: Observed3D, stamp_ns: int) -> float:

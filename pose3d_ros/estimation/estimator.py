@@ -1,6 +1,6 @@
 """Images of calibrated cameras in, people in three dimensions out; one camera lifts, two or more triangulate.
 
-The whole chain is PoseEstimator.estimate_from_keypoints, step by step. NumPy, float64.
+The whole chain is PoseEstimator._estimate, step by step. NumPy, float64.
 Axes: V views, G groups of 2D people, J joints.
 """
 
@@ -29,6 +29,7 @@ from pose3d_ros.estimation.observation import (
     associated_rows,
     calibration_shift,
     triangulate_people,
+    triangulated,
     with_calibration_noise,
     without_uncertain,
 )
@@ -36,9 +37,8 @@ from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.predicted_boxes import predicted_boxes
 from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.publish_filter import filter_people
-from pose3d_ros.estimation.refinement.options import load_refinement, triangulation_of
 from pose3d_ros.estimation.refinement.plan import RefinePlan
-from pose3d_ros.estimation.refinement.stage import Refinement
+from pose3d_ros.estimation.refinement.stage import Refinement, load_refinement
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D
@@ -50,24 +50,46 @@ from pose3d_ros.options import check_changes
 from pose3d_ros.rigs.rig_checks import validate_rig
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.state import Stateful, parts_of, per_rig
-from pose3d_ros.structures import FrameSet, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Pose3D, Rig
 from pose3d_ros.synchronisation.resampling import Resampler
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
 
 
+class Stopwatch:
+    """Milliseconds by stage, from lap to lap."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """The time since the last lap was this stage's."""
+        now = time.perf_counter()
+        self.laps_ms[stage] = self.laps_ms.get(stage, 0.0) + (now - self._since) * 1e3
+        self._since = now
+
+
 @dataclass(frozen=True, eq=False)
-class Observation:
+class MeasuredPeople:
     """The people of one frame set, before they are tracked."""
 
-    people: Observed3D  # G people
+    observed: Observed3D  # G people
     groups: NDArray[np.intp]  # (G, V) index of each in the usable 2D people of each view, or -1
     stage_ms: Mapping[str, float]
     single_view: int  # people whom one camera only saw
     all_groups: NDArray[np.intp] | None = None  # (G', V) with those of one view; None where people were lifted
     not_refined: Mapping[str, int] = field(default_factory=dict)  # joints by the gate that refused them
     swapped: tuple[str, ...] = ()  # cameras in which left and right were swapped
+
+    def together(self, views: Views, ids: tuple[str, ...], tracked: tuple[str, ...]) -> MultiViewObservation | None:
+        """What was seen in two cameras or more, with the ids of these and of all tracked people; None if lifted."""
+        if self.all_groups is None:
+            return None
+        return MultiViewObservation(
+            views.cameras, views.people, self.all_groups, self.groups, self.observed, ids, tracked
+        )
 
 
 class PoseEstimator:
@@ -78,7 +100,7 @@ class PoseEstimator:
     are those of a set in which one camera of several is left, and keep their ids (monocular_fallback). lifter and
     refinement are networks that were loaded before.
     Raises CalibrationError for a rig that cannot be true (rigs/rig_checks.py) or of fewer than min_views cameras, but
-    for one whose people can be lifted; WeightsError or InputError where a network that the options ask for by name
+    for one whose people can be lifted; WeightsError or InputError where a network that the options name
     cannot be had.
     """
 
@@ -187,7 +209,7 @@ class PoseEstimator:
             part.load_state_dict(state[name])
 
     def update_background(self) -> Exception | None:
-        """Learn what the last frame set says besides its pose (background.py); returns what went wrong.
+        """Learn what the last frame set says apart from its pose (background.py); returns what went wrong.
 
         A caller that sends poses on calls it once a pose is out, for it may take longer than the pose. Otherwise the
         next call does it first, and warns once of a failure.
@@ -234,76 +256,60 @@ class PoseEstimator:
         return self._estimate(keypoints, max(k.stamp_ns for k in keypoints.values()))
 
     def _estimate(self, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> Estimate:
-        """The pipeline: one frame set from 2D people to poses."""
+        """The pipeline, step by step: one frame set from 2D people to poses."""
         options = self._options
         self._background.run()
-        shown = views = Views.of(self._rig, detected, options)
-        if options.compensate_offsets:
-            detected, stamp_ns = self._resampler(detected, self._background.clocks.known_s)
-            views = Views.of(self._rig, detected, options)
-        alone = len(views.cameras) == 1 and self._lifter.load()
-        seen = self._lift(views, stamp_ns) if alone else self._triangulate(views, stamp_ns)
-        pose, group_ids = self._tracker.update(seen.people, stamp_ns, self._rig.frame_id)
-        known = pose.ids
+        shown = Views.of(self._rig, detected, options)
+        views, stamp_ns = self._resampled(shown, detected, stamp_ns)
+        if len(views.cameras) == 1 and self._lifter.load():
+            people = self._lift(views, stamp_ns)
+        else:
+            people = self._triangulate(views, stamp_ns)
+        pose, ids = self._tracker.update(people.observed, stamp_ns, self._rig.frame_id)
+        tracked = pose.ids
         pose = self._smoother(pose)
-        ids = views.ids(seen.groups, group_ids)
-        together = None
-        if seen.all_groups is not None:
-            people, groups = views.people, seen.all_groups
-            together = MultiViewObservation(views.cameras, people, groups, seen.groups, seen.people, group_ids, known)
-        keypoints = shown.keypoints  # of the images, not of the common time
-        several = len(self._rig.cameras) > 1
-        if several:
-            self._background.put(FrameObservation(stamp_ns, self._rig, keypoints, ids, together, pose, options))
-        plan = RefinePlan("none", "one camera is left: its people are lifted") if alone else self.refinement
-        estimate = Estimate(
-            pose=pose,
-            keypoints=keypoints,
-            ids=ids,
-            stage_ms=seen.stage_ms,
-            single_view=seen.single_view,
-            rejected=seen.people.rejected,
-            refinement=plan if several else None,
-            not_refined=seen.not_refined,
-            lifted_from=views.cameras[0].name if alone and several else "",
-            swapped=seen.swapped,
-            motion=self._motions(self._tracker, stamp_ns),
-            reports=self._background.reports(len(views.cameras)) if several else (),
-        )
+        estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
+        if len(self._rig.cameras) > 1:
+            together = people.together(views, ids, tracked)
+            self._background.put(
+                FrameObservation(stamp_ns, self._rig, estimate.keypoints, estimate.ids, together, pose, options)
+            )
         return filter_people(estimate, options.workspace_min, options.workspace_max, options.max_people)
 
-    def _lift(self, views: Views, stamp_ns: int) -> Observation:
-        """The people of the only camera of a set, lifted."""
-        start = time.perf_counter()
-        names, expected = self._tracker.expected(stamp_ns)
-        height_m = self._options.body_height_m
-        people, rows = self._lifter.observe(views.cameras[0], views.people[0], names, expected, height_m)
-        lift_ms = (time.perf_counter() - start) * 1e3
-        return Observation(people, rows[:, None], {"lift": lift_ms}, single_view=len(views.people[0]))
+    def _resampled(self, views: Views, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Views, int]:
+        """The 2D people at one time, where compensate_offsets is set, and that time."""
+        if not self._options.compensate_offsets:
+            return views, stamp_ns
+        detected, stamp_ns = self._resampler(detected, self._background.clocks.usable_s)
+        return Views.of(self._rig, detected, self._options), stamp_ns
 
-    def _triangulate(self, views: Views, stamp_ns: int) -> Observation:
+    def _lift(self, views: Views, stamp_ns: int) -> MeasuredPeople:
+        """The people of the only camera of a set, lifted."""
+        clock = Stopwatch()
+        names, expected = self._tracker.expected(stamp_ns)
+        observed, rows = self._lifter.observe(
+            views.cameras[0], views.people[0], names, expected, self._options.body_height_m
+        )
+        clock.lap("lift")
+        return MeasuredPeople(observed, rows[:, None], clock.laps_ms, single_view=len(views.people[0]))
+
+    def _triangulate(self, views: Views, stamp_ns: int) -> MeasuredPeople:
         """The people whom two cameras or more see: associated, triangulated, refined."""
-        start = time.perf_counter()
-        cameras, options = views.cameras, self._options
+        cameras, options, clock = views.cameras, self._options, Stopwatch()
         expected = self._tracker.predicted(stamp_ns)
         flat = People2D.of(views.people).undistorted(cameras)
         rows = associated_rows(cameras, flat, expected, options.association_limit_mrad)
-        groups = np.where(rows >= 0, rows - flat.bounds[:-1], -1)
         n_views = (rows >= 0).sum(-1)
-        several = n_views >= options.min_views
-        associated = time.perf_counter()
-        triangulate = partial(triangulation_of(options), max_std_m=np.inf)
-        keypoints, swapped = unswap_left_right(cameras, flat, rows[several], expected, triangulate)
-        people, not_refined, refine_ms = self.triangulate(cameras, keypoints, stamp_ns)
-        return Observation(
-            people,
-            groups[several],
-            # Tracking takes well under a millisecond; it is not counted.
-            {
-                "associate": (associated - start) * 1e3,
-                "triangulate": (time.perf_counter() - associated) * 1e3 - sum(refine_ms.values()),
-                **refine_ms,
-            },
+        shared = n_views >= options.min_views
+        clock.lap("associate")
+        triangulate = partial(triangulated, min_views=options.min_views, max_std_m=np.inf)
+        keypoints, swapped = unswap_left_right(cameras, flat, rows[shared], expected, triangulate)
+        observed, not_refined = self.triangulate(cameras, keypoints, stamp_ns, clock)
+        groups = np.where(rows >= 0, rows - flat.bounds[:-1], -1)
+        return MeasuredPeople(
+            observed,
+            groups[shared],
+            clock.laps_ms,
             single_view=int((n_views == 1).sum()),
             all_groups=groups,
             not_refined=not_refined,
@@ -311,28 +317,47 @@ class PoseEstimator:
         )
 
     def triangulate(
-        self, cameras: Sequence[Any], keypoints: Grouped2D, stamp_ns: int
-    ) -> tuple[Observed3D, Mapping[str, int], dict[str, float]]:
-        """Grouped people triangulated and refined, joints that a gate refused, and how long the networks took (ms)."""
-        plan, options = self._plan, self._options
-        triangulate = triangulation_of(options)
-        if plan.method == "none" and not options.calibration_px:
-            return triangulate(cameras, keypoints, max_std_m=options.max_std_m), {}, {}
-        people, rays = triangulate_people(cameras, keypoints, min_views=options.min_views, max_std_m=np.inf)
+        self, cameras: Sequence[Camera], keypoints: Grouped2D, stamp_ns: int, clock: Stopwatch
+    ) -> tuple[Observed3D, Mapping[str, int]]:
+        """Associated people triangulated and refined, and joints that a gate of refinement refused."""
+        options, plan = self._options, self._plan
+        observed, rays = triangulate_people(cameras, keypoints, min_views=options.min_views, max_std_m=np.inf)
         px = options.calibration_px
         if px == MEASURED:
-            px = self._calibration_noise.update(people, stamp_ns)
-        shift = calibration_shift(cameras, keypoints, people, rays) if px else None
+            px = self._calibration_noise.update(observed, stamp_ns)
+        shift = calibration_shift(cameras, keypoints, observed, rays) if px else None
+        clock.lap("triangulate")
         not_refined: Mapping[str, int] = {}
-        refine_ms: dict[str, float] = {}
         if self._refinement is not None and plan.method != "none":
-            start = time.perf_counter()
-            refined = self._refinement(plan, cameras, keypoints, people, stamp_ns)
-            people, not_refined = refined.observed, refined.refused
-            refine_ms["refine"] = (time.perf_counter() - start) * 1e3
+            refined = self._refinement(plan, cameras, keypoints, observed, stamp_ns)
+            observed, not_refined = refined.observed, refined.refused
+            clock.lap("refine")
         if shift is not None:
-            people = with_calibration_noise(people, shift, px)
-        return without_uncertain(people, options.max_std_m), not_refined, refine_ms
+            observed = with_calibration_noise(observed, shift, px)
+        observed = without_uncertain(observed, options.max_std_m)
+        clock.lap("triangulate")
+        return observed, not_refined
+
+    def _estimate_of(
+        self, people: MeasuredPeople, pose: Pose3D, views: Views, ids: Mapping[str, tuple[str, ...]]
+    ) -> Estimate:
+        """The frame set's estimate; views are those of the images, not of the common time."""
+        several, lifted = len(self._rig.cameras) > 1, people.all_groups is None
+        plan = RefinePlan("none", "one camera is left: its people are lifted") if lifted else self.refinement
+        return Estimate(
+            pose=pose,
+            keypoints=views.keypoints,
+            ids=ids,
+            stage_ms=people.stage_ms,
+            single_view=people.single_view,
+            rejected=people.observed.rejected,
+            refinement=plan if several else None,
+            not_refined=people.not_refined,
+            lifted_from=views.cameras[0].name if lifted and several else "",
+            swapped=people.swapped,
+            motion=self._motions(self._tracker, pose.stamp_ns),
+            reports=self._background.reports(len(views.cameras)) if several else (),
+        )
 
     def _check_names(self, given: Mapping[str, object]) -> None:
         unknown = sorted(set(given) - set(self._rig.names))

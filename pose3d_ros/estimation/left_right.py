@@ -1,10 +1,10 @@
-"""Keypoints for which the detector took left for right in a view, told by where a followed person is expected.
+"""Undoes left-right swaps of the detector in a view, found by where a tracked person is expected.
 
-From behind, in the dark or half hidden a person's sides look alike. One view that exchanges them pulls both wrists off
-by decimetres, for triangulation can only weigh it down. A part of the body (legs, arms) is taken as exchanged where it
-lies clearly nearer to the expected one with its sides changed back, and then fits the other views no worse: whoever
-turns quickly is not where they are expected. Where more views than not say so, nothing is changed either, and the
-expectation mends itself. NumPy, float64. Axes: V views, G groups, T people expected, J joints.
+From behind, in the dark or half hidden a person's sides look alike. One view with swapped sides pulls both wrists off
+by decimetres, because triangulation can only down-weight it. A part of the body (legs, arms) is taken as swapped where
+it lies clearly nearer to the expected one with the swap undone, and then fits the other views no worse: a person who
+turns quickly is not where they are expected. Where most views say so, nothing is changed either, and the expectation
+corrects itself. NumPy, float64. Axes: V views, G groups, T people expected, J joints.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def swapped(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDA
     """Which joints (V, G, J) of the groups have their sides exchanged; expected (T, J, 3) m, NaN where unknown."""
     if not len(expected) or not seen.score.size:
         return np.zeros(seen.score.shape, dtype=bool)
-    found: NDArray[np.bool_] = kernels.left_right.exchanged(
+    found: NDArray[np.bool_] = kernels.left_right.swapped(
         *(lenses_of(cameras), seen.xy, seen.std_px, kernels.plain(expected)),
         *(OTHER_SIDE, _PARTS, LEAST_SEEN, CLEAR),
     )

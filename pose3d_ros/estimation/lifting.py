@@ -47,7 +47,7 @@ class Refusal(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class LiftedPeople:
-    """All 2D people of one image; whoever was refused is NaN."""
+    """All 2D people of one image; those that were refused are NaN."""
 
     xyz: Floats  # (P, J, 3) m, the camera's optical frame; also the joints that were not seen
     covariance: Floats  # (P, J, 3, 3) m^2
@@ -81,7 +81,7 @@ def lift(
     distortion is taken off, and the camera's K makes metres of the canonical depth (1910.12029, Eqs. 5-6; fx and fy
     may differ, skew drops out). An image of a focal length that the network was not made for is scaled (FOCAL_PX).
     The root lies behind the detected pelvis; where a hip is not seen, where the seen joints put it on the median, given
-    the lifted pose. body_height_m, of everybody or (P,) of each, where known, scales pose and depth alike; NaN or 0:
+    the lifted pose. body_height_m, of all people or (P,) of each, where known, scales pose and depth alike; NaN or 0:
     unknown. A person needs min_joints of the 12 limb joints and the nose, and both hips or both shoulders.
     """
     import torch
@@ -91,7 +91,7 @@ def lift(
     focal, centre = np.diag(camera.K)[:2], camera.K[:2, 2]
     alpha = math.sqrt(focal.prod())
     ours = getattr(lifter.net, "options", None)
-    # A network for any focal length brings the image to its own, and is told the height where it takes one.
+    # A network for any focal length brings the image to its own, and gets the height where it takes one.
     any_focal, takes_height = getattr(ours, "any_focal", False), getattr(ours, "height", False)
     scale = 1.0 if any_focal else float(np.clip(alpha, *FOCAL_PX)) / alpha
     ideal = undistort(camera, remap(keypoints, H36M_17).xy)  # (P, J, 2)
@@ -103,15 +103,15 @@ def lift(
     xyz, covariance = np.full((people, joints, 3), np.nan), np.full((people, joints, 3, 3), np.nan)
     canonical, height = np.full(people, np.nan), np.full(people, np.nan)
     if len(good):
-        told = np.broadcast_to(np.asarray(body_height_m, dtype=np.float64), people)
-        told = np.asarray(np.where(told > 0, told, np.nan))
+        height_m = np.broadcast_to(np.asarray(body_height_m, dtype=np.float64), people)
+        height_m = np.asarray(np.where(height_m > 0, height_m, np.nan))
         focal, centre = scale * focal, scale * centre
         K = torch.tensor([[focal[0], 0, centre[0]], [0, focal[1], centre[1]], [0, 0, 1]], dtype=torch.float32)
         device = next((one.device for one in lifter.net.parameters()), K.device)
         K = K.expand(len(good), 3, 3).to(device)
         with torch.inference_mode():
             xy = torch.as_tensor(ideal[good] * focal + centre, dtype=torch.float32, device=device)
-            stands = torch.as_tensor(told[good], dtype=torch.float32, device=device)
+            stands = torch.as_tensor(height_m[good], dtype=torch.float32, device=device)
             lifted = lifter.net(xy, K, height=stands) if takes_height else scaled_to_height(lifter.net(xy, K), stands)
             pose = with_root(lifted.pose)
             depth = metric_depth(lifted.depth, K)
@@ -128,7 +128,7 @@ def lift(
         for array in (xyz, canonical, height):
             array[~plausible] = np.nan
         for known in (False, True):
-            some: NDArray[np.bool_] = np.asarray(plausible & (np.isfinite(told) == known))
+            some: NDArray[np.bool_] = np.asarray(plausible & (np.isfinite(height_m) == known))
             covariance[some] = _covariance(lifter, xyz[some], seen[some], known)
     return LiftedPeople(xyz, covariance, seen, canonical, height, refusal.astype(np.uint8))
 

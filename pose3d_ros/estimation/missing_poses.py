@@ -33,7 +33,7 @@ WINDOW_S = 2.0
 OFTEN = 0.5
 # Association measures bones with noise and foreshortened: near its limits a bone may be the reason already.
 SIZE_MARGIN = 1.4
-# Giants and dwarfs are told from people by legs that are this sure, as a share of their length: a stereo head's are not
+# Impossible sizes are detected by legs that are this sure, as a share of their length: a stereo head's are not
 # any surer.
 ROUGHLY = 0.5
 # 2D people of each view that are explained.

@@ -214,7 +214,8 @@ def calibration_shift(
 
 
 def with_calibration_noise(observed: Observed3D, shift: Floats, calibration_px: float) -> Observed3D:
-    """The people, as unsure as cameras leave them that are each off by calibration_px an axis besides the keypoints.
+    """The people, as unsure as cameras leave them that are each off by calibration_px an axis, in addition to the
+    keypoints.
 
     shift is what calibration_shift gave. A joint that a network filled in is moved as the person's others are, on
     average.
@@ -242,7 +243,7 @@ def weighed_by_score(covariance: Floats, score: Floats) -> Floats:
     """Covariances (..., J, 2, 2) px^2 for the robust fit: as sure as PoseRN's Eq. 3 makes them by their score.
 
     A calibrated covariance holds a detector's gross errors too, and so grows steeply as the score falls; Huber's
-    function bears gross errors already. Within each 2D person the standard deviation goes with 1 / score, as
+    function tolerates gross errors already. Within each 2D person the standard deviation goes with 1 / score, as
     in PoseRN, at the level of that person's covariances (median over the joints of standard deviation times
     score). On the demo's single person: 40.0 mm, against 42.1 mm with the covariances as they are.
     NaN where a covariance is not finite and positive, or the score is 0.

@@ -40,9 +40,9 @@ class EstimatorOptions:
     )
     calibration_px: float = option(
         MEASURED,
-        "standard deviation an axis by which calibration and synchronisation displace what a camera sees, besides the "
-        "keypoints' own errors: it widens the covariance of every joint and moves none. -1: measured from how far the "
-        "cameras disagree; 0: exact cameras",
+        "standard deviation an axis by which calibration and synchronisation displace what a camera sees, in addition "
+        "to the keypoints' own errors: it widens the covariance of every joint and moves none. -1: measured from how "
+        "far the cameras disagree; 0: exact cameras",
         unit="px",
         low=MEASURED,
         high=200.0,
@@ -51,7 +51,7 @@ class EstimatorOptions:
         "auto",
         "networks that refine poses. cvugcn: the 3D joints; posern: the 2D joints; both: posern, then cvugcn; auto: "
         "cvugcn on rigs such as it was trained on, posern where it was proven with this detector; none: triangulation "
-        "alone. /diagnostics tells what was taken and why",
+        "alone. /diagnostics reports the choice and the reason",
         choices=CHOICES,
         read_only=True,
     )

@@ -14,7 +14,7 @@ from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.missing_poses import MissingPoses, explain
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.monitoring.person_scale import PersonScale, leg_lengths
-from pose3d_ros.monitoring.person_vertical import PersonVertical, hinted
+from pose3d_ros.monitoring.person_vertical import PersonVertical, up_hint
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Pose3D, Rig
 
@@ -31,7 +31,7 @@ class PeopleEvidence:
         self.report = PeopleReport()
 
     def reset(self) -> None:
-        """Forget everyone; how large they were, and which way up, stays: the cameras are the same."""
+        """Forget all people; their size and the vertical stay: the cameras are the same."""
         self._missing.reset()
 
     def state_dict(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class PeopleEvidence:
         self._sampled_ns, self.report = 0, PeopleReport()
 
     def update(self, rig: Rig, keypoints: Mapping[str, Keypoints2D], pose: Pose3D, options: EstimatorOptions) -> None:
-        """Take in one frame set: its 2D people by camera (h36m_17), and the pose of everyone who is known."""
+        """Take in one frame set: its 2D people by camera (h36m_17), and the pose of all known people."""
         stamp_ns, now_s = pose.stamp_ns, pose.stamp_ns * 1e-9
         if (pose.state == PersonState.VISIBLE).any():
             self._missing.placed()
@@ -69,7 +69,7 @@ class PeopleEvidence:
         self.report = self._reported(rig)
 
     def _reported(self, rig: Rig) -> PeopleReport:
-        scale, vertical = self._scale.scale, self._vertical.vertical(hinted(rig))
+        scale, vertical = self._scale.scale, self._vertical.vertical(up_hint(rig))
         faults = scale.fault, self._missing.fault, vertical.fault(rig.frame_id)
         values = {f"people/no_pose/{reason}": str(n) for reason, n in sorted(self._missing.counts.items())}
         values |= {"people/leg": scale.value, "people/up": vertical.axis or "not known yet"}

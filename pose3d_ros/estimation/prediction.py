@@ -3,9 +3,10 @@
 The tracker's filter says where joints are and how they move. Carried on as it is, that overshoots: a hand that swings
 turns back, a person who stands only seems to move. So a joint's velocity is parted in two. That of the trunk lasts for
 seconds, the limb's own against it for a fraction of one; and both count the less the slower the trunk was of late, and
-the less it kept to one direction: whoever steps to and fro is as likely to go back as on. Nor is the filter's place the
-best to start from where somebody moves, for it lags; where somebody stands it is, for it is calm. The constants were
-chosen on the sample footage of three people, of whom two do not walk; docs/staleness.md has the figures on both clips.
+the less it kept to one direction: a person who steps to and fro is as likely to go back as on. Nor is the filter's
+place the best to start from while a person moves, for it lags; for a standing person it is, for it is calm. The
+constants were chosen on the sample footage of three people, of whom two do not walk; docs/staleness.md has the figures
+on both clips.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ HALF_VELOCITY, HALF_SPEED = 0.05, 0.1
 STEADY = (0.5, 0.9)
 # The tracker's covariance grows by this share of what its filter says: its velocities are worse than these.
 GROWTH = 0.85
-# After a gap of this length somebody's mean velocity is learnt anew.
+# After a gap of this length a person's mean velocity is learnt again.
 MEMORY_S = 1.0
 
 
@@ -55,13 +56,13 @@ class Motion:
 
 
 class Motions:
-    """Takes the motion of everybody known out of a tracker, and remembers their trunks' velocity and speed."""
+    """Takes the motion of all known people out of a tracker, and remembers their trunks' velocity and speed."""
 
     def __init__(self) -> None:
         self._means: dict[str, tuple[Floats, float, int]] = {}  # mean velocity (3,), mean speed, stamp
 
     def reset(self) -> None:
-        """Forget everyone."""
+        """Forget all people."""
         self._means = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def trunk_velocity(velocity: Floats) -> Floats:
 def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibration_covariance: bool = True) -> Pose3D:
     """The pose horizon_s after its stamp, with that stamp; LOST people are not in it.
 
-    motion is that of the pose's stamp and of everybody in the pose at least. Joints are PREDICTED, states those of the
+    motion is that of the pose's stamp and of all people in the pose at least. Joints are PREDICTED, states those of the
     pose, ages counted on. Without with_calibration_covariance the covariance is that against a later pose of the same
     cameras.
     """

@@ -1,7 +1,7 @@
-"""Whom of everybody known an estimator gives out: who is in the workspace, and at most so many.
+"""Which of the known people an estimator publishes: those in the workspace, up to a maximum.
 
-A stage after tracking and smoothing: who is left out keeps their id and their track, and is there again at once when
-they come back. NumPy, float64.
+A stage after tracking and smoothing: a person who is left out keeps the id and the track, and is published again at
+once on return. NumPy, float64.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 # What the options of both estimators say of themselves.
 MIN_TEXT = (
-    "lowest x, y, z (m, in the frame of the poses) of where people are published, e.g. [-2.0, -2.0, -0.5]: who has the "
-    "pelvis outside is tracked, but left out; -.inf for a side without an end; empty: none has one"
+    "lowest x, y, z (m, in the frame of the poses) of where people are published, e.g. [-2.0, -2.0, -0.5]: a "
+    "person with the pelvis outside is tracked, but left out; -.inf for a side without an end; empty: none has one"
 )
 MAX_TEXT = "highest x, y, z (m) of where people are published; .inf for a side without an end; empty: none has one"
 MAX_PEOPLE_TEXT = (
-    "most people published, of those in the workspace; 0: all. Those known the longest stay, so that nobody flickers; "
-    "who is lost gives way"
+    "most people published, of those in the workspace; 0: all. Those known the longest stay, so that no person "
+    "flickers; lost people give way"
 )
 
 # The fields of Pose3D that have a row for each person.
@@ -51,17 +51,17 @@ def check_workspace(low: Sequence[float], high: Sequence[float]) -> None:
 
 
 def admitted(pose: Pose3D, low: Sequence[float], high: Sequence[float], most: int) -> NDArray[np.intp]:
-    """Indices of the people to give out, in the pose's order.
+    """Indices of the people to publish, in the pose's order.
 
     low and high (3,) m in pose.frame_id, or empty: where the pelvis must be, borders included. most: of those, so many;
-    0 for all. The tracker's ids rise with time: who has the lower number is known longer. LOST people come last.
+    0 for all. The tracker's ids rise with time: a lower number is known longer. LOST people come last.
     """
     if not len(low) and not len(high) and (not most or len(pose) <= most):
         return np.arange(len(pose))
     place = places(pose)
     inside = np.ones(len(pose), dtype=bool)
     if len(low):
-        inside &= (place >= np.asarray(low)).all(-1)  # NaN, somebody of whom no joint is known, is nowhere
+        inside &= (place >= np.asarray(low)).all(-1)  # NaN, a person without a known joint, is nowhere
     if len(high):
         inside &= (place <= np.asarray(high)).all(-1)
     people = np.flatnonzero(inside)
@@ -73,7 +73,7 @@ def admitted(pose: Pose3D, low: Sequence[float], high: Sequence[float], most: in
 
 
 def places(pose: Pose3D) -> Floats:
-    """Where everybody is, (P, 3) m: the pelvis, or without one the middle of the joints that are known; else NaN."""
+    """Where all people are, (P, 3) m: the pelvis, or without one the middle of the joints that are known; else NaN."""
     pelvis = pose.xyz[:, pose.skeleton.index("Pelvis")]
     known = np.asarray(np.isfinite(pose.xyz).all(-1))
     total = np.where(known[..., None], pose.xyz, 0.0).sum(axis=1)
@@ -83,7 +83,7 @@ def places(pose: Pose3D) -> Floats:
 
 
 def filter_people(estimate: Estimate, low: Sequence[float], high: Sequence[float], most: int) -> Estimate:
-    """The estimate of whom admitted() names; 2D people of the others have no id, and the others are counted."""
+    """The estimate of the published people; 2D people of the others have no id, and the others are counted."""
     pose = estimate.pose
     people = admitted(pose, low, high, most)
     if len(people) == len(pose):

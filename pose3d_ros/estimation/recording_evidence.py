@@ -11,7 +11,7 @@ from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.people_evidence import body_evidence
 from pose3d_ros.monitoring.exposure import exposure_warnings
 from pose3d_ros.monitoring.person_scale import PersonScale
-from pose3d_ros.monitoring.person_vertical import PersonVertical, hinted
+from pose3d_ros.monitoring.person_vertical import PersonVertical, up_hint
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import PersonState, Rig
 
@@ -74,7 +74,7 @@ class RecordingEvidence:
 
     def report(self) -> RecordingReport:
         """What was found, and what was not."""
-        vertical = self._vertical.vertical(hinted(self._rig))
+        vertical = self._vertical.vertical(up_hint(self._rig))
         warnings = (*exposure_warnings(self._exposure), self._scale.scale.fault, vertical.fault(self._rig.frame_id))
         nothing = "" if self._with_pose else f"no person in 3D in {self._sets} frame sets: {self._why()}"
         return RecordingReport(nothing, tuple(one for one in warnings if one), vertical.axis)

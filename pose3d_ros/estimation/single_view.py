@@ -1,6 +1,6 @@
 """People from one view: lifted by a network, and matched to the people who are known.
 
-One view does not tell a small person from one who is far. But while several cameras see a person, they measure how far
+One view cannot separate a small person from a distant one. But while several cameras see a person, they measure how far
 the network is off for that very person, and that is remembered. NumPy, float64; torch only inside the network.
 Axes: T people known, G people seen now, J joints.
 """
@@ -81,7 +81,7 @@ class PersonLifter:
         return f"off: {self._why_not or 'no network was loaded yet'}"
 
     def reset(self) -> None:
-        """Forget everyone's size."""
+        """Forget the size of all people."""
         self._log_ratio = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def load_lifter(name: str = "") -> Loaded:
 def matched_by_direction(centre: Floats, expected: Floats, xyz: Floats) -> list[tuple[int, int]]:
     """Pairs of a known person (T) and one seen now (G) by the distance of expected joints from the rays to those seen.
 
-    centre (3,) m of the camera; expected (T, J, 3), xyz (G, J, 3) m. How far away somebody was lifted to plays no part.
+    centre (3,) m of the camera; expected (T, J, 3), xyz (G, J, 3) m. How far away a person was lifted to plays no part.
     """
     if not len(expected) or not len(xyz):
         return []

@@ -42,7 +42,7 @@ class Smoother:
     """Smooths each person's joints by method "none", "one_euro" or "kalman"; remembers them by id.
 
     Only xyz changes. Predicted joints are smooth already and pass unchanged; One-Euro starts afresh after them,
-    Kalman goes on from its own prediction. Both start afresh where somebody jumped.
+    Kalman goes on from its own prediction. Both restart after a jump.
     """
 
     def __init__(self, method: str = "none") -> None:
@@ -51,7 +51,7 @@ class Smoother:
         self._kalman: dict[str, tuple[kalman.PointStates, int]] = {}
 
     def reset(self) -> None:
-        """Forget everybody."""
+        """Forget all people."""
         self._one_euro, self._kalman = {}, {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from pose3d_ros.estimation.publish_filter import ROWS
 from pose3d_ros.kernels.constants import INITIAL_SPEED, SCORE_HALF_LIFE_S
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, unchecked
 
-# ROS time that stands still for so long (a paused simulation, a bag that ended) is followed by real time: whoever
-# holds the last message learns that it is old.
+# ROS time that stands still for so long (a paused simulation, a bag that ended) is followed by real time: a subscriber
+# who holds the last message learns that it is old.
 STANDSTILL_S = 1.0
 # How often look() is called; what would come due before the next call is done in this one, so that limits are kept.
 TICK_S = 0.05
@@ -43,7 +43,7 @@ class Limits:
 class NodeTime:
     """Seconds that never go back: ROS time, and real time where ROS time has stood still for STANDSTILL_S.
 
-    A clock that is set back, a bag that begins anew and the first message on /clock take no time.
+    A clock that is set back, a bag that starts again and the first message on /clock take no time.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class NodeTime:
         self._moved_s = self._steady_s = 0.0  # steady time of the last move of ROS time, and of the last call
 
     def __call__(self, ros_ns: int, steady_s: float) -> float:
-        """The time, from the node's clock (0 before /clock came) and a clock that nobody sets."""
+        """The time, from the node's clock (0 before /clock came) and a clock that is never set."""
         with self._lock:
             if ros_ns != self._ros_ns:
                 if self._ros_ns:
@@ -171,7 +171,7 @@ def _ahead_s(pose: Pose3D) -> Floats:
 def _judged(
     pose: Pose3D, elapsed_s: float, limits: Limits, ahead_s: float | Floats
 ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-    """Who is still there, and everybody's state (P,), elapsed_s after the pose's stamp and ahead_s later."""
+    """Who is still there, and all states (P,), elapsed_s after the pose's stamp and ahead_s later."""
     soon_s = pose.age_s + elapsed_s + ahead_s
     lost = (soon_s >= limits.lost_s) | (pose.state == PersonState.LOST)
     hidden = lost | (soon_s >= limits.occluded_s) | (pose.state != PersonState.VISIBLE)

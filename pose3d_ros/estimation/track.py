@@ -50,12 +50,12 @@ class Observed3D:
 
     @cached_property
     def guessed(self) -> NDArray[np.bool_]:
-        """Which joints (G, J) a network filled in from the rest of the body: nobody saw them."""
+        """Which joints (G, J) a network filled in from the rest of the body: no camera saw them."""
         return np.asarray((self.source == JointSource.REFINED) & (self.n_views == 0) & np.isfinite(self.xyz).all(-1))
 
     @property
     def joints(self) -> NDArray[np.intp]:
-        """Number of joints placed in 3D, (G,), but for those that are guessed: they are no evidence of anybody."""
+        """Number of joints placed in 3D, (G,), but for those that are guessed: they are no evidence of a person."""
         return np.asarray((np.isfinite(self.xyz).all(-1) & ~self.guessed).sum(-1))
 
     @property
@@ -86,12 +86,12 @@ class Track:
     hits: int = 1
     misses: int = 0
     observed: int = -1  # row of the current observation, or -1
-    before_jump: bool = False  # time went back since the last observation: it tells who, no longer where
+    before_jump: bool = False  # time went back since the last observation: the track says who, no longer where
     ignored_joints: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))  # (J,) of its joints
 
 
 def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:
-    """A pose of nobody."""
+    """A pose without people."""
     joints = skeleton.size
     return Pose3D(
         xyz=np.zeros((0, joints, 3)),

@@ -75,7 +75,7 @@ class Tracker:
         self._stamp_ns: int | None = None
 
     def reset(self) -> None:
-        """Forget everybody; ids go on from where they were."""
+        """Forget all people; ids go on from where they were."""
         self._tracks, self._stamp_ns = [], None
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Tracker:
         return self._places([] if self._goes_back(stamp_ns) else known, stamp_ns)
 
     def expected(self, stamp_ns: int) -> tuple[tuple[str, ...], Floats]:
-        """Ids of everybody known, and their joints (T, J, 3) m expected at a stamp; unknown ones are NaN."""
+        """Ids of all known people, and their joints (T, J, 3) m expected at a stamp; unknown ones are NaN."""
         known = [] if self._goes_back(stamp_ns) else self._known()
         return tuple(str(track.number) for track in known), self._places(known, stamp_ns)
 
@@ -111,7 +111,7 @@ class Tracker:
         return kalman.predict(_states_of(tracks), self._elapsed_s(stamp_ns)).position
 
     def update(self, observed: Observed3D, stamp_ns: int, frame_id: str = "world") -> tuple[Pose3D, tuple[str, ...]]:
-        """Take in the people observed at a stamp; returns everybody known and the id of each observed one.
+        """Take in the people observed at a stamp; returns all known people and the id of each observed one.
 
         An observed person's id is "" while there is too little evidence. After a stamp before the last one (a clock
         set back, a loop) people are known by where they were, and are in no pose until they are observed again.
@@ -138,7 +138,7 @@ class Tracker:
         return 0.0 if self._stamp_ns is None else max(stamp_ns - self._stamp_ns, 0) * 1e-9
 
     def _known(self) -> list[Track]:
-        """Everybody who has an id, and a place at this time."""
+        """The tracks that have an id, and a place at this time."""
         return [track for track in self._tracks if track.number and not track.before_jump]
 
     def _goes_back(self, stamp_ns: int) -> bool:
@@ -157,7 +157,7 @@ class Tracker:
         if self._tracks:
             _set_states(self._tracks, kalman.predict(_states_of(self._tracks), self._elapsed_s(stamp_ns)))
         self._stamp_ns = stamp_ns
-        # Before matching: nobody takes up the id of one who is gone.
+        # Before matching: no person takes up the id of one who is gone.
         self._tracks = [track for track in self._tracks if stamp_ns - track.seen_ns < self._gone_ns]
 
     def _duplicates(self, observed: Observed3D) -> NDArray[np.bool_]:
@@ -185,7 +185,7 @@ class Tracker:
             distance = _distances(np.array([t.states.position for t in tracks]), observed.xyz[free], *noise)
             unseen_s = np.array([(self._stamp_ns or 0) - t.seen_ns for t in tracks]) * 1e-9
             gate = self._limits.match_m + SEARCH_SPEED * unseen_s[:, None]
-            # Costs are relative to the gate: whoever lies outside costs more than any set of inside ones.
+            # Costs are relative to the gate: a pair outside costs more than any set of inside ones.
             cost = np.where(distance < gate, distance / gate, 1e3)
             chosen = [(a, b) for a, b in zip(*linear_sum_assignment(cost), strict=True) if cost[a, b] < 1e3]
             pairs += [(tracks[a], int(free[b])) for a, b in chosen]
@@ -235,7 +235,7 @@ class Tracker:
         )
 
     def _forget_doubtful(self) -> None:
-        """Forget candidates who were never sure, or turned out to be somebody else's copy."""
+        """Forget candidates who were never sure, or turned out to be copies of others."""
         alive: list[Track] = []
         for track in sorted(self._tracks, key=lambda t: t.number or np.inf):
             if track.observed < 0:
@@ -267,7 +267,7 @@ class Tracker:
     def _number_for(self, newcomer: Track) -> int:
         """The number of the nearest person who is just missing, when near enough; else a new one.
 
-        Somebody who vanishes where somebody else appears has jumped: footage was cut or looped, or frames
+        A person who vanishes where another appears has jumped: footage was cut or looped, or frames
         were lost. The missing track is struck out.
         """
         hidden = [

@@ -21,7 +21,7 @@ class Views:
     """The 2D people of V cameras."""
 
     cameras: tuple[Camera, ...]
-    whole: tuple[Keypoints2D, ...]  # h36m_17, everybody who was detected
+    whole: tuple[Keypoints2D, ...]  # h36m_17, all detected people
     usable: Sequence[NDArray[np.intp]]  # of each view, the indices in whole of the people that are used
     people: Sequence[Keypoints2D]  # these people, without weak joints
 
@@ -34,7 +34,7 @@ class Views:
 
     @property
     def keypoints(self) -> dict[str, Keypoints2D]:
-        """Everybody who was detected, by camera."""
+        """All detected people, by camera."""
         return {camera.name: one for camera, one in zip(self.cameras, self.whole, strict=True)}
 
     def ids(self, groups: NDArray[np.intp], ids: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

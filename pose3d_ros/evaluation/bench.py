@@ -1,4 +1,4 @@
-"""What the tables of one `pose3d evaluate multiview` share: held-out people, comparisons and networks, made once."""
+"""Shared data of the tables of `pose3d evaluate multiview`: held-out people, comparisons and networks, made once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASELINE = ("--baseline",)
 
 @dataclass(eq=False)
 class Bench:
-    """Held-out people, and what was made of them."""
+    """Held-out people, with cached comparisons and networks."""
 
     request: EvaluationRequest
     held_out: HeldOut
@@ -59,7 +59,7 @@ class Bench:
         return self.row(name, *PUBLISHED_RIG_ROW, *(BASELINE if baseline else ()))
 
     def row(self, name: str, *arguments: str) -> list[Refiner]:
-        """The networks of a row, one a seed, trained by `pose3d train cvugcn *arguments`; those that there are."""
+        """The trained networks of a row, one per seed, by `pose3d train cvugcn *arguments`."""
         if name not in self._rows:
             found = []
             for seed in range(self.request.seeds):

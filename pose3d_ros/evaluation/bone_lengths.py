@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
-LONG_LIVED = 0.5  # of the recording's poses: shorter lives say little about the spread of a bone's length
+LONG_LIVED = 0.5  # of the recording's poses: shorter ones give a poor spread of a bone's length
 
 
 class BoneLengths:
@@ -19,7 +19,7 @@ class BoneLengths:
 
     def __init__(self) -> None:
         self._poses = 0
-        self._seen: Counter[str] = Counter()
+        self._frames: Counter[str] = Counter()
         # Count, sum and sum of squares of each bone, in m from the first length, which keeps the squares small.
         self._sums: dict[str, Floats] = defaultdict(lambda: np.zeros((3, len(H36M_17.bones))))
         self._first: dict[str, Floats] = {}
@@ -37,16 +37,16 @@ class BoneLengths:
                 self._first[one] = first = np.where(np.isfinite(first), first, length)
                 known, offset = np.isfinite(length), np.nan_to_num(length - first)
                 self._sums[one] += np.stack([known, offset, offset**2])
-                self._seen[one] += 1
+                self._frames[one] += 1
 
     @property
     def cv(self) -> float:
         """Median over the bones of long-lived people of std over mean of the bone's length; NaN without any."""
         spreads = [np.zeros(0)]
-        for one, seen in self._seen.items():
-            if seen >= max(2, LONG_LIVED * self._poses):
+        for one, frames in self._frames.items():
+            if frames >= max(2, LONG_LIVED * self._poses):
                 count, total, squares = self._sums[one]
-                often = count >= max(2, LONG_LIVED * seen)
+                often = count >= max(2, LONG_LIVED * frames)
                 count, total, squares = count[often], total[often], squares[often]
                 variance = np.maximum(squares / count - (total / count) ** 2, 0.0)
                 spreads.append(np.sqrt(variance) / (self._first[one][often] + total / count))

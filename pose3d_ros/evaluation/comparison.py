@@ -1,4 +1,4 @@
-"""Refined poses beside the triangulated ones they come from: the rows that all tables of refinement share."""
+"""Refined poses compared with their triangulated inputs: the rows of all refinement tables."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Several comparisons that are reported as one: the four pairs together, say."""
+    """Several comparisons that are reported as one, for example the four pairs."""
 
     parts: tuple[Compared, ...]
 
@@ -126,7 +126,7 @@ class Group:
     def refined(
         self, label: str, networks: Sequence[Sequence[Refiner]], paper: float | None = None, *, by_pairs: bool = False
     ) -> tuple[Cell, ...]:
-        """A row of networks[part][seed]; one that is not trained says so."""
+        """A row of networks[part][seed], or a note if it is not trained."""
         seeds = min(len(one) for one in networks)
         if not seeds:
             return (f"{label}: {NOT_TRAINED}", paper, *[None] * (len(COLUMNS) - 1))

@@ -1,4 +1,4 @@
-"""Ways to take a detector's bias off: PoseRN, constants, oracles, and the gate in front of them (NumPy, float64).
+"""Corrections of a detector's bias: PoseRN, constants, oracles, and the gate in front of them (NumPy, float64).
 
 P people, V views, J joints of h36m_17. Every way has two halves: what it would take off the keypoints or the pose, and
 pass 2, the robust fit of Eq. 3 again.
@@ -31,7 +31,7 @@ from pose3d_ros.structures import Floats
 from pose3d_ros.training.bias import bias_data
 from pose3d_ros.weights.trained import Loaded
 
-# People before each training detector, on whom the constants are fitted.
+# People per training detector to fit the constants.
 CONSTANT_PEOPLE = 128
 
 Correction = Callable[[Trial], Floats]  # corrected poses (P, 17, 3) m
@@ -55,7 +55,7 @@ def by_network(refiner: PoseRNRefiner) -> Correction:
 
 
 def evidence_of(refiner: PoseRNRefiner, trial: Trial) -> Evidence:
-    """What everybody's residuals say of the bias that the network predicts."""
+    """The evidence of all people's residuals for the predicted bias."""
     score = trial.views.score[:, :, 0]
     std = trial.views.sigma_px / np.where(score > 0, score, np.nan)
     return evidence(
@@ -70,7 +70,7 @@ def keypoints(trial: Trial) -> Floats:
 
 
 def oracle(trial: Trial, *, whole: bool) -> Floats:
-    """Pass 2 with the true bias taken off, or with its learnable part only: what is left is what cannot be learnt."""
+    """Pass 2 without the true bias, or without its learnable part only: the rest cannot be learned."""
     views = trial.views
     bias = (views.biased_px if whole else views.learnable_px) - views.true_px
     return refit(trial, keypoints(trial) - np.nan_to_num(bias[:, :, 0]))
@@ -78,14 +78,14 @@ def oracle(trial: Trial, *, whole: bool) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Constants:
-    """The best corrections that are the same for everybody, fitted on training people, rigs and detectors."""
+    """The best constant corrections, fitted on training people, rigs and detectors."""
 
     units: Floats  # (17, 2) of the bias in the image, in PoseRN's unit (a third of the spine)
     offset: Floats  # (17, 3) m of the pose, in the frames of the bones
 
     @staticmethod
     def fitted(motion: Motion, seed: int) -> Constants:
-        """The means over CONSTANT_PEOPLE before each of the training detectors: of least mean squared error.
+        """The means over CONSTANT_PEOPLE with each of the training detectors: of least mean squared error.
 
         As in PoseRN's training, noise is in what a correction is given, not in what it is to be.
         """
@@ -105,7 +105,7 @@ class Constants:
         return Constants(_means(np.concatenate(units)), _means(np.concatenate(offsets)))
 
     def in_2d(self, trial: Trial) -> Floats:
-        """The constant of every joint in the image, scaled by the spine as seen, taken off in every camera."""
+        """The constant of every joint in the image, scaled by the spine in the image, subtracted in every camera."""
         constant = torch.from_numpy(self.units.astype(np.float32))
 
         class Same(nn.Module):
@@ -115,7 +115,7 @@ class Constants:
         return by_network(network(Same(), {"network": "posern"}))(trial)
 
     def in_3d(self, trial: Trial) -> Floats:
-        """The constant of every joint in its bone's frame, taken off the triangulated pose."""
+        """The constant of every joint in its bone's frame, subtracted from the triangulated pose."""
         coarse = trial.robust().xyz
         moved: Floats = coarse - np.einsum("...jxk,jk->...jx", bone_frames(coarse), self.offset)
         return moved
@@ -128,10 +128,10 @@ def bone_frames(xyz: Floats) -> Floats:
 
 
 def bias_left(trial: Trial, correct: Correction, repeats: int, counted: NDArray[np.bool_]) -> tuple[float, float]:
-    """Mean length in mm of the learnable bias in space before a correction, and of what is left of it after.
+    """Mean length in mm of the learnable bias in space before a correction, and of the rest after it.
 
-    A bias is what averaging leaves: everybody stands there `repeats` times in a row, with noise (and a person's own
-    bias) drawn anew, and the corrections of one pose are averaged. counted (17,).
+    A bias is what remains after averaging: all people repeat `repeats` times in a row, each with new noise (and a new
+    personal bias), and the corrections of one pose are averaged. counted (17,).
     """
     return _left(trial, trial.robust().xyz - correct(trial), repeats, counted)
 
@@ -149,7 +149,7 @@ def _left(trial: Trial, taken: Floats, repeats: int, counted: NDArray[np.bool_])
 
 
 def frame_errors(xyz: Floats, truth: Floats, counted: NDArray[np.bool_]) -> Floats:
-    """Mean error (P,) mm over counted joints (17,); NaN where one of them is missing from both."""
+    """Mean error (P,) mm over counted joints (17,); NaN if one of them is missing from both."""
     miss = np.linalg.norm(xyz - truth, axis=-1)[:, counted & GIVEN]
     known = np.isfinite(miss)
     return np.asarray(1000.0 * np.where(known, miss, 0.0).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1))
@@ -166,6 +166,6 @@ def _placed(trial: Trial, xy: Floats) -> Floats:
 
 
 def _means(values: Floats) -> Floats:
-    """Mean over the first axis; 0 for a joint that is never there."""
+    """Mean over the first axis; 0 for a joint that is always missing."""
     known = np.isfinite(values)
     return np.asarray(np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1), dtype=np.float64)

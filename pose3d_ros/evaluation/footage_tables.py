@@ -30,7 +30,7 @@ NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One recording, and a calibration_px that it was not asked for."""
+    """One recording, and a calibration_px fitted to the others."""
 
     name: str
     cameras: tuple[str, ...]
@@ -52,7 +52,7 @@ class Trial:
 
 
 def trials(folders: Sequence[Path], calibration_px: float | None = None) -> list[Trial]:
-    """The recordings, each with calibration_px, or else what the other recordings together ask for.
+    """The recordings, each with calibration_px, or else with the value fitted to the other recordings.
 
     Raises InputError for a folder without a recording of three cameras, and for two folders of one name.
     """
@@ -69,7 +69,7 @@ def trials(folders: Sequence[Path], calibration_px: float | None = None) -> list
 
 
 def tables(made: Sequence[Trial]) -> Iterator[Table]:
-    """A table a recording, and the calibration_px that all together ask for."""
+    """One table per recording, and the calibration_px fitted to all."""
     for trial in made:
         values = (0.0, MEASURED, *(() if trial.px is None else (trial.px,)))
         columns = ("what", "keypoints", *(f"{text}, {px:.3g} px" for text in STAGES.values() for px in values))

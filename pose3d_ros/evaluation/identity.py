@@ -1,4 +1,4 @@
-"""Who is who over a recording: published people against hand-made boxes (people.json), IDF1, switches, ghosts.
+"""Identities over a recording: published people against hand-made boxes (people.json), IDF1, switches, ghosts.
 
 A published person and a person of the fixture are the same in one frame set when the boxes around the person's
 projected joints overlap the hand-made boxes: the intersection over union, averaged over the cameras in which the
@@ -38,7 +38,7 @@ class TruthPerson:
 
 @dataclass(frozen=True)
 class Identity:
-    """idf1 is NaN without required people; ghosts counts published people, each frame set anew."""
+    """idf1 is NaN without required people; ghosts counts published people, in each frame set."""
 
     idf1: float
     switches: int
@@ -112,7 +112,7 @@ def _interpolated(keys: Mapping[str, Sequence[float]], first: int, last: int, fr
 
 
 def _visible_in(recording: Recording, people: Sequence[TruthPerson]) -> list[TruthPerson]:
-    """The people that the recording's cameras can place: a box in two of them at least, where there are two."""
+    """The people that the recording's cameras can triangulate: a box in at least two of them, if it has two."""
     names = set(recording.rig.names)
     kept = [
         TruthPerson(person.name, person.required, {name: box for name, box in person.boxes.items() if name in names})
@@ -129,7 +129,7 @@ def _frames_with_box(person: TruthPerson, recording: Recording) -> int:
 
 
 def _joint_boxes(recording: Recording) -> dict[str, list[Floats]]:
-    """By camera, for each pose, the boxes (P, 4) around everybody's projected joints, cut to the image."""
+    """By camera, for each pose, the boxes (P, 4) around all people's projected joints, clipped to the image."""
     counts = [len(pose) for pose in recording.poses]
     if not counts:
         return {camera.name: [] for camera in recording.rig.cameras}
@@ -139,7 +139,7 @@ def _joint_boxes(recording: Recording) -> dict[str, list[Floats]]:
 
 
 def _box_around(camera: Camera, xyz: Floats) -> Floats:
-    """Left, top, right, bottom px (P, 4) of joints (P, J, 3) m; NaN for who has none in front of the camera."""
+    """Left, top, right, bottom px (P, 4) of joints (P, J, 3) m; NaN for a person without one in front of the camera."""
     xy = project(camera, xyz)
     absent = ~np.isfinite(xy).all(axis=-1, keepdims=True)
     low = np.where(absent, np.inf, xy).min(axis=1)

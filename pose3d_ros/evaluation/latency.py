@@ -1,4 +1,4 @@
-"""What a refinement network weighs and how long it takes for one person before one pair of cameras."""
+"""Size and latency of a refinement network for one person and one pair of cameras."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def on_gpu(net: nn.Module, sight: Sight, form: str) -> Mapping[str, float]:
 
 
 def median_ms(work: Callable[[], object], finish: Callable[[], object] = lambda: None) -> float:
-    """Median time of work with what it started, ms."""
+    """Median time of work, including the GPU work it starts, ms."""
     taken = []
     for _ in range(WARM_UP + REPEATS):
         began = time.perf_counter()

@@ -1,6 +1,6 @@
-"""The lifter that ships: on every family of rigs, how surely it knows its errors, and what it costs.
+"""The shipped lifter: errors on every family of rigs, coverage of its covariance, and cost.
 
-People are lifted by estimation/lifting.py, as in the nodes: whatever it refuses is counted, not measured.
+People are lifted by estimation/lifting.py, as in the nodes: rejected people are counted, not measured.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ NO_LIFTER = "no lifter ships, and --runs has none: pose3d train lifter --output 
 
 @dataclass(frozen=True, eq=False)
 class Sights:
-    """People before one camera, lifted."""
+    """People in view of one camera, lifted."""
 
     truth: Floats  # (P, 17, 3) m, camera frame
-    xyz: Floats  # (P, 17, 3) m, NaN for whom the network refused
-    known: Floats  # (P, 17, 3) m with the person's height told
+    xyz: Floats  # (P, 17, 3) m, NaN for rejected people
+    known: Floats  # (P, 17, 3) m with the person's height as input
     covariance: Floats  # (P, 17, 3, 3) m^2
     known_covariance: Floats
     seen: NDArray[np.bool_]  # (P, 17)
@@ -49,7 +49,7 @@ class Sights:
 
     @property
     def given(self) -> NDArray[np.bool_]:
-        """(P,) who was lifted."""
+        """(P,) whether the person was lifted."""
         return np.asarray(np.isfinite(self.xyz[:, ROOT, 0]))
 
 
@@ -74,7 +74,7 @@ def shipped(request: EvaluationRequest) -> Loaded | None:
 
 
 def trials(held_out: HeldOut, family: str, *, hide: bool) -> list[Trial]:
-    """People before a family's held-out rigs with noise (b); with hide half of them have joints hidden."""
+    """People in a family's held-out rigs with noise (b); with hide half of them have joints hidden."""
     found = []
     for one in held_out.rigs(family, RIGS):
         noise = held_out.noise(SINGLE_FAMILY, held_out.rigs(SINGLE_FAMILY)[0], "b") if family == MONO else "b"
@@ -87,7 +87,7 @@ def trials(held_out: HeldOut, family: str, *, hide: bool) -> list[Trial]:
 
 
 def lifted(lifter: Loaded, trial: Trial, number: int) -> Sights:
-    """The people of a trial before one of its cameras, as the nodes lift them."""
+    """The people of a trial in one of its cameras, as the nodes lift them."""
     camera, views = trial.cameras[number], trial.views
     truth = np.asarray(trial.truth @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3])
     people = Keypoints2D(views.xy_px[number, :, 0], views.score[number, :, 0], H36M_17)
@@ -127,7 +127,7 @@ def accuracy(lifter: Loaded, families: dict[str, list[Trial]]) -> Table:
         )  # fmt: skip
     columns = (
         "family", "depth m", "MPJPE mm", "median", "MRPE mm", "median", "absolute mm", "Z median %", "Z mm",
-        "Z analytic mm", "MRPE height known", "MPJPE height known", "refused %",
+        "Z analytic mm", "MRPE height known", "MPJPE height known", "rejected %",
     )  # fmt: skip
     return Table(
         "families", f"the lifter ({lifter.name}) before rigs never seen, noise (b)", columns, rows,
@@ -143,13 +143,13 @@ def coverage(lifter: Loaded, families: dict[str, list[Trial]]) -> Table:
         people = [lifted(lifter, trial, number) for trial in chosen for number in range(len(trial.cameras))]
         whom = [one.given for one in people]
         truth, seen = _joined(people, "truth", whom), _joined(people, "seen", whom).astype(bool)
-        told: list[Cell] = []
+        cells: list[Cell] = []
         for pose, matrix in (("xyz", "covariance"), ("known", "known_covariance")):
             miss = torch.from_numpy(_joined(people, pose, whom) - truth)
             inside = mahalanobis(miss, torch.from_numpy(_joined(people, matrix, whom))).numpy() <= INSIDE_95
-            told += [100.0 * float(inside.mean()), 100.0 * float(inside[seen].mean())]
-            told += [100.0 * float(inside[~seen].mean()), 100.0 * float(inside[:, ROOT].mean())]
-        rows.append((family, *told))
+            cells += [100.0 * float(inside.mean()), 100.0 * float(inside[seen].mean())]
+            cells += [100.0 * float(inside[~seen].mean()), 100.0 * float(inside[:, ROOT].mean())]
+        rows.append((family, *cells))
     kinds = ("all", "seen", "not seen", "root")
     columns = ("family", *(f"{kind} %" for kind in kinds), *(f"{kind} %, height known" for kind in kinds))
     return Table(
@@ -199,7 +199,7 @@ def _joined(people: Sequence[Sights], name: str, whom: Sequence[NDArray[np.bool_
 
 
 def _relative(xyz: Floats, truth: Floats) -> Floats:
-    """(N, 16) mm after the roots were put together."""
+    """(N, 16) mm after alignment of the roots."""
     miss = (xyz - xyz[:, ROOT : ROOT + 1]) - (truth - truth[:, ROOT : ROOT + 1])
     return np.asarray(1000.0 * np.linalg.norm(miss[:, OTHERS], axis=-1))
 

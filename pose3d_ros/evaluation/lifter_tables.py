@@ -1,4 +1,4 @@
-"""AbsPoseLifter's tables (1910.12029) beside ours: what location, scale, noise and the canonical loss are worth.
+"""AbsPoseLifter's tables (1910.12029) and ours: the gain of location, scale, noise and the canonical loss.
 
 Rows are narrow networks (width 256) trained alike for half a minute each, all on Human3.6M's training rigs and
 tested before the rigs of S9 and S11. The network that ships has tables of its own: evaluation/lifter_families.py.
@@ -22,7 +22,7 @@ from pose3d_ros.evaluation.lifters import (
     misses,
     oracle,
     read_lifter,
-    sights,
+    usable_views,
 )
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
 from pose3d_ros.evaluation.trials import HeldOut, change
@@ -69,7 +69,7 @@ NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What all tables need, drawn once."""
+    """The data of all tables, drawn once."""
 
     request: EvaluationRequest
     held_out: HeldOut
@@ -80,7 +80,7 @@ class Bench:
         """Sights with true keypoints, or with noise a or b."""
         if noise not in self._data:
             trials = human36m(self.held_out, "a" if noise == "true" else noise)
-            self._data[noise] = sights(trials, true_keypoints=noise == "true")
+            self._data[noise] = usable_views(trials, true_keypoints=noise == "true")
         return self._data[noise]
 
     def nets(self, row: str, seeds: int = 1) -> list[Lifter]:
@@ -97,7 +97,7 @@ class Bench:
 
 
 def tables(request: EvaluationRequest) -> Iterator[Table]:
-    """The tables asked for, one after another."""
+    """The requested tables, one after another."""
     makers: dict[str, Callable[[Bench], Table]] = {
         "table1": table1, "table2": table2, "table3": table3, "table5": table5,
     }  # fmt: skip
@@ -125,13 +125,13 @@ def table1(bench: Bench) -> Table:
     ]
     rows += oracles(bench, data)
     return Table(
-        "table1", "what location and scale are worth, true keypoints", ("row", *COLUMNS), rows,
+        "table1", "gain of location and scale, true keypoints", ("row", *COLUMNS), rows,
         NOTE, plots={"lifter_scale_depth": figure6(data)},
     )  # fmt: skip
 
 
 def table2(bench: Bench) -> Table:
-    """What the training's errors are worth, on the errors of a detector on other footage."""
+    """The gain of training noise, on a detector's errors from other footage."""
     data, seeds = bench.data("b"), bench.request.seeds
     rows = [
         row(bench, label, name, data, paper, 1 if name.endswith("mlp") else seeds)
@@ -148,7 +148,7 @@ def table2(bench: Bench) -> Table:
 
 
 def table3(bench: Bench) -> Table:
-    """The learned root beside Mehta's, of the same pose in the same image."""
+    """The learned root and Mehta's, of the same pose in the same image."""
     data = bench.data("b")
     columns = ("row", "paper", "MRPE mm", "median", "X mm", "Y mm", "Z mm", "Z bias mm", "MRPE change %")
     rows: list[tuple[Cell, ...]] = []
@@ -170,15 +170,15 @@ def table3(bench: Bench) -> Table:
     rows.append(("oracle: true pose, mean height", None, *root_cells(limit), None))
     rows.append(("oracle: true pose", None, *root_cells(oracle(data, None)), None))
     return Table(
-        "table3", "root: learned beside analytic, same keypoints and pose, noise (b)", columns, rows,
+        "table3", "root: learned and analytic, same keypoints and pose, noise (b)", columns, rows,
         "X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z. The test people are "
-        "shorter than the training people, so a root learnt from these is too far; the analytic one comes out nearer, "
+        "shorter than the training people, so the learned root is too far; the analytic one is nearer, "
         "and meets them by accident. With the height known, bodies' sizes are out of the comparison.",
     )  # fmt: skip
 
 
 def table5(bench: Bench) -> Table:
-    """The canonical loss, when every image has a focal length of its own."""
+    """The canonical loss, if every image has its own focal length."""
     fixed = bench.data("b")
     data = zoomed(fixed, torch.from_numpy(np.random.default_rng(5).uniform(*ZOOM, len(fixed.xy)).astype(np.float32)))
     rows = [row(bench, "one lens in training and test", "mixture", fixed, None)]
@@ -217,7 +217,7 @@ def row(
 
 
 def oracles(bench: Bench, data: LiftingData) -> list[tuple[Cell, ...]]:
-    """What the roots of the rows can be compared with."""
+    """Baselines for the roots of the rows."""
     mean, true = oracle(data, bench.height_m), oracle(data, None)
     return [("oracle: true pose, mean height", *cells([mean], (None, None), mean.mrpe, [true.mrpe]))]
 

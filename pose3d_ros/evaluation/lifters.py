@@ -1,7 +1,7 @@
-"""How far off lifted people are: root and pose apart, beside an oracle and the analytic root (torch, float32).
+"""Errors of lifted people, of root and pose, compared with an oracle and the analytic root (torch, float32).
 
-MRPE is the mean distance of the root, MPJPE that of the other 16 joints after the roots were put together, both as in
-AbsPoseLifter (1910.12029). The root lies behind its pixel: as detected, else where the lifted pose puts it.
+MRPE is the mean distance of the root, MPJPE that of the other 16 joints after alignment of the roots, both as in
+AbsPoseLifter (1910.12029). The root lies on the ray of its pixel: the detected one, else that of the lifted pose.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from pose3d_ros.training.lifting import LiftingData, joined, lifting_data, usabl
 from pose3d_ros.training.recipes import load_trained
 
 OTHERS = [joint for joint in range(H36M_17.size) if joint != ROOT]
-PEOPLE_FOR_HEIGHT = 64  # a subject of the training split, for the mean height that the oracle believes in
+PEOPLE_FOR_HEIGHT = 64  # a subject of the training split, for the mean height of the oracle
 
 
 @dataclass(frozen=True, eq=False)
 class Misses:
-    """Errors of N sights, mm."""
+    """Errors of N views, mm."""
 
     root: Tensor  # (N, 3), camera frame
-    pose: Tensor  # (N, 16) after the roots were put together
+    pose: Tensor  # (N, 16) after alignment of the roots
     absolute: Tensor  # (N, 17)
 
     @property
@@ -75,13 +75,13 @@ class Misses:
         return x, y, z
 
 
-def sights(trials: list[Trial], *, true_keypoints: bool = False) -> LiftingData:
-    """What every camera of the trials sees, less what a node would refuse."""
+def usable_views(trials: list[Trial], *, true_keypoints: bool = False) -> LiftingData:
+    """The views of all cameras of the trials that a node would accept."""
     return usable(joined([lifting_data(one.views, true_keypoints=true_keypoints) for one in trials]))
 
 
 def human36m(held_out: HeldOut, noise: str) -> list[Trial]:
-    """People before the rigs of S9 and S11."""
+    """People in the rigs of S9 and S11."""
     return [held_out.trial("h36m", one, noise) for one in held_out.rigs("h36m", 2)]
 
 
@@ -90,17 +90,17 @@ class Lifter:
     """A trained network."""
 
     net: nn.Module
-    plain_depth: bool = False  # it says metres, not canonical depth
+    plain_depth: bool = False  # its output is metres, not canonical depth
 
     def lifted(self, data: LiftingData, *, height: bool = False) -> Lifted:
-        """The network's word; with height every person's is told."""
-        told = stature(data.xyz)
+        """The network's output; height: with every person's height as input."""
+        height_m = stature(data.xyz)
         takes = isinstance(self.net, AbsPoseLifter) and self.net.options.height
         with torch.inference_mode():
-            found = self.net(data.xy, data.K, height=told) if height and takes else self.net(data.xy, data.K)
+            found = self.net(data.xy, data.K, height=height_m) if height and takes else self.net(data.xy, data.K)
             if self.plain_depth:
                 found = Lifted(canonical_depth(found.depth, data.K), found.pose)
-            return scaled_to_height(found, told) if height and not takes else found
+            return scaled_to_height(found, height_m) if height and not takes else found
 
 
 def read_lifter(path: Path) -> Lifter:
@@ -110,7 +110,7 @@ def read_lifter(path: Path) -> Lifter:
 
 
 def misses(lifted: Lifted, data: LiftingData, *, depth: Tensor | None = None) -> Misses:
-    """How far off lifted people are; depth (N,) m in place of the lifted root's."""
+    """Errors of lifted people; depth (N,) m replaces the lifted root's."""
     pose = with_root(lifted.pose)
     depth = metric_depth(lifted.depth, data.K) if depth is None else depth
     return compared(pose, back_project(root_px(pose, depth, data), depth, data.K), data)
@@ -132,8 +132,8 @@ def root_px(pose: Tensor, depth: Tensor, data: LiftingData) -> Tensor:
     """
     focal, centre = data.K[:, [0, 1], [0, 1]], data.K[:, :2, 2]
     ray = (data.xy - centre[:, None]) / focal[:, None]
-    said = (ray * (depth[:, None, None] + pose[..., 2:]) - pose[..., :2]) / depth[:, None, None]
-    elsewhere = said.nanmedian(dim=1).values * focal + centre
+    root_by_joint = (ray * (depth[:, None, None] + pose[..., 2:]) - pose[..., :2]) / depth[:, None, None]
+    elsewhere = root_by_joint.nanmedian(dim=1).values * focal + centre
     return torch.where(torch.isfinite(data.xy[:, ROOT]).all(dim=-1)[:, None], data.xy[:, ROOT], elsewhere)
 
 
@@ -152,10 +152,10 @@ def oracle(data: LiftingData, mean_height_m: float | None) -> Misses:
         pose = pose * (mean_height_m / stature(data.xyz))[:, None, None]
     focal, centre = data.K[:, None, [0, 1], [0, 1]], data.K[:, None, :2, 2]
     ray = ((data.xy - centre) / focal).double()  # (N, J, 2)
-    seen = torch.isfinite(ray).all(dim=-1)[..., None]
-    ray, exact = torch.where(seen, ray, 0.0), pose.double()
+    visible = torch.isfinite(ray).all(dim=-1)[..., None]
+    ray, exact = torch.where(visible, ray, 0.0), pose.double()
     # Per joint: T_x - x T_z = x Z - X.
-    one, none = seen[..., 0].double(), torch.zeros_like(ray[..., 0])
+    one, none = visible[..., 0].double(), torch.zeros_like(ray[..., 0])
     rows = torch.stack(
         (
             torch.stack((one, none, -ray[..., 0]), dim=-1),
@@ -163,7 +163,7 @@ def oracle(data: LiftingData, mean_height_m: float | None) -> Misses:
         ),
         dim=2,
     ).flatten(1, 2)  # (N, 2 J, 3)
-    right = (torch.where(seen, ray * exact[..., 2:] - exact[..., :2], 0.0)).flatten(1)
+    right = (torch.where(visible, ray * exact[..., 2:] - exact[..., :2], 0.0)).flatten(1)
     root = torch.linalg.lstsq(rows, right[..., None]).solution[..., 0]
     return compared(pose, root.float(), data)
 

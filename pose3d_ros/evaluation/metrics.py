@@ -3,7 +3,7 @@
 estimate and truth are (..., J, 3) in m, in one frame; results are in m or shares of 1.
 
 Missing joints: a joint whose TRUTH is NaN counts nowhere. A joint whose ESTIMATE is NaN is left out of the mean
-errors (say beside them how many were), but counts as wrong in PCK and AUC, which thus cannot be raised by leaving
+errors (report how many were), but counts as wrong in PCK and AUC, which thus cannot be raised by leaving
 hard joints out. A mean over nothing is NaN.
 """
 
@@ -54,13 +54,6 @@ def mrpe(estimate: ArrayLike, truth: ArrayLike, root: int = 0) -> float:
     """Mean root position error, m (Moon et al., "Camera distance-aware top-down approach ...", ICCV 2019)."""
     a, b = _pair(estimate, truth)
     return _mean(joint_errors(a[..., root : root + 1, :], b[..., root : root + 1, :]))
-
-
-def mrpe_axes(estimate: ArrayLike, truth: ArrayLike, root: int = 0) -> Floats:
-    """Mean absolute root error along x, y and z, (3,) m; in the camera's frame z is the depth (ibid.)."""
-    a, b = _pair(estimate, truth)
-    miss = np.abs(a[..., root, :] - b[..., root, :]).reshape(-1, 3)
-    return np.array([_mean(axis) for axis in miss.T])
 
 
 def pck(estimate: ArrayLike, truth: ArrayLike, threshold_m: float = PCK_THRESHOLD_M) -> float:

@@ -68,7 +68,7 @@ def hidden_from_all(kind: str, views: int, people: int, rng: np.random.Generator
 def _with_guessed(refiner: Refiner, trials: list[Trial], present: list[NDArray[np.bool_]]) -> Row:
     """The cells of a network: present joints, guessed joints, share finite, coverage of both."""
     poses = [refiner.refined(trial) for trial in trials]
-    seen, guessed = (
+    visible, guessed = (
         pooled(
             [
                 errors(xyz, trial.truth, np.asarray(known == wanted), known[:, PELVIS])
@@ -78,7 +78,7 @@ def _with_guessed(refiner: Refiner, trials: list[Trial], present: list[NDArray[n
         for wanted in (True, False)
     )
     finite = 100.0 * float(np.mean([np.isfinite(xyz[:, GIVEN]).all(axis=-1).mean() for xyz in poses]))
-    return (*_figures(seen), *_figures(guessed), finite, *coverage_of(refiner, trials, poses))
+    return (*_figures(visible), *_figures(guessed), finite, *coverage_of(refiner, trials, poses))
 
 
 def coverage_of(refiner: Refiner, trials: list[Trial], poses: list[Floats]) -> tuple[float | None, float | None]:

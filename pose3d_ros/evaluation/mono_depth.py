@@ -1,4 +1,4 @@
-"""What one camera says of people's places, beside what all cameras of the rig say together: real footage, no labels."""
+"""Positions of people from one camera compared with those from all cameras of the rig: real footage, no labels."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ NOTE = (
 
 @dataclass(eq=False)
 class _Person:
-    """One person before one camera: true depth and what was said of it, image by image."""
+    """One person in one camera: true depth and errors of the estimates, by image."""
 
     depth: list[float] = field(default_factory=list)  # m
-    error: list[float] = field(default_factory=list)  # said / true - 1
+    error: list[float] = field(default_factory=list)  # estimate / truth - 1
     relative: list[float] = field(default_factory=list)  # m
     inside: list[bool] = field(default_factory=list)  # joints
 
 
 def mono_depth_table(name: str, rig: Rig, sets: Iterable[FrameSet], detector: Detector, lifter: Loaded) -> Table:
-    """A row for each camera and person; ids are those of the whole rig."""
+    """One row per camera and person; ids are those of the whole rig."""
     whole = PoseEstimator(rig, detector, EstimatorOptions(refine="none"))
     alone = {camera.name: _alone(camera, detector, lifter) for camera in rig.cameras}
     people: dict[tuple[str, str], _Person] = {}
@@ -68,7 +68,7 @@ def _alone(camera: Camera, detector: Detector, lifter: Loaded) -> PoseEstimator:
 
 
 def _compare(camera: Camera, one: Estimate, together: Estimate, people: dict[tuple[str, str], _Person]) -> None:
-    """Both estimators took the same 2D people in the same order, so a row of keypoints says who is who."""
+    """Both estimators took the same 2D people in the same order, so a row of keypoints identifies the person."""
     for mine, theirs in zip(one.ids[camera.name], together.ids[camera.name], strict=True):
         if not mine or not theirs:
             continue

@@ -36,7 +36,7 @@ def summarise_mono(
 
 
 def one_camera_agreement(recording: Recording, reference: Reference) -> dict[str, float | int | None]:
-    """How far the subject is from a reference, over the 12 limb joints, in mm.
+    """Distance of the subject from a reference, over the 12 limb joints, in mm.
 
     The reference lies in the world, without alignment in time. The subject is the id that comes nearest, of those
     visible in a quarter of the frame sets or more. The root is the middle of the hips, of reference and pose alike.

@@ -1,4 +1,4 @@
-"""Refinement where it gets hard: on short baselines and with much noise."""
+"""Refinement in hard cases: short baselines and large noise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Row = tuple[Cell, ...]
 
 
 def heads(bench: Bench) -> Iterator[Table]:
-    """A robot's stereo head, 12 cm: what the paper's losses see of depth, and what training-only side views add."""
+    """A robot's stereo head, 12 cm: the depth in the paper's losses, and the gain of training-only side views."""
     label, rig = bench.rig()
     networks = {
         "CV-UGCN, the paper's losses alone": bench.row("heads-alone", *HEAD_ROW),

@@ -67,7 +67,7 @@ def pairs(bench: Bench) -> Iterator[Table]:
                 ([rig] * len(names), rig_label, refined),
                 ([rig_mlp] * len(names), "residual MLP, rig form", None),
             ]
-            # What is not trained is told once.
+            # Untrained rows are reported once.
             rows += [
                 (label, *group.refined(name, found, paper))
                 for found, name, paper in refined_rows
@@ -160,7 +160,7 @@ def lambdas(bench: Bench) -> Iterator[Table]:
 
 
 def unseen(bench: Bench) -> Iterator[Table]:
-    """Table 6: trained on one pair and tested on another; and rigs that nobody trained on."""
+    """Table 6: trained on one pair and tested on another; and rigs absent from training."""
     rig_label, rig = bench.rig()
     rig_mlp = bench.rig_baseline()
     networks = {f"CV-UGCN on {name}": bench.pair_row(name) for name in PAIRS}

@@ -1,4 +1,4 @@
-"""What PoseRN's tables share: sessions of held-out people before test detectors, and the ways to correct them.
+"""Shared data of PoseRN's tables: sessions of held-out people with test detectors, and their corrections.
 
 Detectors are data/detector_bias.TEST_SEEDS: another bias than any in training. A session is one of them before one
 rig; its gate is fed with WARM_UP people times frames first, as a node's would be, and then decides for all that follow.
@@ -32,7 +32,7 @@ ROW = (
 )  # fmt: skip
 # Two residual blocks of this width have as many parameters as PoseRN's two of 1024.
 MLP = ("--baseline", "--width", "512")
-# Fewer people do: there is no noise in this target, and nobody's own bias.
+# Fewer people are enough: this target has neither noise nor a personal bias.
 SHARED = ("--target", "shared", "--people", "8192", "--reuse", "4", "--epochs", "16")
 AS_PUBLISHED = ("--target", "error", "--loss", "squared", "--dropout", "0.5")
 WARM_UP = 2 * LEAST
@@ -50,11 +50,11 @@ def as_triangulated(trial: Trial) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """One detector before one rig."""
+    """One detector in one rig."""
 
     warm_up: Trial
     people: Trial
-    repeated: Trial  # everybody REPEATS times in a row
+    repeated: Trial  # all people REPEATS times in a row
 
     def bound(self, counted: NDArray[np.bool_]) -> Floats:
         """(N,) mm of counted joints (17,)."""
@@ -63,7 +63,7 @@ class Session:
 
 @dataclass(eq=False)
 class Bench:
-    """Held-out sessions and the ways to correct them, made once."""
+    """Held-out sessions and their corrections, made once."""
 
     request: EvaluationRequest
     held_out: HeldOut
@@ -78,11 +78,11 @@ class Bench:
 
     @cached_property
     def constants(self) -> Constants:
-        """The constant corrections, fitted when a table first wants them."""
+        """The constant corrections, fitted on first use."""
         return Constants.fitted(self.request.motion, self.request.seed)
 
     def sessions(self, family: str, noise: str, *, biased: bool = True) -> tuple[Session, ...]:
-        """One a test detector, in turn before the first two held-out rigs of a family (h36m: of S9 and S11)."""
+        """One per test detector, in turn in the first two held-out rigs of a family (h36m: of S9 and S11)."""
         key = (family, noise, biased)
         if key not in self._sessions:
             share = max(REPEATS, self.request.people // len(TEST_SEEDS))
@@ -115,7 +115,7 @@ class Bench:
     def _views(
         self, number: int, key: tuple[str, str, bool], people: int, repeats: int = 1, length: int = 1
     ) -> SimulatedViews:
-        """People before a test detector; the same people whether it is biased or not."""
+        """People with a test detector; the same people whether it is biased or not."""
         family, noise, biased = key
         one = self._rig(family, number)
         rng = self.held_out.generator(one.name, noise, number, people, repeats, length)
@@ -124,7 +124,7 @@ class Bench:
         return simulate(xyz, one, self.held_out.noise(family, one, noise), rng, bias=bias)
 
     def network(self, name: str, *more: str) -> PoseRNRefiner | None:
-        """The shipped network ("posern", where there is one), or that of a row; None where it is not trained."""
+        """The shipped network ("posern", where there is one), or that of a row; None if it is not trained."""
         if name not in self._networks:
             shipped = next((one.name for one in trained.TRAINED if one.network == "posern"), None)
             if name == "posern" and shipped and self.request.runs is None:
@@ -171,7 +171,7 @@ def _ungated(refiner: PoseRNRefiner) -> Way:
 
 
 def by_frame(refiner: PoseRNRefiner) -> Correction:
-    """Each person's correction is taken where that frame alone speaks for it."""
+    """Apply each person's correction if the evidence of that frame supports it."""
 
     def corrected(trial: Trial) -> Floats:
         found = evidence_of(refiner, trial)

@@ -1,4 +1,4 @@
-"""PoseRN on real footage, where no truth is known: does a camera left out see what the others say it must?
+"""PoseRN on real footage, without truth: compares a camera left out with the prediction of the others.
 
 A recording of `pose3d demo` holds every camera's keypoints. The others are triangulated, corrected by PoseRN and
 triangulated again; the camera left out is corrected too, from the pose that the others gave, so that a shift in space
@@ -16,7 +16,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
 from pose3d_ros.estimation.refinement.posern_gate import BiasGate, evidence
 from pose3d_ros.evaluation.posern_bench import Bench
-from pose3d_ros.evaluation.summary import Sightings2D, sightings_2d
+from pose3d_ros.evaluation.summary import Observations2D, observations_2d
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import SIGMA_PX, triangulate
@@ -46,7 +46,7 @@ def footage(bench: Bench) -> Iterator[Table]:
     yield Table(
         "footage", "median distance of a camera's keypoints from what the other cameras predict", columns, rows,
         "All keypoints corrected, without a gate; in the last px the camera left out keeps its own. The gate is as a "
-        "node's would stand at the end. `refine: auto` takes PoseRN only where the second figure is below the first.",
+        "node's would be at the end. `refine: auto` takes PoseRN only where the second figure is below the first.",
         decimals=2,
     )  # fmt: skip
 
@@ -64,14 +64,14 @@ def read(folder: Path) -> Recording:
 
 def left_out(recording: Recording, refiner: PoseRNRefiner) -> tuple[Floats, Floats, Floats]:
     """Distances (N,) px of the same keypoints: without PoseRN, with it, and with it for the other cameras only."""
-    cameras, seen = recording.rig.cameras, sightings_2d(recording)
+    cameras, observations = recording.rig.cameras, observations_2d(recording)
     parts = []
     for view, camera in enumerate(cameras):
         others = [number for number in range(len(cameras)) if number != view]
         chosen = [cameras[number] for number in others]
-        xyz = _placed(chosen, seen.xy[others], seen, others)
-        again = _placed(chosen, refiner(chosen, xyz, seen.xy[others]), seen, others)
-        own = seen.xy[view]
+        xyz = _triangulate(chosen, observations.xy[others], observations, others)
+        again = _triangulate(chosen, refiner(chosen, xyz, observations.xy[others]), observations, others)
+        own = observations.xy[view]
         expected = np.where(np.isfinite(own), project(camera, xyz), np.nan)
         corrected = own + refiner([camera], xyz, expected[None])[0] - expected
         then = project(camera, again)
@@ -86,14 +86,14 @@ def left_out(recording: Recording, refiner: PoseRNRefiner) -> tuple[Floats, Floa
 
 def gate(recording: Recording, refiner: PoseRNRefiner) -> BiasGate:
     """The gate after a recording, fed moment by moment as by a node."""
-    cameras, seen = recording.rig.cameras, sightings_2d(recording)
+    cameras, observations = recording.rig.cameras, observations_2d(recording)
     everything = list(range(len(cameras)))
-    xyz = _placed(cameras, seen.xy, seen, everything)
+    xyz = _triangulate(cameras, observations.xy, observations, everything)
     found = evidence(
-        lambda pose, xy: refiner(cameras, pose, xy), lambda xy: _placed(cameras, xy, seen, everything), cameras,
-        seen.xy, _std_px(seen), xyz,
+        lambda pose, xy: refiner(cameras, pose, xy), lambda xy: _triangulate(cameras, xy, observations, everything),
+        cameras, observations.xy, _std_px(observations), xyz,
     )  # fmt: skip
-    stamps = np.array([stamp for stamp, _ in seen.keys])
+    stamps = np.array([stamp for stamp, _ in observations.keys])
     state = BiasGate()
     for stamp in np.unique(stamps).tolist():
         if state.due(stamp):
@@ -101,13 +101,15 @@ def gate(recording: Recording, refiner: PoseRNRefiner) -> BiasGate:
     return state
 
 
-def _placed(cameras: tuple[Camera, ...] | list[Camera], xy: Floats, seen: Sightings2D, views: list[int]) -> Floats:
-    covariance = None if seen.covariance is None else seen.covariance[views]
+def _triangulate(
+    cameras: tuple[Camera, ...] | list[Camera], xy: Floats, observations: Observations2D, views: list[int]
+) -> Floats:
+    covariance = None if observations.covariance is None else observations.covariance[views]
     return triangulate(cameras, xy, covariance=covariance).xyz
 
 
-def _std_px(seen: Sightings2D) -> Floats:
-    if seen.covariance is None:
-        return np.where(np.isfinite(seen.xy).all(axis=-1), SIGMA_PX, np.nan)
-    variance = np.trace(seen.covariance, axis1=-2, axis2=-1) / 2
+def _std_px(observations: Observations2D) -> Floats:
+    if observations.covariance is None:
+        return np.where(np.isfinite(observations.xy).all(axis=-1), SIGMA_PX, np.nan)
+    variance = np.trace(observations.covariance, axis1=-2, axis2=-1) / 2
     return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)))

@@ -32,12 +32,12 @@ SHOWN = "LKnee"  # in the scatter plot
 FAMILIES = ("h36m", "room4", "room3")
 COLUMNS = (
     "paper mm", "mean mm", "median mm", "relative mean mm", "relative median mm", "gain %", "frames worse %",
-    "bias mm", "bias left mm", "bias gone %", "bound mm",
+    "bias mm", "remaining bias mm", "removed bias %", "bound mm",
 )  # fmt: skip
 NOTE = (
     "Errors of those of the joints that a detector gives, 16 of 17; relative: less the pelvis' error; gain: change of "
     "the mean against triangulation. Frames worse: share whose mean error grew. Bias: length in space of what all "
-    "detectors and people have in common, and of what is left of it when the corrections of 16 noisy sights of a pose "
+    "detectors and people have in common, and of what is left of it when the corrections of 16 noisy views of a pose "
     "are averaged. Bound: Cramer and Rao's, of the RMS error with the noise alone, without any bias. Constants are "
     "fitted on training people, rigs and detectors. Gate: see estimation/refinement/posern_gate.py."
 )
@@ -122,12 +122,12 @@ def gates(bench: Bench) -> Iterator[Table]:
             sessions = bench.sessions("h36m", noise, biased=biased)
             many = [bench.gate(refiner, one) for one in sessions]
             alone = [fed(refiner, trial) for trial in bench.alone(noise, biased=biased)]
-            told: list[Cell] = []
+            cells: list[Cell] = []
             for found in (many, alone):
                 slopes = np.array([one.slope for one in found])
-                told += [f"{slopes.mean():.2f}, {slopes.min():.2f} to {slopes.max():.2f}"]
-                told += [100.0 * float(np.mean([one.is_open for one in found]))]
-            rows.append((f"({noise})", label, *told, len(alone)))
+                cells += [f"{slopes.mean():.2f}, {slopes.min():.2f} to {slopes.max():.2f}"]
+                cells += [100.0 * float(np.mean([one.is_open for one in found]))]
+            rows.append((f"({noise})", label, *cells, len(alone)))
     yield Table(
         "gate", f"slopes after {WARM_UP} people times frames of many people, and after {LEAST} frames of one person",
         ("noise", "detectors", "slope, many people", "opened %", "slope, one person", "opened %", "people"), rows,

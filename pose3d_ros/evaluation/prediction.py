@@ -1,9 +1,9 @@
 """How much better a predicted pose is than holding the last one, on real footage (NumPy, float64).
 
-A recording of `pose3d demo` holds the keypoints of every camera. The estimator goes through them as in the node; what
-it predicts is compared with the pose that the cameras give at that later moment, joint by joint. That pose has its own
-noise and shares the cameras' errors with the earlier one, so regions are those of the prediction without these errors,
-and of the later joint's noise.
+A recording of `pose3d demo` has the keypoints of every camera. The estimator processes them as in the node; its
+prediction is compared with the measured pose at that later moment, joint by joint. That pose has its own noise and
+shares the cameras' errors with the earlier one, so regions are those of the prediction without these errors, and of the
+later joint's noise.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from pose3d_ros.structures import Floats, JointSource, PersonState
 
 HORIZONS_S = (0.1, 0.3)
 SWEPT_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-# A filter that has just begun knows no velocity.
+# A filter needs this time to estimate a velocity.
 WARM_UP_S = 0.2
 LEVEL = 0.95
-EVERYBODY = "everybody"
+ALL_PEOPLE = "all people"
 NOTE = (
-    "Mean distance to where the cameras see the joint later, of the last pose held, of the tracker's filter carried "
-    "on, and of the prediction. Better: by how much less than held. Inside: share of joints in their 95 % ellipsoid."
+    "Mean distance to the measured joint at the later time: of the last pose held, of the tracker's filter, and of the "
+    "prediction. Better: reduction relative to held. Inside: share of joints in their 95 % ellipsoid."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """N joints that were predicted: distances in m from where they were seen later, and whether that was foretold."""
+    """N predicted joints: distances in m to the measured positions at the later time, and Mahalanobis distances."""
 
     held: Floats  # (N,)
     filtered: Floats  # (N,) of the tracker's own states, carried on
@@ -49,7 +49,7 @@ class Errors:
 
     @property
     def better(self) -> float:
-        """By which share predictions are nearer than what is held."""
+        """The relative reduction of the error by prediction, compared with holding."""
         return float(1 - self.predicted.mean() / self.held.mean()) if len(self.held) else float("nan")
 
     @property
@@ -59,20 +59,20 @@ class Errors:
 
 
 def estimates(recording: Recording) -> list[Estimate]:
-    """Everybody's pose and motion at every stamp of the recorded keypoints; raises InputError where there are none."""
-    stamps = sorted({stamp for seen in recording.keypoints.values() for stamp in seen})
+    """Poses and motions of all people at every stamp of the recorded keypoints; raises InputError without keypoints."""
+    stamps = sorted({stamp for by_stamp in recording.keypoints.values() for stamp in by_stamp})
     if not stamps:
         raise InputError("the recording holds no keypoints: record it with `pose3d demo --output`")
     estimator = PoseEstimator(recording.rig, options=EstimatorOptions(monocular_fallback="never"))
     found = []
     for stamp in stamps:
-        keypoints = {name: seen[stamp][0] for name, seen in recording.keypoints.items() if stamp in seen}
+        keypoints = {name: by_stamp[stamp][0] for name, by_stamp in recording.keypoints.items() if stamp in by_stamp}
         found.append(estimator.estimate_from_keypoints(keypoints))
     return found
 
 
 def errors(found: Sequence[Estimate], horizon_s: float) -> dict[str, Errors]:
-    """Errors by person, and of EVERYBODY, of predictions horizon_s ahead from every pose of VISIBLE people."""
+    """Errors by person, and of ALL_PEOPLE, of predictions horizon_s ahead from every pose of VISIBLE people."""
     by_stamp = {one.pose.stamp_ns: one for one in found}
     stamps = np.array(sorted(by_stamp))
     period_ns = np.median(np.diff(stamps)) if len(stamps) > 1 else 0.0
@@ -87,7 +87,7 @@ def errors(found: Sequence[Estimate], horizon_s: float) -> dict[str, Errors]:
             if warm and person in later.pose.ids and abs(later.pose.stamp_ns - ahead_ns) <= period_ns:
                 rows.setdefault(person, []).append(_compared(one, p, later))
     joined = {person: np.concatenate(parts) for person, parts in rows.items()}
-    joined[EVERYBODY] = np.concatenate([np.zeros((0, 4)), *joined.values()])
+    joined[ALL_PEOPLE] = np.concatenate([np.zeros((0, 4)), *joined.values()])
     return {person: Errors(*numbers.T) for person, numbers in joined.items()}
 
 
@@ -103,8 +103,10 @@ def _compared(one: Estimate, p: int, later: Estimate) -> Floats:
     row = ahead.ids.index(person)
     states = kalman.predict(one.motion.states, horizon_s).position[one.motion.ids.index(person)]
     noise = later.pose.covariance[q] - later.motion.calibration_covariance[later.motion.ids.index(person)]
-    seen = [(pose.source[p], pose.xyz[p]), (later.pose.source[q], later.pose.xyz[q]), (1, ahead.xyz[row])]
-    both = np.logical_and.reduce([(source != JointSource.PREDICTED) & np.isfinite(xyz).all(-1) for source, xyz in seen])
+    measurements = [(pose.source[p], pose.xyz[p]), (later.pose.source[q], later.pose.xyz[q]), (1, ahead.xyz[row])]
+    both = np.logical_and.reduce(
+        [(source != JointSource.PREDICTED) & np.isfinite(xyz).all(-1) for source, xyz in measurements]
+    )
     truth = later.pose.xyz[q][both]
     error = ahead.xyz[row][both] - truth
     squared = (error * np.linalg.solve(ahead.covariance[row][both] + noise[both], error[..., None])[..., 0]).sum(-1)
@@ -113,7 +115,7 @@ def _compared(one: Estimate, p: int, later: Estimate) -> Floats:
 
 
 def tables(folders: Sequence[Path]) -> Iterator[Table]:
-    """A table a recording, with a plot of the gain over the horizon; raises InputError for what is no recording."""
+    """One table per recording, with a plot of the gain over the horizon; raises InputError without a recording."""
     for folder in folders:
         found = estimates(read(folder))
         name = folder.resolve().name
@@ -136,7 +138,7 @@ def _plot(found: Sequence[Estimate]) -> Plot:
     swept: Mapping[float, dict[str, Errors]] = {horizon_s: errors(found, horizon_s) for horizon_s in SWEPT_S}
     people = list(swept[SWEPT_S[0]])
     series = {
-        person if person == EVERYBODY else f"person {person}": (
+        person if person == ALL_PEOPLE else f"person {person}": (
             1e3 * np.array([h for h in SWEPT_S if person in swept[h]]),
             100 * np.array([swept[h][person].better for h in SWEPT_S if person in swept[h]]),
         )

@@ -1,4 +1,4 @@
-"""The refinement networks of a table's rows, shipped or of --runs, and what they make of a trial (NumPy and torch)."""
+"""The refinement networks of a table's rows, shipped or of --runs, applied to a trial (NumPy and torch)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Refiner:
 
     net: nn.Module
     recipe: Mapping[str, Any]
-    spread: Mapping[str, Tensor] = field(default_factory=dict)  # covariance figures, empty where none were fitted
+    spread: Mapping[str, Tensor] = field(default_factory=dict)  # covariance figures, empty if not fitted
 
     def refined(self, trial: Trial) -> Floats:
-        """(P, 17, 3) m, world; with other than the trained number of cameras the graph just gets more views."""
+        """(P, 17, 3) m, world; the graph adapts to the number of cameras."""
         return self.from_sight(trial.sight)
 
     def from_pairs(self, trial: Trial) -> Floats:
@@ -44,7 +44,7 @@ class Refiner:
             two = replace(trial, views=some_cameras(trial.views, pair))
             covariance = two.robust().covariance
             known = np.asarray(np.isfinite(covariance).all(axis=(-1, -2)))[..., None, None]
-            # A joint that a pair did not triangulate was guessed: it counts as one that is off by a metre.
+            # A joint that a pair did not triangulate has a standard deviation of 1 m.
             inverse = np.linalg.inv(np.where(known, covariance + 1e-12 * np.eye(3), np.eye(3)))
             information = information + inverse
             weighted = weighted + (inverse @ self.refined(two)[..., None])[..., 0]
@@ -63,7 +63,7 @@ class Refiner:
         return np.asarray(found.numpy(), dtype=np.float64)
 
     def covariance(self, trial: Trial) -> Floats:
-        """(P, 17, 3, 3) m^2 of refined(trial); NaN where the network says nothing."""
+        """(P, 17, 3, 3) m^2 of refined(trial); NaN where the network has no output."""
         matrices: Floats = refined_covariance(self.spread, torch.from_numpy(trial.robust().covariance)).numpy()
         return matrices
 
@@ -81,10 +81,10 @@ def some_cameras(views: SimulatedViews, numbers: Sequence[int]) -> SimulatedView
 
 
 def read_refiner(path: Path) -> Refiner:
-    """The network of a checkpoint, with the covariance figures that `pose3d train` left beside it."""
+    """The network of a checkpoint, with the covariance figures that `pose3d train` saved with it."""
     net, recipe = load_trained(path)
-    beside = path.parent / f"{recipe['network']}{trained.SUFFIX}"
-    return Refiner(net, recipe, trained.load(beside).spread if beside.is_file() else {})
+    shipped = path.parent / f"{recipe['network']}{trained.SUFFIX}"
+    return Refiner(net, recipe, trained.load(shipped).spread if shipped.is_file() else {})
 
 
 def shipped_refiner() -> tuple[str, Refiner] | None:
@@ -105,9 +105,12 @@ DATA_AND_LOSSES = (
 
 def arguments_of(recipe: Mapping[str, Any]) -> tuple[str, ...]:
     """Arguments of `pose3d train` that give a recipe's data and losses, but for network, width, length and seed."""
-    told: list[str] = []
+    arguments: list[str] = []
     for name in DATA_AND_LOSSES:
         if name in recipe:
             value = recipe[name]
-            told += [f"--{name.replace('_', '-')}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-    return (*told, "--side-views") if recipe["side_views"] else tuple(told)
+            arguments += [
+                f"--{name.replace('_', '-')}",
+                *(map(str, value) if isinstance(value, list) else [str(value)]),
+            ]
+    return (*arguments, "--side-views") if recipe["side_views"] else tuple(arguments)

@@ -28,7 +28,7 @@ def summarise(
     reference: Reference | None = None,
     boxes_fixture: Sequence[TruthPerson] | None = None,
 ) -> dict[str, Any]:
-    """The figures of a run, ready for JSON: finite numbers, and None for what cannot be told.
+    """The figures of a run, ready for JSON: finite numbers, and None for unknown ones.
 
     agreement_mm needs a reference; id_switches, ghosts, and with several required people idf1, need a fixture
     (evaluation/identity.py). What the keys mean:
@@ -78,15 +78,15 @@ def agreement_mm(recording: Recording, reference: Reference) -> dict[str, float 
     known = frames < len(truth)
     wanted = np.full((len(frames), len(joints), 3), np.nan)  # m
     wanted[known] = truth[:, [list(names).index(name) for name in LIMB_JOINTS]][frames[known]]
-    nobody = np.full(wanted.shape, np.nan)
+    missing = np.full(wanted.shape, np.nan)
     tracks: dict[str, Floats] = {}
     for pose in recording.poses:
         frame = recording.frame_index(pose.stamp_ns)
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
             if 0 <= frame < len(wanted):
-                tracks.setdefault(pose.ids[row], nobody.copy())[frame] = pose.xyz[row, joints]
+                tracks.setdefault(pose.ids[row], missing.copy())[frame] = pose.xyz[row, joints]
     compared = np.isfinite(wanted).all(axis=-1)
-    errors = {one: np.linalg.norm(xyz - wanted, axis=-1) * 1000 for one, xyz in (tracks or {"": nobody}).items()}
+    errors = {one: np.linalg.norm(xyz - wanted, axis=-1) * 1000 for one, xyz in (tracks or {"": missing}).items()}
     counted = {one: np.where(np.isnan(error), MISSING_JOINT_MM, error)[compared] for one, error in errors.items()}
     if not compared.any():
         return {"mean": None, "median": None, "joints_compared": 0}
@@ -104,15 +104,15 @@ def left_out_camera_px(recording: Recording) -> Floats:
     Two other cameras at least must see the joint; so a rig of two gives none.
     """
     cameras = recording.rig.cameras
-    seen = sightings_2d(recording)
-    if not seen.keys or len(cameras) < 3:
+    observations = observations_2d(recording)
+    if not observations.keys or len(cameras) < 3:
         return np.zeros(0)
     distances = [np.zeros(0)]
     for view, camera in enumerate(cameras):
         others = [k for k in range(len(cameras)) if k != view]
-        covariance = None if seen.covariance is None else seen.covariance[others]
-        placed = triangulate([cameras[k] for k in others], seen.xy[others], covariance=covariance)
-        distances.append(np.linalg.norm(project(camera, placed.xyz) - seen.xy[view], axis=-1).ravel())
+        covariance = None if observations.covariance is None else observations.covariance[others]
+        triangulated = triangulate([cameras[k] for k in others], observations.xy[others], covariance=covariance)
+        distances.append(np.linalg.norm(project(camera, triangulated.xyz) - observations.xy[view], axis=-1).ravel())
     return _finite(np.concatenate(distances))
 
 
@@ -123,21 +123,23 @@ def reprojection_px(recording: Recording) -> Floats:
     three: rays of two meet nearly whatever their error, and a bystander in two views would flatter the figure.
     """
     cameras = recording.rig.cameras
-    seen = sightings_2d(recording)
-    place = {key: k for k, key in enumerate(seen.keys)}
-    xyz = np.full((len(seen.keys), H36M_17.size, 3), np.nan)
+    observations = observations_2d(recording)
+    place = {key: k for k, key in enumerate(observations.keys)}
+    xyz = np.full((len(observations.keys), H36M_17.size, 3), np.nan)
     for pose in recording.poses:
         good = measured(pose) & (pose.n_views >= min(3, len(cameras)))
         for row in np.flatnonzero(pose.state == PersonState.VISIBLE):
             if (pose.stamp_ns, pose.ids[row]) in place:
                 joints = np.where(good[row][:, None], pose.xyz[row], np.nan)
                 xyz[place[pose.stamp_ns, pose.ids[row]]] = joints
-    distances = [np.linalg.norm(project(camera, xyz) - seen.xy[k], axis=-1).ravel() for k, camera in enumerate(cameras)]
+    distances = [
+        np.linalg.norm(project(camera, xyz) - observations.xy[k], axis=-1).ravel() for k, camera in enumerate(cameras)
+    ]
     return _finite(np.concatenate(distances))
 
 
 @dataclass(frozen=True, eq=False)
-class Sightings2D:
+class Observations2D:
     """The 2D people with an id, by capture stamp and id."""
 
     keys: tuple[tuple[int, str], ...]  # P
@@ -146,8 +148,8 @@ class Sightings2D:
     score: Floats  # (V, P, J), 0 there
 
 
-def sightings_2d(recording: Recording) -> Sightings2D:
-    """Everybody with an id in any camera, person and moment by person and moment."""
+def observations_2d(recording: Recording) -> Observations2D:
+    """All people with an id in any camera, by person and moment."""
     cameras = recording.rig.cameras
     found = [
         (view, (stamp, one), people, row)
@@ -164,7 +166,7 @@ def sightings_2d(recording: Recording) -> Sightings2D:
         if people.covariance is not None:
             covariance[view, place[key]] = people.covariance[row]
     known = bool(found) and all(people.covariance is not None for _, _, people, _ in found)
-    return Sightings2D(tuple(place), xy, covariance if known else None, score)
+    return Observations2D(tuple(place), xy, covariance if known else None, score)
 
 
 def bone_length_cv(recording: Recording) -> float:

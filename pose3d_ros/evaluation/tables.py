@@ -1,4 +1,4 @@
-"""What `pose3d evaluate` is asked for and what it prints: tables, with plots beside some of them."""
+"""Request and output of `pose3d evaluate`: tables, some of them with plots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Cell = str | float | int | None  # None: not measured, or not published
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Everything a table is made from."""
+    """The inputs of a table."""
 
     motion: Motion
     data: Path  # the file of motion, for training rows
@@ -33,7 +33,7 @@ class EvaluationRequest:
     recordings: tuple[Path, ...] = ()  # folders of `pose3d demo`, for tables of real footage
 
     def checkpoint(self, name: str, *arguments: str) -> Path | None:
-        """The best checkpoint of a row trained by `pose3d train *arguments`; None where it is not trained."""
+        """The best checkpoint of a row trained by `pose3d train *arguments`; None if it is not trained."""
         if self.runs is None:
             return None
         return row_network(
@@ -46,7 +46,7 @@ class EvaluationRequest:
         )
 
     def chosen(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Which of the tables `names` to make, in their order; raises InputError for one that does not exist."""
+        """Which of the tables `names` to make, in their order; raises InputError for an unknown one."""
         unknown = [name for name in self.only if name not in names]
         if unknown:
             raise InputError(f"there is no table {', '.join(unknown)}: use {', '.join(names)}")
@@ -55,7 +55,7 @@ class EvaluationRequest:
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """A picture of a table: curves or clouds of points."""
+    """A plot of a table: curves or clouds of points."""
 
     x_label: str
     y_label: str

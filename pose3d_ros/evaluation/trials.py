@@ -1,4 +1,4 @@
-"""Held-out people before held-out cameras, with noise that no network was trained on (NumPy, float64).
+"""Held-out people in held-out rigs, with noise that no network was trained on (NumPy, float64).
 
 People: the motion data's test subjects, native clips only. Rigs: simulated_rig(..., held_out=True). Noise (a) is
 independent and Gaussian, (b) replays a real detector's errors at the same error of triangulation. Who stands where
@@ -40,7 +40,7 @@ JOINT_SIGMA: Floats = np.sqrt((np.asarray(map_matrix(COCO_17, H36M_17)) ** 2).su
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """P people (windows of one frame) before one rig."""
+    """P people (windows of one frame) in one rig."""
 
     family: str
     one: SimulatedRig
@@ -50,7 +50,7 @@ class Trial:
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
-        """Where the calibration believes them to be."""
+        """The cameras as calibrated."""
         return self.views.cameras
 
     @property
@@ -72,7 +72,7 @@ class Trial:
 
     @cached_property
     def sight(self) -> Sight:
-        """What a refiner is given, as in training and in the nodes."""
+        """The input of a refiner, as in training and in the nodes."""
         data = refinement_data(self.views, len(self.cameras))
         return Sight(*(getattr(data, name) for name in SIGHT))
 
@@ -103,7 +103,7 @@ class Trial:
 
 @dataclass(eq=False)
 class HeldOut:
-    """Draws trials; remembers how noise (b) is scaled for a family."""
+    """Draws trials; caches the scale of noise (b) per family."""
 
     motion: Motion  # the test split
     people: int
@@ -134,7 +134,7 @@ class HeldOut:
         length: int = 1,
         independent: bool = False,
     ) -> Trial:
-        """People before a rig of a family; noise "a", "b" or one's own; hide (V, P, T, 17) COCO-17.
+        """People in a rig of a family; noise "a", "b" or a model; hide (V, P, T, 17) COCO-17.
 
         independent: a keypoint for every joint, as in the papers; not with bias.
         """
@@ -154,11 +154,11 @@ class HeldOut:
         return placed(self.motion.xyz[windows], one.floor, rng)
 
     def generator(self, *what: object) -> np.random.Generator:
-        """Random numbers of their own for every purpose."""
+        """Independent random numbers for every purpose."""
         return np.random.default_rng([self.seed, 9, zlib.crc32(" ".join(str(one) for one in what).encode())])
 
     def noise(self, family: str, one: SimulatedRig, kind: str) -> Noise:
-        """Test noise (a) or (b) before a rig; (b) is matched once a family, on its held-out rigs."""
+        """Test noise (a) or (b) in a rig; (b) is matched once per family, on its held-out rigs."""
         if kind == "a":
             return GaussianNoise(one.sigma_px)
         if family not in self._blocks:
@@ -171,7 +171,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Figures:
-    """Errors in mm over the joints that a detector gives; relative: after the pelvises were put together."""
+    """Errors in mm over the joints that a detector gives; relative: after alignment of the pelvises."""
 
     mean: float
     median: float
@@ -186,7 +186,7 @@ class Figures:
 
 
 def change(value: float, reference: float) -> float:
-    """By how many % a value differs from a reference; NaN of nothing but rounding (both in mm)."""
+    """Difference of a value from a reference, %; NaN if the reference is only rounding (both in mm)."""
     return 100.0 * (value / reference - 1.0) if reference > 1e-6 else float("nan")
 
 
@@ -229,7 +229,7 @@ def errors(
 
 
 def pooled(parts: Sequence[Errors]) -> Errors:
-    """The joints of several trials together: every joint counts alike."""
+    """The joints of several trials together, with equal weights."""
     return Errors(
         np.concatenate([one.absolute for one in parts] or [np.zeros(0)]),
         np.concatenate([one.relative for one in parts] or [np.zeros(0)]),

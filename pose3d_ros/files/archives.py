@@ -1,4 +1,4 @@
-"""NumPy's .npz and torch's checkpoints from users: what an archive says of itself is checked before it is believed."""
+"""NumPy's .npz and torch's checkpoints from users: an archive's headers are verified before use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _format: Any = np.lib.format  # NumPy's own stubs leave it untyped
 def npz_arrays(source: Path | str | bytes, kind: Kind, where: str = "") -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file, or of the bytes of one that `where` names; raises the kind's error.
 
-    No array is made before its header is held against the bytes that are there; nothing is unpickled.
+    Each header is compared with the available bytes before its array is created; nothing is unpickled.
     """
     name = where if isinstance(source, bytes) else str(source)
     file = io.BytesIO(source) if isinstance(source, bytes) else checked(source, kind)
@@ -34,7 +34,7 @@ def npz_arrays(source: Path | str | bytes, kind: Kind, where: str = "") -> dict[
             return {one.filename.removesuffix(".npy"): _array(archive, one) for one in members}
     except kind.error:
         raise
-    except Exception as error:  # zip, zlib and NumPy each have their own ways to say that a file is damaged
+    except Exception as error:  # zip, zlib and NumPy each have their own errors for a damaged file
         raise refused(name, kind, _line(error)) from error
 
 
@@ -46,7 +46,7 @@ def checked_checkpoint(path: Path | str, kind: Kind) -> Path:
             if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
                 raise refused(path, kind, "it is compressed, expected what torch.save writes")
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise refused(path, kind, f"{_line(error)}: is it whole?") from error
+        raise refused(path, kind, f"{_line(error)}: check that it is complete") from error
     return place
 
 
@@ -75,7 +75,7 @@ def _check_arrays(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name
             shape, _, dtype = read[version](stream)
             held = one.file_size - stream.tell()
         if dtype.hasobject:
-            raise refused(name, kind, f"{one.filename} holds Python objects, which are never unpickled")
+            raise refused(name, kind, f"{one.filename} has Python objects, which are never unpickled")
         if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
             raise refused(name, kind, f"{one.filename} says shape {shape} of {dtype}, its data are {held} bytes")
 

@@ -1,6 +1,6 @@
-"""The one door through which a file that a user names is opened.
+"""The only place where files named by users are opened.
 
-A name is looked at before it is opened: a pipe would wait for ever, a device never ends. What lies behind it is a
+A path is checked before it is opened: a pipe would block for ever, a device never ends. It must be a
 regular file that is not empty and not larger than its kind may be. All other modules that read users' files do it
 through this folder; test/test_architecture.py holds them to it.
 """
@@ -29,7 +29,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: what it is called, how large it may be, the error that refuses it, and the fix."""
+    """A kind of file: its name in messages, its maximum size, the error for invalid files, and the fix."""
 
     what: str
     most_mb: int  # 0: any size, it is read in pieces
@@ -37,7 +37,7 @@ class Kind:
     fix: str
 
 
-# Each several times the largest that was seen in use; what is made of it in memory stays below 1 GB.
+# Each is several times the largest file in use; its content in memory stays below 1 GB.
 RIG = Kind("calibration", 4, CalibrationError, "give a calibration file, such as a rig.yaml")
 PARAMETERS = Kind("parameter file", 4, InputError, "give a YAML file of ROS parameters")
 PARAMETER = Kind("--param", 1, OptionError, "give it as NAME:=VALUE, for example smoothing:=one_euro")
@@ -57,8 +57,8 @@ PICTURE = Kind("picture", 256, InputError, "give a whole JPEG or PNG (videos: po
 VIDEO = Kind("video", 0, FootageError, "check the file")
 BAG = Kind("recording", 0, FootageError, "give a rosbag2 folder, an .mcap or a .db3 file")
 BAG_INDEX = Kind("recording's index", 16, FootageError, "make it again with `ros2 bag reindex`")
-RUN_STATE = Kind("state of a run", 1000, FootageError, "start afresh with --overwrite")
-REPORT = Kind("player's report", 64, FootageError, "look into its log")
+RUN_STATE = Kind("state of a run", 1000, FootageError, "start again with --overwrite")
+REPORT = Kind("player's report", 64, FootageError, "check its log")
 TIMINGS = Kind("timings of backends", 1, InputError, "delete it: they are measured again")
 KINDS = (
     RIG, PARAMETERS, PARAMETER, KEYPOINTS, MARKERS, CAPTURE, MOTION, RECORDING, LABELS, BLOCKS, NOISE, CHECKPOINT,
@@ -68,13 +68,13 @@ KINDS = (
 
 
 def refused(path: Path | str, kind: Kind, why: object) -> Pose3DError:
-    """The error that refuses a file: its name, why, and the fix."""
+    """Return the error for an invalid file, with its name, the reason and the fix."""
     return kind.error(f"{kind.what} {path} cannot be read ({why}): {kind.fix}")
 
 
 @contextmanager
 def reading(where: Path | str, kind: Kind) -> Iterator[None]:
-    """While values of a document become ours: what they lead to when they are not as expected is the kind's error."""
+    """Convert any exception while interpreting a document's values to the kind's error."""
     try:
         yield
     except Pose3DError:
@@ -86,7 +86,7 @@ def reading(where: Path | str, kind: Kind) -> Iterator[None]:
 
 
 def checked(path: Path | str, kind: Kind) -> Path:
-    """The path, of a regular file that is not empty and not too large; raises the kind's error. Opens nothing."""
+    """Check that a path is a regular file, not empty and not too large, without opening it; raises the kind's error."""
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -101,7 +101,7 @@ def checked(path: Path | str, kind: Kind) -> Path:
 
 
 def read_bytes(path: Path | str, kind: Kind) -> bytes:
-    """The whole file; raises the kind's error."""
+    """Read the whole file; raises the kind's error."""
     place = checked(path, kind)
     try:
         with place.open("rb") as file:
@@ -115,7 +115,7 @@ def read_bytes(path: Path | str, kind: Kind) -> bytes:
 
 
 def read_text(path: Path | str, kind: Kind, encoding: str = "utf-8-sig") -> str:
-    """The whole file as text, with or without a byte-order mark, lines ended by \\n; raises the kind's error."""
+    """Read the whole file as text, with or without a byte-order mark, lines ended by \\n; raises the kind's error."""
     data = read_bytes(path, kind)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise refused(path, kind, "it is UTF-16, expected UTF-8: save it again as UTF-8")
@@ -135,7 +135,7 @@ def _reason(error: Exception) -> str:
 
 
 def _nature(mode: int) -> str:
-    """What an entry of the file system is."""
+    """Describe the type of a file system entry."""
     natures = (
         (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
         (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),

@@ -1,4 +1,4 @@
-"""Pictures and videos from users: their size is read from the header before OpenCV takes memory for it."""
+"""Pictures and videos from users: the size in the header is checked before OpenCV allocates memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def open_video(path: Path | str, kind: Kind = VIDEO, packets: bool = False) -> c
     if not capture.isOpened():
         capture.release()
         raise refused(path, kind, "not a video that OpenCV can open")
-    # Pixels as stored: a phone's rotation flag turns no video, as EXIF turns no picture.
+    # Pixels as stored: a phone's rotation flag is ignored, like the EXIF orientation of images.
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     width, height = (int(capture.get(one)) for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if width <= 0 or height <= 0 or width * height > MOST_PIXELS:

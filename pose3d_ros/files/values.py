@@ -1,4 +1,4 @@
-"""Numbers and names out of a document: Python's own conversions take true for 1, and null for the name "None"."""
+"""Numbers and names from a document, as Python's own conversions read true as 1 and null as the name "None"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.errors import shown
 
-# YAML 1.1 takes 1e-05, which C++ writes, for a text.
+# YAML 1.1 parses 1e-05, as written by C++, as a string.
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 LONGEST_NAME = 200
 MOST_LISTS = 2  # a matrix by rows
@@ -26,7 +26,7 @@ def numbers(value: Any, *shape: int) -> NDArray[np.float64]:
 def name(value: Any) -> str:
     """A text, or a whole number as a text, that can name a camera or a frame; raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{shown(value)} is no name, expected a text")
+        raise ValueError(f"{shown(value)} is not a name, expected a text")
     if len(str(value)) > LONGEST_NAME:
         raise ValueError(f"{shown(value)} has {len(str(value))} characters, expected {LONGEST_NAME} at most")
     return str(value)
@@ -39,9 +39,9 @@ def _gather(value: Any, flat: list[float], lists: int) -> None:
             _gather(one, flat, lists - 1)
         return
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{shown(value)} is no number")
+        raise ValueError(f"{shown(value)} is not a number")
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ValueError(f"{shown(value)} is no number")
+        raise ValueError(f"{shown(value)} is not a number")
     try:
         flat.append(float(value))
     except OverflowError as error:

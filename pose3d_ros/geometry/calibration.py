@@ -1,4 +1,4 @@
-"""How far cameras stand apart, whether two calibrations are one, whether images are of the calibrated size."""
+"""Distances of cameras, equality of calibrations, and whether images have the calibrated size."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pose3d_ros import kernels
 from pose3d_ros.structures import Camera, Floats
 
-# ideal = tan(angle): beyond 89.9 degrees from the axis x/z says nothing any more.
+# ideal = tan(angle): beyond 89.9 degrees from the axis x/z is meaningless.
 MAX_ANGLE_RAD = np.deg2rad(89.9)
 TABLE_SIZE = 512  # starts within 1e-5 of the root for common lenses: two or three Newton steps
 

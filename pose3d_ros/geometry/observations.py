@@ -1,4 +1,4 @@
-"""What the cameras say of N points, made ready for triangulation (float64).
+"""Observations of N points by the cameras, prepared for triangulation (float64).
 
 The pinhole relation holds in ideal coordinates, the detector's errors live in the distorted image. So a residual
 is formed in ideal coordinates and carried to pixels by the derivative D of the lens model at the keypoint:

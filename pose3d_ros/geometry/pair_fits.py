@@ -1,4 +1,4 @@
-"""How well one camera's view of a person fits another's, as lines rather than rays: what a refused match looks like.
+"""How well one camera's view of a person fits another's, as lines rather than rays: why a match is rejected.
 
 Association (association.py) only says who belongs together. Here lines of sight may also meet behind the cameras, or at
 a distance where the person would be a giant: each points to another mistake in a calibration. NumPy, float64.

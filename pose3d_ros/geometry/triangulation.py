@@ -21,7 +21,7 @@ from pose3d_ros.structures import Camera, Floats
 SIGMA_PX = 4.0
 # Huber's threshold in standard deviations: costs 0.6 % over the Cramer-Rao bound on clean data.
 HUBER_DELTA = 2.0
-# A joint less sure than this along its worst axis tells nothing of a human body, whose limbs are 0.25-0.45 m.
+# A joint with a larger standard deviation along its worst axis is useless: human limbs are 0.25-0.45 m long.
 MAX_STD_M = 0.5
 BLOCK = 4096  # points at a time: intermediate results stay in the processor's cache
 
@@ -53,10 +53,10 @@ def triangulate_linear(
 
 
 def linear_points(cameras: Sequence[Camera], xy: ArrayLike, weight: ArrayLike | None = None) -> Floats:
-    """The positions of triangulate_linear alone, unjudged: (..., 3) m, world; many times faster for large batches.
+    """The positions of triangulate_linear without validation: (..., 3) m, world; many times faster for large batches.
 
-    Arguments as in triangulate. NaN below two views and where the rays fix no point; what lies behind a camera or
-    is uncertain is not told apart.
+    Arguments as in triangulate. NaN below two views and where the rays fix no point; points behind a camera and
+    uncertain points are not rejected.
     """
     flat, shape = _flat(cameras, xy, weight, None, SIGMA_PX)
     if weight is None and not any(c.distortion.any() or c.distortion_model == "equidistant" for c in cameras):

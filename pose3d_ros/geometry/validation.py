@@ -1,4 +1,4 @@
-"""What a triangulated point is worth: its covariance, its reprojection, and why it may be rejected."""
+"""Validation of triangulated points: covariance, reprojection error, and the reason of a rejection."""
 
 from __future__ import annotations
 

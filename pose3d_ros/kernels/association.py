@@ -55,7 +55,7 @@ def _lower_median(values, count):  # type: ignore[no-untyped-def]
 
 @inner
 def _bone_angle(direction, weight, bones, space):  # type: ignore[no-untyped-def]
-    """Median angle rad under which one person's bones are seen; NaN if none is."""
+    """Median angle rad between the ends of one person's visible bones; NaN if none is visible."""
     count = 0
     for k in range(len(bones)):
         a, b = bones[k, 0], bones[k, 1]
@@ -105,7 +105,7 @@ def _affinity(total, missed, count, limit):  # type: ignore[no-untyped-def]
 
 @inner
 def _pairs(cameras, view, direction, weight, bones, limit, table):  # type: ignore[no-untyped-def]
-    """Affinity in [-1, 1] of all people of different views, into table (N, N); 0 where nothing can be said."""
+    """Affinity in [-1, 1] of all people of different views, into table (N, N); 0 without evidence."""
     N, J = weight.shape
     mismatch, depth, blind, met = np.empty(J), np.empty(J), np.empty(J), np.empty(max(J, len(bones)))
     centre, most = cameras[9], TRUNCATION * limit
@@ -175,7 +175,7 @@ def _largest(table, row):  # type: ignore[no-untyped-def]
 
 @inner
 def _contract(affinity, view):  # type: ignore[no-untyped-def]
-    """Merge the two groups that like each other most, as long as any do; labels (N,)."""
+    """Merge the two groups with the largest positive affinity until there are none; labels (N,)."""
     N = len(view)
     table = affinity.copy()
     label = np.arange(N)
@@ -260,7 +260,7 @@ def _assigned(gain):  # type: ignore[no-untyped-def]
 
 @inner
 def _reassign(affinity, view, one, label):  # type: ignore[no-untyped-def]
-    """The best assignment of one view's people to the groups of the others, or to none; changes label."""
+    """The best assignment of one view's people to the groups of the others, or to none; modifies label."""
     N = len(view)
     number = np.full(2 * N + 1, -1)  # place among the groups of the others, by label
     mine, groups, top = 0, 0, -1
@@ -297,7 +297,7 @@ def _reassign(affinity, view, one, label):  # type: ignore[no-untyped-def]
 
 @inner
 def _renumber(label):  # type: ignore[no-untyped-def]
-    """Labels counted from 0 in the order of their first nodes; they are numbers of convenience."""
+    """Renumber labels from 0 in the order of their first nodes."""
     N = len(label)
     new = np.full(2 * N + 1, -1)
     count = 0

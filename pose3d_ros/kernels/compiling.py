@@ -1,4 +1,4 @@
-"""How kernels are compiled and kept on disk."""
+"""Compiles kernels and caches them on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pose3d_ros.cache import cache_dir
 
 
 def cache_folder(sources: Path = Path(__file__).parent) -> str:
-    """Where compiled functions are kept: numba looks at a function's own file only, and kernels call each other."""
+    """The folder of compiled functions, by a hash of all sources: numba checks a function's own file only."""
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(sources.glob("[!_]*.py")):
         digest.update(path.read_bytes())
@@ -27,7 +27,7 @@ def cache_folder(sources: Path = Path(__file__).parent) -> str:
 
 
 def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compiled now for the types of one signature, from the cache where it is there; arrays must be contiguous.
+    """Compile at once for the types of one signature, or load it from the cache; arrays must be contiguous.
 
     Where no folder can be written it is compiled for this process only. options go to numba.njit.
     """
@@ -67,7 +67,7 @@ def _kept_source(source: Path) -> str:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """One process compiles, the others wait and take what it kept; where nothing can be kept, each for itself."""
+    """One process compiles, the others wait and load its result; without a writable cache each compiles itself."""
     try:
         folder = Path(_FOLDER)
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,18 +81,18 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def all_kept() -> bool:
-    """Whether every kernel was compiled and kept before."""
+    """Whether every kernel is in the cache."""
     return (Path(_FOLDER) / _ALL).is_file()
 
 
 def keep_all() -> None:
-    """Note that every kernel was compiled and kept; where nothing can be kept they are compiled each time."""
+    """Record that every kernel is in the cache; without a writable cache they are compiled each time."""
     with suppress(OSError):
         (Path(_FOLDER) / _ALL).touch()
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """Compiled as a part of the kernels that call it."""
+    """Compile as part of the kernels that call it."""
     # What Python would call it through takes a third of the time to compile.
     return _njit(no_cpython_wrapper=True, **_OPTIONS)(function)
 

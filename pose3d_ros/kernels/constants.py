@@ -1,4 +1,4 @@
-"""The numbers that kernels are compiled with; numba's cache is kept by this file's content too."""
+"""Constants of the kernels; the key of numba's cache includes this file's content."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MIN_CONDITION = 1e-11
 FEW_VIEWS, RANK, CHEIRALITY, UNCERTAIN = 1, 2, 3, 4
 
 # Association. A joint's mismatch counts at most this many limits: up to half of the joints may be wrong before two
-# views of one person are told apart.
+# views of one person are separated.
 TRUNCATION = 2.0
-# Two views share at least this many joints before they say anything about each other. Four points that
+# Two views must share at least this many joints to be compared. Four points that
 # meet their epipolar lines by chance within 2 % of the image's height are already rare (0.02 ** 4).
 MIN_SHARED_JOINTS = 4
 # Median bone length of a person in m. Over 59k frames of motion capture of adults (CMU) the median bone of

@@ -59,7 +59,7 @@ def start_one(xyz, covariance, mean, spread):  # type: ignore[no-untyped-def]
 
 @inner
 def update_one(mean, P, xyz, covariance, gain):  # type: ignore[no-untyped-def]
-    """A state corrected by a point that is seen, in place; an unknown state starts there. gain: space for (6, 3)."""
+    """Correct a state by an observed point, in place; an unknown state starts there. gain: space for (6, 3)."""
     if not known_one(mean):
         start_one(xyz, covariance, mean, P)
         return
@@ -85,7 +85,7 @@ def update_one(mean, P, xyz, covariance, gain):  # type: ignore[no-untyped-def]
 
 @inner
 def distance_one(d0, d1, d2, C):  # type: ignore[no-untyped-def]
-    """Length m of an offset from a point known to covariance C (3, 3) m^2; a C that is not known counts as sure."""
+    """Length m of an offset from a point with covariance C (3, 3) m^2; an unknown C counts as zero."""
     if not finite(C):
         return np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
     s = SURE_STD_M**2
@@ -97,7 +97,7 @@ def distance_one(d0, d1, d2, C):  # type: ignore[no-untyped-def]
 
 @inner
 def jumped_one(expected, xyz, dt_s, covariance, space):  # type: ignore[no-untyped-def]
-    """Whether joints xyz (J, 3) are where no body gets to from those expected (J, 3); space for J numbers."""
+    """Whether joints xyz (J, 3) are out of a body's reach from those expected (J, 3); space for J numbers."""
     count = 0
     for j in range(len(xyz)):
         d0, d1, d2 = xyz[j, 0] - expected[j, 0], xyz[j, 1] - expected[j, 1], xyz[j, 2] - expected[j, 2]

@@ -1,4 +1,4 @@
-"""What a graph network does most: rows gathered from their neighbours, and rows times a matrix, in float32.
+"""The main operations of a graph network: rows gathered from their neighbours, and rows times a matrix, in float32.
 
 A BLAS packs the matrix at every call and wakes a thread a core, which for a person's few rows costs more than the sum.
 """

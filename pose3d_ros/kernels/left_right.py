@@ -1,4 +1,4 @@
-"""Where followed people's left and right are exchanged in a view: estimation/left_right.py's loop."""
+"""Where left and right of tracked people are swapped in a view: the loop of estimation/left_right.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pose3d_ros.kernels.lenses import CAMERAS, project_one
 
 
 @kernel(f"b1[:, :, ::1]({CAMERAS}, f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, ::1], i8[::1], i8[:, ::1], i8, f8)")
-def exchanged(cameras, xy, std_px, expected, other_side, parts, least_seen, clear):  # type: ignore[no-untyped-def]
-    """Which joints (V, G, J) of people at xy (V, G, J, 2) px, each off by std_px (V, G, J), have their sides exchanged.
+def swapped(cameras, xy, std_px, expected, other_side, parts, least_seen, clear):  # type: ignore[no-untyped-def]
+    """Which joints (V, G, J) of people at xy (V, G, J, 2) px, with errors std_px (V, G, J), have swapped sides.
 
     expected (T, J, 3) m, NaN where unknown, T >= 1; other_side (J,) joints, parts (P, K) joints that go together.
     """
@@ -25,7 +25,7 @@ def exchanged(cameras, xy, std_px, expected, other_side, parts, least_seen, clea
                 px[v, person, j, 0], px[v, person, j, 1] = project_one(cameras, v, X[0], X[1], X[2])
     says, known = np.empty(V, dtype=np.bool_), np.empty(V, dtype=np.bool_)
     for g in range(G):
-        # Joints in the middle of the body, where sides do not matter, say which group is whom.
+        # Joints in the middle of the body, where sides do not matter, identify the person of the group.
         nearest, who = np.inf, 0
         for person in range(T):
             total, count = 0.0, 0

@@ -164,7 +164,7 @@ def undistort_one(cameras, v, px, py):  # type: ignore[no-untyped-def]
 
 @inner
 def project_one(cameras, v, X, Y, Z):  # type: ignore[no-untyped-def]
-    """Where a world point is seen, px; NaN where it is not."""
+    """The projection of a world point, px; NaN if it has none."""
     K, R, t = cameras[2][v], cameras[7][v], cameras[8][v]
     z = R[2, 0] * X + R[2, 1] * Y + R[2, 2] * Z + t[2]
     if not z > 0:
@@ -212,7 +212,7 @@ def distorted(cameras, xy, limit):  # type: ignore[no-untyped-def]
 
 @kernel(f"f8[:, :, ::1]({CAMERAS}, f8[:, ::1])")
 def projected(cameras, xyz):  # type: ignore[no-untyped-def]
-    """Where every camera sees world points (N, 3) m: (V, N, 2) px, NaN where it does not."""
+    """Projections of world points (N, 3) m into every camera: (V, N, 2) px, NaN if there is none."""
     out = np.empty((len(cameras[0]), len(xyz), 2))
     for v in range(len(out)):
         for n in range(len(xyz)):

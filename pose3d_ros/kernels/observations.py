@@ -1,4 +1,4 @@
-"""Keypoints as what triangulation takes: whitened, ideal image points of N joints seen by V cameras.
+"""Keypoints as input of triangulation: whitened, ideal image points of N joints in V cameras.
 
 The definition is test/definitions/observations.py. float64.
 """
@@ -15,7 +15,7 @@ SEEN = "Tuple((b1[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, :, :, ::1]))"
 
 @kernel(f"{SEEN}({CAMERAS}, f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1], f8[:, :, :, ::1], f8)")
 def sighted(cameras, ideal, lens, weight, covariance, sigma_px):  # type: ignore[no-untyped-def]
-    """What geometry/observations.py makes of ideal coordinates (V, N, 2) and lens derivatives (V, N, 2, 2).
+    """The arrays of geometry/observations.py from ideal coordinates (V, N, 2) and lens derivatives (V, N, 2, 2).
 
     weight (V, N) and covariance (V, N, 2, 2) px^2 may be empty.
     """

@@ -1,4 +1,4 @@
-"""What happens to all joints of all people followed, with each frame set: estimation/tracking.py's loops.
+"""The update of all joints of all tracked people with each frame set: the loops of estimation/tracking.py.
 
 T people followed, G observed, J joints; their states are kernels/filtering.py's. float64.
 """
@@ -49,7 +49,7 @@ def observe(
     mean, covariance, joint_seen_ns, joint_score, calibration_covariance, before_jump, seen_ns,
     xyz, spread, score, depth_noise, new_calibration_covariance, guessed, stamp_ns, gone_ns,
 ):  # fmt: skip
-    """Take in the people (T) that were observed: the first five arrays are changed.
+    """Update with the observed people (T): modifies the first five arrays.
 
     Returns joints (T, J) that were passed over: a network guesses them though the track still knows them better.
     """

@@ -1,4 +1,4 @@
-"""What triangulated points are worth: covariance, rejection, score, and what cameras that are off do to them.
+"""Validation of triangulated points: covariance, rejection, score, and the effect of camera errors.
 
 The definitions are test/definitions/validation.py and camera_errors.py.
 
@@ -27,7 +27,7 @@ _FOUND = "Tuple((f8[:, ::1], f8[:, :, ::1], u1[::1], f8[::1], u1[::1]))"
 
 @inner
 def _eigenvalues(a00, a01, a02, a11, a12, a22):  # type: ignore[no-untyped-def]
-    """Smallest and largest eigenvalue of a symmetric matrix, by Jacobi's rotations."""
+    """Smallest and largest eigenvalue of a symmetric matrix, by Jacobi rotations."""
     for _ in range(8):
         if abs(a01) + abs(a02) + abs(a12) <= 1e-18 * (abs(a00) + abs(a11) + abs(a22)):
             break
@@ -61,7 +61,7 @@ def _inverse(a00, a01, a02, a11, a12, a22):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _judge(R, t, centres, seen, xy, W, to_px, xyz, delta, max_std_m, min_baseline_m):  # type: ignore[no-untyped-def]
+def _validate(R, t, centres, seen, xy, W, to_px, xyz, delta, max_std_m, min_baseline_m):  # type: ignore[no-untyped-def]
     V, N = seen.shape
     points, covariance = np.full((N, 3), np.nan), np.full((N, 3, 3), np.nan)
     reprojection_px, rejection = np.full(N, np.nan), np.zeros(N, dtype=np.uint8)
@@ -128,7 +128,7 @@ def triangulated(cameras, ideal, lens, weight, covariance, sigma_px, delta, max_
     R, t, centres = cameras[7], cameras[8], cameras[9]
     seen, xy, to_px, W = sighted(cameras, ideal, lens, weight, covariance, sigma_px)
     found = fit(R, t, seen, xy, W, delta) if robust else linear(R, t, seen, xy, W)
-    return _judge(R, t, centres, seen, xy, W, to_px, found, delta, max_std_m, min_baseline_m), (seen, xy, to_px, W)
+    return _validate(R, t, centres, seen, xy, W, to_px, found, delta, max_std_m, min_baseline_m), (seen, xy, to_px, W)
 
 
 @inner

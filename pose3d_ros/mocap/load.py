@@ -25,7 +25,7 @@ NO_DATA = (
 FPS = 12.0
 # Points on the head bone, m, as in our motion data: HeadTop beyond its end, Nose before it.
 HEAD_TOP_BEYOND_M, NOSE_ALONG_M, NOSE_BEFORE_M = 0.06, 0.0415, 0.10
-# The lower ankle of somebody who stands is this high; 5 % of a clip's frames may be lower (a jump's landing).
+# The lower ankle of a standing person is at this height; 5 % of a clip's frames may be lower (a jump's landing).
 ANKLE_HEIGHT_M, ANKLE_PERCENTILE = 0.08, 5.0
 # A BVH file does not name its unit: that of these is taken with which a leg is nearest to LEG_M.
 UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "CMU's (inch / 0.45)": 0.0254 / 0.45}
@@ -106,7 +106,7 @@ def from_bvh(path: Path | str) -> tuple[Floats, float]:
 
 
 def on_floor(xyz: Floats) -> Floats:
-    """Joints (T, 17, 3) m lifted or lowered by one height for the clip, so that somebody who stands is on z = 0."""
+    """Joints (T, 17, 3) m lifted or lowered by one height for the clip, so that a standing person is on z = 0."""
     ankles = xyz[:, [H36M_17.index("LAnkle"), H36M_17.index("RAnkle")], 2].min(axis=1)
     lowered: Floats = xyz - (0.0, 0.0, np.percentile(ankles, ANKLE_PERCENTILE) - ANKLE_HEIGHT_M)
     return lowered

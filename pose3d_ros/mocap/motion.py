@@ -35,7 +35,7 @@ class Clip:
     subject: str
     name: str
     split: str  # train, val or test
-    native: bool  # False: mended from another skeleton; good for training, never for testing
+    native: bool  # False: converted from another skeleton; for training only, never for testing
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""One second's evidence on the cameras: who is whom, the motions and residuals of all its joints (NumPy, float64)."""
+"""One second's evidence on the cameras: the motions and residuals of all corresponding joints (NumPy, float64)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from scipy.optimize import linear_sum_assignment
 from pose3d_ros.geometry.association import ray_mismatch
 from pose3d_ros.geometry.projection import rays
 from pose3d_ros.monitoring.bone_lengths import Steadiness
-from pose3d_ros.monitoring.camera_motions import Motions, measured
+from pose3d_ros.monitoring.camera_motions import Motions, measure
 from pose3d_ros.structures import Camera, Floats, Keypoints2D
 
-# What a camera that moved sees of a person misses the others by less than this, rad (9 deg); others are no match.
+# Rays of a person from a camera that moved miss those of the others by less than this, rad (9 deg).
 REACH_RAD = 0.15
 Sample = tuple[Floats, Floats]  # xy (V, N, 2) px, score (V, N), N joints of all people of one frame set
 
 
 @dataclass(frozen=True, eq=False)
 class EvidenceWindow:
-    """Motions and residuals, each of an average joint; NaN where nothing says."""
+    """Motions and residuals of an average joint; NaN without evidence."""
 
     motions: Motions
     left_out_px: Floats  # (V,) median
     epipolar_px: Floats  # (V, V) median, both ways
-    behind: float  # share of joints that two rays place behind a camera
+    behind: float  # share of joints that two rays triangulate behind a camera
     miss_rad: float  # median over everything, as an angle
     steadiness: Steadiness = field(default_factory=Steadiness)
 
     def summary(self, names: Sequence[str]) -> dict[str, float]:
         """Figures by name, for /diagnostics."""
-        found = {f"left_out_px/{name}": float(px) for name, px in zip(names, self.left_out_px, strict=True)}
+        figures = {f"left_out_px/{name}": float(px) for name, px in zip(names, self.left_out_px, strict=True)}
         for a, first in enumerate(names):
             for b in range(a):
-                found[f"epipolar_px/{names[b]}-{first}"] = float(self.epipolar_px[b, a])
-        found["behind_share"] = self.behind
-        found["bones_spread"], found["size"] = self.steadiness.spread, self.steadiness.size
-        return {name: value for name, value in found.items() if np.isfinite(value)}
+                figures[f"epipolar_px/{names[b]}-{first}"] = float(self.epipolar_px[b, a])
+        figures["behind_share"] = self.behind
+        figures["bones_spread"], figures["size"] = self.steadiness.spread, self.steadiness.size
+        return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 
 def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness: Steadiness) -> EvidenceWindow:
@@ -47,7 +47,7 @@ def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness:
     xy = np.concatenate([one for one, _ in samples], axis=1)
     score = np.concatenate([one for _, one in samples], axis=1)
     used = score[score > 0]
-    motions, residuals = measured(cameras, xy, score / np.sqrt((used**2).mean()))
+    motions, residuals = measure(cameras, xy, score / np.sqrt((used**2).mean()))
     epipolar = residuals.epipolar_px
     focal = np.array([0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in cameras])
     return EvidenceWindow(
@@ -61,7 +61,7 @@ def one_second(cameras: Sequence[Camera], samples: Sequence[Sample], steadiness:
 
 
 def mean_of(seconds: Sequence[EvidenceWindow]) -> EvidenceWindow:
-    """Their mean, each second counting alike."""
+    """Their mean, with equal weights."""
     total = seconds[0].motions
     for one in seconds[1:]:
         total = total + one.motions
@@ -73,7 +73,7 @@ def mean_of(seconds: Sequence[EvidenceWindow]) -> EvidenceWindow:
         squared_px=total.squared_px * share,
         freedom=total.freedom * share,
         shift=total.shift * share,
-        seen=total.seen * share,
+        points=total.points * share,
     )
     return EvidenceWindow(
         motions,
@@ -91,9 +91,9 @@ def mean_of(seconds: Sequence[EvidenceWindow]) -> EvidenceWindow:
 def correspondences(
     names: Sequence[str], cameras: Sequence[Camera], people: Sequence[Keypoints2D], groups: NDArray[np.intp]
 ) -> Sample | None:
-    """Who is whom for the sake of calibration, as joints of all cameras of names; None for nobody.
+    """Corresponding joints of all cameras in `names`; None without a person in two views.
 
-    Groups of two views and more stand. A camera that fits none of them may have moved too far for association: its
+    Groups of two and more views are kept. A camera that is in none of them may have moved too far for association: its
     people are matched to the groups by the least angle.
     """
     rows = [list(row) for row in groups[(groups >= 0).sum(axis=-1) >= 2]]
@@ -120,7 +120,7 @@ def correspondences(
 
 
 def _matched(rows: list[list[int]], view: int, cameras: Sequence[Camera], people: Sequence[Keypoints2D]) -> None:
-    """Give the people of one camera to the rows, in place, where they are within reach."""
+    """Assign the people of one camera to the rows, in place, where they are within REACH_RAD."""
     origin, mine = rays(cameras[view], people[view].xy)  # (P, J, 3)
     cost = np.full((len(rows), len(people[view])), np.inf)
     for n, row in enumerate(rows):
@@ -139,15 +139,15 @@ def _matched(rows: list[list[int]], view: int, cameras: Sequence[Camera], people
 def _angle(mine: Floats, theirs: Floats, baseline: Floats) -> Floats:
     """Mean angle (P,) rad by which people (P, J, 3) miss one person (J, 3); inf where they share too few joints."""
     r, s = np.broadcast_arrays(np.moveaxis(mine, -1, 0), theirs.T[:, None])
-    seen = np.isfinite(r[0]) & np.isfinite(s[0])
-    mismatch, _, blind = ray_mismatch(np.where(seen, r, 1.0), np.where(seen, s, 1.0), baseline[:, None, None])
-    used = seen & ~blind
+    visible = np.isfinite(r[0]) & np.isfinite(s[0])
+    mismatch, _, blind = ray_mismatch(np.where(visible, r, 1.0), np.where(visible, s, 1.0), baseline[:, None, None])
+    used = visible & ~blind
     total = np.where(used, mismatch, 0.0).sum(axis=-1)
     return np.where(used.sum(axis=-1) >= 4, total / np.maximum(used.sum(axis=-1), 1), np.inf)
 
 
 def _of_one(motions: Motions) -> Motions:
-    """Of one degree of freedom; shift of one sight."""
+    """Normalised to one degree of freedom, the shift to one point."""
     freedom = max(motions.freedom, 1e-9)
     return replace(
         motions,
@@ -155,8 +155,8 @@ def _of_one(motions: Motions) -> Motions:
         g=motions.g / freedom,
         squared_px=motions.squared_px / freedom,
         freedom=1.0,
-        shift=motions.shift / np.maximum(motions.seen, 1e-9)[:, None, None],
-        seen=np.minimum(motions.seen, 1.0),
+        shift=motions.shift / np.maximum(motions.points, 1e-9)[:, None, None],
+        points=np.minimum(motions.points, 1.0),
     )
 
 

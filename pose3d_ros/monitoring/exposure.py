@@ -1,4 +1,4 @@
-"""Streams of images that show nothing: nearly black, or overexposed; by samples of their pixels, never by one image."""
+"""Cameras whose images show nothing, nearly black or overexposed: by samples of pixels over several images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Places along a side that stand for the image, each the mean of 2 x 2 px, which takes half of a sensor's noise away.
+# Samples along a side of the image, each the mean of 2 x 2 px, which halves the sensor's noise.
 GRID, BLOCK = 128, 2
-# Black of video range is 16 of 255. A lamp in the night or a screen is brighter, and larger than hot pixels.
+# Video-range black is 16 of 255. A lamp at night or a screen is brighter, and larger than hot pixels.
 DARK, LIT_SHARE = 24.0, 0.0008
-# Saturated in all channels. A person before an overexposed wall covers more than the rest.
+# Saturated in all channels. A person in front of an overexposed wall covers more than the rest.
 BRIGHT, WHITE_SHARE = 252.0, 0.95
-# A stream shows nothing when it has done so for so long; so often it is looked at; so long after the last image it is
-# no longer said.
+# A camera shows nothing if all samples of so long do; the sampling period; how long after the last image the fault
+# stays.
 SHOWS_NOTHING_S, SAMPLE_S, STALE_S = 2.0, 0.25, 3.0
-# Of a recording, where so many of a camera's images show nothing.
+# Share of a camera's images in a recording from which on a warning is given.
 OFTEN = 0.5
 
 WORDS = {
@@ -53,23 +53,23 @@ class _Stream:
 
 
 class Exposure:
-    """Looks at the images of cameras as they come; time is any clock that rises, in s."""
+    """Samples the images of live cameras; time is any monotonic clock, s."""
 
     def __init__(self) -> None:
         self._streams: dict[str, _Stream] = {}
 
     def add(self, camera: str, image: Any, now_s: float) -> None:
-        """An image of a camera, uint8; anything else, such as keypoints, says nothing."""
+        """Add an image of a camera, uint8; ignores anything else, such as keypoints."""
         before = self._streams.get(camera)
         if not isinstance(image, np.ndarray) or (before and 0 <= now_s - before.sampled_s < SAMPLE_S):
             return
         shows = exposure(image)
-        # A gap is no evidence: what was before it may have been anything.
+        # A gap is no evidence of a lasting fault.
         lasting = before and before.shows == shows and 0 <= now_s - before.sampled_s < SHOWS_NOTHING_S
         self._streams[camera] = _Stream(shows, before.since_s if before and lasting else now_s, now_s)
 
     def faults(self, now_s: float) -> list[str]:
-        """Which cameras' images show nothing now, each with the fix."""
+        """Cameras whose images show nothing now, each with the fix."""
         return [
             f"images of camera {camera!r} have been {WORDS[one.shows]}"
             for camera, one in self._streams.items()
@@ -78,7 +78,7 @@ class Exposure:
 
 
 class ExposureCounts:
-    """Counts the images of a recording; by camera: how many were looked at, were dark, were bright."""
+    """Counts the images of a recording; by camera: all, dark, bright."""
 
     def __init__(self) -> None:
         self.counts: dict[str, list[int]] = {}
@@ -92,7 +92,7 @@ class ExposureCounts:
 
 
 def exposure_warnings(parts: list[dict[str, list[int]]]) -> list[str]:
-    """What is to be said of the counts of a recording's parts."""
+    """The warnings for the counts of a recording's parts."""
     total: Counter[tuple[str, str]] = Counter()
     for part in parts:
         for camera, (images, dark, bright) in part.items():

@@ -1,10 +1,10 @@
-"""Names a gross fault of calibration by trying it: which one makes everybody's rays meet?
+"""Identifies a gross calibration fault by testing hypotheses: which one makes the rays of all people meet?
 
-Cameras whose transform is inverted, or whose images are exchanged, fit nobody, so nothing is triangulated that could
-be looked at. The 2D people themselves tell: under every hypothesis each camera's rays are set up anew, and the angle is
-taken by which the people of every two cameras miss each other (association.ray_mismatch), each with whom it fits best.
-Tried are one camera's transform or all of them inverted, whole, beneath the optical frame (REP 103: TF inverts the
-camera's body) or against another camera's, and the images of two cameras exchanged, with and without their camera_info.
+Cameras with an inverted transform, or with swapped images, match no person, so nothing is triangulated. The 2D people
+are the evidence: every hypothesis recomputes the rays, and its cost is the angle by which the best-matching people of
+each pair of cameras miss each other (association.ray_mismatch). The hypotheses: the transform of one camera or of all
+is inverted, as a whole, below the optical frame (REP 103: TF inverts the camera's body) or relative to another camera;
+the images of two cameras are swapped, with and without their camera_info.
 
 NumPy, float64. Axes: S frame sets, P people, J joints.
 """
@@ -21,11 +21,11 @@ from pose3d_ros.geometry.association import ray_mismatch
 from pose3d_ros.geometry.projection import undistort
 from pose3d_ros.structures import Camera, Floats
 
-# association's own limit, rad: less is one person, and twice that the most that one joint counts.
+# The limit of association, rad: below it two detections are one person; a joint counts twice that at most.
 LIMIT_RAD = 25e-3
-# A hypothesis holds where people miss by this at most and by half of what they miss as it is; others come into question
-# within the factor RIVAL of it. Pose2Sim's footage, whose calibration is rough, misses by 4 to 12 mrad as it should be,
-# and by 22 to 50 with one of these faults.
+# A hypothesis holds if people miss by this at most and by half of what they miss without it; others are suspects within
+# the factor RIVAL of it. Pose2Sim's footage, whose calibration is rough, misses by 4 to 12 mrad without a fault, and by
+# 22 to 50 with one of these faults.
 HOLDS_RAD, BETTER, RIVAL = 0.6 * LIMIT_RAD, 2.0, 1.5
 # Joints that two views must share to be compared, as in association.
 SHARED_JOINTS = 4
@@ -33,21 +33,21 @@ SHARED_JOINTS = 4
 PARALLEL = 0.02  # rad by which the eyes of a stereo head differ; R of such pairs is within a degree
 OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
-RawSet = Mapping[str, Floats]  # camera -> (P, J, 2) px of all its people, NaN where a joint is not seen
+RawSet = Mapping[str, Floats]  # camera -> (P, J, 2) px of all its people, NaN for a missing joint
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A fault that would explain what is seen."""
+    """A fault that would explain the observations."""
 
-    kind: str  # inverted, exchanged
+    kind: str  # inverted, swapped, body frame
     cameras: tuple[str, ...]
-    text: str  # what is wrong, and the mend
+    text: str  # the fault and its fix
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the hypotheses gave: the suspects that fit about equally well, the best first, and by how much."""
+    """The suspects that fit about equally well, the best first, and the mean miss without and with the best."""
 
     suspects: tuple[Suspect, ...]
     as_is_rad: float
@@ -59,113 +59,113 @@ class _View:
     """A camera under a hypothesis."""
 
     cam_from_world: Floats  # (4, 4)
-    lens: int  # whose intrinsics
-    images: int  # whose images
+    lens: int  # index of the camera whose intrinsics apply
+    images: int  # index of the camera whose images arrive
 
 
-def named(cameras: Sequence[Camera], sets: Sequence[RawSet]) -> Finding:
-    """Try every hypothesis on a few frame sets; no suspects where none holds or all is well as it is."""
+def find_gross_fault(cameras: Sequence[Camera], sets: Sequence[RawSet]) -> Finding:
+    """Test every hypothesis on a few frame sets; no suspects if none holds or the calibration fits."""
     ideal = _Ideal(cameras, sets)
     as_is = [_View(camera.cam_from_world, n, n) for n, camera in enumerate(cameras)]
-    known = {pair: _missed(ideal, as_is, *pair) for pair in combinations(range(len(cameras)), 2)}
-    before = _mean(known.values())
+    miss_as_is = {pair: _miss_rad(ideal, as_is, *pair) for pair in combinations(range(len(cameras)), 2)}
+    before = _mean(miss_as_is.values())
     if not before > HOLDS_RAD:
         return Finding((), before, before)
     tried: list[tuple[float, Suspect]] = []
     for suspect, views in _hypotheses(cameras, as_is):
         pairs = [
-            known[a, b] if views[a] is as_is[a] and views[b] is as_is[b] else _missed(ideal, views, a, b)
-            for a, b in known
+            miss_as_is[a, b] if views[a] is as_is[a] and views[b] is as_is[b] else _miss_rad(ideal, views, a, b)
+            for a, b in miss_as_is
         ]
         tried.append((_mean(pairs), suspect))
-    # Some hypotheses are one and the same, say exchange and inversion of a pair: the first listed comes first.
+    # Some hypotheses are equivalent, such as swap and inversion of a pair: the first listed comes first.
     tried = sorted((one for one in tried if np.isfinite(one[0])), key=lambda one: round(one[0], 6))
     if not tried or tried[0][0] > min(HOLDS_RAD, before / BETTER):
         return Finding((), before, tried[0][0] if tried else float("nan"))
     best = tried[0][0]
-    # The same cameras by the same fault, but for a detail, are one thing to the user.
+    # Variants of one fault of the same cameras are one suspect to the user.
     rivals: dict[tuple[str, tuple[str, ...]], Suspect] = {}
-    for missed, suspect in tried:
-        if missed <= RIVAL * best:
+    for miss, suspect in tried:
+        if miss <= RIVAL * best:
             rivals.setdefault((suspect.kind, suspect.cameras), suspect)
     return Finding(tuple(rivals.values()), before, best)
 
 
 def _hypotheses(cameras: Sequence[Camera], as_is: Sequence[_View]) -> list[tuple[Suspect, list[_View]]]:
     names = [camera.name for camera in cameras]
-    placed = [camera.cam_from_world for camera in cameras]
-    found: list[tuple[Suspect, list[_View]]] = []
+    poses = [camera.cam_from_world for camera in cameras]
+    hypotheses: list[tuple[Suspect, list[_View]]] = []
     inversions = {
-        False: [np.linalg.inv(T) for T in placed],
-        True: [OPTICAL_FROM_BODY @ np.linalg.inv(T) @ OPTICAL_FROM_BODY for T in placed],
+        False: [np.linalg.inv(T) for T in poses],
+        True: [OPTICAL_FROM_BODY @ np.linalg.inv(T) @ OPTICAL_FROM_BODY for T in poses],
     }
     for beneath, inverse in inversions.items():
         for n in range(len(cameras)):
-            found.append((_inverted(names, (n,), beneath), _with(as_is, {n: inverse[n]})))
-        found.append((_inverted(names, range(len(names)), beneath), _with(as_is, dict(enumerate(inverse)))))
-    body = [OPTICAL_FROM_BODY @ T for T in placed]
+            hypotheses.append((_inverted(names, (n,), beneath), _with(as_is, {n: inverse[n]})))
+        hypotheses.append((_inverted(names, range(len(names)), beneath), _with(as_is, dict(enumerate(inverse)))))
+    body = [OPTICAL_FROM_BODY @ T for T in poses]
     for which in (*((n,) for n in range(len(cameras))), tuple(range(len(cameras)))):
-        found.append((_body([names[n] for n in which]), _with(as_is, {n: body[n] for n in which})))
+        hypotheses.append((_body([names[n] for n in which]), _with(as_is, {n: body[n] for n in which})))
     for n, reference in permutations(range(len(cameras)), 2):
-        relative = placed[n] @ np.linalg.inv(placed[reference])
-        turned = np.linalg.inv(relative) @ placed[reference]
-        # Parallel cameras are a stereo pair, which P may place: then it is the sign of Tx.
+        relative = poses[n] @ np.linalg.inv(poses[reference])
+        inverted = np.linalg.inv(relative) @ poses[reference]
+        # Parallel cameras are a stereo pair, whose extrinsics may come from P: then Tx has the wrong sign.
         if np.abs(relative[:3, :3] - np.eye(3)).max() < PARALLEL:
             relative[:3, 3] *= -1
-            across = relative @ placed[reference]
-            found.append((_wrong_side(names[n], names[reference]), _with(as_is, {n: across})))
+            across = relative @ poses[reference]
+            hypotheses.append((_wrong_side(names[n], names[reference]), _with(as_is, {n: across})))
         else:
-            found.append((_inverted(names, (n,), False, names[reference]), _with(as_is, {n: turned})))
+            hypotheses.append((_inverted(names, (n,), False, names[reference]), _with(as_is, {n: inverted})))
     for a, b in combinations(range(len(cameras)), 2):
         text = (
-            f"the images of cameras {names[a]!r} and {names[b]!r} are exchanged: exchange their topics, or the frames "
-            "of their transforms"
+            f"the images of cameras {names[a]!r} and {names[b]!r} are swapped: swap their topics, or the frames of "
+            "their transforms"
         )
-        suspect = Suspect("exchanged", (names[a], names[b]), text)
+        suspect = Suspect("swapped", (names[a], names[b]), text)
         for lens_of_a, lens_of_b in ((a, b), (b, a)):
             views = list(as_is)
-            views[a], views[b] = _View(placed[a], lens_of_a, b), _View(placed[b], lens_of_b, a)
-            found.append((suspect, views))
-    return found
+            views[a], views[b] = _View(poses[a], lens_of_a, b), _View(poses[b], lens_of_b, a)
+            hypotheses.append((suspect, views))
+    return hypotheses
 
 
 def _inverted(names: Sequence[str], which: Sequence[int], beneath: bool, reference: str = "") -> Suspect:
     cameras = tuple(names[n] for n in which)
-    who = ", ".join(repr(name) for name in cameras)
+    listed = ", ".join(repr(name) for name in cameras)
     one = len(cameras) == 1
-    against = f" against camera {reference!r}" if reference else ""
-    of_what = "the camera's body" if beneath else "the camera"
+    relative_to = f" relative to camera {reference!r}" if reference else ""
+    frame = "the camera's body" if beneath else "the camera"
     text = (
-        f"the transform{'' if one else 's'} of camera{'' if one else 's'} {who}{against} {'is' if one else 'are'} "
-        f"inverted (world_from_cam where cam_from_world is meant, or the reverse): publish the place of {of_what} in "
-        "the fixed frame on TF; in a rig file give cam_from_world"
+        f"the transform{'' if one else 's'} of camera{'' if one else 's'} {listed}{relative_to} "
+        f"{'is' if one else 'are'} inverted: publish the pose of {frame} in the fixed frame on TF; in a rig file set "
+        "cam_from_world, not world_from_cam"
     )
     return Suspect("inverted", cameras, text)
 
 
 def _body(names: Sequence[str]) -> Suspect:
-    who = ", ".join(map(repr, names))
+    listed = ", ".join(map(repr, names))
     text = (
-        f"the frame of camera{'' if len(names) == 1 else 's'} {who} is the body's (x ahead, z up), not the optical one "
-        "(x right, y down, z forward): set the driver's frame_id to the optical frame"
+        f"the frame of camera{'' if len(names) == 1 else 's'} {listed} is the body's (x forward, z up), not the "
+        "optical one (x right, y down, z forward): set the driver's frame_id to the optical frame"
     )
     return Suspect("body frame", tuple(names), text)
 
 
 def _wrong_side(name: str, reference: str) -> Suspect:
     text = (
-        f"camera {name!r} stands on the other side of {reference!r} than it is placed: Tx = P[3] of its camera_info "
-        "has the wrong sign (expected -fx times the baseline for the right camera), or its transform is inverted"
+        f"camera {name!r} is on the other side of {reference!r} than calibrated: correct the sign of Tx = P[3] of its "
+        "camera_info (expected -fx times the baseline for the right camera), or invert its transform"
     )
     return Suspect("inverted", (name,), text)
 
 
-def _with(as_is: Sequence[_View], placed: Mapping[int, Floats]) -> list[_View]:
-    return [_View(placed[n], one.lens, one.images) if n in placed else one for n, one in enumerate(as_is)]
+def _with(as_is: Sequence[_View], poses: Mapping[int, Floats]) -> list[_View]:
+    return [_View(poses[n], view.lens, view.images) if n in poses else view for n, view in enumerate(as_is)]
 
 
 class _Ideal:
-    """Ideal coordinates of everybody, by whose images and whose lens; made when asked for."""
+    """Rays of all people by camera of the images and camera of the lens; computed on demand."""
 
     def __init__(self, cameras: Sequence[Camera], sets: Sequence[RawSet]) -> None:
         self._cameras = cameras
@@ -179,7 +179,7 @@ class _Ideal:
         self._made: dict[tuple[int, int], Floats] = {}
 
     def rays(self, view: _View) -> Floats:
-        """Directions (3, S, P, J) in the camera's frame, unit; NaN where nothing is seen."""
+        """Unit directions (3, S, P, J) in the camera's frame; NaN for a missing joint."""
         key = view.images, view.lens
         if key not in self._made:
             xy = undistort(self._cameras[view.lens], self._px[view.images])
@@ -188,24 +188,24 @@ class _Ideal:
         return self._made[key]
 
 
-def _missed(ideal: _Ideal, views: Sequence[_View], a: int, b: int) -> float:
-    """Angle rad by which the people of two cameras miss each other; NaN where they share no frame set."""
+def _miss_rad(ideal: _Ideal, views: Sequence[_View], a: int, b: int) -> float:
+    """Angle rad by which the people of two cameras miss each other; NaN if they share no frame set."""
     (r, from_r), (s, from_s) = (_in_world(ideal, views[n]) for n in (a, b))
     r, s = r[:, :, :, None], s[:, :, None]  # (3, S, P, 1, J), (3, S, 1, P, J)
     r, s = np.broadcast_arrays(r, s)
     baseline = (from_s - from_r).reshape(3, *[1] * (r.ndim - 1))
-    seen = np.isfinite(r[0]) & np.isfinite(s[0])
-    mismatch, _, blind = ray_mismatch(np.where(seen, r, 1.0), np.where(seen, s, 1.0), baseline)
-    counted = seen & ~blind
+    visible = np.isfinite(r[0]) & np.isfinite(s[0])
+    mismatch, _, blind = ray_mismatch(np.where(visible, r, 1.0), np.where(visible, s, 1.0), baseline)
+    counted = visible & ~blind
     number = counted.sum(axis=-1)  # (S, P, P)
     total = np.where(counted, np.minimum(mismatch, 2.0 * LIMIT_RAD), 0.0).sum(axis=-1)
     mean = np.where(number >= SHARED_JOINTS, total / np.maximum(number, 1), np.inf)
-    # Each person of the view with fewer of them has somebody in the other.
+    # Each person of the view with fewer people has a partner in the other.
     rows, columns = mean.min(axis=2), mean.min(axis=1)
     fewer = np.isfinite(rows).sum(axis=1) <= np.isfinite(columns).sum(axis=1)
     each = [row if few else column for row, column, few in zip(rows, columns, fewer, strict=True)]
     counted_people = [float(value) for one in each for value in one if np.isfinite(value)]
-    # The median: half of the people may be false detections, or seen by one camera only.
+    # The median: half of the people may be false detections, or in view of one camera only.
     return float(np.median(counted_people)) if counted_people else float("nan")
 
 

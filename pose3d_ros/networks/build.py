@@ -1,4 +1,4 @@
-"""From a recipe, of plain values, to the untrained network it describes (torch).
+"""Builds the untrained network of a recipe of plain values (torch).
 
 Recipes come from checkpoints and weight files too, so nothing in them is trusted: every fault is an InputError.
 """
@@ -21,10 +21,10 @@ from pose3d_ros.skeletons import H36M_17
 
 J = H36M_17.size
 NETWORKS = ("posern", "cvugcn", "lifter")
-# Four times CV-UGCN's published width, twice the lifter's, many cameras: beyond, a file is not ours.
+# Four times CV-UGCN's published width, twice the lifter's, many cameras: larger files are not ours.
 MAX_WIDTH = {"posern": 8192, "cvugcn": 512, "lifter": 8192}
 MAX_VIEWS = 16
-# The lifter as published, and as the nodes use it: joints missing, any focal length, a height that may be told.
+# The lifter as published, and as the nodes use it: joints missing, any focal length, an optional height.
 LIFTER_FORMS = ("paper", "any")
 
 

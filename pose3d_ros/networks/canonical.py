@@ -26,7 +26,7 @@ for _left, _right in H36M_17.left_right:
 
 
 class Lifted(NamedTuple):
-    """What the network says; absolute() makes metres of it."""
+    """The output of the network; absolute() converts it to metres."""
 
     depth: Tensor  # (B,) canonical root depth x 1000 px: m at a focal length of 1000 px
     pose: Tensor  # (B, J - 1, 3) m, root-relative, without the root
@@ -75,7 +75,7 @@ def absolute(lifted: Lifted, root_xy: Tensor, K: Tensor) -> Tensor:
 
 
 def targets(xyz: Tensor, K: Tensor) -> Lifted:
-    """What the network should say of a pose xyz (B, J, 3) m in the camera frame."""
+    """The target of the network for a pose xyz (B, J, 3) m in the camera frame."""
     relative = xyz - xyz[:, ROOT : ROOT + 1]
     pose = torch.cat((relative[:, :ROOT], relative[:, ROOT + 1 :]), dim=1)
     return Lifted(canonical_depth(xyz[:, ROOT, 2], K), pose)

@@ -20,7 +20,7 @@ Deviations, all deliberate:
   4.6 M parameters, 18.3 MB; the paper says 20 MB (dead kernels would add 3 MB).
 - `stems="shared"` (rig-conditioned form) uses one stem for all views, so the same weights serve any number of views;
   the kernel "view" then averages over the other views. The paper's form has one stem a view.
-- Each node is told by 17 more inputs which joint it is: the weights are the same for all joints, and standardised
+- 17 more inputs identify the joint of each node: the weights are the same for all joints, and standardised
   coordinates do not say it.
 - Back at the joints a last M-GCN unit joins what the joint and the body say; a linear layer alone would only add them,
   and every joint of a part would be moved alike. One unit on the whole body instead of two keeps the size.

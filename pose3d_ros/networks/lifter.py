@@ -10,23 +10,23 @@ Chang, Moon, Lee, "Absolute 3D human pose lifting network from a single noisy 2D
 | Rz / alpha | canonical depth | root depth over focal length, alpha = sqrt(fx fy) |
 | P~ | pose (B, J - 1, 3) m | root-relative, axes of the camera |
 
-What happens outside the network (canonical depth, Eqs. 5-6, flip) is in networks/canonical.py.
+The steps outside the network (canonical depth, Eqs. 5-6, flip) is in networks/canonical.py.
 
 Deviations, all deliberate:
 - Pixels are first squared: (u - cx) alpha / fx, (v - cy) alpha / fy. For fx = fy that is Eq. 1.
 - sigma is the paper's root mean square distance; the authors' code takes the standard deviation of the distances.
 - Canonical depth is given times 1000 px: m at a focal length of 1000 px, of the order of 1 to 10. Location and scale
   enter over 1000 px (as in the authors' code).
-- A joint that was not seen takes no part in m and sigma and enters as 0, the mean; `mask=True` adds J inputs that
-  say so. A joint that training never showed (HeadTop, which no detector of ours gives) counts as not seen.
+- A joint that is not visible takes no part in m and sigma and enters as 0, the mean; `mask=True` adds J inputs as
+  flags. A joint absent from training (HeadTop, which no detector of ours gives) counts as not visible.
 - Inputs and outputs are standardised by figures of the training data (`measure`). sigma / 1000 varies by 0.015 and the
   normalised pose by 1, so that without it sigma drowned: after 1000 steps of batch 256 at width 512, MRPE of people
   held out with true keypoints is 143 mm; after 1500 without it 219 mm, and 535 mm at the paper's dropout of 0.5, which
   is made for a width of 4096 and 300 epochs.
 - `any_focal=True` is the form that the nodes use: the image is first brought to a focal length of 1000 px, so that a
-  pixel says in which direction it looks; 1 / sigma, to which depth is proportional, enters in place of sigma.
-- `height=True` adds one input: whether the person's height is told. Where it is, the network speaks of somebody of
-  mean height, and its words are scaled; that is exact, because the same image fits a person half as tall at half the
+  pixel gives a direction; 1 / sigma, to which depth is proportional, enters in place of sigma.
+- `height=True` adds one input: whether the person's height is known. If it is, the network estimates a person of mean
+  height, and its output is scaled; that is exact, because the same image fits a person half as tall at half the
   distance.
 - PyTorch's own initial weights; no bias in a linear layer that only a batch norm follows.
 """
@@ -47,7 +47,7 @@ BLOCKS = 2
 MIN_SCALE_PX = 1e-3  # one joint alone has no scale; this keeps it finite
 FAR_SCALE_PX = 5.0  # sigma of a standing person at about 100 m and f 1000 px: 1 / sigma grows no further
 MEAN_HEIGHT_M = 1.7  # until measure() has seen people
-CONSTANT = 1e-4  # an input that varies less is the same for everybody
+CONSTANT = 1e-4  # an input that varies less is constant
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Normalised(NamedTuple):
 
 
 def normalise(offset: Tensor, seen: Tensor) -> Normalised:
-    """Eqs. 2-4 over the joints that were seen. offset (B, J, 2) px, seen (B, J) bool."""
+    """Eqs. 2-4 over the visible joints. offset (B, J, 2) px, seen (B, J) bool."""
     weight = seen.to(offset.dtype)[..., None]
     count = weight.sum(dim=1).clamp(min=1.0)  # (B, 1)
     filled = torch.where(seen[..., None], offset, torch.zeros_like(offset))
@@ -92,7 +92,7 @@ def normalise(offset: Tensor, seen: Tensor) -> Normalised:
 
 
 class PreActivation(nn.Module):
-    """Twice batch norm -> dropout -> ReLU -> linear, around which the input is carried (the reverse of Martinez's)."""
+    """Twice batch norm -> dropout -> ReLU -> linear, with a skip connection (the reverse order of Martinez's)."""
 
     def __init__(self, width: int, dropout: float = DROPOUT) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class AbsPoseLifter(nn.Module):
 
     @torch.no_grad()
     def measure(self, xy: Tensor, K: Tensor, wanted: Lifted, height: Tensor) -> None:
-        """Take the figures that inputs and outputs are standardised with from training data, before training.
+        """Standardise inputs and outputs by figures of training data, before training.
 
         xy (B, J, 2) px, K (B, 3, 3); wanted: what the network should say; height (B,) m of the people.
         """
@@ -161,8 +161,8 @@ class AbsPoseLifter(nn.Module):
         if self.options.mask:
             parts.append(seen.to(xy.dtype))
         if self.options.height:
-            told = torch.zeros_like(n.scale) if height is None else torch.isfinite(height).to(xy.dtype)
-            parts.append(told[:, None])
+            has_height = torch.zeros_like(n.scale) if height is None else torch.isfinite(height).to(xy.dtype)
+            parts.append(has_height[:, None])
         return torch.cat(parts, dim=1)
 
     def forward(self, xy: Tensor, K: Tensor, seen: Tensor | None = None, height: Tensor | None = None) -> Lifted:
@@ -175,11 +175,11 @@ class AbsPoseLifter(nn.Module):
         out = self.layers(x) * self.output_std + self.output_mean
         depth, pose = out[:, 0] * self._per_focal(K), out[:, 1:].reshape(len(xy), -1, 3)
         if height is not None:
-            # Without the input the network has no idea of a person's height: it speaks of the mean.
+            # Without the input the network assumes the mean height.
             ratio = torch.where(torch.isfinite(height), height / self.mean_height, torch.ones_like(height))
             depth, pose = depth * ratio, pose * ratio[:, None, None]
         return Lifted(depth, pose)
 
     def _per_focal(self, K: Tensor) -> Tensor:
-        """(B,) canonical depth x 1000 px of what the last layer says: metric depth with any_focal, itself without."""
+        """(B,) canonical depth x 1000 px from the last layer: metric depth with any_focal, itself without."""
         return REFERENCE_FOCAL_PX / focal(K) if self.options.any_focal else torch.ones_like(K[:, 0, 0])

@@ -1,4 +1,4 @@
-"""The analytic root of a known root-relative pose: no network, a formula beside AbsPoseLifter (torch).
+"""The analytic root of a root-relative pose: no network, a formula to compare with AbsPoseLifter (torch).
 
 Mehta et al., "Monocular 3D human pose estimation in the wild using improved CNN supervision" (3DV 2017), supplement;
 used by AbsPoseLifter (1910.12029), Sec. 5.4, for Z only, with X and Y by back-projection.

@@ -31,6 +31,6 @@ def refined_views(net: nn.Module, sight: Sight, form: str) -> Tensor:
 
 
 def refine(net: nn.Module, sight: Sight, form: str) -> Tensor:
-    """The refined pose (B, J, 3) m, world: the mean of the views'. What it says of a joint that no training labelled
+    """The refined pose (B, J, 3) m, world: the mean of the views'. The output for a joint without labels in training
     (HeadTop) means nothing."""
     return fuse_views(refined_views(net, sight, form))

@@ -1,12 +1,12 @@
-"""What a refinement network is told of a triangulated pose: the paper's form and the rig-conditioned one (torch).
+"""The input features of a refinement network: the paper's form and the rig-conditioned one (torch).
 
 The paper's form (Hua et al., 2105.10882) gives the coarse pose in each camera's frame, and so fits one pair of cameras;
-the pair form says the same in other coordinates.
-The rig-conditioned form is ours: pose, bones, rays and what the rig can see, in a frame that depends on cameras and
-person only, so that the same weights serve rigs that were never seen. That frame: origin in the mean of the person's
-joints, metres, y nearest to the cameras' mean image-down; x to the person's right, by shoulders and hips, or where
-triangulation tells the heading worse than HEADING_RAD, to the cameras' right. A joint that was not triangulated, or
-stands further than REACH_M from the others, enters as their mean and says so.
+the pair form is the same in other coordinates.
+The rig-conditioned form is ours: pose, bones, rays and the rig's accuracy, in a frame of cameras and person only, so
+that the same weights serve unseen rigs. That frame, in metres: origin at the mean of the person's joints, y
+nearest to the cameras' mean image-down; x to the person's right, by shoulders and hips, or to the cameras' right if the
+heading from triangulation is less accurate than HEADING_RAD. A joint that was not triangulated, or is further than
+REACH_M from the others, enters as their mean with a flag.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ RIG_CHANNELS = {
 }
 RIG_FEATURES = sum(RIG_CHANNELS.values())
 PAPER_FEATURES, PAIR_FEATURES = 3, 6
-KEYPOINT_PX = 4.0  # what a keypoint is off by, for the standard deviations; a factor that the network learns anyway
+KEYPOINT_PX = 4.0  # keypoint error for the standard deviations; the network learns the factor
 WEAKEST = 1e-2  # information of a direction that no ray fixes, 1/m^2: a standard deviation of 10 m
 RESIDUAL_LIMIT_M = 0.5  # a keypoint further off than this is wrong, however far
 REACH_M = 2.0  # 1.2 m from the middle of a body to its raised hand, and three standard deviations of a stereo head
 # The pose prior is simplest in the person's own heading: the residual MLP gained 17.9 % root-relative with it and
-# 13.5 % without (1500 steps, Human3.6M's pairs, validation). Of a stereo head's heading there is little to be had.
+# 13.5 % without (1500 steps, Human3.6M's pairs, validation). A stereo head hardly measures the heading.
 HEADING_RAD = 0.35
 _LEFT = [H36M_17.index(name) for name in ("LShoulder", "LHip")]
 _RIGHT = [H36M_17.index(name) for name in ("RShoulder", "RHip")]
@@ -47,7 +47,7 @@ _OTHER_SIDE = list(H36M_17.other_side)
 
 
 class Sight(NamedTuple):
-    """One person before V cameras, as the nodes have it too."""
+    """One person in view of V cameras, as in the nodes."""
 
     coarse: Tensor  # (B, J, 3) m, world; NaN where not triangulated
     observed: Tensor  # (B, V, J, 2) undistorted and normalised keypoints (x / z, y / z); NaN where not seen
@@ -57,7 +57,7 @@ class Sight(NamedTuple):
 
 
 class RefinerInput(NamedTuple):
-    """What goes into a refinement network, and where its answer lies."""
+    """The input of a refinement network, and the frame of its output."""
 
     features: Tensor  # (B, V, J, C)
     coarse: Tensor  # (B, V, J, 3) m in each view's frame, finite
@@ -80,14 +80,14 @@ def inverted(a_from_b: Tensor) -> Tensor:
 
 
 def paper_input(sight: Sight) -> RefinerInput:
-    """X~_i: the coarse pose in every camera's frame; a missing joint stands at the mean of the others."""
+    """X~_i: the coarse pose in every camera's frame; a missing joint is at the mean of the others."""
     filled = _filled(sight.coarse)
     seen_from = transformed(sight.cam_from_world, filled[:, None].expand(-1, sight.observed.shape[1], -1, -1))
     return RefinerInput(seen_from, seen_from, inverted(sight.cam_from_world))
 
 
 def pair_input(sight: Sight) -> RefinerInput:
-    """The paper's, with the pose split into place and shape: its mean, and the joints about it.
+    """The paper's, with the pose split into position and shape: its mean, and the joints about it.
 
     Across a room a joint's place varies by a metre; what is to be found in it are some 30 mm.
     """
@@ -145,8 +145,8 @@ def rig_frame(sight: Sight, covariance: Tensor) -> Tensor:
     aside = torch.linalg.cross(down, across / length)  # where an error turns the heading
     variance = torch.einsum("ba,bjac,bc->b", aside, covariance[:, _RIGHT + _LEFT], aside)
     known = torch.isfinite(sight.coarse[:, _RIGHT + _LEFT]).all(dim=-1).all(dim=-1)
-    told = known & (variance.sqrt() < HEADING_RAD * length[:, 0])
-    right = torch.where(told[:, None], across / length, right)
+    accurate = known & (variance.sqrt() < HEADING_RAD * length[:, 0])
+    right = torch.where(accurate[:, None], across / length, right)
     rotation = torch.stack((right, down, torch.linalg.cross(right, down)), dim=1)
     frame = torch.zeros(len(middle), 4, 4, dtype=middle.dtype, device=middle.device)
     frame[:, :3, :3] = rotation

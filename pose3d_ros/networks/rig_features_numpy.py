@@ -38,7 +38,7 @@ class SightInNumpy(NamedTuple):
 
 
 class RigInput(NamedTuple):
-    """What goes into the network, and where its answer lies: the same frame for all views."""
+    """The input of the network, and the frame of its output: the same for all views."""
 
     features: NDArray[np.float32]  # (B, V, J, RIG_FEATURES)
     pose: Floats  # (B, J, 3) m in the frame, finite
@@ -47,7 +47,7 @@ class RigInput(NamedTuple):
 
 
 def rig_input_in_numpy(sight: SightInNumpy) -> RigInput:
-    """The rig-conditioned form of what a network is told."""
+    """The rig-conditioned input features."""
     rotation, place = sight.cam_from_world[..., :3, :3], sight.cam_from_world[..., :3, 3]
     centres = -(place[..., None, :] @ rotation)[..., 0, :]  # (B, V, 3) world
     filled, present = _within_reach(sight.coarse)
@@ -83,9 +83,9 @@ def rig_input_in_numpy(sight: SightInNumpy) -> RigInput:
     return RigInput(features, pose, turn, origin)
 
 
-def in_world(given: RigInput, pose: Floats) -> Floats:
+def in_world(rig_input: RigInput, pose: Floats) -> Floats:
     """A pose (B, J, 3) m from the frame to the world."""
-    world: Floats = pose @ given.turn + given.origin[:, None]
+    world: Floats = pose @ rig_input.turn + rig_input.origin[:, None]
     return world
 
 
@@ -112,8 +112,8 @@ def _turn(rotation: Floats, away: Floats, filled: Floats, present: NDArray[np.bo
     aside = _cross(down, heading)  # where an error turns the heading
     shared = covariance[:, _RIGHT + _LEFT].sum(axis=1)
     variance = (aside[:, None] @ shared @ aside[..., None])[:, 0, 0]
-    told = present[:, _RIGHT + _LEFT].all(axis=-1) & (np.sqrt(variance) < HEADING_RAD * length[:, 0])
-    right = np.where(told[:, None], heading, right)
+    accurate = present[:, _RIGHT + _LEFT].all(axis=-1) & (np.sqrt(variance) < HEADING_RAD * length[:, 0])
+    right = np.where(accurate[:, None], heading, right)
     return np.stack((right, down, _cross(right, down)), axis=1)
 
 

@@ -1,25 +1,24 @@
-"""How far off the joints of a refined or a lifted pose may be: their covariance (torch, float64; REFINED in NumPy too).
+"""Covariances of the joints of a refined or a lifted pose (torch, float64; REFINED in NumPy too).
 
-REFINED (CV-UGCN). A joint is known from two sides: from its own triangulation, with covariance C, and from the rest of
-the body, whose place is known as well as all triangulations together tell it, B = (sum of C^-1)^-1, and in which the
-joint lies to q:
+REFINED (CV-UGCN). A joint has two sources: its own triangulation, with covariance C, and the rest of the body, whose
+position has the covariance of all triangulations together, B = (sum of C^-1)^-1, and in which the joint is known to q:
 
     S = scale (1 + m^2 lack)^2 ((C^-1 / own^2 + (body^2 B + q^2 I)^-1)^-1 + floor^2 I)
 
-So a stereo head's refined joints are as unsure along the depth as the body's place, and a joint of a wide pair of
-cameras is as unsure as body and triangulation leave it. m is the share of the person's joints that are missing, which
-makes all of them less sure. A joint that was not triangulated itself has only the body, n bones away from the nearest
-joint that was:
+So a stereo head's refined joints are as uncertain along the depth as the body's position, and a joint of a wide pair of
+cameras has the uncertainty of body and triangulation together. m is the share of the person's missing joints, which
+increases the uncertainty of all. A joint that was not triangulated has only the body, n bones away from the nearest
+triangulated joint:
 
     S = guessed_scale (1 + m^2 lack)^2 (body^2 B + (n guess)^2 I)
 
-MONOCULAR (AbsPoseLifter), at a distance r along the unit ray u; joints that are missing make the whole person's depth
-less sure, and unseen is 0 for a joint that the detector gave:
+MONOCULAR (AbsPoseLifter), at a distance r along the unit ray u; missing joints increase the uncertainty of
+the whole person's depth, and unseen is 0 for a detected joint:
 
     S = scale ((along^2 + (depth^2 + (m lack)^2) r^2) u u^T + (across^2 + (sight r)^2) (I - u u^T) + unseen^2 I)
 
-The figures (dimensionless, or m; per joint, or one for all) are fitted by training/spread.py and travel with the
-weights. NaN for a joint whose position the network was not taught (CV-UGCN's HeadTop).
+The figures (dimensionless, or m; per joint, or one for all) are fitted by training/spread.py and stored with the
+weights. NaN for a joint that the network was not trained on (CV-UGCN's HeadTop).
 """
 
 from __future__ import annotations
@@ -67,8 +66,8 @@ def refined_covariance(spread: Mapping[str, Tensor], triangulated: Tensor) -> Te
     eye = torch.eye(3, dtype=torch.float64)
     solid = torch.where(present[..., None, None], given, eye)
     information = torch.where(present[..., None, None], torch.linalg.inv(solid + SMALLEST * eye), 0.0)
-    anybody = present.any(dim=-1)[..., None, None]
-    place = torch.linalg.inv(torch.where(anybody, information.sum(dim=-3), eye))  # B (..., 3, 3)
+    any_present = present.any(dim=-1)[..., None, None]
+    place = torch.linalg.inv(torch.where(any_present, information.sum(dim=-3), eye))  # B (..., 3, 3)
     by_body = _each(figures["body"] ** 2) * place[..., None, :, :]
     prior = by_body + _isotropic(figures["q"])
     fused = torch.linalg.inv(information / _each(figures["own"] ** 2) + torch.linalg.inv(prior))
@@ -78,7 +77,7 @@ def refined_covariance(spread: Mapping[str, Tensor], triangulated: Tensor) -> Te
     guessed = _each(figures["guessed_scale"]) * (by_body + _isotropic(bones * figures["guess"]))
     found = torch.where(present[..., None, None], own, guessed)
     found = _each((1.0 + _missing(present) ** 2 * figures["lack"]) ** 2) * found
-    return torch.where(anybody[..., None], found, torch.nan)
+    return torch.where(any_present[..., None], found, torch.nan)
 
 
 def refined_covariance_in_numpy(spread: Mapping[str, Tensor]) -> Callable[[Floats], Floats]:
@@ -90,9 +89,9 @@ def refined_covariance_in_numpy(spread: Mapping[str, Tensor]) -> Callable[[Float
 
     def covariance(triangulated: Floats) -> Floats:
         present = np.asarray(np.isfinite(triangulated).all(axis=(-1, -2)))  # (..., J)
-        there, anybody = present[..., None, None], np.asarray(present.any(axis=-1))[..., None, None]
+        there, any_present = present[..., None, None], np.asarray(present.any(axis=-1))[..., None, None]
         information = np.where(there, np.linalg.inv(np.where(there, triangulated, eye) + SMALLEST * eye), 0.0)
-        place = np.linalg.inv(np.where(anybody, information.sum(axis=-3), eye))
+        place = np.linalg.inv(np.where(any_present, information.sum(axis=-3), eye))
         by_body = body**2 * place[..., None, :, :]
         fused = np.linalg.inv(information / own**2 + np.linalg.inv(by_body + q**2 * eye))
         bones = np.where(present[..., None, :], steps, np.inf).min(axis=-1)
@@ -100,7 +99,7 @@ def refined_covariance_in_numpy(spread: Mapping[str, Tensor]) -> Callable[[Float
         guessed = guessed_scale * (by_body + (bones * guess) ** 2 * eye)
         missing = 1.0 - np.asarray(present[..., SEEN].mean(axis=-1))[..., None, None, None]
         found = (1.0 + missing**2 * lack) ** 2 * np.where(there, scale * (fused + floor**2 * eye), guessed)
-        return np.where(anybody[..., None], found, np.nan)
+        return np.where(any_present[..., None], found, np.nan)
 
     return covariance
 
@@ -131,11 +130,11 @@ def lifted_covariance(
 
 
 def check(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
-    """Raise InputError where figures are not those of names, REFINED or LIFTED; none at all are no fault."""
+    """Raise InputError if figures are not those of names, REFINED or LIFTED; none at all are valid."""
     if not spread:
         return
     for name, figure in _figures(spread, names).items():
-        # HeadTop's may be NaN: no training labels it.
+        # HeadTop's may be NaN: it has no labels in training.
         if tuple(figure.shape) not in ((), (1,), (J,)) or not bool(torch.isfinite(figure.expand(J)[SEEN]).all()):
             raise InputError(
                 f"the covariance figure {name!r} of the weights is {figure.flatten()[:3].tolist()}... of shape "
@@ -154,7 +153,7 @@ def _figures(spread: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, 
 
 
 def _missing(present: Tensor) -> Tensor:
-    """m: the share (..., 1) of a person's joints (..., J) that are not there, of those that detectors give."""
+    """m: the share (..., 1) of missing joints among a person's joints (..., J) that detectors give."""
     return 1.0 - present[..., SEEN].double().mean(dim=-1, keepdim=True)
 
 

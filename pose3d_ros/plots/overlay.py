@@ -44,7 +44,7 @@ class Shown:
 def write_overlay(
     recording: Recording, videos: Mapping[str, Path], path: Path | str, *, progress: bool = True, slow_down: float = 2.0
 ) -> None:
-    """Write the video of the first loop, played slow_down times slower than it was taken, as write_moments has it."""
+    """Write the video of the first loop with write_moments, slow_down times slower than recorded."""
     cameras = recording.rig.cameras
     frames = min(recording.frame_sets_sent, recording.frames_per_loop)
     poses = {recording.frame_index(pose.stamp_ns): pose for pose in recording.poses}
@@ -96,7 +96,7 @@ def write_moments(cameras: Sequence[Camera], moments: Iterable[Shown], path: Pat
 
 
 def _ids(shown: Shown) -> list[str]:
-    """Everybody who is drawn at one moment, in any camera."""
+    """All people drawn at one moment, in any camera."""
     posed = () if shown.pose is None else shown.pose.ids
     return [one for one in (*posed, *(one for _, ids in shown.seen.values() for one in ids)) if one]
 
@@ -104,7 +104,7 @@ def _ids(shown: Shown) -> list[str]:
 def _tile(camera: Camera, shown: Shown, colours: Mapping[str, BGR]) -> Image:
     """One camera's part of the picture; camera is the resized one."""
     image, seen = shown.images.get(camera.name), shown.seen.get(camera.name)
-    if image is None:  # what was seen in it is not known either
+    if image is None:  # its detections are not drawn either
         image, seen = np.zeros((camera.size_wh[1], camera.size_wh[0], 3), dtype=np.uint8), None
     return draw_tile(camera, image, shown.pose, seen, colours)
 
@@ -187,7 +187,7 @@ def _label(image: Image, text: str, origin: tuple[int, int], colour: BGR = WHITE
 
 
 def _grid(tiles: Sequence[Image], columns: int) -> Image:
-    """Tiles beside and below each other, on black, with even sides as video wants them."""
+    """Arrange tiles in a grid on black, with even sides as video requires."""
     width, height = max(tile.shape[1] for tile in tiles), max(tile.shape[0] for tile in tiles)
     rows = -(-len(tiles) // columns)
     across, down = columns * width + GAP * (columns - 1), rows * height + GAP * (rows - 1)

@@ -29,8 +29,8 @@ class PersonColours:
     def __call__(self, ids: Iterable[str]) -> dict[str, RGB]:
         """Red, green, blue of all people who are alive now, by id.
 
-        Somebody new gets the colour of their number, so that everyone who draws them takes the same one, or the first
-        one that is free. People who left lose theirs only to somebody new.
+        A new person gets the colour of the id's number, so that all drawings use the same one, or the first
+        free one. People who left lose theirs only to a new person.
         """
         living = list(dict.fromkeys(ids))
         for person in living:

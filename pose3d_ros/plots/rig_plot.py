@@ -1,4 +1,4 @@
-"""A picture of a rig: the cameras from above and from the side, with distances."""
+"""Plot of a rig: the cameras from above and from the side, with distances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pose3d_ros.geometry.calibration import baselines_m
 from pose3d_ros.rigs.rig_checks import up_axis
 from pose3d_ros.structures import Camera, Floats, Rig
 
-MOST_LABELLED_PAIRS = 15  # six cameras; more lines would hide the picture
+MAX_LABELLED_PAIRS = 15  # six cameras; more lines would hide the plot
 SAME_WAY = 0.7  # length of the mean of the optical axes: 1 for parallel ones, near 0 around a room
 FRUSTUM = 0.35  # its length, as part of the rig's size
 
@@ -21,8 +21,8 @@ FRUSTUM = 0.35  # its length, as part of the rig's size
 def write_rig_plot(rig: Rig, path: Path | str) -> None:
     """Write a PNG: frusta, names and distances from above and from the side, axes in m of the rig's frame.
 
-    Up is the axis that the cameras' own up is nearest to. The side view shows where the cameras look if they look the
-    same way, else the longer horizontal axis.
+    Up is the axis nearest to the cameras' own up. The side view is along the cameras' direction if they face the
+    same way, else along the longer horizontal axis.
     """
     up, sign = up_axis(rig)
     centres = np.array([camera.centre for camera in rig.cameras])
@@ -33,7 +33,7 @@ def write_rig_plot(rig: Rig, path: Path | str) -> None:
     figure = Figure(figsize=(13, 6.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     above, side = figure.subplots(1, 2)
-    pairs = baselines_m(rig) if len(rig.cameras) * (len(rig.cameras) - 1) / 2 <= MOST_LABELLED_PAIRS else {}
+    pairs = baselines_m(rig) if len(rig.cameras) * (len(rig.cameras) - 1) / 2 <= MAX_LABELLED_PAIRS else {}
     for axes, shown, title in ((above, (first, second), "From above"), (side, (along, up), "From the side")):
         for (a, b), distance in pairs.items():
             ends = np.array([rig.camera(a).centre, rig.camera(b).centre])[:, shown]
@@ -51,7 +51,7 @@ def write_rig_plot(rig: Rig, path: Path | str) -> None:
         axes.grid(alpha=0.3)
     if sign < 0:
         side.invert_yaxis()
-    # REP-103 from above: x ahead is drawn upwards, y then runs to the left.
+    # REP-103 from above: x forward is drawn upwards, so y points left.
     if _mirrored(first, second, up, sign):
         above.invert_xaxis()
     figure.savefig(path)

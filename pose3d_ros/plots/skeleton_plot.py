@@ -25,7 +25,7 @@ def write_skeleton_plot(recording: Recording, path: Path | str) -> None:
     paths of the pelvis. Pyramids and arrows: the cameras and where they look.
     """
     poses = [pose for pose in recording.poses if recording.frame_index(pose.stamp_ns) < recording.frames_per_loop]
-    # One picture shows all of them, whoever was there together.
+    # One plot shows all people, whether or not they were present together.
     given = PersonColours()(one for pose in recording.poses for one in pose.ids)
     colours = {one: tuple(part / 255 for part in rgb) for one, rgb in given.items()}
     figure = Figure(figsize=(14, 6.2), dpi=110)
@@ -74,7 +74,7 @@ def _visible(pose: Pose3D) -> Any:
 
 
 def _bones(axes: Any, pose: Pose3D, colours: dict[str, Any], width: float, alpha: float) -> None:
-    """Bones of everybody visible; axes of a top view take x and y only."""
+    """Bones of all visible people; axes of a top view use x and y only."""
     dimensions = 3 if axes.name == "3d" else 2
     for row in np.flatnonzero(_visible(pose)):
         for parent, child in pose.skeleton.bones:

@@ -18,27 +18,27 @@ from pose3d_ros.recordings.recording import Seen2D
 from pose3d_ros.structures import Camera, Floats, Pose3D
 
 NOT_METRIC = (
-    "The focal length is not known, so nobody's distance is: canonical_depth_m is the pelvis' depth if the focal "
-    "length were 1000 px (times focal length / 1000 it is the depth in m). Joints are relative to the pelvis."
+    "The focal length is unknown, and so are distances: canonical_depth_m is the pelvis' depth at a focal length of "
+    "1000 px (multiply by focal length / 1000 to get metres). Joints are relative to the pelvis."
 )
-METRIC = "Metres in the camera's optical frame: x right, y down, z forward."
+METRIC = "Metres in the camera optical frame: x right, y down, z forward."
 
 
 @dataclass(frozen=True, eq=False)
 class StillPeople:
-    """What one image gave; axes P people, J joints."""
+    """The people of one image; axes P people, J joints."""
 
-    camera: Camera  # of the image; with focal_known False its K only serves to draw
-    focal_known: bool
+    camera: Camera  # of the image; without a focal length its K is only used to draw
+    has_focal: bool
     pose: Pose3D  # m in the camera's optical frame
-    seen: Seen2D  # 2D people (h36m_17) and the id of each
+    detections: Seen2D  # 2D people (h36m_17) and the id of each
     canonical_depth_m: Floats  # (P,) of the pelvis, at a focal length of 1000 px
     height_m: Floats  # (P,) by the bones
 
     @property
     def published(self) -> Pose3D:
-        """The pose that is known: without a focal length relative to the pelvis, and without a covariance."""
-        if self.focal_known:
+        """The pose to publish: without a focal length relative to the pelvis, and without a covariance."""
+        if self.has_focal:
             return self.pose
         root = self.pose.xyz[:, :1]
         unknown = np.full(self.pose.covariance.shape, np.nan)
@@ -53,23 +53,24 @@ def write_still_picture(image: NDArray[np.uint8], people: StillPeople, path: Pat
     size = people.camera.size_wh
     scale = layout([size])[1]
     small = people.camera.resized((max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
-    # The picture shows ids as they are given; here they carry the depth.
-    names = {one: f"{one}: {_depth(people, row)}" for row, one in enumerate(people.pose.ids)}
-    colours = {names[one]: rgb[::-1] for one, rgb in PersonColours()(names).items()}
-    pose = replace(people.pose, ids=tuple(names.values()))
-    seen = people.seen[0], tuple(names.get(one, one) for one in people.seen[1])
-    if not cv2.imwrite(str(path), draw_tile(small, image, pose, seen, colours)):
-        raise InputError(f"picture {path} cannot be written: check that its folder exists and is writable")
+    # draw_tile labels people with their ids; the labels here include the depth.
+    labels = {person: f"{person}: {_depth(people, row)}" for row, person in enumerate(people.pose.ids)}
+    colours = {labels[person]: rgb[::-1] for person, rgb in PersonColours()(labels).items()}
+    pose = replace(people.pose, ids=tuple(labels.values()))
+    keypoints, ids = people.detections
+    detections = keypoints, tuple(labels.get(person, person) for person in ids)
+    if not cv2.imwrite(str(path), draw_tile(small, image, pose, detections, colours)):
+        raise InputError(f"image {path} cannot be written: check that its folder exists and is writable")
 
 
 def write_still_json(people: StillPeople, path: Path | str) -> None:
-    """Write everybody's joints, m, with what they are relative to and how sure they are."""
+    """Write all people's joints, m, with their reference frame and standard deviations."""
     pose, K = people.published, people.camera.K
     content = {
-        "note": METRIC if people.focal_known else NOT_METRIC,
+        "note": METRIC if people.has_focal else NOT_METRIC,
         "frame": pose.frame_id,
         "image_size_px": list(people.camera.size_wh),
-        "focal_px": [float(K[0, 0]), float(K[1, 1])] if people.focal_known else None,
+        "focal_px": [float(K[0, 0]), float(K[1, 1])] if people.has_focal else None,
         "principal_point_px": [float(K[0, 2]), float(K[1, 2])],
         "people": [_person(people, pose, row) for row in range(len(pose))],
     }
@@ -88,7 +89,7 @@ def _person(people: StillPeople, pose: Pose3D, row: int) -> dict[str, Any]:
     }
     return {
         "id": pose.ids[row],
-        "root_m": joints["Pelvis"]["xyz_m"] if people.focal_known else None,
+        "root_m": joints["Pelvis"]["xyz_m"] if people.has_focal else None,
         "canonical_depth_m": round(float(people.canonical_depth_m[row]), 4),
         "height_m": round(float(people.height_m[row]), 3),
         "joints": joints,
@@ -96,11 +97,11 @@ def _person(people: StillPeople, pose: Pose3D, row: int) -> dict[str, Any]:
 
 
 def _numbers(values: Floats) -> list[float | None]:
-    """JSON knows no NaN."""
+    """NaN becomes None: JSON has no NaN."""
     return [round(float(value), 4) if np.isfinite(value) else None for value in values]
 
 
 def _depth(people: StillPeople, row: int) -> str:
-    if people.focal_known:
+    if people.has_focal:
         return f"{people.pose.xyz[row, people.pose.skeleton.index('Pelvis'), 2]:.2f} m"
     return f"{people.canonical_depth_m[row]:.2f} at f 1000"

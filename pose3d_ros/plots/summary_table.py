@@ -1,4 +1,4 @@
-"""A run's summary as a few lines for people to read."""
+"""A run's summary as a few lines of text."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def summary_table(summary: dict[str, Any], results: Sequence[str]) -> str:
-    """The figures that matter of summarise or summarise_mono, and below them where the results lie."""
+    """Format the main figures of summarise or summarise_mono, and the paths of the results."""
     stages = "  ".join(f"{name} {_number(value)}" for name, value in summary["stage_ms"].items())
-    people = ", ".join(f"{one}: {frames}" for one, frames in summary["people"].items())
+    people = ", ".join(f"{person}: {frames}" for person, frames in summary["people"].items())
     rows = [
         ("poses / frame sets", f"{summary['poses_published']} / {summary['frame_sets_sent']}"),
         ("rate", f"{_number(summary['rate_hz'])} frame sets/s"),
@@ -20,7 +20,7 @@ def summary_table(summary: dict[str, Any], results: Sequence[str]) -> str:
     if "left_out_camera_px" in summary:
         rows.append(("left-out camera", f"median {_number(summary['left_out_camera_px']['median'])} px"))
     rows.append(("bone length cv", _number(summary["bone_length_cv"], 3)))
-    rows.append(("people (id: frames)", people or "nobody"))
+    rows.append(("people (id: frames)", people or "none"))
     rows += _agreement(summary.get("agreement_mm")) + _one_camera_agreement(summary.get("agreement"))
     rows += [("" if number else "results", line) for number, line in enumerate(results)]
     return "\n".join(f"{name:>20}  {value}" for name, value in rows)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from pose3d_ros.structures import Floats
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; lines differ in marker too. More series are dashed.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; lines also differ in marker. Others are dashed.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "osv^Dx+"
 STYLES = ("-", "--", ":")

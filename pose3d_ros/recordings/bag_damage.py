@@ -1,4 +1,4 @@
-"""What is wrong with a file that cannot be read as a rosbag2 recording, as far as its first and last bytes say."""
+"""Diagnose a file that cannot be read as a rosbag2 recording, from its first and last bytes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ HEADER, CHANNEL, FOOTER = 0x01, 0x04, 0x02
 RECORD, FOOTER_BYTES = 9, 20
 # Summaries hold a few hundred bytes a topic and fifty a chunk.
 MOST_SUMMARY = 1 << 20
-CONVERT = "turn it into one of ROS 2: rosbags-convert --src FILE --dst FOLDER"
+CONVERT = "convert it to ROS 2: rosbags-convert --src FILE --dst FOLDER"
 
 
 def damage(path: Path, error: str) -> str:
-    """What was found and what may help, in words; error is what the reader says."""
+    """Describe the damage and a possible fix; error is the reader's message."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -26,17 +26,17 @@ def damage(path: Path, error: str) -> str:
     except OSError:
         return f"{error}: record it again"
     if not size:
-        return "it is empty: was anything recorded? Record it again"
+        return "it is empty: record it again"
     if head.startswith(ROS1):
         return f"it is a recording of ROS 1 (it begins with {head[:12].decode('ascii', 'replace')!r}): {CONVERT}"
     wanted = MCAP if path.suffix == ".mcap" else SQLITE
     if not head.startswith(wanted):
         other = next((kind for kind, magic in ((".mcap", MCAP), (".db3", SQLITE)) if head.startswith(magic)), "")
         if other:
-            return f"it begins as a {other} file does: name it so"
-        return f"it begins with {head[:8]!r}, which no {path.suffix} file does: is it another kind of file, or damaged?"
+            return f"it begins like a {other} file: rename it"
+        return f"it begins with {head[:8]!r}, which is not a {path.suffix} file: is it another kind, or damaged?"
     if wanted == SQLITE:
-        return f"{error}: it is damaged or not whole: try `ros2 bag reindex {path.parent.name or path.name}`"
+        return f"{error}: it is damaged or incomplete: try `ros2 bag reindex {path.parent.name or path.name}`"
     if end != MCAP:
         return (
             f"its end is missing ({size} bytes), as after a recorder or a copy that was stopped: try "

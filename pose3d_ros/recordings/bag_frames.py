@@ -32,15 +32,15 @@ Stamps = NDArray[np.int64]
 class BagFrames:
     """A recording as a FrameSource; an image that cannot be decoded is left out of its set, with a warning.
 
-    Sets are told by stamps alone, so the images in memory are those that were recorded before the last one of the set
-    under way: some frames a camera.
+    Sets are formed by stamps alone, so only the images recorded before the last one of the current set are in memory:
+    some frames per camera.
     """
 
     bag: BagRecording
     rig: Rig
     topics: Mapping[str, str]  # camera -> topic, in the rig's order
     stamps_ns: Stamps  # (N, V), ABSENT for a camera that is missing
-    since_ns: Stamps  # (N,): the first time of recording that matters from set k on
+    since_ns: Stamps  # (N,): earliest recording time needed from set k on
     tolerance_s: float
     unused: int  # images that are in no set
 
@@ -112,11 +112,11 @@ class BagFrames:
                 if k == len(self):
                     return
         raise FootageError(
-            f"{self.bag.path} ended after {k} of {len(self)} frame sets: it has changed since it was opened"
+            f"{self.bag.path} ended after {k} of {len(self)} frame sets: the file has changed since it was opened"
         )
 
-    def _decoded(self, one: tuple[int, dict[str, bytes]]) -> FrameSet:
-        k, raws = one
+    def _decoded(self, serialised: tuple[int, dict[str, bytes]]) -> FrameSet:
+        k, raws = serialised
         images, stamps_ns = {}, {}
         for v, camera in enumerate(self.topics):
             if camera not in raws:
@@ -147,27 +147,27 @@ def bag_frames(
     stride: int = 1,
     progress: bool = False,
 ) -> BagFrames:
-    """Put a recording's images together to frame sets; reads it once through for their stamps.
+    """Group a recording's images into frame sets; reads it once for their stamps.
 
     topics: image topic by camera of the rig. A set has two cameras or more (all, where there is one only), whose
     stamps differ by tolerance_s at most. start_s and end_s, from the first set on, cut them; stride takes every n-th.
     Raises FootageError for a cut recording, InputError where images have no stamps or do not fit together.
     """
     topics = {camera: topics[camera] for camera in rig.names if camera in topics}
-    seen = _stamps(bag, topics, progress)
-    off_clock = _off_clock(seen, topics)
-    stamps_ns, recorded_ns = _grouped(seen, tolerance_s)
+    all_stamps = _stamps(bag, topics, progress)
+    off_clock = _off_clock(all_stamps, topics)
+    stamps_ns, recorded_ns = _grouped(all_stamps, tolerance_s)
     if not len(stamps_ns):
-        why = "; ".join([*off_clock, _apart(seen)])
-        raise InputError(f"{bag.path.name}: no two cameras' images are within {tolerance_s:g} s: {why}")
+        causes = "; ".join([*off_clock, _apart(all_stamps)])
+        raise InputError(f"{bag.path.name}: no two cameras' images are within {tolerance_s:g} s: {causes}")
     for words in off_clock:
         warnings.warn(f"{bag.path.name}: poses keep the images' stamps, but {words}", stacklevel=2)
-    unused = sum(map(len, seen.values())) - np.count_nonzero(stamps_ns != ABSENT)
+    unused = sum(map(len, all_stamps.values())) - np.count_nonzero(stamps_ns != ABSENT)
     times_s = (stamps_ns.max(axis=1) - stamps_ns[0].max()) / 1e9
     low, high = -np.inf if start_s is None else start_s, np.inf if end_s is None else end_s
     kept = np.flatnonzero((times_s >= low) & (times_s < high))[::stride]
     if not len(kept):
-        raise InputError(f"{bag.path.name} lasts {times_s[-1]:.3f} s: no frame set lies between {low:g} and {high:g} s")
+        raise InputError(f"{bag.path.name} lasts {times_s[-1]:.3f} s: no frame set is between {low:g} and {high:g} s")
     since_ns = np.minimum.accumulate(recorded_ns[kept][::-1])[::-1]
     frames = BagFrames(bag, rig.subset(list(topics)), topics, stamps_ns[kept], since_ns, tolerance_s, unused)
     frames.check_sizes()
@@ -191,17 +191,17 @@ def _stamps(bag: BagRecording, topics: Mapping[str, str], progress: bool) -> dic
         stamps, first = np.unique(both[:, 0], return_index=True)
         if len(both) > 1 and len(stamps) == 1:
             raise InputError(
-                f"{bag.path.name}: all {len(both)} images on {topics[camera]} have the stamp {stamps[0]} ns: let the "
-                "driver stamp each with its capture time"
+                f"{bag.path.name}: all {len(both)} images on {topics[camera]} have the stamp {stamps[0]} ns: have the "
+                "driver stamp each image with its capture time"
             )
         found[camera] = both[first]
     return found
 
 
-def _off_clock(seen: Mapping[str, Stamps], topics: Mapping[str, str]) -> list[str]:
-    """Cameras whose stamps are of another time than their recording, those of one kind in one line."""
+def _off_clock(stamps: Mapping[str, Stamps], topics: Mapping[str, str]) -> list[str]:
+    """Describe cameras whose stamps differ from their recording time, one line per cause."""
     alike: dict[str, tuple[list[str], int, int]] = {}
-    for camera, pairs in seen.items():
+    for camera, pairs in stamps.items():
         if not len(pairs):
             continue
         stamp_ns, recorded_ns = (int(one) for one in pairs[np.argsort(pairs[:, 1] - pairs[:, 0])[len(pairs) // 2]])
@@ -214,39 +214,39 @@ def _off_clock(seen: Mapping[str, Stamps], topics: Mapping[str, str]) -> list[st
     ]
 
 
-def _grouped(seen: Mapping[str, Stamps], tolerance_s: float) -> tuple[Stamps, Stamps]:
+def _grouped(stamps: Mapping[str, Stamps], tolerance_s: float) -> tuple[Stamps, Stamps]:
     """Stamps (N, V) of every set, ABSENT where a camera is missing, and the first time of recording (N,) of each.
 
     In order of their stamps and with the stamps as the clock nothing is late: whatever may belong to a set has come
     when the tolerance has passed.
     """
     grouper: FrameSetGrouper[int] = FrameSetGrouper(
-        list(seen), tolerance_s=tolerance_s, wait_s=tolerance_s + 1e-9, min_cameras=min(2, len(seen))
+        list(stamps), tolerance_s=tolerance_s, wait_s=tolerance_s + 1e-9, min_cameras=min(2, len(stamps))
     )
     stamps_ns, recorded_ns = array("q"), array("q")
 
     def keep(one: PayloadSet[int] | None) -> None:
         if one is not None:
-            stamps_ns.extend(one.stamps_ns.get(camera, ABSENT) for camera in seen)
+            stamps_ns.extend(one.stamps_ns.get(camera, ABSENT) for camera in stamps)
             recorded_ns.append(min(one.payloads.values()))
 
-    streams = (zip(pairs[:, 0], repeat(camera), pairs[:, 1], strict=False) for camera, pairs in seen.items())
+    streams = (zip(pairs[:, 0], repeat(camera), pairs[:, 1], strict=False) for camera, pairs in stamps.items())
     for stamp, camera, at in merge(*streams):
         keep(grouper.add(camera, int(at), int(stamp), now_ns=int(stamp)))
     due_ns = grouper.due_ns()
     if due_ns is not None:
         keep(grouper.poll(due_ns))
-    return np.array(stamps_ns, dtype=np.int64).reshape(-1, len(seen)), np.array(recorded_ns, dtype=np.int64)
+    return np.array(stamps_ns, dtype=np.int64).reshape(-1, len(stamps)), np.array(recorded_ns, dtype=np.int64)
 
 
-def _apart(seen: Mapping[str, Stamps]) -> str:
-    """How far each camera's images are from the first camera's, in words."""
-    first, *others = seen
-    own = seen[first][:, 0]
+def _apart(stamps: Mapping[str, Stamps]) -> str:
+    """Describe the median time between each camera's images and the first camera's."""
+    first, *others = stamps
+    own = stamps[first][:, 0]
     words = []
     for camera in others:
-        stamps = seen[camera][:, 0]
-        near = np.clip(np.searchsorted(stamps, own) + np.array([[-1], [0]]), 0, len(stamps) - 1)
-        median_s = np.median(np.abs(stamps[near] - own).min(axis=0)) / 1e9
+        other = stamps[camera][:, 0]
+        near = np.clip(np.searchsorted(other, own) + np.array([[-1], [0]]), 0, len(other) - 1)
+        median_s = np.median(np.abs(other[near] - own).min(axis=0)) / 1e9
         words.append(f"those of {camera} are {median_s:.3g} s from those of {first} (median)")
     return "; ".join(words) + ": give --tolerance, or synchronise the cameras"

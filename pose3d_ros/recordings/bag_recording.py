@@ -19,7 +19,7 @@ from pose3d_ros.recordings.bag_damage import CONVERT, damage
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TRANSFORMS = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
 STORAGES = (".mcap", ".db3")
-MOST_WORDS = 160  # of another library's message
+MAX_CHARACTERS = 160  # of another library's message
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class BagRecording:
                 f"{self.path.name} has no topic {topic!r}: it has {', '.join(sorted(self.types)) or 'none'}"
             )
         if self.types[topic] != kind:
-            raise InputError(f"{self.path.name}: topic {topic!r} holds {self.types[topic]}, expected {kind}")
+            raise InputError(f"{self.path.name}: topic {topic!r} has type {self.types[topic]}, expected {kind}")
         if not self.counts[topic]:
-            raise InputError(f"{self.path.name}: topic {topic!r} holds no message: record it again")
+            raise InputError(f"{self.path.name}: topic {topic!r} has no message: record it again")
         return topic
 
     def messages(self, topics: Iterable[str], since_ns: int | None = None) -> Iterator[tuple[str, int, bytes]]:
@@ -100,7 +100,7 @@ def is_bag(path: Path) -> bool:
 
 
 def open_bag(path: Path) -> BagRecording:
-    """Look into a recording; raises FootageError for what is none, or is cut short."""
+    """Open a recording; raises FootageError for a file that is not one, or is truncated."""
     with _opened(path) as reader:
         types: dict[str, str] = {}
         counts: dict[str, int] = {}
@@ -138,7 +138,7 @@ def _types() -> Any:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A rosbags reader; whatever it raises about the file becomes a FootageError with the mend."""
+    """A rosbags reader; its errors about the file become a FootageError with the fix."""
     try:
         from rosbags.rosbag2 import Reader
     except ImportError as error:
@@ -148,21 +148,21 @@ def _opened(path: Path) -> Iterator[Any]:
     if path.suffix == ".bag":
         raise FootageError(f"{path} is a recording of ROS 1: {CONVERT}")
     try:
-        with Reader(_whole(path)) as reader:
+        with Reader(_openable(path)) as reader:
             yield reader
     except (FootageError, InputError):
         raise
-    except Exception as error:  # SQLite, zstd, lz4 and struct each have their own ways to say that a file is damaged
+    except Exception as error:  # SQLite, zstd, lz4 and struct each have their own errors for a damaged file
         # Of a folder the reader's own words say which file; where there is one only, its bytes say more.
         file = next(iter(_storages(path)), path) if path.is_dir() else path
-        found = damage(file, (str(error) or repr(error))[:MOST_WORDS])
+        found = damage(file, (str(error) or repr(error))[:MAX_CHARACTERS])
         raise FootageError(f"{path} cannot be read as a rosbag2 recording: {found}") from error
 
 
-def _whole(path: Path) -> Path:
+def _openable(path: Path) -> Path:
     """What to open: the path, or the only storage file of a folder whose metadata.yaml was never written.
 
-    Every file that rosbags will open is looked at first: its reader would wait at a pipe.
+    Every file that rosbags will open is checked first: its reader would block on a pipe.
     """
     if not path.exists():
         raise FootageError(f"{path} does not exist: give a rosbag2 folder, an .mcap or a .db3 file")

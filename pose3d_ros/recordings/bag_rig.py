@@ -1,4 +1,4 @@
-"""The cameras of a recording: what they are from camera_info, where they stand from /tf_static or a stereo P."""
+"""The cameras of a recording: intrinsics from camera_info, extrinsics from /tf_static or a stereo P."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TF_STATIC = "/tf_static"
 def rig_of_bag(
     bag: BagRecording, topics: Mapping[str, str], info_pattern: str, *, rectified: str = "auto", fixed_frame: str = ""
 ) -> Rig:
-    """The cameras with these image topics in fixed_frame, put together as the node does it (LiveRig, placement auto).
+    """Return the cameras with these image topics in fixed_frame, as the node does (LiveRig, placement auto).
 
-    fixed_frame empty means the first camera's optical frame. rectified is true (P holds), false (K and D do), or auto:
-    by the topics' names. A camera's first camera_info that can be used counts. Places come from /tf_static (in any
-    namespace) where it holds every camera's frame, else from a stereo driver's P. Raises InputError for topics that
-    are missing, CalibrationError for cameras that cannot be used; warns of what is odd.
+    fixed_frame empty: the first camera's optical frame. rectified is true (P applies), false (K and D apply), or auto:
+    by the topics' names. The first usable camera_info of a camera is used. Extrinsics come from /tf_static (in any
+    namespace) if it has every camera's frame, else from a stereo driver's P. Raises InputError for missing topics,
+    CalibrationError for unusable cameras; warns of implausible ones.
     """
     are_rectified = named_rectified(topics.values()) if rectified == "auto" else rectified == "true"
     infos = _usable_infos(bag, {camera: info_pattern.replace("{camera}", camera) for camera in topics}, are_rectified)
@@ -50,52 +50,52 @@ def rig_of_bag(
 
 
 def _usable_infos(bag: BagRecording, topics: Mapping[str, str], rectified: bool) -> dict[str, Any]:
-    """Each camera's first CameraInfo that can be used, else its first one: drivers start before they know theirs."""
+    """Return each camera's first usable CameraInfo, else its first: some drivers publish before loading theirs."""
     names = {bag.check_topic(topic, CAMERA_INFO): camera for camera, topic in topics.items()}
-    found: dict[str, Any] = {}
+    infos: dict[str, Any] = {}
     usable = set()
     for topic, _, raw in bag.messages(names):
         camera = names[topic]
         if camera in usable:
             continue
         info = bag.decode(topic, raw)
-        found.setdefault(camera, info)
+        infos.setdefault(camera, info)
         try:
             camera_from_msgs(camera, info, np.eye(4), rectified)
         except CalibrationError:
             continue
-        found[camera] = info
+        infos[camera] = info
         usable.add(camera)
         if len(usable) == len(names):
             break
-    return found
+    return infos
 
 
 def _image_frames(bag: BagRecording, topics: Mapping[str, str]) -> dict[str, str]:
-    """header.frame_id of every camera's first image; empty where there is none."""
+    """Return header.frame_id of every camera's first image; empty if there is none."""
     names = {topic: camera for camera, topic in topics.items()}
-    found = dict.fromkeys(topics, "")
+    frame_ids = dict.fromkeys(topics, "")
     waiting = {topic for topic in names if bag.counts.get(topic)}
     for topic, _, raw in bag.messages(names) if waiting else ():
         if topic in waiting:
-            found[names[topic]] = header_frame_id(raw)
+            frame_ids[names[topic]] = header_frame_id(raw)
             waiting.remove(topic)
         if not waiting:
             break
-    return found
+    return frame_ids
 
 
 def _static_transforms(bag: BagRecording) -> dict[str, tuple[str, Floats]]:
     """Child frame -> (parent frame, parent_from_child (4, 4) m) of every topic tf_static; empty where there is none."""
     tree: dict[str, tuple[str, Floats]] = {}
     kept = [topic for topic, kind in bag.types.items() if kind == TRANSFORMS and topic.endswith(TF_STATIC)]
-    # Robots that share a recording each have a namespace: what the absolute topic says of a frame counts.
-    for wanted in sorted(kept, key=lambda topic: (topic == TF_STATIC, topic)):
-        for topic, _, raw in bag.messages([wanted]):
-            for one in bag.decode(topic, raw).transforms:
-                tree[one.child_frame_id.lstrip("/")] = (
-                    one.header.frame_id.lstrip("/"),
-                    _parent_from_child(topic, one.child_frame_id, one.transform),
+    # Robots that share a recording each have a namespace: the absolute topic has priority.
+    for topic_name in sorted(kept, key=lambda topic: (topic == TF_STATIC, topic)):
+        for topic, _, raw in bag.messages([topic_name]):
+            for stamped in bag.decode(topic, raw).transforms:
+                tree[stamped.child_frame_id.lstrip("/")] = (
+                    stamped.header.frame_id.lstrip("/"),
+                    _parent_from_child(topic, stamped.child_frame_id, stamped.transform),
                 )
     return tree
 
@@ -115,20 +115,22 @@ def _parent_from_child(topic: str, child: str, transform: Any) -> Floats:
 
 
 def _look_up(tree: Mapping[str, tuple[str, Floats]], target: str, source: str) -> Floats:
-    """target_from_source (4, 4) m; raises CalibrationError where static transforms do not join the two."""
+    """Return target_from_source (4, 4) m; raises CalibrationError if static transforms do not join the two."""
     ups = {name: _upwards(tree, name) for name in (target, source)}
     shared = next((frame for frame in ups[source] if frame in ups[target]), None)
     if shared is None:
-        raise CalibrationError(f"{TF_STATIC} does not join {source!r} and {target!r} (what moves, on /tf, is not used)")
+        raise CalibrationError(
+            f"{TF_STATIC} does not join {source!r} and {target!r} (moving transforms on /tf are not used)"
+        )
     return np.asarray(np.linalg.inv(ups[target][shared]) @ ups[source][shared], dtype=np.float64)
 
 
 def _upwards(tree: Mapping[str, tuple[str, Floats]], frame: str) -> dict[str, Floats]:
-    """Frame and all above it -> above_from_frame (4, 4) m; a loop ends it."""
-    found = {frame: np.eye(4)}
+    """Return ancestor_from_frame (4, 4) m of the frame and its ancestors; stops at a loop."""
+    ancestors = {frame: np.eye(4)}
     at = frame
-    while at in tree and tree[at][0] not in found:
+    while at in tree and tree[at][0] not in ancestors:
         parent, parent_from_at = tree[at]
-        found[parent] = parent_from_at @ found[at]
+        ancestors[parent] = parent_from_at @ ancestors[at]
         at = parent
-    return found
+    return ancestors

@@ -1,8 +1,8 @@
 """2D people from COCO files: a list of keypoint results, or a data set with its images and annotations.
 
-A frame's number is that of its file_name where the file gives one, else its image_id: a whole number as it is, a name
-by the rule of frame_numbers.py. A list names an image's people one after the other: an image_id that comes back later,
-or whose people lie on each other in most images, stands for several images, and is refused.
+A frame's number is that of its file_name if the file has one, else its image_id: an integer as it is, a name by the
+rule of frame_numbers.py. A list has an image's people in consecutive entries: an image_id that recurs later, or whose
+people overlap in most images, refers to several images, and is rejected.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, Skeleton
 
 FORM = "expected a list of image_id, keypoints, score, or a data set of images and annotations"
-# No image is as large; heatmaps' scores lie a little beyond 0 and 1, those of classified coordinates reach 10.
+# No image is as large; heatmap scores are slightly outside 0 to 1, those of classified coordinates reach 10.
 FARTHEST_PX, LEAST_SCORE, MOST_SCORE = 1e6, -1.0, 100.0
-# Two detections of one person are suppressed by every detector; people of two images 1/30 s apart lie this near.
-ON_EACH_OTHER = 0.1  # mean distance of joints, as a share of the person's extent
+# Every detector suppresses two detections of one person; people in two images 1/30 s apart are this close.
+OVERLAP_SHARE = 0.1  # mean distance of joints, as a share of the person's extent
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +65,15 @@ def coco_file(content: Any, path: Path) -> CocoFile:
             for one, group in groupby(named, key=lambda row: row[0]):
                 if one in rows:
                     raise FootageError(
-                        f"{what}: image_id {str(one)[:SHOWN]!r} comes back after others: does it begin again, or stand "
-                        "for several images? Number images one by one, or sort the file by image_id"
+                        f"{what}: image_id {str(one)[:SHOWN]!r} recurs after others: does the list restart, or "
+                        "does it refer to several images? Number images one by one, or sort the file by image_id"
                     )
                 own = list(group)
                 names[one], rows[one] = own[0][1], [row[2] for row in own]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FootageError(f"{what} has not the form of COCO keypoints ({str(error)[:SHOWN]!r}; {FORM})") from error
     if not any(rows.values()):
-        raise FootageError(f"{what}: there is no person in it: is it the right file?")
+        raise FootageError(f"{what}: there is no person in it: check that it is the right file")
     numbers = _numbers(names, what)
     by_frame = {number: points_of(rows[one], COCO_17, path) for one, number in numbers.items()}
     _check_people(by_frame, what)
@@ -93,7 +93,7 @@ def points_of(people: list[Any], skeleton: Skeleton, path: Path) -> Floats:
             f"keypoints {path}: people have {', '.join(map(str, sizes[:8]))} numbers, expected {3 * skeleton.size}: x, "
             f"y, score of the {skeleton.size} points of {skeleton.name}"
         ) from error
-    # NaN stands for what was not seen; anything else that is no place in an image, or no score, is another format.
+    # NaN means missing; any other value that is not an image position or a score is another format.
     px, score = points[..., :2], points[..., 2]
     if (np.abs(px) > FARTHEST_PX).any() or ((score < LEAST_SCORE) | (score > MOST_SCORE)).any():
         raise FootageError(
@@ -126,25 +126,25 @@ def _numbers(names: Mapping[int | str, Any], what: str) -> dict[int | str, int]:
 
 
 def _check_people(by_frame: Mapping[int, Floats], what: str) -> None:
-    """Refuse a file in which the people of most images with several lie on each other."""
+    """Reject a file in which people overlap in most images with several people."""
     several = {frame: points for frame, points in by_frame.items() if len(points) > 1}
-    doubled = [frame for frame, points in several.items() if _on_each_other(points)]
+    doubled = [frame for frame, points in several.items() if _overlapping(points)]
     if len(doubled) > len(several) / 2:
         raise FootageError(
-            f"{what}: in {len(doubled)} of {len(several)} images with several people two lie on each other (image "
-            f"{doubled[0]}: {len(by_frame[doubled[0]])} people): does one image_id stand for several images? Number "
-            "images one by one, or leave double people out"
+            f"{what}: two people overlap in {len(doubled)} of {len(several)} images with several people (image "
+            f"{doubled[0]}: {len(by_frame[doubled[0]])} people): does one image_id refer to several images? Number "
+            "images one by one, or remove duplicate people"
         )
 
 
-def _on_each_other(points: Floats) -> bool:
-    """Whether two of the people (P, J, 3) are as good as one."""
-    seen = points[..., 2] > 0
+def _overlapping(points: Floats) -> bool:
+    """Whether two of the people (P, J, 3) are almost identical."""
+    visible = points[..., 2] > 0
     for k in range(len(points) - 1):
-        both = seen[k] & seen[k + 1 :]
-        extent = np.ptp(points[k, seen[k], :2], axis=0).max(initial=0.0) if seen[k].any() else 0.0
+        both = visible[k] & visible[k + 1 :]
+        extent = np.ptp(points[k, visible[k], :2], axis=0).max(initial=0.0) if visible[k].any() else 0.0
         distance = np.linalg.norm(points[k + 1 :, :, :2] - points[k, :, :2], axis=-1)
         mean = np.where(both, distance, 0.0).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
-        if extent > 0 and (both.any(axis=1) & (mean < ON_EACH_OTHER * extent)).any():
+        if extent > 0 and (both.any(axis=1) & (mean < OVERLAP_SHARE * extent)).any():
             return True
     return False

@@ -1,6 +1,6 @@
-"""Encoded pictures (JPEG, PNG; of files also OpenCV's other formats) as uint8 BGR arrays: whole, or refused.
+"""Encoded pictures (JPEG, PNG; of files also OpenCV's other formats) as uint8 BGR arrays: complete, or rejected.
 
-Topics, bags and files are decoded here alone. Pixels come out as they are stored: an EXIF orientation turns nothing.
+Images of topics, bags and files are all decoded here. Pixels are returned as stored: an EXIF orientation is ignored.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pose3d_ros.files.media import MOST_PIXELS, check_picture
 
 Bytes = NDArray[np.uint8]
 
-# Some cameras fill up what follows a JPEG's end marker.
+# Some cameras pad the data after a JPEG's end marker.
 TAIL_BYTES = 1024
-# Every 8 x 8 block of a JPEG's finest component takes a bit at least (ITU-T T.81, F.1.2.1 and G.1.2.1).
-JPEG_PIXELS_A_BYTE = 8 * 64
+# Every 8 x 8 block of a JPEG's finest component takes at least one bit (ITU-T T.81, F.1.2.1 and G.1.2.1).
+JPEG_PIXELS_PER_BYTE = 8 * 64
 # Start-of-frame markers of a JPEG (ITU-T T.81, table B.1).
 JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -33,15 +33,15 @@ AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def decode_image(data: Bytes, what: str, fix: str, any_format: bool = False) -> Bytes:
-    """The picture in encoded bytes (N,) as uint8 BGR (H, W, 3), never turned.
+    """Decode bytes (N,) as uint8 BGR (H, W, 3), never rotated.
 
-    what and fix are the beginning and the end of a refusal. any_format: also what OpenCV reads beside JPEG and PNG.
-    Raises InputError for bytes that are cut, wrong by the decoder's own checks, or that announce an absurd size.
+    what and fix start and end the error message. any_format: also accept OpenCV's other formats.
+    Raises InputError for truncated or corrupt bytes, and for an absurd image size in the header.
     """
     size_wh = announced_size(data)
     jpeg = data[:2].tobytes() == JPEG_START
-    # Before a decoder takes memory for it: a few hundred bytes may announce gigabytes.
-    most = min(MOST_PIXELS, JPEG_PIXELS_A_BYTE * data.size) if jpeg else MOST_PIXELS
+    # Before a decoder allocates memory: a header of a few hundred bytes may announce gigabytes.
+    most = min(MOST_PIXELS, JPEG_PIXELS_PER_BYTE * data.size) if jpeg else MOST_PIXELS
     if size_wh is not None and size_wh[0] * size_wh[1] > most:
         raise InputError(
             f"{what} with {data.size} bytes announces {size_wh[0]} x {size_wh[1]} px, expected {most} pixels at most: "
@@ -58,7 +58,9 @@ def decode_image(data: Bytes, what: str, fix: str, any_format: bool = False) -> 
         reason = f" ({str(error)[:80]})" if jpeg else ""
     if image is None:
         wanted = "picture" if any_format else "JPEG or PNG"
-        raise InputError(f"{what} with {data.size} bytes cannot be decoded{reason}, expected a whole {wanted}: {fix}")
+        raise InputError(
+            f"{what} with {data.size} bytes cannot be decoded{reason}, expected a complete {wanted}: {fix}"
+        )
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -86,10 +88,10 @@ def announced_size(data: Bytes) -> tuple[int, int] | None:
 
 
 def _jpeg(data: Bytes) -> Bytes | None:
-    """Decoded, where libjpeg warns of nothing; raises ValueError with its warning."""
+    """Decode a JPEG without libjpeg warnings; raises ValueError with the warning."""
     strict = _strict_decoder()
     if strict is None:
-        # OpenCV fills the rest of a cut JPEG with grey and says nothing; its end marker is missing.
+        # OpenCV silently fills the rest of a truncated JPEG with grey; the end marker is missing.
         whole = JPEG_END in data[-TAIL_BYTES:].tobytes()
         return np.asarray(cv2.imdecode(data, AS_STORED), dtype=np.uint8) if whole else None
     try:
@@ -97,7 +99,7 @@ def _jpeg(data: Bytes) -> Bytes | None:
     except ValueError as error:
         if "extraneous bytes before marker 0xd9" not in str(error):
             raise
-        # Some webcams fill a frame up with zeros before its end marker: nothing of the picture is wrong.
+        # Some webcams pad a frame with zeros before its end marker: the image is valid.
         end = data.tobytes().rfind(JPEG_END)
         filled = data[:end].tobytes()
         return np.asarray(strict.decode_jpeg(filled.rstrip(b"\0") + JPEG_END, "BGR"))
@@ -105,7 +107,7 @@ def _jpeg(data: Bytes) -> Bytes | None:
 
 @cache
 def _strict_decoder() -> Any:
-    """The simplejpeg module, whose decoder refuses what libjpeg warns of; None, with one warning, without it."""
+    """Return simplejpeg, whose decoder rejects what libjpeg only warns of; None, with one warning, without it."""
     try:
         return import_module("simplejpeg")
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Real calibrated footage of people: fetched once through pip, checked, kept in the cache, used offline after."""
+"""Real calibrated footage of people, downloaded once through pip, verified and cached, then used offline."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Sample:
 
 
 def fetch_sample(name: str, progress: bool = True) -> Sample:
-    """The sample, downloaded first if it is not here or damaged; the single one brings its reference too.
+    """Return the sample, downloading it first if it is missing or damaged; the single one includes its reference.
 
     progress shows the download on stderr. Raises DownloadError without network or for a file that is not
     the published one, DependencyError without pip.
@@ -87,7 +87,7 @@ def fetch_sample(name: str, progress: bool = True) -> Sample:
 
 
 def sample(name: str) -> Sample:
-    """A sample that was fetched before; raises FootageError that names the command when it is not here or damaged."""
+    """Return a cached sample; raises FootageError with the command to fetch it if it is missing or damaged."""
     folder = _folder_of(name)
     videos = {camera: _verified(VIDEOS_WHEEL, f"{folder}/videos/{camera}.mp4", name) for camera in CAMERAS}
     calibration = _verified(VIDEOS_WHEEL, f"{folder}/calibration/Calib.qca.txt", name)
@@ -98,7 +98,7 @@ def sample(name: str) -> Sample:
 def reference_single() -> tuple[tuple[str, ...], Floats]:
     """Joint names (21) and xyz (T, 21, 3) m in the world (z up) of the single sample, one row a frame.
 
-    Made by others with OpenPose and filtered: agreement with it is no error against marker truth.
+    Made by others with OpenPose and filtered: the agreement is not an error against marker ground truth.
     Raises FootageError when it is not here or damaged.
     """
     markers = read_trc(_verified(REFERENCE_WHEEL, _REFERENCE, "single"))
@@ -114,12 +114,12 @@ def video_size(path: Path | str) -> tuple[int, int]:
 
 
 def video_rate(path: Path | str) -> float:
-    """Frames per second that a video says it has; raises FootageError for a file that is no video or does not say."""
+    """Return a video's nominal frame rate; raises FootageError for a file that is no video or has no rate."""
     capture = _open(path)
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()
     if not 0 < fps < np.inf:
-        raise unreadable(path, "it does not say how many frames it has a second")
+        raise unreadable(path, "it has no frame rate")
     return fps
 
 
@@ -161,11 +161,9 @@ def _open(path: Path | str) -> cv2.VideoCapture:
         raise FootageError(f"{error}: delete it and run `pose3d demo` to fetch it again") from error
 
 
-def unreadable(path: Path | str, why: str) -> FootageError:
-    mend = (
-        "delete it and run `pose3d demo` to fetch it again" if cache_dir() in Path(path).parents else "check the file"
-    )
-    return FootageError(f"video {path} cannot be read ({why}): {mend}")
+def unreadable(path: Path | str, reason: str) -> FootageError:
+    fix = "delete it and run `pose3d demo` to fetch it again" if cache_dir() in Path(path).parents else "check the file"
+    return FootageError(f"video {path} cannot be read ({reason}): {fix}")
 
 
 def _folder_of(name: str) -> str:
@@ -175,15 +173,15 @@ def _folder_of(name: str) -> str:
 
 
 def _place(wheel: Wheel) -> Path:
-    """Folder in the cache where what was taken from a wheel lies."""
+    """Return the cache folder of a wheel's files."""
     return cache_dir() / "footage" / wheel.requirement.replace("==", "-")
 
 
 def _verified(wheel: Wheel, file: str, name: str) -> Path:
-    """Where a file from a wheel lies; raises FootageError unless it is there as published."""
+    """Return the path of a wheel's file; raises FootageError unless it is there as published."""
     path = _place(wheel) / file
     if not path.is_file():
-        raise FootageError(f"footage {path} is not here: run `pose3d demo --people {name}` once to fetch it")
+        raise FootageError(f"footage {path} is missing: run `pose3d demo --people {name}` once to fetch it")
     if sha256_of(path) != wheel.files[file]:
         raise FootageError(
             f"footage {path} is damaged (its SHA-256 is not the published one): run `pose3d demo --people {name}` "
@@ -193,13 +191,13 @@ def _verified(wheel: Wheel, file: str, name: str) -> Path:
 
 
 def _is_here(wheel: Wheel) -> bool:
-    """Whether every file of a wheel lies in the cache as published."""
+    """Whether every file of a wheel is in the cache as published."""
     paths = {_place(wheel) / file: published for file, published in wheel.files.items()}
     return all(path.is_file() and sha256_of(path) == published for path, published in paths.items())
 
 
 def _provide(wheel: Wheel, progress: bool) -> None:
-    """Download and unpack what is missing; the folder appears whole or not at all, also with two processes."""
+    """Download and unpack what is missing; the folder appears atomically, also with two processes."""
     if _is_here(wheel):
         return
     place = _place(wheel)
@@ -215,6 +213,6 @@ def _provide(wheel: Wheel, progress: bool) -> None:
         try:
             os.rename(unpacked, place)
         except OSError:
-            # Another process was first; what it put there was checked the same way.
+            # Another process was first; its files were verified the same way.
             if not place.is_dir():
                 raise

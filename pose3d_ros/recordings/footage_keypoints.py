@@ -1,4 +1,4 @@
-"""The single sample's published 2D people (OpenPose, BODY_25B) and the 3D reference that was made of them."""
+"""The single sample's published 2D people (OpenPose, BODY_25B) and the 3D reference computed from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PUBLISHED: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class KeypointSample:
-    """2D people by camera, the rig that saw them, and what others made of them."""
+    """2D people by camera, their rig, and the published 3D result."""
 
     rig: Rig  # the images were of the calibrated size, 1088x1920 px
     folders: Mapping[str, Path]  # of OpenPose JSON files, by camera
@@ -56,25 +56,25 @@ def fetch_keypoints(progress: bool = True) -> KeypointSample:
             archive = download_wheel(REFERENCE_WHEEL, Path(scratch), place.parent, progress)
             unpacked = Path(scratch) / "unpacked"
             with zipfile.ZipFile(archive) as bundle:
-                wanted = (*_FOLDERS.values(), *_FILES)
-                bundle.extractall(unpacked, [name for name in bundle.namelist() if name.startswith(wanted)])
+                members = (*_FOLDERS.values(), *_FILES)
+                bundle.extractall(unpacked, [name for name in bundle.namelist() if name.startswith(members)])
             if place.exists() and not _is_here(place):
                 shutil.move(place, Path(scratch) / "damaged")
             try:
                 os.rename(unpacked, place)
             except OSError:
-                # Another process was first; what it put there was checked the same way.
+                # Another process was first; its files were verified the same way.
                 if not place.is_dir():
                     raise
     return keypoint_sample()
 
 
 def keypoint_sample() -> KeypointSample:
-    """What was fetched before; raises FootageError that names the command where it is not here or damaged."""
+    """Return the cached keypoints; raises FootageError with the command to fetch them if missing or damaged."""
     place = _place()
     if not _is_here(place):
         raise FootageError(
-            f"footage {place} is not here or damaged: run `pose3d estimate --footage openpose` once to fetch it"
+            f"footage {place} is missing or damaged: run `pose3d estimate --footage openpose` once to fetch it"
         )
     rig = rig_from_qualisys(place / _CALIBRATION)
     markers = read_trc(place / next(iter(REFERENCE_WHEEL.files)))

@@ -1,7 +1,7 @@
 """The number of the frame that a file or an image id is named after, by one rule.
 
-The number is the last group of digits that differs between the names of one camera: a camera's number, a date or a size
-that all names share are none. Names in which more than one group differs do not say which one counts, and are refused.
+The number is the only group of digits that differs between the names of one camera: a camera number, a date or a size
+that all names share is ignored. Names in which more than one group differs are ambiguous, and are rejected.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from pose3d_ros.errors import FootageError
 
-# More digits than nanoseconds since 1970 have are no number of a frame.
-MOST_DIGITS = 18
+# A frame number has no more digits than nanoseconds since 1970.
+MAX_DIGITS = 18
 SHOWN = 60  # characters of a name in a message
 
 
@@ -22,14 +22,14 @@ def frame_numbers(names: Sequence[str], what: str) -> list[int]:
     Raises FootageError for names without a number, with several that differ, or of which two have the same.
     """
     groups = [re.findall(r"\d+", name) for name in names]
-    for name, found in zip(names, groups, strict=True):
-        if not found or len(found) != len(groups[0]):
+    for name, digits in zip(names, groups, strict=True):
+        if not digits or len(digits) != len(groups[0]):
             raise FootageError(
-                f"{what}: {name[:SHOWN]!r} holds {len(found)} numbers, {names[0][:SHOWN]!r} {len(groups[0])}, expected "
+                f"{what}: {name[:SHOWN]!r} has {len(digits)} numbers, {names[0][:SHOWN]!r} {len(groups[0])}, expected "
                 "the same count, with the frame's: rename them alike"
             )
-        if max(map(len, found)) > MOST_DIGITS:
-            raise FootageError(f"{what}: {name[:SHOWN]!r} holds a number of more than {MOST_DIGITS} digits")
+        if max(map(len, digits)) > MAX_DIGITS:
+            raise FootageError(f"{what}: {name[:SHOWN]!r} has a number of more than {MAX_DIGITS} digits: rename it")
     if not groups:
         return []
     columns = [[int(number) for number in column] for column in zip(*groups, strict=True)]
@@ -46,7 +46,7 @@ def frame_numbers(names: Sequence[str], what: str) -> list[int]:
         if number in first:
             raise FootageError(
                 f"{what}: {first[number][:SHOWN]!r} and {name[:SHOWN]!r} are both frame {number}: keep one camera's "
-                "frames together, each under a number of its own"
+                "frames together, each with its own number"
             )
         first[number] = name
     return numbers

@@ -1,4 +1,4 @@
-"""What can be estimated offline: moments in order, each with images or 2D people by camera."""
+"""Sources for offline estimation: moments in order, each with images or 2D people by camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pose3d_ros.structures import FrameSet, Keypoints2D, Rig
 
 Moment = FrameSet | Mapping[str, Keypoints2D]  # a camera that is missing is an absent key
 
-# Lengths that differ by no more than this many frames are taken for one: encoders drop or repeat a last frame.
+# Lengths that differ by no more frames than this count as equal: encoders drop or repeat a last frame.
 SAME_LENGTH = 2
 ABSENT = -1  # the number of a frame that a camera does not have
 
@@ -24,12 +24,12 @@ class FrameSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in messages and results."""
+        """Its name in messages and results."""
         ...
 
     @property
     def rig(self) -> Rig:
-        """The cameras that it has, placed."""
+        """Its cameras, with extrinsics."""
         ...
 
     @property
@@ -56,13 +56,13 @@ class FrameSource(Protocol):
         ...
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a run to be resumed, ready for JSON; where it ends is no part of it."""
+        """What must be equal to resume a run, ready for JSON; excludes where it ends."""
         ...
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Which part of a recording is wanted, and how the cameras' beginnings differ."""
+    """The part of a recording to use, and the offsets of the cameras' starts."""
 
     offsets_s: Mapping[str, float] = field(default_factory=dict)  # how much later than time 0 a camera began
     start_s: float | None = None
@@ -74,20 +74,20 @@ WHOLE = Cut()
 
 
 def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut) -> None:
-    """Refuse cameras of which it is not known that they began together, or that share no time.
+    """Reject cameras that may not have started together, or that share no time.
 
     spans: when each begins and ends on its own clock, ns. period_ns: of the slowest. Raises InputError where ends
     differ though neither an offset nor an end was given.
     """
     for camera in cut.offsets_s:
         if camera not in spans:
-            raise InputError(f"--offset {camera}: there is no such camera here: it has {', '.join(spans)}")
+            raise InputError(f"--offset {camera}: unknown camera: available are {', '.join(spans)}")
     late_ns = {camera: round(cut.offsets_s.get(camera, 0.0) * 1e9) for camera in spans}
     begins = {camera: first + late_ns[camera] for camera, (first, _) in spans.items()}
     ends = {camera: stop + late_ns[camera] for camera, (_, stop) in spans.items()}
     if min(ends.values()) <= max(begins.values()):
         listed = ", ".join(f"{camera} {begins[camera] / 1e9:g} to {ends[camera] / 1e9:g} s" for camera in spans)
-        raise InputError(f"there is no moment that all cameras have ({listed}): check --offset, --start and --end")
+        raise InputError(f"no moment is common to all cameras ({listed}): check --offset, --start and --end")
     if cut.offsets_s or cut.end_s is not None:
         return
     for what, at in (("begin", begins), ("end", ends)):
@@ -95,9 +95,9 @@ def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut)
             listed = ", ".join(f"{camera} at {at_ns / 1e9:.3f} s" for camera, at_ns in at.items())
             raise InputError(
                 f"the cameras {what} at different times ({listed}; expected the same to "
-                f"{SAME_LENGTH * period_ns / 1e9:.3f} s): were they started together? Give how much later one began "
-                f"with --offset CAMERA=SECONDS; if all began at once, --offset {next(iter(spans))}=0 takes what all of "
-                f"them have; where frames were lost without a trace in the time stamps, no offset is right"
+                f"{SAME_LENGTH * period_ns / 1e9:.3f} s): were they started together? Give the delay of a camera "
+                f"with --offset CAMERA=SECONDS; if all started at once, --offset {next(iter(spans))}=0 uses the part "
+                "common to all; if frames were lost without a trace in the time stamps, no offset is right"
             )
 
 
@@ -108,5 +108,5 @@ def kept_moments(moments_ns: NDArray[np.int64], cut: Cut) -> NDArray[np.intp]:
     kept = np.flatnonzero((moments_ns >= low_ns) & (moments_ns < high_ns))[:: cut.step]
     if not len(kept):
         lasts = f"{moments_ns[0] / 1e9:g} to {moments_ns[-1] / 1e9:g} s" if len(moments_ns) else "none"
-        raise InputError(f"there is no moment that all cameras have ({lasts}): check --offset, --start and --end")
+        raise InputError(f"no moment is common to all cameras ({lasts}): check --offset, --start and --end")
     return kept

@@ -1,6 +1,6 @@
-"""sensor_msgs' images as uint8 BGR arrays, whoever made the messages: rclpy, or a bag's reader (OpenCV, NumPy).
+"""sensor_msgs images as uint8 BGR arrays, for messages of rclpy or of a bag reader (OpenCV, NumPy).
 
-A message here is anything with the fields of sensor_msgs/Image or sensor_msgs/CompressedImage.
+A message here is any object with the fields of sensor_msgs/Image or sensor_msgs/CompressedImage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PIXEL_BYTES = {
     "yuv422": 2, "uyvy": 2, "yuv422_yuy2": 2, "yuyv": 2, "nv12": 1, "nv21": 1,
 }  # fmt: skip
 
-# What OpenCV's drivers publish without a colour in the name is what OpenCV means by it.
+# Encodings without a colour in the name have OpenCV's channel order.
 ALIASES = {"8UC3": "bgr8", "8UC4": "bgra8", "8UC1": "mono8", "uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 # One pass of OpenCV straight from the message's memory.
@@ -56,8 +56,8 @@ def demosaiced(pixels: Bytes, encoding: str) -> Bytes:
 def bgr_from_raw(msg: Any, debayer: Callable[[Bytes, str], Bytes] = demosaiced) -> Bytes:
     """The image of a sensor_msgs/Image as uint8 BGR (H, W, 3).
 
-    A bgr8 image is not copied: the array lies on the message's own memory. Of 16 bits the upper eight count, as in
-    cv_bridge. debayer turns a Bayer image (H, W, 1) and its encoding, of 8 bits, into BGR. Raises InputError for an
+    A bgr8 image is not copied: the array is a view of the message. Of 16 bits the upper eight are used, as in
+    cv_bridge. debayer converts an 8-bit Bayer image (H, W, 1) and its encoding to BGR. Raises InputError for an
     unknown encoding, an empty or cut message.
     """
     if msg.encoding not in PIXEL_BYTES:
@@ -97,8 +97,8 @@ def _rows(msg: Any) -> Bytes:
     across, down = SHARED_COLOUR.get(ALIASES.get(msg.encoding, msg.encoding), (1, 1))
     if msg.width % across or msg.height % down:
         raise InputError(
-            f"image of {msg.width} x {msg.height} px {msg.encoding}: {across} x {down} px share their colour there, "
-            "expected a size that they divide: check the camera driver"
+            f"image of {msg.width} x {msg.height} px {msg.encoding}: {across} x {down} px share one colour, "
+            "expected a multiple of it: check the camera driver"
         )
     if msg.step < width_bytes:
         raise InputError(
@@ -106,11 +106,11 @@ def _rows(msg: Any) -> Bytes:
             "the driver's encoding does not fit its data"
         )
     data = np.frombuffer(msg.data, dtype=np.uint8)
-    # A last row without its padding is cut short by some drivers, and whole all the same.
+    # Some drivers omit the padding of the last row; the image is still complete.
     if data.size < msg.step * (lines - 1) + width_bytes:
         raise InputError(
             f"image of {msg.width} x {msg.height} px {msg.encoding} with step {msg.step} has {data.size} bytes, "
-            f"expected {msg.step * lines}: it was cut on its way"
+            f"expected {msg.step * lines}: it was truncated in transit, check the driver"
         )
     if msg.step == width_bytes:
         return data[: width_bytes * lines].reshape(lines, width_bytes)

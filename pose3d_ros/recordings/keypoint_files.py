@@ -1,4 +1,4 @@
-"""2D people from files that other programs wrote: OpenPose's folders of JSON, and COCO's keypoint results."""
+"""2D people from files of other programs: OpenPose's folders of JSON, and COCO's keypoint results."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from pose3d_ros.structures import Floats, Keypoints2D, Rig, Skeleton
 
 # By the number of points that a person has in an OpenPose file.
 OPENPOSE_ORDERS: Mapping[int, tuple[Skeleton, ...]] = {25: (BODY_25, BODY_25B), 17: (COCO_17,)}
-# People whose bones tell BODY_25 from BODY_25B. On the sample's files the wrong order makes bones 2.8 times as long.
+# People whose bones distinguish BODY_25 from BODY_25B. In the sample, the wrong order makes bones 2.8 times longer.
 ENOUGH_PEOPLE = 50
 CLEARLY_SHORTER = 0.8
 
 
-# Moments for each frame that a file names: an absurd number among small ones would make millions without a person.
-MOST_MOMENTS = 1000
+# Moments per frame in a file: one absurd number among small ones would give millions of moments without a person.
+MAX_MOMENTS = 1000
 
 
 class KeypointFile(Protocol):
@@ -46,16 +46,16 @@ class KeypointFile(Protocol):
         ...
 
     def people(self, frame: int) -> Floats | None:
-        """x, y in px of the original image and score in [0, 1], (P, J, 3); None for a frame that there is not.
+        """x, y in px of the original image and score in [0, 1], (P, J, 3); None for a missing frame.
 
-        A point that is not seen has score 0.
+        A missing point has score 0.
         """
         ...
 
 
 @dataclass(frozen=True)
 class OpenPoseFolder:
-    """One JSON file a frame, as OpenPose's --write_json leaves them; every n-th frame alone will do."""
+    """One JSON file per frame, as written by OpenPose's --write_json; every n-th frame is enough."""
 
     skeleton: Skeleton
     files: Mapping[int, Path]
@@ -109,14 +109,16 @@ class KeypointFrames:
         late = {camera: _late(self.offsets_s, camera, self.file_fps) for camera in self.files}
         for k in range(start, len(self)):
             number = self.first + k * self.step
-            found = {}
+            keypoints = {}
             for camera, file in self.files.items():
                 people = file.people(number - late[camera])
                 if people is not None:
                     taken_s = (number - late[camera]) / self.file_fps + self.offsets_s.get(camera, 0.0)
-                    found[camera] = _keypoints(people, file.skeleton, round(taken_s * 1e9))
+                    keypoints[camera] = _keypoints(people, file.skeleton, round(taken_s * 1e9))
             stamp_ns = round(number * 1e9 / self.file_fps)
-            yield found or {camera: Keypoints2D.empty(file.skeleton, stamp_ns) for camera, file in self.files.items()}
+            yield keypoints or {
+                camera: Keypoints2D.empty(file.skeleton, stamp_ns) for camera, file in self.files.items()
+            }
 
     def identity(self) -> dict[str, Any]:
         """Skeletons and offsets, and how frames are taken."""
@@ -163,12 +165,12 @@ def open_keypoint_frames(
     moments = max(0, -(-(stop - begin) // (step * cut.step)))
     if not moments:
         raise InputError(
-            f"there is no moment that all cameras have (frames {first} to {last - 1}): check --offset, --start, --end"
+            f"no moment is common to all cameras (frames {first} to {last - 1}): check --offset, --start, --end"
         )
     named = sum(len(file.numbers) for file in files.values())
-    if moments > MOST_MOMENTS * named:
+    if moments > MAX_MOMENTS * named:
         raise InputError(
-            f"frames are numbered from {first} to {last - 1}, and {named} of them are named: is a number wrong? Cut "
+            f"frames are numbered from {first} to {last - 1}, but only {named} of them exist: is a number wrong? Cut "
             "the recording with --start and --end, or number images one by one"
         )
     name = ", ".join(path.name for path in paths.values())
@@ -189,31 +191,33 @@ def _grid(file: KeypointFile, late: int, first: int) -> int:
 
 
 def _check_common(files: Mapping[str, KeypointFile], late: Mapping[str, int]) -> None:
-    """Refuse a camera that shares no frame with any other."""
+    """Reject a camera that shares no frame with any other."""
     numbers = {camera: {number + late[camera] for number in file.numbers} for camera, file in files.items()}
     for camera, own in numbers.items():
         others = set().union(*(there for other, there in numbers.items() if other != camera))
         if others and not own & others:
             raise InputError(
                 f"{camera} shares no frame with another camera: its frames are {min(own)} to {max(own)}, theirs "
-                f"{min(others)} to {max(others)}: number all alike, give --offset, or leave it out with --cameras"
+                f"{min(others)} to {max(others)}: number all alike, give --offset, or exclude it with --cameras"
             )
 
 
 def _notes(files: Mapping[str, KeypointFile], late: Mapping[str, int], fps: float) -> tuple[str, ...]:
-    """What a user should know of the frames' numbers: beginnings that differ, and COCO files with gaps."""
+    """Describe frame numbers with different starts, and COCO files with gaps."""
     found = []
     begins = {camera: file.numbers[0] + late[camera] for camera, file in files.items()}
     if len(set(begins.values())) > 1:
         listed = ", ".join(f"{camera} {begin}" for camera, begin in begins.items())
-        found.append(f"the first frames are {listed}: frames of one number go together, is it one moment?")
+        found.append(
+            f"the first frames are {listed}: frames of one number are matched, check that they are of one moment"
+        )
     for camera, file in files.items():
         steps = np.diff(file.numbers)
         if len(steps) and isinstance(file, CocoFile) and (gaps := np.flatnonzero(steps > steps.min())).size:
             longest = int(gaps[np.argmax(steps[gaps])])
             found.append(
-                f"{camera}: {len(gaps)} gaps in the frames that are named, the longest from {file.numbers[longest]} to "
-                f"{file.numbers[longest + 1]} ({steps[longest] / fps:.2f} s): taken as frames without a person"
+                f"{camera}: {len(gaps)} gaps in the frame numbers, the longest from {file.numbers[longest]} to "
+                f"{file.numbers[longest + 1]} ({steps[longest] / fps:.2f} s): treated as frames without a person"
             )
     return tuple(found)
 
@@ -222,7 +226,7 @@ def open_keypoints(path: Path, order: str = "auto") -> KeypointFile:
     """The people of one camera: a folder of OpenPose JSON files, one a frame, or a file of COCO keypoint results.
 
     order: body_25 or body_25b for people of 25 points; auto takes the one in which bones are clearly shorter. Raises
-    FootageError for what is neither or has a frame missing, InputError where the order cannot be told.
+    FootageError for what is neither or has a frame missing, InputError if the order is ambiguous.
     """
     if path.is_dir():
         return _openpose(path, order)
@@ -237,7 +241,7 @@ def _openpose(folder: Path, order: str) -> OpenPoseFolder:
     paths = [path for path in sorted(folder.glob("*.json")) if any(letter.isdigit() for letter in path.stem)]
     if not paths:
         raise FootageError(
-            f"keypoints {folder} holds no numbered .json file: give the folder of OpenPose's --write_json"
+            f"keypoints {folder} contains no numbered .json file: give the folder of OpenPose's --write_json"
         )
     numbers = frame_numbers([path.stem for path in paths], f"keypoints {folder}")
     files = dict(sorted(zip(numbers, paths, strict=True)))
@@ -255,40 +259,42 @@ def _openpose(folder: Path, order: str) -> OpenPoseFolder:
     return OpenPoseFolder(_order(folder, files, order), files)
 
 
-def _order(folder: Path, files: Mapping[int, Path], wanted: str) -> Skeleton:
+def _order(folder: Path, files: Mapping[int, Path], requested: str) -> Skeleton:
     """The skeleton whose order the people of a folder have."""
-    everybody = ((path, person) for path in files.values() for person in _openpose_people(path))
-    some = list(islice(everybody, ENOUGH_PEOPLE))
+    people = ((path, person) for path in files.values() for person in _openpose_people(path))
+    some = list(islice(people, ENOUGH_PEOPLE))
     if not some:
-        raise InputError(f"keypoints {folder}: there is nobody in any file: is it the right folder?")
+        raise InputError(f"keypoints {folder}: there is no person in any file: check that it is the right folder")
     size = len(some[0][1]) // 3
-    known = OPENPOSE_ORDERS.get(size, ())
-    if wanted != "auto":
-        known = tuple(one for one in known if one.name == wanted)
-    if not known:
+    orders = OPENPOSE_ORDERS.get(size, ())
+    if requested != "auto":
+        orders = tuple(skeleton for skeleton in orders if skeleton.name == requested)
+    if not orders:
         raise InputError(
             f"keypoints {folder}: people have {size} points, expected 25 (body_25, body_25b) or 17 (coco_17"
-            f"{'' if wanted == 'auto' else f'; --keypoint-order says {wanted}'}): write them with such a model"
+            f"{'' if requested == 'auto' else f'; --keypoint-order is {requested}'}): write them with such a model"
         )
     lengths = {
-        one.name: np.mean([_bone_length(points_of([person], one, path)[0], one) for path, person in some])
-        for one in known
+        skeleton.name: np.mean(
+            [_bone_length(points_of([person], skeleton, path)[0], skeleton) for path, person in some]
+        )
+        for skeleton in orders
     }
-    best, *others = sorted(known, key=lambda one: lengths[one.name])
+    best, *others = sorted(orders, key=lambda skeleton: lengths[skeleton.name])
     if others and not lengths[best.name] < CLEARLY_SHORTER * lengths[others[0].name]:
         raise InputError(
-            f"keypoints {folder}: the points do not tell whether their order is {best.name} or {others[0].name}: say "
-            f"it with --keypoint-order"
+            f"keypoints {folder}: the order of the points may be {best.name} or {others[0].name}: set it with "
+            "--keypoint-order"
         )
     return best
 
 
 def _bone_length(points: Floats, skeleton: Skeleton) -> float:
-    """Mean length (px) of the bones of one person (J, 3) of which both ends are seen; 0 without any."""
+    """Mean length (px) of the bones of one person (J, 3) of which both ends are visible; 0 without any."""
     parent, child = np.array(skeleton.bones).T
-    seen = (points[parent, 2] > 0) & (points[child, 2] > 0)
+    visible = (points[parent, 2] > 0) & (points[child, 2] > 0)
     length = np.linalg.norm(points[parent, :2] - points[child, :2], axis=-1)
-    return float(length[seen].sum() / max(seen.sum(), 1))
+    return float(length[visible].sum() / max(visible.sum(), 1))
 
 
 def _openpose_people(path: Path) -> list[Any]:
@@ -296,8 +302,8 @@ def _openpose_people(path: Path) -> list[Any]:
     content = _json(path)
     try:
         people = [person["pose_keypoints_2d"] for person in content["people"]]
-        if odd := [one for one in people if not isinstance(one, list)]:
-            raise TypeError(f"pose_keypoints_2d is {shown(odd[0])}")
+        if invalid := [points for points in people if not isinstance(points, list)]:
+            raise TypeError(f"pose_keypoints_2d is {shown(invalid[0])}")
         return people
     except (KeyError, TypeError) as error:
         raise FootageError(

@@ -1,4 +1,4 @@
-"""Footage as a stream of frame sets with capture stamps, and what the player tells of it afterwards."""
+"""Footage as a stream of frame sets with capture stamps, and the player's report."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def open_footage(name: str, cameras: Sequence[str] = ()) -> Sample:
         folder = Path(name)
         if not (folder / "rig.yaml").is_file():
             raise FootageError(
-                f"footage {name!r} is neither a sample ({', '.join(SAMPLES)}) nor a folder that holds rig.yaml "
-                "and one <camera>.mp4 a camera"
+                f"footage {name!r} is neither a sample ({', '.join(SAMPLES)}) nor a folder with rig.yaml "
+                "and one <camera>.mp4 per camera"
             )
         rig = load_rig(folder / "rig.yaml")
         videos = {camera: folder / f"{camera}.mp4" for camera in rig.names}
         for camera, path in videos.items():
             if not video_times(path).even:
                 raise FootageError(
-                    f"footage {path}: frames of {camera} are not evenly spaced, and the player numbers them: use "
-                    "`pose3d estimate`, which takes them by their time stamps"
+                    f"footage {path}: frames of {camera} are not evenly spaced, but the player uses their numbers: use "
+                    "`pose3d estimate`, which uses their time stamps"
                 )
         rates = {camera: video_rate(path) for camera, path in videos.items()}
         if max(rates.values()) - min(rates.values()) > SAME_RATE:
@@ -76,7 +76,7 @@ def write_stills(footage: Sample, folder: Path) -> None:
     save_rig(footage.rig, folder / "rig.yaml")
     for camera, image in next(play(footage, 1)).images.items():
         if not cv2.imwrite(str(folder / f"{camera}.png"), image):
-            raise FootageError(f"{folder / camera}.png cannot be written: is the disk full?")
+            raise FootageError(f"{folder / camera}.png cannot be written: check the disk space")
 
 
 def play(footage: Sample, frames: int = 0, loops: int = 1, t0_ns: int = T0_NS) -> Iterator[FrameSet]:
@@ -145,7 +145,7 @@ def run_ahead(
 
 @dataclass(frozen=True)
 class Playback:
-    """What the player did: when it published each stamp (monotonic clock), and the stamps that got no answer."""
+    """The player's report: when it published each stamp (monotonic clock), and the stamps without a pose."""
 
     t0_ns: int
     fps: float
@@ -169,4 +169,4 @@ class Playback:
             content["unanswered_ns"] = tuple(content["unanswered_ns"])
             return Playback(**content)
         except (FootageError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FootageError(f"the player left no report {path} ({error!r}): look into its log") from error
+            raise FootageError(f"the player left no report {path} ({error!r}): check its log") from error

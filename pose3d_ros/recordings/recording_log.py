@@ -1,4 +1,4 @@
-"""A long recording on disk, in parts that appear whole or not at all: a run that stops can go on."""
+"""A long recording on disk, in parts that are written atomically, so that a stopped run can resume."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ RUN = "run.json"
 class RecordingLog:
     """A folder of parts <first moment>-<one past the last>.npz, each a Recording.
 
-    Beside them lie run.json, which says what the run was asked to do, and after.<moment>: the state of whoever made the
-    parts, after the last of them.
+    It also has run.json, the settings of the run, and after.<moment>, the estimator's state after the last part.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,17 +34,17 @@ class RecordingLog:
         self._files: list[Path] = []
         self._bounds = [0]
         for path in sorted(folder.glob("*.npz")):
-            found = re.fullmatch(r"(\d+)-(\d+)", path.stem)
-            if found and int(found[1]) == self._bounds[-1]:
+            bounds = re.fullmatch(r"(\d+)-(\d+)", path.stem)
+            if bounds and int(bounds[1]) == self._bounds[-1]:
                 self._files.append(path)
-                self._bounds.append(int(found[2]))
+                self._bounds.append(int(bounds[2]))
 
     def __len__(self) -> int:
-        """Moments that are kept."""
+        """Number of stored moments."""
         return self._bounds[-1]
 
     def begin(self, run: Mapping[str, Any]) -> None:
-        """Forget everything, and keep what a new run is asked to do, ready for JSON."""
+        """Delete all parts, and store the settings of a new run, ready for JSON."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (*self.folder.glob("*.npz"), *self.folder.glob("after.*"), *self.folder.glob("*.partial")):
             path.unlink()
@@ -53,14 +52,14 @@ class RecordingLog:
         self._write(self.folder / RUN, (json.dumps(run, indent=2) + "\n").encode())
 
     def run(self) -> dict[str, Any] | None:
-        """What begin() was told; None where no run began. Raises FootageError for a damaged file."""
+        """Return the settings passed to begin(); None if there is no run. Raises FootageError for a damaged file."""
         path = self.folder / RUN
         if not path.is_file():
             return None
-        told = json_content(read_text(path, RUN_STATE), str(path), RUN_STATE)
-        if not isinstance(told, dict):
-            raise FootageError(f"{path} holds {shown(told)}, expected a mapping: start afresh with --overwrite")
-        return told
+        settings = json_content(read_text(path, RUN_STATE), str(path), RUN_STATE)
+        if not isinstance(settings, dict):
+            raise FootageError(f"{path} contains {shown(settings)}, expected a mapping: start again with --overwrite")
+        return settings
 
     def append(self, part: Recording, state: bytes = b"") -> None:
         """Keep a part, and the state after it; raises InputError when the disk is full: what was kept before stays."""
@@ -94,7 +93,7 @@ class RecordingLog:
         self._keep(path.with_suffix(path.suffix + ".partial"), path, lambda partial: partial.write_bytes(data))
 
     def _keep(self, partial: Path, path: Path, write: Any) -> None:
-        """Have a file written beside its place, on the disk for certain, and moved there."""
+        """Write a file next to its final path, sync it to disk, and move it there."""
         try:
             write(partial)
             with partial.open("rb") as file:

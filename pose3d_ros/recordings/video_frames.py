@@ -1,6 +1,6 @@
-"""A user's videos, one a camera, as moments in order; each video is decoded ahead in a thread of its own.
+"""A user's videos, one per camera, as moments in order; each video is decoded ahead in its own thread.
 
-Frames go together by the time stamps of their containers, never by their numbers, unless --fps gives the time.
+Frames are matched by the time stamps of their containers, never by their numbers, unless --fps gives the rate.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class VideoFrames:
         threads = []
         for v, (camera, path) in enumerate(self.videos.items()):
             wanted = self.frames[start:, v]
-            threads.append(run_ahead(frames_at(path, self.times[camera], wanted[wanted != ABSENT]), _as_it_is, AHEAD))
+            threads.append(run_ahead(frames_at(path, self.times[camera], wanted[wanted != ABSENT]), _unchanged, AHEAD))
         lost = dict.fromkeys(self.videos, 0)
         try:
             for k in range(start, len(self)):
@@ -98,9 +98,7 @@ class VideoFrames:
                         continue
                     lost[camera] += 1
                     if lost[camera] == 1:
-                        text = (
-                            f"{self.videos[camera]}: frame {self.frames[k, v]} cannot be decoded: left out, as others"
-                        )
+                        text = f"{self.videos[camera]}: frame {self.frames[k, v]} does not decode: it is skipped"
                         warnings.warn(text, stacklevel=2)
                 if not images:
                     raise FootageError(f"no image at {self._seconds(k)} s can be decoded: cut the videos before it")
@@ -170,49 +168,49 @@ def open_videos(rig: Rig, videos: Mapping[str, Path], fps: float | None = None, 
     return VideoFrames(name, used, dict(videos), times, stamps_ns, frames, dict(cut.offsets_s), notes)
 
 
-def assigned(rig: Rig, given: Sequence[str]) -> dict[str, Path]:
+def assigned(rig: Rig, arguments: Sequence[str]) -> dict[str, Path]:
     """Videos by camera, in the rig's order; each is given as CAMERA=FILE, or as a file whose stem is the camera.
 
     Raises InputError for a camera that the rig lacks or that has two videos.
     """
-    found: dict[str, Path] = {}
-    for one in given:
-        camera, sign, file = one.partition("=")
-        path = Path(file if sign else one)
-        if not sign or Path(one).is_file():
-            camera, path = Path(one).stem, Path(one)
+    videos: dict[str, Path] = {}
+    for argument in arguments:
+        camera, sign, file = argument.partition("=")
+        path = Path(file if sign else argument)
+        if not sign or Path(argument).is_file():
+            camera, path = Path(argument).stem, Path(argument)
         if camera not in rig.names:
             raise InputError(
-                f"video {one}: the rig has no camera {camera!r}, it has {', '.join(rig.names)}: rename the file to "
-                "<camera>.<ending>, or give CAMERA=FILE"
+                f"video {argument}: the rig has no camera {camera!r}, it has {', '.join(rig.names)}: rename the file "
+                "to <camera>.<ending>, or give CAMERA=FILE"
             )
-        if camera in found:
-            raise InputError(f"camera {camera!r} has two videos, {found[camera]} and {path}: give one")
-        found[camera] = path.expanduser()
-    return {name: found[name] for name in rig.names if name in found}
+        if camera in videos:
+            raise InputError(f"camera {camera!r} has two videos, {videos[camera]} and {path}: give one")
+        videos[camera] = path.expanduser()
+    return {name: videos[name] for name in rig.names if name in videos}
 
 
 def video_length(path: Path) -> int:
-    """Number of frames that a video says it has; raises FootageError where it does not say."""
+    """Return a video's nominal frame count; raises FootageError if it has none."""
     capture = open_video(path)
     frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
     if frames <= 0:
         raise FootageError(
-            f"video {path} does not say how many frames it has: copy it into a whole file, for example with "
+            f"video {path} has no frame count: copy it into a complete file, for example with "
             f"ffmpeg -i {path.name} -c copy whole.mp4"
         )
     return frames
 
 
 def _check_rate(times: Mapping[str, VideoTimes], fps: float) -> None:
-    """Refuse --fps where frame numbers are no time: frames are missing, or the files' own times agree."""
-    for camera, one in times.items():
-        if one.stamped and not one.even:
-            gap_s = np.diff(one.at_ns).max() / 1e9
+    """Reject --fps if frame numbers do not give the time: frames are missing, or the files' own times agree."""
+    for camera, video in times.items():
+        if video.stamped and not video.even:
+            gap_s = np.diff(video.at_ns).max() / 1e9
             raise InputError(
-                f"--fps {fps:g}: frames of {camera} are up to {gap_s:.3f} s apart and {one.period_ns / 1e9:.3f} s in "
-                "the middle, so their numbers are no time: leave --fps out (and keypoint files): time stamps count then"
+                f"--fps {fps:g}: frames of {camera} are up to {gap_s:.3f} s apart and {video.period_ns / 1e9:.3f} s "
+                "in the median, so their numbers give no time: omit --fps (and keypoint files) to use the time stamps"
             )
     rates = {camera: 1e9 / one.period_ns for camera, one in times.items()}
     counts = {camera: len(one.at_ns) for camera, one in times.items()}
@@ -221,13 +219,13 @@ def _check_rate(times: Mapping[str, VideoTimes], fps: float) -> None:
     if max(counts.values()) - min(counts.values()) > SAME_COUNT:
         listed = ", ".join(f"{camera} {counts[camera]} at {rates[camera]:.6g}/s" for camera in times)
         raise InputError(
-            f"--fps {fps:g}: the videos have different counts of frames and rates ({listed}), so they were not taken "
-            "at one rate, or frames are missing: leave --fps out, the videos' time stamps are used then"
+            f"--fps {fps:g}: the videos have different counts of frames and rates ({listed}), so they were not "
+            "recorded at one rate, or frames are missing: omit --fps to use the videos' time stamps"
         )
 
 
 def _check_counts(times: Mapping[str, VideoTimes]) -> None:
-    """Refuse videos of one count and different rates: one of the files may be wrong, and which cannot be known."""
+    """Reject videos of one count and different rates: one of the files may be wrong, but it is unknown which."""
     counts = {len(one.at_ns) for one in times.values()}
     lasts_ns = [len(one.at_ns) * one.period_ns for one in times.values()]
     slowest_ns = max(one.period_ns for one in times.values())
@@ -235,13 +233,13 @@ def _check_counts(times: Mapping[str, VideoTimes]) -> None:
         return
     listed = ", ".join(f"{camera} {1e9 / one.period_ns:.6g}" for camera, one in times.items())
     raise InputError(
-        f"the videos have {max(counts)} frames each and different frame rates ({listed} frames/s): if all were taken "
-        f"at one rate and a file is wrong, give --fps RATE; if the times are right, --offset {next(iter(times))}=0"
+        f"the videos have {max(counts)} frames each and different frame rates ({listed} frames/s): if all were "
+        f"recorded at one rate and a file is wrong, give --fps RATE; if not, --offset {next(iter(times))}=0"
     )
 
 
 def _check_company(names: Sequence[str], frames: NDArray[np.int64]) -> None:
-    """Refuse a camera that has no moment together with another."""
+    """Reject a camera that shares no moment with another one."""
     there = frames != ABSENT
     together = there & (there.sum(axis=1, keepdims=True) > 1)
     for v, name in enumerate(names):
@@ -249,12 +247,12 @@ def _check_company(names: Sequence[str], frames: NDArray[np.int64]) -> None:
             others = ", ".join(other for other in names if other != name)
             raise InputError(
                 f"{name} has no frame within half a frame's time of those of {others}: check --offset, --start, --end, "
-                f"or leave {name} out with --cameras"
+                f"or exclude {name} with --cameras"
             )
 
 
 def _notes(times: Mapping[str, VideoTimes], stamps_ns: Stamps) -> tuple[str, ...]:
-    """What a user should know: different rates, gaps, files without time stamps, frames that are in no set."""
+    """Describe different rates, gaps, files without time stamps, and frames that are in no set."""
     found = []
     rates = {camera: 1e9 / one.period_ns for camera, one in times.items()}
     there = stamps_ns != ABSENT
@@ -264,12 +262,12 @@ def _notes(times: Mapping[str, VideoTimes], stamps_ns: Stamps) -> tuple[str, ...
     if max(rates.values()) - min(rates.values()) > SAME_RATE or spread_ms.max(initial=0.0) > ROUNDED_MS:
         listed = ", ".join(f"{camera} {rate:.6g}" for camera, rate in rates.items())
         found.append(
-            f"frames/s: {listed}; frames go together by time, {np.median(spread_ms):.1f} ms apart (median), at most "
+            f"frames/s: {listed}; frames are matched by time, {np.median(spread_ms):.1f} ms apart (median), at most "
             f"{spread_ms.max():.1f} ms"
         )
     for camera, one in times.items():
         if not one.stamped:
-            found.append(f"{camera}: the file holds no time stamps, a constant {rates[camera]:.6g} frames/s is assumed")
+            found.append(f"{camera}: the file has no time stamps, a constant {rates[camera]:.6g} frames/s is assumed")
         if gaps := one.gaps():
             missing = sum(round((after - before) / one.period_ns) - 1 for before, after in gaps)
             listed = ", ".join(f"{before / 1e9:.3f} to {after / 1e9:.3f} s" for before, after in gaps[:SHOWN_GAPS])
@@ -278,5 +276,5 @@ def _notes(times: Mapping[str, VideoTimes], stamps_ns: Stamps) -> tuple[str, ...
     return tuple(found)
 
 
-def _as_it_is(image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+def _unchanged(image: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
     return image

@@ -64,7 +64,7 @@ def video_times(path: Path) -> VideoTimes:
     while capture.grab():
         at_ms.append(capture.get(cv2.CAP_PROP_POS_MSEC))
     capture.release()
-    if len(set(at_ms)) < 2:  # OpenCV before 4.7 does not tell a packet's time: decode
+    if len(set(at_ms)) < 2:  # OpenCV before 4.7 has no packet times: decode
         at_ms = []
         capture = open_video(path)
         while capture.grab():

@@ -1,6 +1,6 @@
-"""sensor_msgs/CameraInfo as cameras, whoever made the message, after REP-104 and the comments of that message.
+"""Cameras from sensor_msgs/CameraInfo, following REP-104 and the comments of that message.
 
-An info here is anything with the fields of sensor_msgs/CameraInfo.
+An info here is any object with the fields of sensor_msgs/CameraInfo.
 """
 
 from __future__ import annotations
@@ -16,41 +16,40 @@ from pose3d_ros.errors import CalibrationError
 from pose3d_ros.rigs.camera_checks import validate_camera
 from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats
 
-# fx of P over fx of K: 0.3 where every pixel of a strong barrel lens is kept; beyond, it is of another unit or size.
+# fx of P over fx of K: 0.3 if every pixel of a strong barrel lens is kept; outside, it is of another unit or size.
 P_OVER_K = (0.2, 4.0)
-ROTATION_DIGITS = 1e-3  # as of a Camera's: published calibrations carry few digits
-MEND = "calibrate the camera (ros2 run camera_calibration cameracalibrator), or set the driver's camera_info_url"
+ROTATION_DIGITS = 1e-3  # as for a Camera: published calibrations have few digits
+FIX = "calibrate the camera (ros2 run camera_calibration cameracalibrator), or set the driver's camera_info_url"
 
 
 def named_rectified(topics: Iterable[str]) -> bool:
-    """Whether every image topic says so by the word rect or rectified, as in image_rect_color."""
+    """Whether every image topic has the word rect or rectified in its name, as in image_rect_color."""
     return all({"rect", "rectified"} & set(re.split("[/_]", topic.lower())) for topic in topics)
 
 
 def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified: bool, *, topic: str = "") -> Camera:
-    """The camera of the images that come with this CameraInfo.
+    """Return the camera of the images that belong to this CameraInfo.
 
-    rectified: the images are rectified, so P[:3, :3] holds, there is no distortion, and R turns the camera; else K
-    and D. cam_from_world (4, 4) m places the optical frame, the same for both. The sizes of
-    CameraInfo are those of the sensor; ROI and then binning give the image. A binned pixel is the mean of
-    its neighbourhood, so its centre is theirs (image_geometry only divides, up to half a pixel elsewhere).
-    topic is named in errors. Raises CalibrationError, naming the camera and the fix, also for a calibration that
-    cannot be true (rigs/camera_checks.py).
+    rectified: the images are rectified, so P[:3, :3] applies, there is no distortion, and R rotates the camera; else
+    K and D. cam_from_world (4, 4) m is the pose of the optical frame, the same for both. The sizes in CameraInfo are
+    those of the sensor; ROI and then binning give the image. A binned pixel is the mean of its neighbourhood, so its
+    centre is theirs (image_geometry only divides, which is up to half a pixel off). topic appears in errors. Raises
+    CalibrationError with the camera and the fix, also for an impossible calibration (rigs/camera_checks.py).
     """
     where = f"camera {name!r} ({topic or f'{name}/camera_info'})"
     K = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, 4 if rectified else 3)[:, :3]
     letter = "P" if rectified else "K"
     if not np.isfinite(K).all():
-        raise CalibrationError(f"{where} is not calibrated: its {letter} is {K.tolist()}, expected finite px: {MEND}")
+        raise CalibrationError(f"{where} is not calibrated: its {letter} is {K.tolist()}, expected finite px: {FIX}")
     if K[0, 0] <= 0 or K[1, 1] <= 0:
         hint = ", or set rectified: false if its images are not rectified" if rectified else ""
         raise CalibrationError(
             f"{where} is not calibrated: its {letter} has fx={K[0, 0]:g}, fy={K[1, 1]:g} px, "
-            f"expected both positive: {MEND}{hint}"
+            f"expected both positive: {FIX}{hint}"
         )
     if info.width == 0 or info.height == 0:
         raise CalibrationError(
-            f"{where} says its images are {info.width} x {info.height} px, expected the sensor's size: {MEND}"
+            f"{where} has images of {info.width} x {info.height} px, expected the sensor's size: {FIX}"
         )
     if rectified:
         check_p_against_k(name, info)
@@ -70,17 +69,17 @@ def camera_from_msgs(name: str, info: Any, cam_from_world: ArrayLike, rectified:
 
 
 def rotation(name: str, info: Any) -> Floats:
-    """rectified_from_cam (4, 4) of a CameraInfo; identity where the driver left R empty.
+    """Return rectified_from_cam (4, 4) of a CameraInfo; identity if the driver left R empty.
 
-    Raises CalibrationError for an R that is no rotation.
+    Raises CalibrationError for an R that is not a rotation.
     """
     R = np.asarray(info.r, dtype=np.float64).reshape(3, 3)
     transform = np.eye(4)
     if not R.any():
         return transform
     with np.errstate(invalid="ignore"):
-        off = np.abs(R @ R.T - np.eye(3)).max()
-    if not off <= ROTATION_DIGITS or np.linalg.det(R) < 0:
+        error = np.abs(R @ R.T - np.eye(3)).max()
+    if not error <= ROTATION_DIGITS or np.linalg.det(R) < 0:
         raise CalibrationError(
             f"camera {name!r}: R of its camera_info is {np.round(R, 4).tolist()}, expected a rotation (identity for a "
             "single camera): calibrate the pair again"
@@ -90,7 +89,7 @@ def rotation(name: str, info: Any) -> Floats:
 
 
 def check_p_against_k(name: str, info: Any) -> None:
-    """Raise CalibrationError where P cannot be of K's lens; a driver of rectified images may leave K empty."""
+    """Raise CalibrationError if P cannot belong to K's lens; a driver of rectified images may leave K empty."""
     fx, rectified_fx = float(info.k[0]), float(info.p[0])
     if fx > 0 and rectified_fx > 0 and not P_OVER_K[0] <= rectified_fx / fx <= P_OVER_K[1]:
         raise CalibrationError(
@@ -100,21 +99,21 @@ def check_p_against_k(name: str, info: Any) -> None:
 
 
 def stereo_baseline_from_projection(info_right: Any) -> float:
-    """Distance in m of the second camera of a rectified pair to the right of the first, from P's Tx = -fx B.
+    """Return how far in m the second camera of a rectified pair is to the right of the first, from P's Tx = -fx B.
 
-    Raises CalibrationError for a P that holds none.
+    Raises CalibrationError for a P without a baseline.
     """
     fx, Tx = float(info_right.p[0]), float(info_right.p[3])
     if not fx > 0 or not np.isfinite(Tx) or Tx == 0:
         raise CalibrationError(
             f"P of frame {info_right.header.frame_id!r} has fx={fx:g}, Tx={Tx:g} and so no baseline, expected "
-            "Tx = -fx * baseline: calibrate the pair as stereo, or place the cameras with TF or a rig file"
+            "Tx = -fx * baseline: calibrate the pair as stereo, or give the extrinsics by TF or a rig file"
         )
     return -Tx / fx
 
 
 def _distortion(where: str, info: Any) -> tuple[str, Floats]:
-    """Model and coefficients of unrectified images."""
+    """Return the model and coefficients of unrectified images."""
     coefficients = np.asarray(info.d, dtype=np.float64)
     model = "equidistant" if info.distortion_model == "fisheye" else info.distortion_model
     if model in ("", "none") and not coefficients.any():
@@ -122,16 +121,16 @@ def _distortion(where: str, info: Any) -> tuple[str, Floats]:
     if model not in DISTORTION_LENGTHS:
         raise CalibrationError(
             f"{where} has distortion model {info.distortion_model[:80]!r}, expected one of "
-            f"{', '.join(DISTORTION_LENGTHS)}, fisheye: {MEND}"
+            f"{', '.join(DISTORTION_LENGTHS)}, fisheye: {FIX}"
         )
     if len(coefficients) == 0:
-        # Without coefficients an equidistant lens is still no pinhole; the other two models are.
+        # An equidistant lens without coefficients is still not a pinhole; the other two models are.
         return (model, np.zeros(4)) if model == "equidistant" else ("plumb_bob", coefficients)
     return model, coefficients
 
 
 def _cut_and_binned(where: str, camera: Camera, info: Any) -> Camera:
-    """The camera of the region of interest, binned; zero sizes and binnings mean all and none (REP-104)."""
+    """Crop the camera to the region of interest and bin it; zero means the whole sensor and no binning (REP-104)."""
     roi, width, height = info.roi, *camera.size_wh
     if roi.width and roi.height:
         if roi.x_offset + roi.width > width or roi.y_offset + roi.height > height:
@@ -143,11 +142,11 @@ def _cut_and_binned(where: str, camera: Camera, info: Any) -> Camera:
     across, down = max(1, info.binning_x), max(1, info.binning_y)
     if (across, down) == (1, 1):
         return camera
-    whole = camera.size_wh
-    width, height = whole[0] // across, whole[1] // down
+    full = camera.size_wh
+    width, height = full[0] // across, full[1] // down
     if width == 0 or height == 0:
         raise CalibrationError(
-            f"{where} has a binning of {across} x {down}: nothing is left of {whole[0]} x {whole[1]} px: {MEND}"
+            f"{where} has a binning of {across} x {down}: nothing is left of {full[0]} x {full[1]} px: {FIX}"
         )
-    # Cut what does not fill a binned pixel first, so that the scale is exactly the binning.
+    # Crop incomplete binned pixels first, so that the scale is exactly the binning.
     return camera.cropped(0, 0, width * across, height * down).resized((width, height))

@@ -1,7 +1,7 @@
-"""Where the cameras are: from TF, from a stereo driver's projection matrices, or from a rig file.
+"""Camera extrinsics from TF, from a stereo driver's projection matrices, or from a rig file.
 
-Plain functions over numbers; `cam_from_reference` maps a camera's name to a (4, 4) transform in m
-that takes points of the reference frame to the camera's optical frame.
+Plain functions; `cam_from_reference` is a (4, 4) transform in m from the reference frame to the camera's optical
+frame.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pose3d_ros.rigs.camera_info import check_p_against_k, rotation
 from pose3d_ros.rigs.rig_checks import OPTICAL_FROM_BODY
 from pose3d_ros.structures import Camera, Floats
 
-# A board is shown to both cameras of a stereo pair at once: 8 m apart it has been done, 60 m is a baseline in mm.
+# Both cameras of a stereo pair must see one board: 8 m is feasible, 60 m is a baseline in mm.
 MAX_STEREO_BASELINE_M = 10.0
-# Names that drivers give the optical frame of a camera whose body is `{}`, or `{}_link`, or `{}_frame`.
+# Names that drivers use for the optical frame of a camera whose body is `{}`, or `{}_link`, or `{}_frame`.
 OPTICAL_NAMES = ("{}_optical_frame", "{}_optical", "{}_optical_link")
-SAME_ROTATION = 0.1  # rad; no optical frame stands between the body's axes
+SAME_ROTATION = 0.1  # rad; optical frames are aligned with the body's axes
 
 # (target frame, source frame, stamp in ns) -> target_from_source (4, 4); raises CalibrationError.
 LookUp = Callable[[str, str, int], Floats]
 
 
 def missing_transform(target: str, source: str, why: str, unheard: str = "") -> CalibrationError:
-    """The error for a transform that TF does not have, with the command that gives one.
+    """Return the error for a transform that TF does not have, with the command that publishes one.
 
-    unheard says whose transforms do not reach the node at all, and how to fix that.
+    unheard: whose transforms do not reach the node at all, and how to fix that.
     """
     if unheard:
         return CalibrationError(f"TF has no transform from {source!r} to {target!r}, and does not hear {unheard}")
@@ -42,31 +42,31 @@ def missing_transform(target: str, source: str, why: str, unheard: str = "") -> 
 
 
 def frames_differ(frame_ids: Sequence[str]) -> bool:
-    """Whether every camera has a frame of its own, as TF placement needs."""
+    """Whether every camera has its own frame, as placement by TF requires."""
     return len(set(frame_ids)) == len(frame_ids)
 
 
 def camera_frame(image_frame_id: str, info_frame_id: str) -> str:
-    """The frame of a camera: its images', or where they have none its camera_info's; TF knows no leading slash."""
+    """Return a camera's frame: its images', or else its camera_info's, without the leading slash of old drivers."""
     return image_frame_id.lstrip("/") or info_frame_id.lstrip("/")
 
 
 def frames_disagree(camera: str, image_frame_id: str, info_frame_id: str) -> str:
-    """What is wrong where images and camera_info name two frames; empty where they agree."""
-    ours, theirs = image_frame_id.lstrip("/"), info_frame_id.lstrip("/")
-    if not ours or not theirs or ours == theirs:
+    """Describe the problem if images and camera_info have different frames; empty if they agree."""
+    image_frame, info_frame = image_frame_id.lstrip("/"), info_frame_id.lstrip("/")
+    if not image_frame or not info_frame or image_frame == info_frame:
         return ""
     return (
-        f"camera {camera!r}: header.frame_id of its images is {ours[:80]!r}, of its camera_info {theirs[:80]!r}: the "
-        "images' is used; let the driver give both the same"
+        f"camera {camera!r}: header.frame_id of its images is {image_frame[:80]!r}, of its camera_info "
+        f"{info_frame[:80]!r}: the images' is used; set the same frame_id for both in the driver"
     )
 
 
 def check_frame(camera: str, frame_id: str) -> str:
-    """The frame; raises CalibrationError for one that nothing can be placed in, or published in."""
+    """Return the frame; raises CalibrationError for an empty or unprintable one."""
     if not frame_id:
         raise CalibrationError(
-            f"camera {camera!r}: its images have an empty header.frame_id, so TF cannot place it and poses have no "
+            f"camera {camera!r}: its images have an empty header.frame_id, so TF cannot locate it and poses have no "
             "frame: set the driver's frame_id to the camera's optical frame"
         )
     if not frame_id.isprintable() or frame_id != frame_id.strip():
@@ -77,8 +77,8 @@ def check_frame(camera: str, frame_id: str) -> str:
     return frame_id
 
 
-def by_tf(camera: str, frame_id: str, stamp_ns: int, fixed_frame: str, look_up: LookUp) -> Floats:
-    """cam_from_fixed (4, 4) of a camera at its image's stamp; raises CalibrationError naming both frames."""
+def extrinsics_from_tf(camera: str, frame_id: str, stamp_ns: int, fixed_frame: str, look_up: LookUp) -> Floats:
+    """Return cam_from_fixed (4, 4) of a camera at its image's stamp; raises CalibrationError with both frames."""
     check_frame(camera, frame_id)
     fixed_from_cam = np.eye(4) if frame_id == fixed_frame else look_up(fixed_frame, frame_id, stamp_ns)
     if optical := _optical_frame(frame_id, stamp_ns, look_up):
@@ -90,26 +90,26 @@ def by_tf(camera: str, frame_id: str, stamp_ns: int, fixed_frame: str, look_up: 
 
 
 def _optical_frame(frame_id: str, stamp_ns: int, look_up: LookUp) -> str:
-    """The frame on TF that is by name and rotation (REP-103) the optical one of this body; empty where none is."""
+    """Return the frame on TF that is by name and rotation (REP-103) this body's optical frame, or empty."""
     if "optical" in frame_id:
         return ""
     stem = frame_id.removesuffix("_link").removesuffix("_frame")
-    for name in dict.fromkeys(form.format(one) for one in (frame_id, stem) for form in OPTICAL_NAMES):
+    for name in dict.fromkeys(form.format(body) for body in (frame_id, stem) for form in OPTICAL_NAMES):
         try:
             body_from_optical = look_up(frame_id, name, stamp_ns)
         except Pose3DError:
             continue
-        turn = OPTICAL_FROM_BODY[:3, :3] @ body_from_optical[:3, :3]
-        if np.abs(turn - np.eye(3)).max() < SAME_ROTATION:
+        difference = OPTICAL_FROM_BODY[:3, :3] @ body_from_optical[:3, :3]
+        if np.abs(difference - np.eye(3)).max() < SAME_ROTATION:
             return name
     return ""
 
 
 def baseline_in(info: Any) -> Floats:
-    """Offset (3,) m from the first camera's rectified frame to this one's, out of CameraInfo.p.
+    """Return the offset (3,) m from the first camera's rectified frame to this one's, from CameraInfo.p.
 
     P = [fx' 0 cx' Tx; 0 fy' cy' Ty; 0 0 1 0] with Tx = -fx' times the baseline (sensor_msgs/CameraInfo);
-    zeros where P is empty.
+    zeros if P is empty.
     """
     P = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
     if P[0, 0] <= 0 or P[1, 1] <= 0:
@@ -117,12 +117,12 @@ def baseline_in(info: Any) -> Floats:
     return np.array([P[0, 3] / P[0, 0], P[1, 3] / P[1, 1], 0.0])
 
 
-def by_projection(camera: str, first: str, infos: Mapping[str, Any]) -> Floats:
-    """cam_from_first (4, 4) m between the optical frames of a stereo driver's cameras, by the P of their CameraInfo.
+def extrinsics_from_projection(camera: str, first: str, infos: Mapping[str, Any]) -> Floats:
+    """Return cam_from_first (4, 4) m between the optical frames of a stereo driver's cameras, from P in CameraInfo.
 
-    P tells where the rectified cameras stand to each other, R (rectified_from_cam) turns each of them into its own.
-    Raises CalibrationError for a P without an offset: two cameras in one place see no depth; and for an offset that
-    no stereo pair has.
+    P has the relative pose of the rectified cameras, R (rectified_from_cam) rotates each camera into its rectified
+    frame. Raises CalibrationError for a P without an offset, as a zero baseline gives no depth, and for an offset
+    that no stereo pair has.
     """
     if camera == first:
         return np.eye(4)
@@ -139,16 +139,16 @@ def by_projection(camera: str, first: str, infos: Mapping[str, Any]) -> Floats:
         same = f", and so has that of {first!r}" if first_info.p[3] else ""
         raise CalibrationError(
             f"camera {camera!r}: its camera_info has {tx}{same}, so the baseline is zero, "
-            "expected -fx times the baseline in m: use a stereo calibration, or place them by TF (placement: tf) or "
-            "by a rig file (placement: file)"
+            "expected -fx times the baseline in m: use a stereo calibration, TF (placement: tf) or a rig file "
+            "(placement: file)"
         )
     if length > MAX_STEREO_BASELINE_M:
         raise CalibrationError(
             f"camera {camera!r}: its camera_info has {tx} and fx = {float(info.p[0]):g}, a baseline of {length:.4g} m, "
-            f"expected {MAX_STEREO_BASELINE_M:g} m at most: Tx is -fx times the baseline in m; was it calibrated in mm?"
+            f"expected {MAX_STEREO_BASELINE_M:g} m at most: Tx is -fx times the baseline in m; calibrate in m, not mm"
         )
-    for one in (camera, first):
-        check_p_against_k(one, infos[one])
+    for name in (camera, first):
+        check_p_against_k(name, infos[name])
     rectified_from_rectified = np.eye(4)
     rectified_from_rectified[:3, 3] = offset
     cam_from_first: Floats = rotation(camera, info).T @ rectified_from_rectified @ rotation(first, first_info)
@@ -156,15 +156,15 @@ def by_projection(camera: str, first: str, infos: Mapping[str, Any]) -> Floats:
 
 
 def consistent_sizes(camera: Camera, info: Any) -> str:
-    """What is wrong when a rig file and a camera_info disagree on the image size; empty when they agree.
+    """Describe the problem if a rig file and a camera_info disagree on the image size; empty if they agree.
 
-    A camera_info with a region of interest or binning gives the sensor's size, which the rig file does not know.
+    A camera_info with a region of interest or binning has the sensor's size, which is not in the rig file.
     """
     width, height = camera.size_wh
     partial = info.roi.width or info.roi.height or info.binning_x > 1 or info.binning_y > 1
     if partial or (info.width, info.height) in ((width, height), (0, 0)):
         return ""
     return (
-        f"camera {camera.name!r}: the rig file says {width} x {height} px, its camera_info {info.width} x "
+        f"camera {camera.name!r}: the rig file has {width} x {height} px, its camera_info {info.width} x "
         f"{info.height} px: calibrate at the size the driver publishes"
     )

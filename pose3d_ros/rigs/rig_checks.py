@@ -1,7 +1,7 @@
-"""What is wrong with a calibrated rig, in plain words, whatever path it came by (NumPy, float64).
+"""Checks of a calibrated rig, from any source (NumPy, float64).
 
-The node, recordings, `pose3d estimate`, `rig show` and the estimators all ask here; camera_checks.py looks at each
-camera by itself.
+The node, recordings, `pose3d estimate`, `rig show` and the estimators all use these checks; camera_checks.py checks
+each camera alone.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from pose3d_ros.geometry.projection import project, undistort
 from pose3d_ros.rigs.camera_checks import Finding, check_camera, image_grid
 from pose3d_ros.structures import Camera, Rig
 
-# From a camera to the next one. Halls are 20 m wide; at 25 m people between two cameras are as small as detectors
-# find them. A camera farther from all others than the longest side of a sports hall shares no person with them.
+# From a camera to the nearest one. Halls are 20 m wide; at 25 m, people between two cameras are as small as detectors
+# detect them. A camera farther from all others than the longest side of a sports hall shares no person with them.
 USUAL_DISTANCE_M, MAX_DISTANCE_M = 25.0, 50.0
-ROUNDED_ROTATION = 1e-5  # four digits after the point give 1e-4
-# How far from a camera people may be, in units of its distance to the other camera (at least 1 m). Steps of 5 %: the
-# view of a lens of 5 degrees is as deep as wide where it crosses another one at a right angle.
+ROUNDED_ROTATION = 1e-5  # four decimal places give 1e-4
+# Depths of people from a camera, in units of its distance to the other camera (at least 1 m). Steps of 5 %: the view
+# of a 5-degree lens is as deep as it is wide where it crosses another one at a right angle.
 DEPTHS = np.geomspace(0.25, 32.0, 96)
 # Optical axes in a camera's body (REP-103): right is -y, down is -z, forward is x.
 OPTICAL_FROM_BODY = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
 
 def check_rig(rig: Rig) -> tuple[Finding, ...]:
-    """Faults and warnings of a rig's cameras and their places, each with its fix; empty for a sound rig."""
+    """Return the faults and warnings of a rig, each with its fix; empty for a valid rig."""
     return _findings(_Key.of(rig))
 
 
 def validate_rig(rig: Rig) -> tuple[str, ...]:
-    """The rig's warnings; raises CalibrationError with its first fault."""
+    """Return the rig's warnings; raises CalibrationError with its first fault."""
     findings = check_rig(rig)
     for finding in findings:
         if finding.fault:
@@ -45,7 +45,7 @@ def validate_rig(rig: Rig) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Key:
-    """What the findings depend on: cameras and how they stand to each other, so that a rig that drives about is one."""
+    """Cache key: the cameras and their relative extrinsics, so that a moving rig keeps its key."""
 
     frame_id: str
     cameras: tuple[object, ...]
@@ -58,12 +58,12 @@ class _Key:
             rig.frame_id,
             tuple(
                 (
-                    *(one.name, one.size_wh, one.K.tobytes(), one.distortion_model, one.distortion.tobytes()),
-                    one.uncropped,
-                    # 0.1 mm and 0.1 mrad: what comes over TF differs in the last digits.
-                    *np.round(one.cam_from_world @ world_from_first, 4).ravel().tolist(),
+                    *(cam.name, cam.size_wh, cam.K.tobytes(), cam.distortion_model, cam.distortion.tobytes()),
+                    cam.uncropped,
+                    # 0.1 mm and 0.1 mrad: transforms from TF differ in the last digits.
+                    *np.round(cam.cam_from_world @ world_from_first, 4).ravel().tolist(),
                 )
-                for one in rig.cameras
+                for cam in rig.cameras
             ),
             rig,
         )
@@ -72,33 +72,33 @@ class _Key:
 @lru_cache(maxsize=16)
 def _findings(key: _Key) -> tuple[Finding, ...]:
     rig = key.rig
-    found = [finding for camera in rig.cameras for finding in (*check_camera(camera), *_rotation(camera))]
-    found += _distances(rig)
-    if not any(finding.fault for finding in found):
-        found += _common_view(rig)
-    return tuple(found)
+    findings = [finding for camera in rig.cameras for finding in (*check_camera(camera), *_rotation(camera))]
+    findings += _distances(rig)
+    if not any(finding.fault for finding in findings):
+        findings += _common_view(rig)
+    return tuple(findings)
 
 
 def axis_hints(rig: Rig) -> tuple[Finding, ...]:
-    """Which axis looks like up, if the cameras are held upright: a hint that people decide, and so never advice."""
+    """Return which axis seems to be up, if the cameras are upright: only a hint, as the people decide."""
     axis, sign = up_axis(rig)
     if rig.frame_id.endswith("_optical"):
         return ()
     if (axis, sign) == (2, 1):
-        under = ", ".join(camera.name for camera in rig.cameras if camera.centre[2] < 0)
-        return (Finding(False, f"{under} below z = 0: is the origin not on the floor?"),) if under else ()
+        below = ", ".join(camera.name for camera in rig.cameras if camera.centre[2] < 0)
+        return (Finding(False, f"{below} below z = 0: check that the origin is on the floor"),) if below else ()
     up = f"{'+' if sign > 0 else '-'}{'xyz'[axis]}"
     return (
         Finding(
             False,
-            f"by the images {up} of frame {rig.frame_id!r} is up, robots expect +z (REP-103). Cameras may lie on their "
-            "side: people tell it for certain (`pose3d estimate`, /diagnostics)",
+            f"judging by the images, {up} of frame {rig.frame_id!r} is up, expected +z (REP-103). The cameras may be "
+            "rotated: poses of people decide (`pose3d estimate`, /diagnostics)",
         ),
     )
 
 
 def axis_angles_deg(rig: Rig) -> dict[tuple[str, str], float]:
-    """Angle between the optical axes of every pair of cameras, by their names."""
+    """Return the angle between the optical axes of every pair of cameras, by their names."""
     axes = {camera.name: camera.cam_from_world[2, :3] for camera in rig.cameras}
     return {
         (a, b): float(np.rad2deg(np.arctan2(np.linalg.norm(np.cross(axes[a], axes[b])), axes[a] @ axes[b])))
@@ -107,14 +107,14 @@ def axis_angles_deg(rig: Rig) -> dict[tuple[str, str], float]:
 
 
 def up_axis(rig: Rig) -> tuple[int, int]:
-    """The world's axis (0, 1, 2) and its sign that are nearest to up, if the cameras are held upright on average."""
+    """Return the world axis (0, 1, 2) and sign that are nearest to up, if the cameras are upright on average."""
     up = -np.mean([camera.cam_from_world[1, :3] for camera in rig.cameras], axis=0)
     axis = int(np.argmax(np.abs(up)))
     return axis, 1 if up[axis] > 0 else -1
 
 
 def lonely_cameras(rig: Rig) -> list[str]:
-    """Names of the cameras of two or more that see nothing of what another one sees, up to 32 baselines away."""
+    """Return the cameras that share no view with any other one, up to 32 baselines away."""
     if len(rig.cameras) < 2:
         return []
     return [
@@ -129,59 +129,60 @@ def _rotation(camera: Camera) -> list[Finding]:
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if error <= ROUNDED_ROTATION:
         return []
-    text = f"camera {camera.name!r}: its rotation is off a rotation by {error:.1e}: too few digits?"
+    text = (
+        f"camera {camera.name!r}: its rotation matrix is not orthonormal (error {error:.1e}): give it with more digits"
+    )
     return [Finding(False, text, camera.name)]
 
 
 def _distances(rig: Rig) -> list[Finding]:
     distances = baselines_m(rig)
-    found = []
+    findings = []
     for camera in rig.cameras if distances else ():
         nearest = min(distance for pair, distance in distances.items() if camera.name in pair)
         if nearest > USUAL_DISTANCE_M:
-            found.append(
+            findings.append(
                 Finding(
                     nearest > MAX_DISTANCE_M,
-                    f"camera {camera.name!r} stands {nearest:.4g} m from the next camera, expected "
-                    f"{USUAL_DISTANCE_M:g} m at most: are lengths in mm or board squares? A file's: `--unit mm`",
+                    f"camera {camera.name!r} is {nearest:.4g} m from the nearest camera, expected "
+                    f"{USUAL_DISTANCE_M:g} m at most: are lengths in mm or board squares? For a file: `--unit mm`",
                     camera.name,
                 )
             )
     closest = {pair: distance for pair, distance in distances.items() if distance < MIN_BASELINE_M}
     for (a, b), distance in closest.items():
-        found.append(
+        findings.append(
             Finding(
                 len(closest) == len(distances),
-                f"cameras {a!r} and {b!r} stand at the same place of frame {rig.frame_id!r} (baseline "
-                f"{distance * 1000:.3f} mm): what only they see has no depth: give each its own place in m (TF, Tx of "
-                "a stereo driver's P, or a rig file)",
+                f"cameras {a!r} and {b!r} have the same position in frame {rig.frame_id!r} (baseline "
+                f"{distance * 1000:.3f} mm), so they measure no depth: give each its own position in m (TF, Tx of a "
+                "stereo driver's P, or a rig file)",
             )
         )
-    return found
+    return findings
 
 
 def _common_view(rig: Rig) -> list[Finding]:
-    """Cameras that share no view with any other."""
+    """Report cameras that share no view with any other."""
     lonely = lonely_cameras(rig)
-    many = "cameras look away from all others" if len(lonely) > 1 else "camera looks away from all others"
-    why = "is world_from_camera given where cam_from_world is meant, or a rotation about another axis?"
+    cause = "is world_from_camera given instead of cam_from_world, or a rotation about another axis?"
     turned = tuple(_as_body(camera) if camera.name in lonely else camera for camera in rig.cameras)
     if lonely and not lonely_cameras(Rig(turned, rig.frame_id)):
-        why = (
-            "with x ahead and z up they would: give the places of the optical frames (x right, y down, z forward), not "
-            "of the cameras' bodies"
+        cause = (
+            "with x forward and z up it would: give the poses of the optical frames (x right, y down, z forward), not "
+            "of the camera bodies"
         )
-    text = f"{', '.join(lonely)}: {many}, they see nothing in common: {why}"
+    text = f"{', '.join(lonely)}: no view in common with any other camera: {cause}"
     return [Finding(True, text, name) for name in lonely]
 
 
 def _as_body(camera: Camera) -> Camera:
-    """The camera whose body (x ahead, y left, z up) stands as this one's optical frame does (REP-103)."""
+    """Return the camera whose body (x forward, y left, z up) has this one's optical pose (REP-103)."""
     return camera.placed(OPTICAL_FROM_BODY @ camera.cam_from_world)
 
 
 def _share_view(a: Camera, b: Camera) -> bool:
-    """Whether something that one camera sees at a person's distance is inside the other's image."""
+    """Whether a point that one camera sees at a person's distance is inside the other's image."""
     return _sees_some_of(a, b) or _sees_some_of(b, a)
 
 

@@ -1,4 +1,4 @@
-"""The same cameras told in another frame or unit (NumPy, float64)."""
+"""The same cameras expressed in another frame or unit (NumPy, float64)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from pose3d_ros.errors import InputError
 from pose3d_ros.structures import Floats, Rig
 
-# By the axis that is up, the axes of REP-103 (z up) from those of such a world: proper rotations. +y is the world of
-# animation and OpenSim (x forward, y up, z right), -y the one of a camera's optical frame.
+# Rotation from a world with that axis up to the axes of REP-103 (z up): proper rotations. +y is the convention of
+# animation and OpenSim (x forward, y up, z right), -y that of a camera optical frame.
 Z_UP_FROM: dict[str, Floats] = {
     axis: np.array(rows, dtype=np.float64)
     for axis, rows in {
@@ -22,12 +22,12 @@ Z_UP_FROM: dict[str, Floats] = {
         "-z": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
     }.items()
 }
-# What a world is called, and which axis is up in it.
+# Name of each world convention, and its up axis.
 WORLDS = {f"{axis[1]}-{'up' if axis[0] == '+' else 'down'}": axis for axis in Z_UP_FROM}
 
 
-def seen_from(rig: Rig, name: str) -> Rig:
-    """The rig in the optical frame (x right, y down, z forward) of one of its cameras."""
+def relative_to(rig: Rig, name: str) -> Rig:
+    """Express the rig in the optical frame (x right, y down, z forward) of one of its cameras."""
     origin = rig.camera(name).cam_from_world
     rotation = origin[:3, :3]
     world_from_camera = np.eye(4)
@@ -38,7 +38,7 @@ def seen_from(rig: Rig, name: str) -> Rig:
 
 
 def with_z_up(rig: Rig, up: str) -> Rig:
-    """The rig of a world in which the axis up (+y, -x, ...) is up, in a world whose z is (REP-103)."""
+    """Rotate a rig from a world whose up axis is `up` (+y, -x, ...) to a world with z up (REP-103)."""
     if up == "+z":
         return rig
     old_from_new = np.eye(4)
@@ -47,7 +47,7 @@ def with_z_up(rig: Rig, up: str) -> Rig:
 
 
 def scaled(rig: Rig, metres: float) -> Rig:
-    """The rig whose translations were in a unit of so many metres, in m; raises InputError unless it is positive."""
+    """Convert translations from a unit of so many metres to m; raises InputError unless the unit is positive."""
     if not (np.isfinite(metres) and metres > 0):
         raise InputError(f"the unit of length is {metres} m, expected a positive number: 0.001 for millimetres")
     cameras = []
@@ -59,7 +59,7 @@ def scaled(rig: Rig, metres: float) -> Rig:
 
 
 def _moved(rig: Rig, old_from_new: Floats, frame_id: str, identity: str = "") -> Rig:
-    """The rig in the new world; the camera named `identity` is its origin, without rounding."""
+    """Express the rig in the new world; the camera named `identity` becomes its exact origin."""
     cameras = tuple(
         camera.placed(np.eye(4) if camera.name == identity else camera.cam_from_world @ old_from_new)
         for camera in rig.cameras

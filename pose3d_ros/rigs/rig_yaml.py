@@ -1,4 +1,4 @@
-"""Our rig.yaml: any rig, with every camera model; other programs' files are read by data/rig_files."""
+"""Our rig.yaml: any rig, with every camera model. rigs/formats reads the files of other programs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _OPTIONAL = ("distortion_model", "distortion", "uncropped")
 
 
 def load_rig(path: Path | str, cameras: Sequence[str] = ()) -> Rig:
-    """The rig of a YAML file; of these cameras, in this order, where any are named: no other one is looked at.
+    """Load the rig of a YAML file. With cameras, only these are read, in this order.
 
     Keys: frame_id, cameras: a list of {name, width, height in px, K: 9 numbers by rows in px,
-    distortion_model, distortion, cam_from_world: 16 numbers by rows, translation in m, uncropped: of images cut out of
-    larger ones, their left and top in, and the width and height of the larger one, px}.
-    Raises CalibrationError that names the file, the camera and the key.
+    distortion_model, distortion, cam_from_world: 16 numbers by rows, translation in m, uncropped: for images cropped
+    from larger ones, their left and top in the larger image, and its width and height, px}.
+    Raises CalibrationError with the file, the camera and the key.
     """
     return rig_from_mapping(yaml_content(read_text(path, RIG), str(path), RIG), str(path), cameras)
 
 
 def rig_from_mapping(content: Any, where: str, cameras: Sequence[str] = ()) -> Rig:
-    """The rig of a mapping with load_rig's keys; `where` names its origin in the CalibrationError."""
+    """Read the rig of a mapping with load_rig's keys; `where` is its origin, for the CalibrationError."""
     if not isinstance(content, dict) or not isinstance(content.get("cameras"), list):
         raise CalibrationError(f"rig {where} has no list 'cameras': see config/rig_example.yaml for the form")
     unknown = [key for key in content if key not in ("frame_id", "cameras")]
@@ -48,12 +48,12 @@ def rig_from_mapping(content: Any, where: str, cameras: Sequence[str] = ()) -> R
 
 
 def _named(entries: list[Any], cameras: Sequence[str]) -> list[Any]:
-    """The entries of these cameras; raises InputError that lists those there are."""
-    found = {str(entry.get("name", "?")): entry for entry in entries if isinstance(entry, dict)}
+    """Return the entries of these cameras; raises InputError with the available ones."""
+    by_name = {str(entry.get("name", "?")): entry for entry in entries if isinstance(entry, dict)}
     for name in cameras:
-        if name not in found:
-            raise InputError(f"the rig has no camera {name!r}: it has {', '.join(found)}")
-    return [found[name] for name in cameras]
+        if name not in by_name:
+            raise InputError(f"the rig has no camera {name!r}: it has {', '.join(by_name)}")
+    return [by_name[name] for name in cameras]
 
 
 def save_rig(rig: Rig, path: Path | str) -> None:
@@ -62,12 +62,12 @@ def save_rig(rig: Rig, path: Path | str) -> None:
 
 
 def dump_rig(rig: Rig) -> str:
-    """The text of that file."""
+    """Return the text of that file."""
     return str(yaml.safe_dump(rig_to_mapping(rig), sort_keys=False, default_flow_style=None, width=110))
 
 
 def rig_to_mapping(rig: Rig) -> dict[str, Any]:
-    """The mapping that rig_from_mapping reads: plain numbers, strings and lists."""
+    """Return the mapping that rig_from_mapping reads: plain numbers, strings and lists."""
     cameras = [
         {
             "name": camera.name,
@@ -85,24 +85,24 @@ def rig_to_mapping(rig: Rig) -> dict[str, Any]:
 
 
 def _camera(entry: Any) -> Camera:
-    """One entry of a rig.yaml; raises InputError, CalibrationError."""
+    """Read one entry of a rig.yaml; raises InputError, CalibrationError."""
     if not isinstance(entry, dict):
         raise InputError(f"a camera must be a mapping with {', '.join(_REQUIRED)}, got {shown(entry)}")
     name = values.name(entry.get("name", "?"))
     missing = [key for key in _REQUIRED if key not in entry]
     unknown = [key for key in entry if key not in _REQUIRED + _OPTIONAL]
     if missing or unknown:
-        what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {shown(unknown[0])}"
-        raise InputError(f"camera {name!r} {what}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
+        problem = f"lacks {missing[0]!r}" if missing else f"has the unknown key {shown(unknown[0])}"
+        raise InputError(f"camera {name!r} {problem}: keys are {', '.join(_REQUIRED + _OPTIONAL)}")
 
     def numbers(key: str, wanted: str, *shape: int) -> Floats:
         try:
-            found = values.numbers(entry.get(key, []), *shape)
+            array = values.numbers(entry.get(key, []), *shape)
         except ValueError as error:
             raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}") from error
-        if not np.isfinite(found).all():
+        if not np.isfinite(array).all():
             raise InputError(f"camera {name!r}: {key} needs {wanted}, got {shown(entry[key])}")
-        return found
+        return array
 
     size = np.array([numbers(side, "a number of px") for side in ("width", "height")])
     return Camera(

@@ -50,7 +50,8 @@ MOST_UNPAIRED = 6
 SAME_TICK_NS = 1_000_000
 ARRIVAL = "arrival: poses carry the time when images came, not of their capture, and are older than their age says"
 
-# Cameras that are all silent are told so much before stale_after_s, for what is due soon is said now (node_report.py).
+# Cameras that are all silent are reported so much before stale_after_s, for what is due soon is said now
+# (node_report.py).
 BEFORE_STALE_S = 0.15
 
 
@@ -68,7 +69,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Stream:
-    """What a CameraInput takes of its camera beside camera_info."""
+    """What a CameraInput takes of its camera apart from camera_info."""
 
     kind: type[Any]
     topic: str  # not remapped yet
@@ -79,7 +80,7 @@ class Stream:
     hint: str  # what may be wrong where it is published and nothing comes
     read: Callable[[bytes], Any]  # the message of its bytes; raises InputError or rclpy's errors
     took_s: Callable[[Any], float] = lambda message: 0.0  # since the image arrived where the message was made
-    digest: Callable[[Any], int | None] = lambda message: None  # tells a repeated one; None where nothing does
+    digest: Callable[[Any], int | None] = lambda message: None  # identifies a repeated one; None where nothing does
     most_bytes: float = float("inf")  # of a message; larger ones are not even read
 
 
@@ -203,7 +204,7 @@ class CameraInput:
         return time.monotonic() - self.image_s if self.images else float("inf")
 
     def _hear_latched(self) -> None:
-        """Ask for the camera_info that somebody published, transient local, before this node started.
+        """Ask for the camera_info that was published once, transient local, before this node started.
 
         Only where there is such a publisher: to any other one the request is a fault, which it logs.
         """
@@ -301,8 +302,8 @@ class CameraInput:
 def missing_inputs(inputs: Iterable[CameraInput], silent_after_s: float, stale_after_s: float) -> list[str]:
     """What does not come or looks wrong, of all cameras, in words.
 
-    One that is silent is told after silent_after_s; where all are, that is why the node sees nothing, and they are told
-    in time for stale_after_s.
+    One that is silent is reported after silent_after_s; where all are, that is why the node gets nothing, and they are
+    reported in time for stale_after_s.
     """
     words, inputs = [], list(inputs)
     soon_s = stale_after_s - BEFORE_STALE_S

@@ -22,7 +22,7 @@ WINDOW = 100
 
 # After so long without an image or a pose a controller must not believe the last one.
 STALE_S = 0.5
-# A frame set that is in work for longer is told.
+# A frame set that is in work for longer is reported.
 BUSY_S = 1.0
 
 # Rates are those of so many last seconds.
@@ -30,7 +30,7 @@ RATE_S = 10.0
 # Reported where so many frame sets are passed over for each that is worked on.
 SLOW_SHARE = 0.2
 
-# A cause is told for so long after it was last seen: a reader at 1 Hz cannot miss it.
+# A cause is reported for so long after it was last seen: a reader at 1 Hz cannot miss it.
 CAUSE_S = 3.0
 
 # A detector that swaps left and right in so many of so many last frame sets is reported; now and then all do.

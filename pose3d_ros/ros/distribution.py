@@ -45,7 +45,7 @@ def choose(
     except Exception as error:
         warnings.warn(
             f"{package} is installed but broken ({type(error).__name__}: {error}): using the stand-in over {library}. "
-            f"To mend it, install your ROS distribution's {package} again, with the Python packages it was built for",
+            f"To fix it, install your ROS distribution's {package} again, with the Python packages it was built for",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -57,7 +57,7 @@ def share_directory() -> Path:
 
 
 def require_ros() -> None:
-    """Raise DependencyError, naming the mend, when rclpy or the compiled messages are not installed."""
+    """Raise DependencyError, naming the fix, when rclpy or the compiled messages are not installed."""
     if find_spec("rclpy") is None:
         raise DependencyError(
             f"rclpy is not installed for {sys.executable}. ROS wheels exist for {_WHEELS_FOR} (this is {_machine()}): "

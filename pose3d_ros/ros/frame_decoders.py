@@ -20,7 +20,7 @@ from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Skeleton
 
 # A detector may place a hidden joint outside the image; this many image sizes away none is meant.
 FURTHEST_SIZES = 2.0
-# The message has names, not texts: what is longer is cut before it is told.
+# The message has names, not texts: what is longer is cut before it is reported.
 LONGEST_NAME = 80
 
 
@@ -32,12 +32,12 @@ class FrameDecoder(Protocol):
         ...
 
     def estimate(self, estimator: PoseEstimator, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
-        """Everybody's pose from what was decoded, by camera."""
+        """All people's poses from what was decoded, by camera."""
         ...
 
 
 class ImageDecoder:
-    """Frames hold images: the estimator's own detector looks at them."""
+    """Frames hold images: the estimator's own detector processes them."""
 
     def decode(self, frame: Frame, camera: Camera) -> Any:
         """The image, uint8 BGR (H, W, 3); raises InputError or CalibrationError."""
@@ -50,7 +50,7 @@ class ImageDecoder:
         return image
 
     def estimate(self, estimator: PoseEstimator, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
-        """Everybody's pose in these images."""
+        """All people's poses in these images."""
         return estimator.estimate(FrameSet(decoded, stamps_ns))
 
 
@@ -69,7 +69,7 @@ class KeypointDecoder:
         return replace(keypoints, stamp_ns=frame.stamp_ns)
 
     def estimate(self, estimator: PoseEstimator, decoded: Mapping[str, Any], stamps_ns: Mapping[str, int]) -> Estimate:
-        """Everybody's pose from these keypoints."""
+        """All people's poses from these keypoints."""
         if self._planned_for != self._detectors.name:
             self._planned_for = self._detectors.name
             estimator.set_rig(estimator.rig)  # which networks refine may depend on the detector
@@ -96,7 +96,7 @@ class DetectorsElsewhere:
         raise InputError("this node takes keypoints (input: keypoints), so it has no detector for images")
 
     def reset(self) -> None:
-        """Nothing to forget: whoever detects does not hear of it."""
+        """Nothing to forget: the detectors run elsewhere."""
 
 
 def checked(message: Keypoints2DArray, camera: Camera) -> Keypoints2D:

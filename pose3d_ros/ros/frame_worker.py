@@ -71,7 +71,7 @@ class FrameWorker:
     def hand_over(self, frames: PayloadSet[Frame]) -> None:
         """Lay a set down for the thread, in the place of one that it has not taken yet."""
         self._report.record.count("received")
-        self._pacing.came(self._age_s(frames))
+        self._pacing.arrived(self._age_s(frames))
         if self._mailbox.put(frames):
             self._report.record.count("replaced")
 
@@ -85,9 +85,9 @@ class FrameWorker:
             self._report.failed(self._shortage.explained(error))
 
     def _work(self, frames: PayloadSet[Frame]) -> None:
-        """One frame set, and what is told of it."""
+        """One frame set, and what is reported of it."""
         record = self._report.record
-        if self._pacing.passes_over(age_s := self._age_s(frames)):
+        if self._pacing.skips(age_s := self._age_s(frames)):
             record.count("replaced")  # by the one that is waited for
             return
         record.begun(self._report.now_s())

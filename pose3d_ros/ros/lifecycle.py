@@ -27,7 +27,7 @@ class Lifecycle(ManagedEntity):
     """Does a node's work at each transition.
 
     configure loads what activate needs to run, deactivate and cleanup undo the two; they are called also after a
-    failure half-way, so they must bear what is not there. A transition that fails is logged and leaves the node
+    failure half-way, so they must tolerate what is not there. A transition that fails is logged and leaves the node
     unconfigured; the process stays, and may be configured again.
     """
 
@@ -53,7 +53,7 @@ class Lifecycle(ManagedEntity):
         """Shut the node down, whatever its state; work that does not end soon is left alone (running.py ends it)."""
         self._patience_s = CLOSING_S
         if not self._ended and self._node.context.ok():
-            # Whoever manages the node hears of it; without ROS, or in the middle of a transition, nobody can.
+            # A lifecycle manager hears of it; not without ROS, nor in the middle of a transition.
             with suppress(Exception):
                 self._node.trigger_shutdown()
         self._release()
@@ -81,12 +81,12 @@ class Lifecycle(ManagedEntity):
         if self._active:
             return ""
         if self._ended:
-            return "shut down: it looks at no image any more; start it again"
+            return "shut down: it processes no images; start it again"
         if self._configured:
-            return f"inactive: it looks at no image until `ros2 lifecycle set {name} activate`"
+            return f"inactive: it processes no images until `ros2 lifecycle set {name} activate`"
         if self._failure is not None:
-            return f"not configured: {self._why}; mend that, then `ros2 lifecycle set {name} configure`"
-        return f"not configured: it looks at no image until `ros2 lifecycle set {name} configure`, and activate"
+            return f"not configured: {self._why}; fix that, then `ros2 lifecycle set {name} configure`"
+        return f"not configured: it processes no images until `ros2 lifecycle set {name} configure`, and activate"
 
     @property
     def state(self) -> str:
@@ -161,7 +161,7 @@ class Lifecycle(ManagedEntity):
                 self._node.get_logger().error(f"while ending: {traceback.format_exc()}")
 
     def _thaw(self) -> None:
-        """Let the garbage collector see again what this node, and nobody else, kept from it."""
+        """Let the garbage collector see again what this node alone kept from it."""
         if self._froze:
             gc.unfreeze()
         self._froze = False

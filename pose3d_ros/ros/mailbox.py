@@ -28,7 +28,7 @@ class Mailbox(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item) -> bool:
-        """Lay the item down; True if it replaced one that nobody had taken."""
+        """Lay the item down; True if it replaced one that was not taken."""
         with self._filled:
             replaced = self._item is not None
             self._item = item

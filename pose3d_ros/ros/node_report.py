@@ -31,7 +31,7 @@ STARTING_S = 2.5
 
 
 class NodeReport:
-    """Keeps a Record and tells it once a second, and at once when its level changes.
+    """Keeps a Record and publishes it once a second, and at once when its level changes.
 
     A node's threads report frames and faults to it. The record's time is the node's: ROS time that never goes back, and
     real time where ROS time stands still.
@@ -84,7 +84,7 @@ class NodeReport:
         self.warn_sometimes("set", why)
 
     def not_learnt(self, error: Exception) -> None:
-        """What a frame set taught beside its poses was lost to an exception."""
+        """What a frame set taught apart from its poses was lost to an exception."""
         why = f"poses went out, but what their frame set teaches of clocks and calibration is lost: {_words(error)}"
         self.record.cause(self.now_s(), why)
         self.warn_sometimes("lesson", why)
@@ -171,7 +171,7 @@ class NodeReport:
 
 
 def lenses(rig: Rig) -> tuple[str, ...]:
-    """What tells a rig from another, but for where its cameras are."""
+    """What distinguishes a rig from another, except where its cameras are."""
     return tuple(
         f"{one.name} {one.size_wh} {one.K.tobytes().hex()} {one.distortion_model} {one.distortion.tobytes().hex()}"
         for one in rig.cameras

@@ -20,7 +20,7 @@ class LifecycleOptions:
 
     autostart: bool = option(
         True,
-        "true: the node configures and activates itself; false: it waits for somebody to, as nav2_lifecycle_manager or "
+        "true: the node configures and activates itself; false: it waits for a lifecycle manager, or for "
         "`ros2 lifecycle set`",
         read_only=True,
     )
@@ -120,7 +120,7 @@ class InputOptions:
     )
     silent_after_s: float = option(
         1.0,
-        "a camera without images for so long is told in /diagnostics, and not waited for",
+        "a camera without images for so long is reported in /diagnostics, and not waited for",
         unit="s",
         low=0.05,
         high=60.0,
@@ -153,7 +153,8 @@ class InputOptions:
     repeated_images: str = option(
         "drop",
         "drop: an image with the same pixels as the one before under a new stamp is not used, so that a camera that "
-        "hangs gives no fresh poses; keep: it is, for a simulation without noise, where nothing may have moved",
+        "stops delivering new frames gives no fresh poses; keep: it is, for a simulation without noise, where nothing "
+        "may have moved",
         choices=("drop", "keep"),
         read_only=True,
     )
@@ -208,7 +209,7 @@ PREFIX = r"([A-Za-z0-9_.-][A-Za-z0-9_./-]{0,99})?"
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What goes out beside human_pose_3d."""
+    """What is published apart from human_pose_3d."""
 
     publish_markers: bool = option(True, "publish human_pose_3d/markers for RViz")
     publish_tf: bool = option(True, "publish human_<id> and human_<id>_<joint> on /tf")

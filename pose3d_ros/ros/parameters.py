@@ -34,7 +34,7 @@ PREFIX_OF_ROS = "qos_overrides."
 # The section of a parameter file that speaks to every node.
 EVERY_NODE = "/**"
 
-# Told in the descriptor of what is fixed. ROS's own read_only is not set: it refuses a change without saying why.
+# Stated in the descriptor of what is fixed. ROS's own read_only is not set: it refuses a change without saying why.
 FIXED = "fixed while the node runs"
 RESTART = "it is read when the node starts: restart the node with the new value"
 
@@ -103,7 +103,7 @@ def refuse_unknown(node: Node, arguments: Sequence[str] | None = None, *, others
 def given_to_all(arguments: Sequence[str]) -> set[str]:
     """Names of the parameters that files of several nodes give to every node.
 
-    A file with a section /** beside sections of named nodes is shared: what stands under its /** need not be meant
+    A file with a section /** next to sections of named nodes is shared: what is under its /** need not be meant
     for us. In a file with /** alone, as config/stereo.yaml, it is.
     """
     names: set[str] = set()
@@ -152,7 +152,7 @@ def fitted(name: str, value: Any, kind: Type) -> Any:
 
 
 def descriptor(one: Field[Any], kind: Type) -> ParameterDescriptor:
-    """What `ros2 param describe` tells of a field."""
+    """What `ros2 param describe` says of a field."""
     info = info_of(one)
     msg = ParameterDescriptor(name=one.name, type=kind.value)
     msg.description = f"{info.description} [{info.unit}]" if info.unit else info.description
@@ -223,16 +223,16 @@ def _check_changes(
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
         held = changed_fixed(current(node, kind), after) if changes else ()
-        if held and (mend := fixed()):
-            return SetParametersResult(successful=False, reason=f"parameter {held[0]!r} cannot change now: {mend}")
+        if held and (fix := fixed()):
+            return SetParametersResult(successful=False, reason=f"parameter {held[0]!r} cannot change now: {fix}")
         return SetParametersResult(successful=True)
 
-    def tell(parameters: Sequence[Parameter[Any]]) -> None:
+    def report(parameters: Sequence[Parameter[Any]]) -> None:
         if on_change is not None and any(one.name in types for one in parameters):
             on_change(current(node, kind))
 
     node.add_on_set_parameters_callback(check)
-    node.add_post_set_parameters_callback(tell)
+    node.add_post_set_parameters_callback(report)
 
 
 def _typed(parameter: Parameter[Any], kind: Type) -> Parameter[Any]:
@@ -245,7 +245,7 @@ def _typed(parameter: Parameter[Any], kind: Type) -> Parameter[Any]:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    """What to tell of an unknown parameter."""
+    """What to say of an unknown parameter."""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"unknown parameter {name!r}: did you mean {near[0]!r}?"

@@ -17,7 +17,7 @@ from pose3d_ros.detection.factory import make_detector
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.out_of_memory import free
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.estimation.refinement.options import load_refinement
+from pose3d_ros.estimation.refinement.stage import load_refinement
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.ros.camera_topics import check_topics
 from pose3d_ros.ros.diagnostics import Record
@@ -54,7 +54,7 @@ class PoseNode(LifecycleNode):
     One camera's people are lifted by a network; so they are when one camera of several is left (monocular_fallback).
     detector and lifter replace the default ones, e.g. in tests; kind has the defaults of the node called name. Raises
     OptionError for wrong or unknown parameters; with autostart also CalibrationError for a rig file that cannot be
-    used, WeightsError when the default detector's weights, or those that the parameters ask for by name, are missing
+    used, WeightsError when the default detector's weights, or those that the parameters name, are missing
     or not those published. Call close() before destroy_node().
     """
 

@@ -33,8 +33,8 @@ PREDICTED, MARKERS = f"{POSES}/predicted", f"{POSES}/markers"
 class PosePublisher:
     """The publishers of human_pose_3d, its markers and predicted, /tf and <camera>/keypoints_2d.
 
-    A topic is on the graph while its option is on. Besides the poses, messages are made only of what is subscribed to.
-    The worker's thread publishes, the executor's switches.
+    A topic is on the graph while its option is on. Apart from the poses, messages are made only of what is subscribed
+    to. The worker's thread publishes, the executor's switches.
     """
 
     def __init__(

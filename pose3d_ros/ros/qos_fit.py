@@ -1,6 +1,6 @@
 """Whether a publisher's and a subscription's QoS fit, and the words where they do not (DDS's requested-offered rules).
 
-ROS-free: the node asks it of its own subscriptions, `pose3d doctor` of everybody's.
+ROS-free: the node asks it of its own subscriptions, `pose3d doctor` of all others.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def qos_problem(sender: Qos, listener: Qos) -> tuple[str, str] | None:
         offered = "none" if sender.deadline_s == float("inf") else f"{sender.deadline_s:g} s"
         return (
             f"the subscription asks for a deadline of {listener.deadline_s:g} s, the publisher offers {offered}",
-            "subscribe without a deadline and look at the stamps and /diagnostics instead",
+            "subscribe without a deadline and use the stamps and /diagnostics instead",
         )
     if listener.manual_liveliness and not sender.manual_liveliness:
         return (

@@ -16,7 +16,7 @@ from pose3d_ros.structures import Pose3D
 
 TRACKED = "/humans/bodies/tracked"  # REP-155's topics are global
 DEPTH = 10
-MEND = "apt install ros-$ROS_DISTRO-hri-msgs, or set rep155: false"
+FIX = "apt install ros-$ROS_DISTRO-hri-msgs, or set rep155: false"
 
 
 class BodyPublisher:
@@ -48,7 +48,7 @@ class BodyPublisher:
         try:
             from hri_msgs.msg import IdsList
         except ImportError as error:
-            self._node.get_logger().error(f"rep155: {TRACKED} needs hri_msgs ({error}): {MEND}")
+            self._node.get_logger().error(f"rep155: {TRACKED} needs hri_msgs ({error}): {FIX}")
             return
         self._message = IdsList
         self._list = self._node.create_publisher(IdsList, TRACKED, DEPTH)

@@ -1,4 +1,4 @@
-"""How a node of ours is run as a program: --help, a clean end by SIGINT or SIGTERM, user mistakes in one line."""
+"""How a node is run as a program: --help, a clean end by SIGINT or SIGTERM, user mistakes in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pose3d_ros.ros.ending import listen
 from pose3d_ros.ros.mailbox import busy_workers
 
 # A thread that wants the interpreter's lock waits so long for one that computes (Python's default: 5 ms). Receiving an
-# image takes the lock several times, and beside a worker that never lets go each of them waited.
+# image takes the lock several times, and next to a worker that never lets go each of them waited.
 SWITCH_S = 0.0005
 # How often the signals are looked at: C code that waits for messages does not hear them.
 SPIN_S = 0.1

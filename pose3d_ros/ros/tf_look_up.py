@@ -1,4 +1,4 @@
-"""Transforms out of TF as matrices, with errors that name both frames and the mend."""
+"""Transforms out of TF as matrices, with errors that name both frames and the fix."""
 
 from __future__ import annotations
 

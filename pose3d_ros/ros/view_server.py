@@ -1,6 +1,6 @@
 """The live view's page: served by viser on 127.0.0.1, to the page itself only.
 
-Every web page that a browser on this machine shows may open a WebSocket to 127.0.0.1, and would be told where people
+Every web page that a browser on this machine shows may open a WebSocket to 127.0.0.1, and would learn where people
 are. A browser says in `Origin` which page asks, and in `Host` by which name it reaches us; both must be our own.
 """
 

@@ -92,7 +92,7 @@ class Viewer(Node):
             self._status.content = f"{people} in frame {self._fixed_frame}"
 
     def _look(self) -> None:
-        """Leave nobody on the page of whom nothing has been heard."""
+        """Remove people from the page of whom nothing has been heard."""
         if time.monotonic() - self._heard_s > SILENT_S:
             for person in list(self._drawn):
                 self._remove(person)

@@ -36,7 +36,7 @@ class Watch:
         self._timer = node.create_timer(TICK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
-        """Say as the last thing that nobody is seen any more; call it when nothing is published any more."""
+        """Publish as the last message that no person is seen; call it when nothing else is published any more."""
         self._node.destroy_timer(self._timer)
         if (pose := self._watchdog.end()) is not None:
             self._publisher.publish_aged(pose, self._calibration_hash, self._limits().max_age_s)

@@ -1,7 +1,7 @@
 """More people and poses from few: mirror, bone lengths, place and heading, joints that are not seen (NumPy, float64).
 
 Motion is (W, T, 17, 3) m, h36m_17, world z up, as drawn by Motion.draw: every change is constant over a window, so
-that nobody grows or teleports. What is done to the data is: mirrored with probability 1/2, limbs scaled by up to 5 %
+that no person grows or teleports. What is done to the data is: mirrored with probability 1/2, limbs scaled by up to 5 %
 and the whole body by up to 10 %, turned and placed anywhere on the rig's floor.
 """
 
@@ -101,7 +101,7 @@ def hidden(views: int, windows: int, frames: int, rng: np.random.Generator) -> N
 
 
 def without(count: int, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Exactly count of the 13 COCO-17 joints from nose to ankles hidden, drawn anew in every element of shape.
+    """Exactly count of the 13 COCO-17 joints from nose to ankles hidden, independent for every element of shape.
 
     Returns (*shape, 17) bool, for the table of missing joints.
     """

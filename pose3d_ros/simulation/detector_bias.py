@@ -8,7 +8,7 @@ sees, not in the joint's centre. So a joint is moved, before it is projected, by
 
 Learnable is what all people and detectors of the population have in common (LEARNABLE of the variance). The rest is
 not: what one detector has of its own (drawn by seed: training and tests use different ones) and what each person has
-(drawn anew for every window). The constants are committed before training and not touched after.
+(drawn independently for every window). The constants are committed before training and not touched after.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pose3d_ros.simulation.detector_residuals import BODY
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats
 
-COMMON_SEED = 2021  # of what everybody has in common
+COMMON_SEED = 2021  # of the part that all people share
 TRAIN_SEEDS = tuple(range(1000, 1020))
 TEST_SEEDS = tuple(range(9000, 9005))
 # Shares of the variance: common, of one detector, of one person.

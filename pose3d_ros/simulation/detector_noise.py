@@ -195,7 +195,7 @@ def correlation_time(error: Floats, mixtures: Sequence[Mixture], fps: float) -> 
     product = white[:, lag:] * white[:, :-lag]
     both = np.isfinite(product)
     if not both.any():
-        raise InputError(f"the recording is too short to tell how long errors last: {error.shape[1]} frames")
+        raise InputError(f"the recording is too short to measure how long errors last: {error.shape[1]} frames")
     square = (white[:, lag:] ** 2 + white[:, :-lag] ** 2)[both].mean() / 2.0
     return float(-lag / fps / np.log(np.clip(product[both].mean() / square, 0.01, 0.99)))
 

@@ -23,7 +23,7 @@ from pose3d_ros.simulation.noise_models import DETECTED, crop_scale
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, Floats, Rig
 
-# Two cameras always nearly agree: a consensus tells of errors from three on.
+# Two cameras always nearly agree: a triangulation shows errors only from three cameras on.
 LEAST_VIEWS = 3
 # Gauss-Newton passes over the cameras' offsets; those of Pose2Sim's trials move by less than 0.1 px after 6.
 PASSES = 10
@@ -60,14 +60,14 @@ class Residuals:
 
 
 def residuals_of(recording: Recording, *, leave_one_out: bool = False) -> Residuals:
-    """Errors of everybody in the recording's first loop whom at least three cameras saw.
+    """Return the errors of all people in the recording's first loop that at least three cameras saw.
 
-    Raises InputError when there is nobody.
+    Raises InputError if there is no such person.
     """
     xy, score, persons = _gather(recording)
     if not persons:
         raise InputError(
-            "nobody in the recording was seen by three cameras at once: an error without labels needs three views"
+            "no person was seen by three cameras at once: measuring errors without labels needs three views"
         )
     views, frames = xy.shape[1], xy.shape[2]
     rig = recording.rig
@@ -78,7 +78,7 @@ def residuals_of(recording: Recording, *, leave_one_out: bool = False) -> Residu
     seen = np.asarray((score > 0).any(axis=-1) & np.isfinite(expected).any(axis=(-1, -2)))  # (P, V, T)
     kept = [(p, v) for p in range(len(persons)) for v in range(views) if seen[p, v].sum() * 2 > frames]
     if not kept:
-        raise InputError("nobody was seen by three cameras for half of the recording: record a longer one")
+        raise InputError("no person was seen by three cameras for half of the recording: record a longer one")
     row, column = np.array(kept).T
     usable = seen[row, column][..., None]
     return Residuals(
@@ -175,7 +175,7 @@ def _certain(left: Floats, right: Floats) -> Floats:
 
 
 def _gather(recording: Recording) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Keypoints (P, V, T, B, 2) px and scores (P, V, T, B) of everybody with an id whom three cameras saw at once."""
+    """Keypoints (P, V, T, B, 2) px and scores (P, V, T, B) of all people with an id that three cameras saw at once."""
     columns = [H36M_17.index(name) for name in BODY]
     found: dict[str, tuple[Floats, Floats]] = {}
     shape = (len(recording.rig.cameras), recording.frames_per_loop, len(BODY))

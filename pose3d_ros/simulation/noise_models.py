@@ -37,7 +37,7 @@ class Noise(Protocol):
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """Test noise (a): independent in joint, view and time; no outliers, no misses, a score that tells nothing."""
+    """Test noise (a): independent in joint, view and time; no outliers, no misses, an uninformative score."""
 
     sigma_px: float  # an axis, px of the image
 
@@ -52,7 +52,7 @@ class GaussianNoise:
 def crop_scale(true_px: Floats) -> Floats:
     """px of the image in one px of the crop, (...), of people (..., 17, 2) px in COCO-17.
 
-    The crop is a square about the joints; NaN for nobody.
+    The crop is a square about the joints; NaN without a person.
     """
     body = true_px[..., DETECTED, :]
     filled_low, filled_high = np.where(np.isnan(body), np.inf, body), np.where(np.isnan(body), -np.inf, body)

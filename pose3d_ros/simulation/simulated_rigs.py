@@ -31,7 +31,7 @@ H36M_SIGMA_PX = 4.15
 # Focal length over distance in Human3.6M's rigs, px/m: the mean over cameras of 1147 px at 4.5 to 5.7 m.
 H36M_PX_PER_M = 215.0
 # The share of a stereo head's errors that its two eyes do not have in common, px: 204 mm at 3 m by Cramer and Rao's
-# bound for either head. What both eyes have in common moves the person sideways and tells nothing of depth.
+# bound for either head. An error common to both eyes moves the person sideways and does not affect depth.
 HEAD_SIGMA_PX = {530: 1.0, 1060: 2.0}
 # Jitter of a rig: every camera's place, aim and lens on its own.
 JITTER_M, JITTER_RAD, JITTER_FOCAL = 0.10, np.deg2rad(2.0), 0.03
@@ -41,12 +41,12 @@ ROOM_NEIGHBOUR_M, ROOM_DISTANCE_M, ROOM_HEIGHT_M = (1.0, 5.0), (2.8, 5.5), (1.0,
 ROOM_FOCAL_PX, ROOM_SIZE_WH = (700.0, 1000.0), (1280, 960)
 SIDE_DISTANCE_M = (2.5, 3.5)
 # Single cameras as on robots, each of its own kind: people near in even rigs, also cut off by the image's border, and
-# far in odd ones. A camera looks at a person's middle but for an angle up, down and to the side, and is a bit askew.
+# far in odd ones. A camera faces a person's middle, off by an angle up, down and to the side, and is slightly rolled.
 MONO_CAMERAS, MONO_HEIGHT_M, MONO_DISTANCE_M = 6, (0.3, 2.2), ((1.5, 4.0), (3.0, 8.0))
 MONO_FIELD_RAD, MONO_SIZES_WH = tuple(np.deg2rad((45.0, 95.0))), ((640, 480), (1280, 720), (1280, 960), (1920, 1080))
 MONO_PITCH_RAD, MONO_TURN_RAD, MONO_ROLL_RAD = np.deg2rad(15.0), np.deg2rad(10.0), np.deg2rad(3.0)
 MONO_HALF_ANGLE_RAD = np.deg2rad(20.0)
-# A person's middle, which cameras look at, m above the floor.
+# A person's middle, which cameras face, m above the floor.
 AIM_HEIGHT_M = 0.95
 
 
@@ -174,7 +174,7 @@ def side_views(one: SimulatedRig, number: int, *, held_out: bool) -> tuple[Camer
 
 
 def look_at(centre: ArrayLike, target: ArrayLike) -> Floats:
-    """cam_from_world (4, 4) of an upright optical frame at centre (3,) m that looks at target (3,) m, world z up."""
+    """cam_from_world (4, 4) of an upright optical frame at centre (3,) m that faces target (3,) m, world z up."""
     place = np.asarray(centre, dtype=np.float64)
     forward = np.asarray(target, dtype=np.float64) - place
     forward /= np.linalg.norm(forward)

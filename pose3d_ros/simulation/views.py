@@ -59,7 +59,7 @@ def simulate(
 
     noise works on COCO-17 keypoints, which bias has moved before; labels it has not. A joint outside the image, and
     one of hide (V, W, T, 17) COCO-17, is missed. With calibration_error the cameras are where true_cameras say, and
-    the estimator is told otherwise. independent: every joint of h36m_17 has a keypoint of its own instead, as in the
+    the estimator's cameras differ. independent: every joint of h36m_17 has a keypoint of its own instead, as in the
     papers. Raises InputError for another shape, and where independent joints are to be biased.
     """
     if xyz.ndim != 4 or xyz.shape[2:] != (H36M_17.size, 3):
@@ -109,7 +109,7 @@ def _independent(
     hide: NDArray[np.bool_] | None,
     rng: np.random.Generator,
 ) -> SimulatedViews:
-    """simulate with a keypoint for every joint of h36m_17; cameras are what the estimator is told."""
+    """simulate with a keypoint for every joint of h36m_17; cameras are those of the estimator."""
     true_cameras = one.rig.cameras
     true_px, coco_px = (np.stack([project(camera, given) for camera in true_cameras]) for given in (xyz, to_coco(xyz)))
     xy, score = detected(true_px, crop_scale(coco_px), noise, dt_s, rng)

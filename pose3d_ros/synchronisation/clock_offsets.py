@@ -1,11 +1,11 @@
-"""How late one camera's stamps are beside another's, told by people who walk.
+"""How late one camera's stamps are relative to another's, estimated from people who walk.
 
-A camera whose stamps are late by o shows a joint where it was o before: what it sees misses what the others see by its
-velocity in the image times o. clock_regression.py finds o from that.
+A camera whose stamps are late by o shows a joint where it was o earlier: its keypoint misses the other views by the
+joint's velocity in the image times o. clock_regression.py estimates o from that.
 
-Offsets are relative: to the first camera. Positions and velocities are taken at the offset estimated so far; a step of
-Gauss and Newton a call. A keypoint counts by the square of its score. Standard errors are those of whole seconds, for a
-detector's errors last. NumPy, float64. Axes: T times, V views, J joints.
+Offsets are relative to the first camera. Each estimate is a Gauss-Newton step at the offsets so far. A keypoint is
+weighted by the square of its score. Standard errors are those of whole seconds, because a detector's errors are
+correlated in time. NumPy, float64. Axes: T times, V views, J joints.
 """
 
 from __future__ import annotations
@@ -33,31 +33,30 @@ from pose3d_ros.synchronisation.clock_regression import (
     regress,
 )
 
-# Keypoints kept, and how often an estimate is made.
+# How long keypoints are kept, and the period of the estimates.
 WINDOW_S, EVERY_S = 20.0, 1.0
-# Stamps of a steady rate differ from it by so much at most.
+# The largest rounding of stamps of a steady rate.
 ROUNDED_NS = 1_000_000
-# Seconds of walking in which a step falls to either side several times.
+# Seconds of walking with several steps of each leg.
 ENOUGH_S = 4.0
-# The blocks' standard error is too small by these, with three cameras or more and with two, so that of offsets told to
-# 5 ms hardly one is off by 8 (python -m benchmarks clock_offsets).
+# Factors on the blocks' standard error, with three cameras or more and with two: of offsets with a standard error of
+# 5 ms hardly one is then wrong by 8 (python -m benchmarks clock_offsets).
 WIDENED, WIDENED_OF_TWO = 2.0, 3.0
-# An offset is used where it is known to STD_USED_S, and said where it is known to STD_TOLD_S and, less two of its
-# standard errors, above LATE_TOLD_S: 5 ms is the common jitter of cameras without a trigger, and moves a hand of 1 m/s
-# by 5 mm.
-STD_USED_S, STD_TOLD_S, LATE_TOLD_S = 0.005, 0.01, 0.008
-# Larger offsets than this are not looked for: half a period at 10 Hz.
-MOST_S = 0.1
-# Joints that a detector finds each by itself: the others are means of these, or missing.
+# Limits of the standard error for use and for a report. An offset is reported if it exceeds LATE_REPORTED_S by two
+# standard errors: 5 ms is the common jitter of cameras without a trigger, and moves a hand of 1 m/s by 5 mm.
+STD_USED_S, STD_REPORTED_S, LATE_REPORTED_S = 0.005, 0.01, 0.008
+# The largest offset estimated: half a period at 10 Hz.
+MAX_OFFSET_S = 0.1
+# Joints that a detector measures; the others are means of these, or missing.
 DERIVED = ("Pelvis", "Spine", "Thorax", "HeadTop")
 MEASURED = tuple(j for j, name in enumerate(H36M_17.joint_names) if name not in DERIVED)
-# A keypoint of a lower score counts as one of this: a joint that is hardly seen may be the only one.
-LEAST_SCORE = 0.02
+# Lower bound of a keypoint's score in the weights: an uncertain joint may be the only one.
+MIN_SCORE = 0.02
 
 
 @dataclass(frozen=True)
 class CameraOffset:
-    """How late a camera's stamps are beside the first camera's."""
+    """How late a camera's stamps are relative to the first camera's."""
 
     late_s: float
     std_s: float
@@ -65,42 +64,42 @@ class CameraOffset:
 
 @dataclass(frozen=True)
 class ClockEstimate:
-    """What is known of the cameras' clocks; offsets is empty while too little walking was seen, and why says so."""
+    """The estimated offsets of the cameras' clocks; why gives the reason while there are none."""
 
     offsets: Mapping[str, CameraOffset] = field(default_factory=dict)
     walked_s: float = 0.0
     why: str = ""
 
     @property
-    def known_s(self) -> dict[str, float]:
-        """How late each camera is, s, where all are known well enough to be used; else nothing."""
+    def usable_s(self) -> dict[str, float]:
+        """How late each camera is, s, if all offsets are accurate enough for use; else nothing."""
         if not self.offsets or max(one.std_s for one in self.offsets.values()) > STD_USED_S:
             return {}
         return {name: one.late_s for name, one in self.offsets.items()}
 
     @property
     def severe(self) -> bool:
-        """Never: poses are a bit off."""
+        """False: poses are only slightly off."""
         return False
 
     def faults(self) -> list[str]:
-        """Which cameras' clocks are off compared with the first one's, and how to fix it."""
+        """The cameras whose clocks differ from the first one's, with the fix."""
         first = next(iter(self.offsets), "")
         return [
             f"the stamps of camera {name!r} are {1e3 * abs(one.late_s):.0f} ms {'late' if one.late_s > 0 else 'early'} "
             f"(+- {2e3 * one.std_s:.0f} ms) compared with those of {first!r}: trigger the cameras together or "
             "synchronise their clocks, or set compensate_offsets"
             for name, one in self.offsets.items()
-            if one.std_s <= STD_TOLD_S and abs(one.late_s) - 2.0 * one.std_s > LATE_TOLD_S
+            if one.std_s <= STD_REPORTED_S and abs(one.late_s) - 2.0 * one.std_s > LATE_REPORTED_S
         ]
 
     def facts(self) -> dict[str, str]:
-        """Offsets in ms by camera with their standard errors, as key values, and why there are none."""
-        known = {
+        """Key values: offsets in ms by camera with their standard errors, or why there are none."""
+        offsets = {
             f"clock_offset_ms/{name}": f"{1e3 * one.late_s:.1f} +- {1e3 * one.std_s:.1f}"
             for name, one in self.offsets.items()
         }
-        return {**known, "clock_offset": self.why or f"from {self.walked_s:.0f} s of walking"}
+        return {**offsets, "clock_offset": self.why or f"from {self.walked_s:.0f} s of walking"}
 
 
 @dataclass(eq=False)
@@ -113,14 +112,14 @@ class PersonTrack:
     ideal: deque[Floats] = field(default_factory=deque)
 
     def all_ideal(self, camera: Camera) -> Floats:
-        """Ideal coordinates (S, J, 2); those that came since the last call are undistorted together."""
+        """Ideal coordinates (S, J, 2); undistorts those added since the last call together."""
         if self.px:
             self.ideal.extend(undistort(camera, np.stack(self.px)))
             self.px.clear()
         return np.stack(self.ideal)
 
     def forget(self, before_ns: int) -> None:
-        """Drop what is older."""
+        """Drop older keypoints."""
         while self.stamps_ns and self.stamps_ns[0] < before_ns:
             self.stamps_ns.popleft()
             self.weight.popleft()
@@ -129,51 +128,51 @@ class PersonTrack:
 
 @dataclass(eq=False)
 class UnderWay:
-    """An estimate that is being made in parts: plain data, so that a run that stops in the middle can go on."""
+    """An estimate in progress: plain data, so that a checkpoint can hold it."""
 
-    now_ns: int  # from what was seen until then
-    passes: int  # that are left, this one too
+    now_ns: int  # the newest stamp it uses
+    passes: int  # left, including this one
     people: list[str]  # of this pass, in order
     samples: list[Samples] = field(default_factory=list)  # of this pass
-    number: int = 0  # of the person whose turn it is
-    at_s: Floats | None = None  # (T,) that person's times, before now_ns; None where the turn has not begun
+    number: int = 0  # of the current person
+    at_s: Floats | None = None  # (T,) that person's times relative to now_ns; None before the first step
     lines: list[tuple[Floats, Floats]] = field(default_factory=list)  # (T, J, 2) positions and speeds, by camera
 
 
 class ClockOffsets:
     """Estimates the cameras' offsets from people who walk, over a sliding window.
 
-    Feed it every frame set; ask estimate for what is known. An estimate takes tens of milliseconds, so it is made in
-    parts, one with each frame set, and is there some sets later. Where cameras move against each other, or others
-    come, it begins afresh.
+    Update it with every frame set, then read `estimate`. An estimate takes tens of milliseconds, so it is computed in
+    parts, one with each frame set, and is ready some sets later. It starts again if cameras are added or removed, or
+    move relative to each other.
     """
 
     def __init__(self, enough_s: float = ENOUGH_S) -> None:
-        """enough_s: seconds of walking, of all people together, before anything is said."""
+        """enough_s: seconds of walking, of all people together, required for an estimate."""
         self._enough_s = enough_s
         self.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        """The keypoints kept, the offsets, and the estimate under way."""
+        """The keypoints kept, the offsets, and the estimate in progress."""
         return state_of(self, ("_enough_s",))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from another one's state."""
+        """Continue from another one's state."""
         load_state(self, state, ("_enough_s",))
 
     def begin_again(self) -> None:
-        """Forget everything: these are other cameras."""
+        """Drop everything: the cameras have changed."""
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         self._cameras: tuple[Camera, ...] = ()
         self._tracks: dict[str, dict[str, PersonTrack]] = {}  # person -> camera
         self._late_s: dict[str, float] = {}
         self._stamp_ns: int | None = None
         self._estimated_ns: int | None = None
         self._under_way: UnderWay | None = None
-        self.estimate = ClockEstimate(why="nobody has walked yet")
+        self.estimate = ClockEstimate(why="no person has walked yet")
 
     def update(
         self,
@@ -181,7 +180,7 @@ class ClockOffsets:
         keypoints: Mapping[str, Keypoints2D],
         ids: Mapping[str, Sequence[str]],
     ) -> ClockEstimate:
-        """Take in one frame set: 2D people by camera, each with its id ("" for none); returns what is known now."""
+        """Add one frame set: 2D people by camera, each with its id ("" for none); returns the current estimate."""
         stamp_ns = max((k.stamp_ns for k in keypoints.values()), default=0)
         if (self._stamp_ns is not None and stamp_ns < self._stamp_ns) or not same_calibration(self._cameras, cameras):
             self.reset()
@@ -208,7 +207,7 @@ class ClockOffsets:
                 track = self._tracks.setdefault(person, {}).setdefault(camera.name, PersonTrack())
                 if not track.stamps_ns or people.stamp_ns > track.stamps_ns[-1]:
                     track.stamps_ns.append(people.stamp_ns)
-                    track.weight.append(np.maximum(score[list(MEASURED)], LEAST_SCORE) ** 2)
+                    track.weight.append(np.maximum(score[list(MEASURED)], MIN_SCORE) ** 2)
                     track.px.append(joints[list(MEASURED)])
 
     def _forget(self, before_ns: int) -> None:
@@ -221,12 +220,12 @@ class ClockOffsets:
                 del self._tracks[person]
 
     def _do_part(self, todo: UnderWay) -> None:
-        """One camera of one person, or one person's comparison, or a step; the last step ends the estimate."""
+        """Process one camera of one person, or one person's comparison, or a step; the last step ends the estimate."""
         while todo.number < len(todo.people):
             tracks = self._tracks.get(todo.people[todo.number], {})
             if todo.at_s is None:
                 begun_ns = [track.stamps_ns[0] for track in tracks.values() if track.stamps_ns]
-                # What was seen until now_ns may have been forgotten by now.
+                # Keypoints up to now_ns may have been dropped by now.
                 if len(begun_ns) < 2 or (start_ns := min(begun_ns)) > todo.now_ns:
                     todo.number += 1
                     continue
@@ -235,8 +234,8 @@ class ClockOffsets:
             if len(todo.lines) < len(self._cameras):
                 todo.lines.append(self._lines(self._cameras[len(todo.lines)], tracks, todo.at_s, todo.now_ns))
                 return
-            if (found := self._compared(todo.at_s, todo.lines, todo.number)) is not None:
-                todo.samples.append(found)
+            if (samples := self._compared(todo.at_s, todo.lines, todo.number)) is not None:
+                todo.samples.append(samples)
             todo.number, todo.at_s, todo.lines = todo.number + 1, None, []
             return
         self.estimate = self._stepped(todo.samples)
@@ -246,13 +245,13 @@ class ClockOffsets:
     def _stepped(self, samples: Sequence[Samples]) -> ClockEstimate:
         walked_s = sum(len(np.unique(one.block)) for one in samples) * 1.0
         if walked_s < self._enough_s:
-            why = f"people walked for {walked_s:.0f} s of the last {WINDOW_S:.0f}, {self._enough_s:.0f} are needed"
+            why = f"people walked for {walked_s:.0f} s of the last {WINDOW_S:.0f}, {self._enough_s:.0f} are required"
             return replace(self.estimate, walked_s=walked_s, why=why)
         step, std = regress(join(samples), len(self._cameras))
         names = [camera.name for camera in self._cameras]
         widened = WIDENED if len(names) > 2 else WIDENED_OF_TWO
         for name, moved_s in zip(names[1:], step, strict=True):
-            self._late_s[name] = float(np.clip(self._late_s.get(name, 0.0) + moved_s, -MOST_S, MOST_S))
+            self._late_s[name] = float(np.clip(self._late_s.get(name, 0.0) + moved_s, -MAX_OFFSET_S, MAX_OFFSET_S))
         offsets = {
             name: CameraOffset(self._late_s[name], widened * float(s)) for name, s in zip(names[1:], std, strict=True)
         }
@@ -261,7 +260,7 @@ class ClockOffsets:
     def _lines(
         self, camera: Camera, tracks: Mapping[str, PersonTrack], at_s: Floats, now_ns: int
     ) -> tuple[Floats, Floats]:
-        """Where one camera sees a person's joints at common times, and how fast: (T, J, 2), at the offsets so far."""
+        """Positions and velocities (T, J, 2) of a person's joints in a camera at common times, by current offsets."""
         track = tracks.get(camera.name)
         if track is None or not track.stamps_ns:
             nowhere = np.full((len(at_s), len(MEASURED), 2), np.nan)
@@ -269,13 +268,13 @@ class ClockOffsets:
         stamps_s = 1e-9 * (np.array(track.stamps_ns, dtype=np.int64) - now_ns).astype(np.float64)
         shifted_s, xy = at_s + self._late_s.get(camera.name, 0.0), track.all_ideal(camera)
         weight = np.stack(track.weight)
-        place = local_lines(shifted_s, stamps_s, xy, weight, KERNEL_S)[0]
-        return place, local_lines(shifted_s, stamps_s, xy, weight, SPEED_KERNEL_S)[1]
+        position = local_lines(shifted_s, stamps_s, xy, weight, KERNEL_S)[0]
+        return position, local_lines(shifted_s, stamps_s, xy, weight, SPEED_KERNEL_S)[1]
 
     def _compared(self, at_s: Floats, lines: Sequence[tuple[Floats, Floats]], number: int) -> Samples | None:
-        """One person's joints at common times while walking; None where there is no walk."""
-        place, speed = (np.stack(one, axis=2) for one in zip(*lines, strict=True))  # (T, J, V, 2)
-        seen = np.isfinite(place).all(-1) & np.isfinite(speed).all(-1)
-        both = seen.sum(-1) >= 2
+        """One person's joints at common times while walking; None if the person does not walk."""
+        position, speed = (np.stack(one, axis=2) for one in zip(*lines, strict=True))  # (T, J, V, 2)
+        visible = np.isfinite(position).all(-1) & np.isfinite(speed).all(-1)
+        both = visible.sum(-1) >= 2
         seconds = np.broadcast_to(np.floor(at_s)[:, None], both.shape)
-        return compare(self._cameras, place, speed, seen & both[..., None], seconds, number)
+        return compare(self._cameras, position, speed, visible & both[..., None], seconds, number)

@@ -1,10 +1,10 @@
-"""The regression behind clock_offsets.py: what cameras miss each other by, on how fast it moves in their images.
+"""The regression of clock_offsets.py: residuals between cameras on velocities in their images.
 
 Joints are triangulated from all views; their residuals, less what a shift of the joint explains (for two views the
-epipolar residual is left), are regressed on their velocities in the images, with Huber's weights. Joints that the
-detector finds worse than others count less, by their own residuals. A wrong calibration misses too, by as much whether
-people move or not: every camera has a constant of its own that is affine in the image, so that only what goes with the
-velocity counts. NumPy, float64. Axes: T times, V views, J joints, N = T J of all people.
+epipolar residual remains), are regressed on their velocities in the images, with Huber weights. Joints with larger
+residuals have lower weights. A wrong calibration also gives residuals, whether people move or not: every camera has its
+own constant that is affine in the image, so only residuals proportional to the velocity count. NumPy, float64.
+Axes: T times, V views, J joints, N = T J of all people.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from scipy.special import gammaincinv
 
 from pose3d_ros.structures import Camera, Floats
 
-# The times a second at which keypoints are compared, and half the widths of the local lines that give positions and
-# velocities. A stride takes a second, a detector's errors last 0.2 s. Of 5 to 15 Hz, 0.1 to 0.3 s and 0.3 to 0.6 s the
-# best on simulated walkers; 15 Hz gains nothing.
+# The rate at which keypoints are compared, and half the widths of the local lines for positions and velocities. A
+# stride takes a second, a detector's errors last 0.2 s. The best of 5 to 15 Hz, 0.1 to 0.3 s and 0.3 to 0.6 s on
+# simulated walkers; 15 Hz gains nothing.
 COMPARED_HZ, KERNEL_S, SPEED_KERNEL_S = 10.0, 0.15, 0.5
-# People who stand give velocities of noise alone; who is faster than one can run indoors leapt, as when ids change.
+# Velocities of a standing person are noise; a person faster than one can run indoors is a jump, as when ids change.
 WALKING_M_S, FASTEST_M_S = 0.4, 3.0
-# Prior of the constants: px, and px per unit of ideal coordinates (a turn about the optical axis by 0.6 degrees).
+# Prior of the constants: px, and px per unit of ideal coordinates (a rotation about the optical axis by 0.6 degrees).
 CONSTANT_PX, GRADIENT_PX = 10.0, 10.0
-# Samples of a joint 1 / COMPARED_HZ apart say the same anew, for a detector's errors last: this many are one.
+# Samples of a joint 1 / COMPARED_HZ apart are correlated, because a detector's errors last: this many count as one.
 ALIKE = 6.0
-# A keypoint's error, px an axis, where Huber's weights begin to fall at 2 of them.
+# A keypoint's error, px per axis; Huber weights fall beyond DELTA of them.
 SIGMA_PX, DELTA = 4.0, 2.0
-# Seconds of one person are told from those of the next by so much.
-MOST_SECONDS = 100_000
-# A joint's own error is known from its samples, and from so many of all joints.
+# Offset between the block numbers of consecutive people.
+MAX_SECONDS = 100_000
+# A joint's error is estimated from its samples and from so many of all joints.
 PRIOR_SAMPLES = 10.0
 
 
@@ -43,60 +43,60 @@ class Samples:
 
     residual: Floats  # (N, 2V) px
     design: Floats  # (N, 2V, K) px/s, then px: offsets of the views but the first, then constants
-    block: NDArray[np.intp]  # (N,) which second of which person
-    freedom: Floats  # (N,) 2 V - 3 of the views that saw it
-    noise: Floats  # (N, V-1, V-1) (px/s)^2: what noise in the velocities adds to design' design on average
+    block: NDArray[np.intp]  # (N,) number of the person and second
+    freedom: Floats  # (N,) 2 V - 3 with V the views of the joint
+    noise: Floats  # (N, V-1, V-1) (px/s)^2: mean contribution of the velocities' noise to design' design
     joint: NDArray[np.intp]  # (N,)
 
 
 def local_lines(at_s: Floats, stamps_s: Floats, xy: Floats, weight: Floats, width_s: float) -> tuple[Floats, Floats]:
-    """Position and velocity at times (T,) of samples (S, J, 2) by local lines: (T, J, 2) each, NaN where too few.
+    """Position and velocity at times (T,) of samples (S, J, 2) by local lines: (T, J, 2) each, NaN if undetermined.
 
-    Epanechnikov's kernel times the samples' weights (S, J) > 0; a joint that is NaN in a sample is left out of it.
+    Weights are Epanechnikov's kernel times the samples' weights (S, J) > 0; NaN joints are ignored.
     """
     away = stamps_s[None] - at_s[:, None]  # (T, S)
     kernel = np.maximum(1.0 - (away / width_s) ** 2, 0.0)
-    seen: Floats = np.asarray(np.isfinite(xy).all(-1), dtype=np.float64)  # (S, J)
-    counts = seen * weight
-    values = np.where(seen[..., None] > 0, counts[..., None] * xy, 0.0).reshape(len(stamps_s), -1)  # (S, 2J)
+    visible: Floats = np.asarray(np.isfinite(xy).all(-1), dtype=np.float64)  # (S, J)
+    counts = visible * weight
+    values = np.where(visible[..., None] > 0, counts[..., None] * xy, 0.0).reshape(len(stamps_s), -1)  # (S, 2J)
     sums: list[Floats] = [kernel * away**n @ counts for n in range(3)]
     s0, s1, s2 = sums  # (T, J)
     y0, y1 = ((kernel * away**n @ values).reshape(*s0.shape, 2) for n in range(2))
     spread = s0 * s2 - s1**2
-    # Three samples at least, on both sides of the time, or the line has no hold.
-    count = (kernel > 0).astype(np.float64) @ seen
+    # A line needs at least three samples, on both sides of the time.
+    count = (kernel > 0).astype(np.float64) @ visible
     fixed = (count >= 3) & (np.abs(s1) < 0.5 * width_s * s0) & (spread > 1e-12)
     safe: Floats = np.asarray(np.where(fixed, spread, np.nan))[..., None]
-    place: Floats = (s2[..., None] * y0 - s1[..., None] * y1) / safe
+    position: Floats = (s2[..., None] * y0 - s1[..., None] * y1) / safe
     speed: Floats = (s0[..., None] * y1 - s1[..., None] * y0) / safe
-    return place, speed
+    return position, speed
 
 
 class _Points(NamedTuple):
     """N joints at common times, triangulated."""
 
-    A: Floats  # (N, 2V, 3) px/m: what a shift of the joint does in the images
+    A: Floats  # (N, 2V, 3) px/m: derivative of the images by the joint's position
     inverse: Floats  # (N, 3, 3) of A'A
     residual: Floats  # (N, 2V) px
-    good: NDArray[np.bool_]  # (N,) before all cameras
+    good: NDArray[np.bool_]  # (N,) in front of all cameras
 
     def select(self, chosen: NDArray[np.bool_]) -> _Points:
         return _Points(self.A[chosen], self.inverse[chosen], self.residual[chosen], self.good[chosen])
 
 
 def compare(
-    cameras: Sequence[Camera], place: Floats, speed: Floats, seen: NDArray[np.bool_], seconds: Floats, number: int
+    cameras: Sequence[Camera], position: Floats, speed: Floats, visible: NDArray[np.bool_], seconds: Floats, number: int
 ) -> Samples | None:
-    """Residuals and design of one person's joints while they walk; None where they do not.
+    """Residuals and design of one person's joints while walking; None if the person does not walk.
 
-    place (T, J, V, 2) ideal coordinates and speed, those a second, where seen (T, J, V), by two views or more; seconds
-    (T, J): the second that each belongs to; number tells the person from others.
+    position (T, J, V, 2) in ideal coordinates and speed, per second, are valid where visible (T, J, V), in two views or
+    more; seconds (T, J): the second of each; number identifies the person.
     """
-    shape, views = place.shape[:2], len(cameras)
+    shape, views = position.shape[:2], len(cameras)
     focal = np.array([0.5 * (camera.K[0, 0] + camera.K[1, 1]) for camera in cameras])
-    rows = np.flatnonzero(seen.any(-1).ravel())
-    weight = np.where(seen.reshape(-1, views)[rows], focal, 0.0)[..., None]  # (N, V, 1) ideal -> px
-    x, v = (np.where(weight > 0, one.reshape(-1, views, 2)[rows], 0.0) for one in (place, speed))
+    rows = np.flatnonzero(visible.any(-1).ravel())
+    weight = np.where(visible.reshape(-1, views)[rows], focal, 0.0)[..., None]  # (N, V, 1) ideal -> px
+    x, v = (np.where(weight > 0, one.reshape(-1, views, 2)[rows], 0.0) for one in (position, speed))
     points = _triangulate(cameras, x, weight)
     v_px = (v * weight).reshape(len(rows), 2 * views)
     velocity = np.einsum("nij,nrj,nr->ni", points.inverse, points.A, v_px)  # (N, 3) m/s
@@ -109,13 +109,13 @@ def compare(
     points = points.select(chosen)
     velocity, used = velocity[chosen], weight[chosen] > 0
     freedom = 2.0 * used[..., 0].sum(-1) - 3.0
-    missed = ((v_px[chosen] - np.einsum("nri,ni->nr", points.A, velocity)) ** 2).sum(-1)
-    # Of chi-squared distributions: the median of what is missed says the variance of the velocities, px/s.
-    variance = float(np.median(missed / (2.0 * gammaincinv(freedom / 2.0, 0.5))))
+    miss = ((v_px[chosen] - np.einsum("nri,ni->nr", points.A, velocity)) ** 2).sum(-1)
+    # The median of chi-squared residuals gives the variance of the velocities, (px/s)^2.
+    variance = float(np.median(miss / (2.0 * gammaincinv(freedom / 2.0, 0.5))))
     return Samples(
         residual=points.residual,
         design=_design(points, velocity, x[chosen], used),
-        block=seconds.ravel()[rows][chosen].astype(np.intp) + number * MOST_SECONDS,
+        block=seconds.ravel()[rows][chosen].astype(np.intp) + number * MAX_SECONDS,
         freedom=freedom,
         noise=variance * _noise(points, views),
         joint=rows[chosen] % shape[1],
@@ -123,11 +123,11 @@ def compare(
 
 
 def _triangulate(cameras: Sequence[Camera], x: Floats, weight: Floats) -> _Points:
-    """Joints of ideal coordinates x (N, V, 2); weight (N, V, 1) px, 0 where a view does not see the joint."""
+    """Joints from ideal coordinates x (N, V, 2); weight (N, V, 1) px, 0 where the joint is not visible."""
     R = np.stack([camera.cam_from_world[:3, :3] for camera in cameras])
     t = np.stack([camera.cam_from_world[:3, 3] for camera in cameras])
     count, views = x.shape[:2]
-    # (R_12 - x R_3) X = x t_3 - t_12, of least squares in ideal coordinates times depth; then one step in px.
+    # (R_12 - x R_3) X = x t_3 - t_12, by least squares in ideal coordinates times depth; then one step in px.
     left = (R[None, :, :2] - x[..., None] * R[None, :, 2:]) * (weight[..., None] > 0)  # (N, V, 2, 3)
     right = (x * t[None, :, 2:] - t[None, :, :2]) * (weight > 0)
     depth = np.ones((count, views))
@@ -145,16 +145,16 @@ def _triangulate(cameras: Sequence[Camera], x: Floats, weight: Floats) -> _Point
 
 
 def _walks(velocity: Floats) -> NDArray[np.bool_]:
-    """When (T,) somebody walks whose joints have velocities (T, J, 3) m/s, NaN where unknown.
+    """When (T,) a person walks whose joints have velocities (T, J, 3) m/s, NaN where unknown.
 
-    By the mean of the joints, or a swinging arm would pass for a walk.
+    Uses the mean of the joints: a swinging arm is no walk.
     """
-    known = np.asarray(np.isfinite(velocity).all(-1))
-    mean = np.where(known[..., None], velocity, 0.0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
+    valid = np.asarray(np.isfinite(velocity).all(-1))
+    mean = np.where(valid[..., None], velocity, 0.0).sum(1) / np.maximum(valid.sum(1), 1)[:, None]
     body_m_s = np.linalg.norm(mean, axis=-1)
-    reach = round(2.0 * SPEED_KERNEL_S * COMPARED_HZ)  # samples that share images with a leap
-    leapt = np.convolve(body_m_s > FASTEST_M_S, np.ones(2 * reach + 1), "full")[reach : reach + len(body_m_s)] > 0
-    return np.asarray((body_m_s >= WALKING_M_S) & (known.sum(1) >= 4) & ~leapt)
+    reach = round(2.0 * SPEED_KERNEL_S * COMPARED_HZ)  # samples that share images with a jump
+    jumped = np.convolve(body_m_s > FASTEST_M_S, np.ones(2 * reach + 1), "full")[reach : reach + len(body_m_s)] > 0
+    return np.asarray((body_m_s >= WALKING_M_S) & (valid.sum(1) >= 4) & ~jumped)
 
 
 def _design(points: _Points, velocity: Floats, x: Floats, used: NDArray[np.bool_]) -> Floats:
@@ -169,14 +169,14 @@ def _design(points: _Points, velocity: Floats, x: Floats, used: NDArray[np.bool_
         start = views - 1 + 6 * view
         design[:, view, 0, start : start + 3] = affine
         design[:, view, 1, start + 3 : start + 6] = affine
-    # What a shift of the joint cannot explain: P = 1 - A (A'A)^-1 A'.
+    # The part that a shift of the joint cannot explain: P = 1 - A (A'A)^-1 A'.
     flat = design.reshape(count, 2 * views, -1)
     left: Floats = flat - points.A @ (points.inverse @ (points.A.swapaxes(1, 2) @ flat))
     return left
 
 
 def _noise(points: _Points, views: int) -> Floats:
-    """(N, V-1, V-1): what noise of variance 1 in the velocities adds to design' design on average."""
+    """(N, V-1, V-1): mean contribution of unit noise in the velocities to design' design."""
     parts = points.A.reshape(-1, views, 2, 3)
     share = np.einsum("nvri,nvrj->nvij", parts, parts) @ points.inverse[:, None]
     noise = -np.einsum("nvij,nwji->nvw", share, share)
@@ -185,12 +185,12 @@ def _noise(points: _Points, views: int) -> Floats:
 
 
 def join(samples: Sequence[Samples]) -> Samples:
-    """Those of all people."""
+    """The samples of all people."""
     return Samples(*(np.concatenate([getattr(one, part.name) for one in samples]) for part in fields(Samples)))
 
 
 def regress(samples: Samples, views: int) -> tuple[Floats, Floats]:
-    """Offsets (V - 1,) s to add and their standard errors, by Huber's weights a joint and blocks of seconds."""
+    """Offsets (V - 1,) s to add and their standard errors, by Huber weights per joint and blocks of seconds."""
     residual, design = samples.residual, samples.design
     N, rows, K = design.shape
     constants = np.tile([CONSTANT_PX, GRADIENT_PX, GRADIENT_PX], 2 * views)
@@ -217,7 +217,7 @@ def regress(samples: Samples, views: int) -> tuple[Floats, Floats]:
 
 
 def _scales(size: Floats, joint: NDArray[np.intp]) -> tuple[Floats, float]:
-    """Standard deviations (N,) of residuals whose sizes (N,) these are, by joint, and that of all."""
+    """Standard deviations (N,) per joint of residuals of these sizes (N,), and that of all."""
     common = max(1.4826 * float(np.median(size)), 1e-6)
     squared = np.full(int(joint.max()) + 1, common**2)
     for one in np.unique(joint):

@@ -1,7 +1,7 @@
-"""Images of several cameras put together by their stamps, in whatever order and quality they come.
+"""Groups images of several cameras by their stamps, in any order of arrival.
 
-No ROS and no clock in here: the caller says what time it is. The payload may be anything, so that a node
-holds messages undecoded until their set is complete.
+No ROS and no clock in here: the caller passes the time. The payload may be anything, so a node holds messages undecoded
+until their set is complete.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pose3d_ros.synchronisation.time_jumps import TIME_JUMP_NS, Timeline
 
 Payload = TypeVar("Payload")
 
-# Sets under way at a time; the oldest is given up beyond it. At 60 Hz this covers 0.13 s of camera skew.
+# Incomplete sets kept; beyond it the oldest is dropped. At 60 Hz this covers 0.13 s of camera skew.
 MAX_WAITING = 8
 
 
 @dataclass(frozen=True, eq=False)
 class PayloadSet(Generic[Payload]):
-    """One payload a camera, of about the same time; a camera that is missing is an absent key."""
+    """One payload per camera, of about the same time; a missing camera is an absent key."""
 
     payloads: Mapping[str, Payload]
     stamps_ns: Mapping[str, int]
@@ -50,16 +50,15 @@ class _Waiting(Generic[Payload]):
 
 
 class FrameSetGrouper(Generic[Payload]):
-    """Groups payloads whose stamps differ by at most tolerance_s, waiting at most wait_s for missing cameras.
+    """Groups payloads whose stamps differ by at most tolerance_s, and waits at most wait_s for missing cameras.
 
-    A set is released as soon as every living camera is in it, or at the end of its wait with min_cameras or
-    more. With alone_s, one camera's images are released too once no other has spoken for so long: at the end of their
-    wait, or without a wait when the others are silent. Released sets have rising stamps: what is older than the last
-    released set, or comes too late for it, is dropped, so that there is never a backlog. A camera that was silent for
-    silent_s is not waited for until it speaks again. Time jumped when a stamp lies more than 1 s behind its camera's
-    newest, or a new camera or every living one more than 1 s behind the last released set, or every living one went
-    back by less (timeline.py): grouping starts afresh. A camera whose clock is always behind is late every time, and
-    does not disturb the others.
+    A set is released as soon as it has every live camera, or at the end of its wait with min_cameras or more. With
+    alone_s, images of a single camera are released too once no other has sent for so long: at the end of their wait, or
+    at once when the others are silent. Released sets have increasing stamps: payloads older than the last released set,
+    or too late for it, are dropped, so there is never a backlog. A camera that was silent for silent_s is not waited
+    for until it sends again. Time has jumped if a stamp is more than 1 s behind its camera's newest, or a new camera or
+    every live one is more than 1 s behind the last released set, or every live one went back by less (time_jumps.py):
+    grouping starts again. A camera whose clock is always behind is always late and does not disturb the others.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class FrameSetGrouper(Generic[Payload]):
         self._cameras = tuple(cameras)
         self._tolerance_ns, self._wait_ns = round(tolerance_s * 1e9), round(wait_s * 1e9)
         self._silent_ns, self._min_cameras = round(silent_s * 1e9), min_cameras
-        # Who is silent is not waited for, so nobody is left alone later than that.
+        # A silent camera is not waited for, so no camera waits alone for longer than that.
         self.set_alone(alone_s)
         self._heard_ns: dict[str, int] = {}
         self._first_now_ns: int | None = None
@@ -85,31 +84,31 @@ class FrameSetGrouper(Generic[Payload]):
         self._times: dict[str, Timeline] = {}
         self._released: PayloadSet[Payload] | None = None
         self._waiting: list[_Waiting[Payload]] = []
-        self.dropped = 0  # payloads that were late, duplicates, or in sets given up
+        self.dropped = 0  # payloads that were late, duplicates, or in dropped sets
         self.jumps = 0  # how often time went back
 
     def reset(self) -> None:
-        """Forget what is waiting and every stamp; which cameras live is kept."""
+        """Drop incomplete sets and all stamps; keep which cameras are live."""
         self._times, self._released = {}, None
         self.dropped += sum(len(one.payloads) for one in self._waiting)
         self._waiting = []
 
     def add(self, camera: str, payload: Payload, stamp_ns: int, now_ns: int) -> PayloadSet[Payload] | None:
-        """Take in one payload; returns the newest set that is ready, or None.
+        """Add one payload; returns the newest set that is ready, or None.
 
-        stamp_ns is the capture time, now_ns a clock that rises unless it is set back. Raises InputError for an unknown
-        camera.
+        stamp_ns is the capture time, now_ns a clock that increases unless it is set back. Raises InputError for an
+        unknown camera.
         """
         if camera not in self._cameras:
             raise InputError(f"no camera {camera!r} in this grouping: it has {', '.join(self._cameras)}")
-        # A clock that was set back (a simulation that began anew) would let who died before it seem alive until then.
+        # After a clock is set back (a restarted simulation), cameras that died before would count as live until then.
         self._heard_ns = {name: min(heard_ns, now_ns) for name, heard_ns in self._heard_ns.items()}
         self._first_now_ns = now_ns if self._first_now_ns is None else min(self._first_now_ns, now_ns)
         self._heard_ns[camera] = now_ns
         released_ns = stamp_ns if self._released is None else self._released.stamp_ns
         is_new = camera not in self._times
         back_ns = self._times.setdefault(camera, Timeline()).add(stamp_ns)
-        behind_ns = released_ns - max(self._newest_ns(name) for name in {camera, *self._living(now_ns)})
+        behind_ns = released_ns - max(self._newest_ns(name) for name in {camera, *self._live(now_ns)})
         late_ns = released_ns - stamp_ns if is_new else back_ns
         if max(late_ns, behind_ns) > TIME_JUMP_NS or (back_ns and behind_ns > 0):
             self.reset()
@@ -119,20 +118,19 @@ class FrameSetGrouper(Generic[Payload]):
         if self._is_late(camera, stamp_ns):
             self.dropped += 1
         else:
-            self._place(camera, payload, stamp_ns, now_ns)
+            self._insert(camera, payload, stamp_ns, now_ns)
         return self.poll(now_ns)
 
     def poll(self, now_ns: int) -> PayloadSet[Payload] | None:
-        """The newest set that is ready by now, or None; call it at due_ns() when nothing arrives."""
+        """The newest set that is ready by now, or None; call it at due_ns() without arrivals."""
         self._now_ns = now_ns
         for one in self._waiting:
             one.since_ns = min(one.since_ns, now_ns)  # as above, where the clock was set back
-        living = self._living(now_ns)
+        live = self._live(now_ns)
         ready = [
             one
             for one in self._waiting
-            if self._is_enough(one, now_ns)
-            and (living <= one.payloads.keys() or now_ns - one.since_ns >= self._wait_ns)
+            if self._is_enough(one, now_ns) and (live <= one.payloads.keys() or now_ns - one.since_ns >= self._wait_ns)
         ]
         if not ready:
             return None
@@ -148,33 +146,33 @@ class FrameSetGrouper(Generic[Payload]):
         self._alone_ns = round(min(alone_s * 1e9, self._silent_ns)) if math.isfinite(alone_s) else None
 
     def due_ns(self) -> int | None:
-        """When poll will release a set though nothing more arrives; None if no set can be released."""
+        """When poll will release a set without further arrivals; None if no set can be released."""
         starts = [one.since_ns for one in self._waiting if self._is_enough(one, self._now_ns)]
         return min(starts) + self._wait_ns if starts else None
 
     def silent(self, now_ns: int) -> tuple[str, ...]:
-        """Cameras that are not waited for, because they have not spoken for silent_s."""
-        living = self._living(now_ns)
-        return tuple(camera for camera in self._cameras if camera not in living)
+        """Cameras that are not waited for, because they have sent nothing for silent_s."""
+        live = self._live(now_ns)
+        return tuple(camera for camera in self._cameras if camera not in live)
 
-    def _living(self, now_ns: int) -> set[str]:
-        # At the start every camera gets its chance to come up.
+    def _live(self, now_ns: int) -> set[str]:
+        # Every camera counts as live until silent_s after the start.
         start = now_ns if self._first_now_ns is None else self._first_now_ns
         return {name for name in self._cameras if now_ns - self._heard_ns.get(name, start) < self._silent_ns}
 
     def _newest_ns(self, camera: str) -> int:
-        """A camera's newest stamp since time jumped; before any other where there is none."""
+        """A camera's newest stamp since the last time jump; the smallest integer if it has none."""
         newest_ns = self._times[camera].newest_ns if camera in self._times else None
         return -(2**63) if newest_ns is None else newest_ns
 
     def _is_enough(self, one: _Waiting[Payload], now_ns: int) -> bool:
-        """Whether a set has cameras enough, or the only one that has spoken lately."""
+        """Whether a set has enough cameras, or the only one that has sent recently."""
         if len(one.payloads) >= self._min_cameras:
             return True
         if self._alone_ns is None:
             return False
         others = [now_ns - heard_ns for name, heard_ns in self._heard_ns.items() if name not in one.payloads]
-        # At the start every camera gets its chance to come up.
+        # Every camera counts as live until silent_s after the start.
         since_ns = now_ns - (now_ns if self._first_now_ns is None else self._first_now_ns)
         return min([since_ns, *others]) >= self._alone_ns
 
@@ -187,8 +185,8 @@ class FrameSetGrouper(Generic[Payload]):
             return stamp_ns <= stamps[camera]
         return stamp_ns <= self._released.stamp_ns or stamp_ns - min(stamps.values()) <= self._tolerance_ns
 
-    def _place(self, camera: str, payload: Payload, stamp_ns: int, now_ns: int) -> None:
-        """Into the nearest set under way that it fits, else into a new one."""
+    def _insert(self, camera: str, payload: Payload, stamp_ns: int, now_ns: int) -> None:
+        """Insert into the nearest incomplete set that it fits, else into a new one."""
         fitting = [one for one in self._waiting if one.fits(stamp_ns, self._tolerance_ns)]
         if any(one.stamps_ns.get(camera) == stamp_ns for one in fitting):
             self.dropped += 1

@@ -1,6 +1,6 @@
-"""2D people of several cameras at one time, though their images are of different ones: interpolated between two images.
+"""Resamples the 2D people of several cameras to a common time, by interpolation between two images.
 
-Nothing is extrapolated: the time is that of the camera which is furthest behind. NumPy, float64.
+It never extrapolates: the common time is that of the camera furthest behind. NumPy, float64.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from scipy.optimize import linear_sum_assignment
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, Keypoints2D
 
-# Images kept of each camera: at 60 Hz they cover 0.13 s.
+# Images kept per camera: at 60 Hz they cover 0.13 s.
 KEPT = 8
-# Images further apart are not interpolated between: a hand may have turned round.
-LONGEST_NS = 150_000_000
-# Two images of one person differ by less than this share of the person's extent (median over joints).
-FURTHEST = 0.3
-# By how much the offsets that are used change from one set to the next: poses never step back in time by it.
+# The longest interval for interpolation: a hand may reverse its direction.
+MAX_INTERVAL_NS = 150_000_000
+# A person moves by less than this share of the person's extent between two images (median over joints).
+MAX_MOTION = 0.3
+# The largest change of the used offsets between two sets: it never lets poses step back in time.
 RAMP_S = 0.002
 
 
 class Resampler:
-    """Brings the 2D people of every frame set to one time, given how late each camera's stamps are."""
+    """Resamples the 2D people of every frame set to a common time, with the offsets of the cameras' stamps."""
 
     def __init__(self) -> None:
         self.late_s: dict[str, float] = {}  # in use now
         self._images: dict[str, deque[Keypoints2D]] = {}
 
     def reset(self) -> None:
-        """Forget the images before; the offsets are kept."""
+        """Drop earlier images; keep the offsets."""
         self._images = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -44,15 +44,15 @@ class Resampler:
         return state_of(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from another one's state."""
+        """Continue from another one's state."""
         load_state(self, state)
 
     def __call__(
         self, keypoints: Mapping[str, Keypoints2D], late_s: Mapping[str, float]
     ) -> tuple[dict[str, Keypoints2D], int]:
-        """The people of a set at one time, in their order, and that time by the first camera's clock, ns.
+        """The people of a set at a common time, in their order, and that time by the first camera's clock, ns.
 
-        late_s by camera is how late its stamps are beside the first camera's; offsets in use follow it slowly.
+        late_s by camera is how late its stamps are relative to the first camera's; the used offsets follow it slowly.
         """
         for name, late in late_s.items():
             used = self.late_s.get(name, 0.0)
@@ -68,15 +68,15 @@ class Resampler:
 
 
 def at_time(images: Sequence[Keypoints2D], stamp_ns: int) -> Keypoints2D:
-    """The people of the newest of a camera's images as they were at a stamp before it, which lies between two.
+    """The people of a camera's newest image, interpolated to an earlier stamp between two images.
 
-    People and joints that the images around the stamp do not both have stay as they are in the newest; so does
-    everybody where the stamp lies before all images or between two that are too far apart.
+    People and joints that are not in both images around the stamp stay as in the newest. So do all people if the stamp
+    is before all images or between two that are too far apart.
     """
     newest = images[-1]
     kept = list(images)
     for before, after in pairwise(kept):
-        if before.stamp_ns <= stamp_ns < after.stamp_ns and after.stamp_ns - before.stamp_ns <= LONGEST_NS:
+        if before.stamp_ns <= stamp_ns < after.stamp_ns and after.stamp_ns - before.stamp_ns <= MAX_INTERVAL_NS:
             return _between(newest, before, after, stamp_ns)
     return newest
 
@@ -93,29 +93,29 @@ def _between(newest: Keypoints2D, before: Keypoints2D, after: Keypoints2D, stamp
         xy[person, both] = ((1.0 - share) * before.xy[a] + share * after.xy[b])[both]
         score[person, both] = ((1.0 - share) * before.score[a] + share * after.score[b])[both]
         if covariance is not None and before.covariance is not None and after.covariance is not None:
-            # A detector's errors last for 0.2 s, so that two images' mean is no surer than either.
+            # A detector's errors last for 0.2 s, so the mean of two images is no more accurate than either.
             covariance[person, both] = ((1.0 - share) * before.covariance[a] + share * after.covariance[b])[both]
     return replace(newest, xy=xy, score=score, covariance=covariance, stamp_ns=stamp_ns)
 
 
 def same_people(people: Keypoints2D, others: Keypoints2D) -> NDArray[np.intp]:
-    """Index (P,) of each person in another image of the same camera, -1 where nobody is near enough."""
-    found = np.full(len(people), -1, dtype=np.intp)
+    """Index (P,) of each person in another image of the same camera, -1 if no person is near enough."""
+    index = np.full(len(people), -1, dtype=np.intp)
     if not len(people) or not len(others):
-        return found
+        return index
     apart = np.linalg.norm(people.xy[:, None] - others.xy[None], axis=-1)  # (P, O, J) px
     shared = np.isfinite(apart).sum(-1)
     middle = _median(apart)
     size = _extent(people.xy)[:, None]
-    cost = np.where((shared >= 4) & (middle < FURTHEST * size), middle / np.maximum(size, 1e-9), 1e3)
+    cost = np.where((shared >= 4) & (middle < MAX_MOTION * size), middle / np.maximum(size, 1e-9), 1e3)
     rows, columns = linear_sum_assignment(cost)
     near = cost[rows, columns] < 1e3
-    found[rows[near]] = columns[near]
-    return found
+    index[rows[near]] = columns[near]
+    return index
 
 
 def _median(values: Floats) -> Floats:
-    """Over the last axis without the NaN; inf if nothing is left."""
+    """Median over the last axis without NaN; inf if nothing is left."""
     ordered = np.sort(values, axis=-1)  # NaN last
     middle = np.maximum(np.isfinite(values).sum(-1) - 1, 0) // 2
     chosen = np.take_along_axis(ordered, middle[..., None], -1)[..., 0]
@@ -123,8 +123,8 @@ def _median(values: Floats) -> Floats:
 
 
 def _extent(xy: Floats) -> Floats:
-    """The larger side (P,) px of the box around each person's joints (P, J, 2); 0 for nobody."""
-    seen = np.isfinite(xy)
-    low, high = np.where(seen, xy, np.inf).min(axis=1), np.where(seen, xy, -np.inf).max(axis=1)
+    """The larger side (P,) px of the box around each person's joints (P, J, 2); 0 without joints."""
+    finite = np.isfinite(xy)
+    low, high = np.where(finite, xy, np.inf).min(axis=1), np.where(finite, xy, -np.inf).max(axis=1)
     extent: Floats = np.where(np.isfinite(high - low), high - low, 0.0).max(axis=-1)
     return extent

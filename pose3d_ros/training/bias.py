@@ -1,4 +1,4 @@
-"""Training PoseRN: what a detector's keypoints are off by, given the pose that they triangulate to (torch).
+"""Training PoseRN: the errors of a detector's keypoints, given the pose triangulated from them (torch).
 
 Sayo et al., ICIP 2021. The target beta = J2D - proj(J3D of the truth) needs true poses: PoseRN is fully supervised.
 """
@@ -23,7 +23,7 @@ from pose3d_ros.training.losses import posern_absolute_loss, posern_loss
 
 
 class BiasData(NamedTuple):
-    """N sights of one person by one camera."""
+    """N views of one person by one camera."""
 
     xyz: Tensor  # (N, J, 3) m in the camera's frame: pass 1, NaN where not triangulated
     xy: Tensor  # (N, J, 2) px undistorted, NaN where not seen
@@ -32,7 +32,7 @@ class BiasData(NamedTuple):
 
 
 def bias_data(views: SimulatedViews, target_px: Floats | None = None) -> BiasData:
-    """Every camera's sight of every frame; pass 1 is the robust fit over all cameras, Eq. 3.
+    """Every camera's view of every frame; pass 1 is the robust fit over all cameras, Eq. 3.
 
     target_px (V, W, T, 17, 2) px: the keypoints whose beta = J2D - proj(J3D of the truth) is the target. None is the
     paper's: as detected, noise and all. views.biased_px is the bias alone, which a simulation knows. The input holds
@@ -54,19 +54,19 @@ def bias_data(views: SimulatedViews, target_px: Floats | None = None) -> BiasDat
 
 
 def shared_bias(seeds: Sequence[int]) -> DetectorBias:
-    """What these detectors have in common, as far as their mean tells; nobody's own."""
+    """The bias that these detectors share, by their mean; no person's own part."""
     each = [DetectorBias.draw(seed) for seed in seeds]
     offset, surface = (np.mean([getattr(one, name) for one in each], axis=0) for name in ("offset", "surface"))
     return DetectorBias(offset, surface, of_person=0.0)
 
 
 def joined(parts: Sequence[BiasData]) -> BiasData:
-    """The sights of several rigs."""
+    """The views of several rigs."""
     return BiasData(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 def bias_loss(net: nn.Module, batch: Batch) -> Tensor:
-    """Mean error of the bias, in PoseRN's unit of 2D (a third of the spine): people of every size count alike."""
+    """Mean error of the bias, in PoseRN's unit of 2D (a third of the spine): equal weights for people of every size."""
     return posern_absolute_loss(*_compared(net, batch))
 
 

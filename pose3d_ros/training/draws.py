@@ -1,4 +1,4 @@
-"""People before simulated rigs, as a recipe of `pose3d train` wants them (NumPy to torch).
+"""People in simulated rigs for a recipe of `pose3d train` (NumPy to torch).
 
 A recipe is a mapping of plain values, see recipes.recipe_of.
 """
@@ -25,14 +25,14 @@ from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.loop import Batch
 
 VALIDATION_PEOPLE = 1024
-# CV-UGCN only: the detector's normal errors in training are this many times as large, each rig's drawn anew. Between
+# CV-UGCN only: the detector's normal errors in training are this many times as large, drawn for each rig. Between
 # hardly any and twice as much the network must tell from its input how much to correct.
 NOISE_STRENGTH = (0.0, 2.2)
 VALIDATION_DETECTORS = 4  # of the biased detectors that training has
 
 
 class Draws:
-    """Fresh people before the recipe's rigs, the same ones for the same epoch."""
+    """New people in the recipe's rigs, the same ones for the same epoch."""
 
     def __init__(self, recipe: Mapping[str, Any], motion: Motion, people: int) -> None:
         self.recipe, self.motion, self.people = recipe, motion, people
@@ -48,7 +48,7 @@ class Draws:
         return self._last[1]
 
     def validation(self) -> Batch:
-        """People of the validation split as they are, before the same rigs (rigs of the test stay unseen)."""
+        """Unchanged people of the validation split in the same rigs (test rigs stay unseen)."""
         rng = np.random.default_rng([self.recipe["seed"], 0, 17])
         return self._draw(self.motion.split("val"), VALIDATION_PEOPLE, rng, training=False)
 
@@ -83,7 +83,7 @@ class Draws:
     def _target_px(
         self, views: SimulatedViews, xyz: Floats, one: SimulatedRig, detector: DetectorBias | None
     ) -> Floats | None:
-        """PoseRN's: the keypoints whose error it is to predict, see bias_data."""
+        """PoseRN's: the keypoints whose error it must predict, see bias_data."""
         target = self.recipe.get("target", "error")
         if target == "error":
             return None
@@ -93,7 +93,7 @@ class Draws:
         return simulate(xyz, one, GaussianNoise(0.0), np.random.default_rng(0), bias=shared).biased_px
 
     def _bias(self, rng: np.random.Generator, training: bool) -> DetectorBias | None:
-        """PoseRN only: a training detector of the population, drawn anew for every rig; the last ones validate.
+        """PoseRN only: a training detector of the population, drawn for every rig; the last ones validate.
 
         A share of the rigs gets a detector without bias: the network learns to tell from the pose, as far as it can.
         """
@@ -104,7 +104,7 @@ class Draws:
 
 
 def independent(recipe: Mapping[str, Any]) -> bool:
-    """Whether every joint has a keypoint of its own, as in the papers, and not what the nodes make of COCO-17."""
+    """Whether every joint has its own keypoint, as in the papers, instead of those derived from COCO-17."""
     return bool(recipe.get("joints") == "independent")
 
 

@@ -1,6 +1,6 @@
 """Training AbsPoseLifter: noisy 2D poses of one camera, true poses in its frame (torch).
 
-Chang, Moon, Lee, 1910.12029: the 2D poses carry the detector's errors, half of the people are mirrored, the loss is the
+Chang, Moon, Lee, 1910.12029: the 2D poses have the detector's errors, half of the people are mirrored, the loss is the
 canonical one.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pose3d_ros.geometry.projection import undistort
-from pose3d_ros.networks.canonical import ROOT, Lifted, absolute, flip, metric_depth, stature, targets
+from pose3d_ros.networks.canonical import ROOT, Lifted, flip, metric_depth, stature, targets
 from pose3d_ros.networks.lifter import AbsPoseLifter
 from pose3d_ros.simulation.views import SimulatedViews
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
@@ -28,7 +28,7 @@ HEIGHT_ERROR_M = 0.01  # people round to cm, and shoes count or do not
 
 
 class LiftingData(NamedTuple):
-    """N sights of one person by one camera."""
+    """N views of one person by one camera."""
 
     xy: Tensor  # (N, J, 2) px undistorted as detected, NaN where not seen
     xyz: Tensor  # (N, J, 3) m, the truth in the camera's frame
@@ -37,7 +37,7 @@ class LiftingData(NamedTuple):
 
 
 def lifting_data(views: SimulatedViews, *, true_keypoints: bool = False) -> LiftingData:
-    """Every camera's sight of every frame; with true_keypoints without the detector's errors."""
+    """Every camera's view of every frame; with true_keypoints without the detector's errors."""
     truth = views.truth.reshape(-1, *views.truth.shape[-2:])
     shown = views.true_px if true_keypoints else views.xy_px
     parts = []
@@ -52,7 +52,7 @@ def lifting_data(views: SimulatedViews, *, true_keypoints: bool = False) -> Lift
 
 
 def joined(parts: Sequence[LiftingData]) -> LiftingData:
-    """The sights of several rigs."""
+    """The views of several rigs."""
     return LiftingData(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
@@ -69,20 +69,20 @@ def mirrored_half(data: LiftingData) -> LiftingData:
 
 
 def zoomed(data: LiftingData, factor: Tensor) -> LiftingData:
-    """The same sights through another lens: image and camera scaled by factor (N,)."""
+    """The same views through another lens: image and camera scaled by factor (N,)."""
     K = data.K.clone()
     K[:, :2] = K[:, :2] * factor[:, None, None]
     return LiftingData(data.xy * factor[:, None, None], data.xyz, K, data.width * factor)
 
 
 def any_lens(data: LiftingData, zoom: Sequence[float]) -> LiftingData:
-    """Every sight through a lens of its own, between the factors zoom (low, high) (torch's own generator)."""
+    """Every view through its own lens, between the factors zoom (low, high) (torch's own generator)."""
     low, high = zoom
     return zoomed(data, low + (high - low) * torch.rand(len(data.xy), device=data.xy.device))
 
 
 def usable(data: LiftingData) -> LiftingData:
-    """Without the sights that a node would refuse: too few joints, or neither both hips nor both shoulders."""
+    """Without the views that a node would reject: too few joints, or neither both hips nor both shoulders."""
     seen = torch.isfinite(data.xy).all(dim=-1)
     enough = seen[:, SEEN_JOINTS].sum(dim=1) >= MIN_JOINTS
     keep = enough & (seen[:, ROOT] | seen[:, THORAX])
@@ -90,7 +90,7 @@ def usable(data: LiftingData) -> LiftingData:
 
 
 def wanted_of(data: LiftingData, *, canonical: bool = True) -> Lifted:
-    """What the network should say; with canonical=False depth itself (Table 5's other row)."""
+    """The target of the network; with canonical=False depth itself (Table 5's other row)."""
     truth = targets(data.xyz, data.K)
     return truth if canonical else truth._replace(depth=data.xyz[:, ROOT, 2])
 
@@ -111,10 +111,10 @@ def lifting_loss(
     heights: bool = False,
     depth_weight: float = 1.0,
 ) -> Callable[[nn.Module, Batch], Tensor]:
-    """The canonical loss; with canonical=False the depth itself is learnt (Table 5's other row).
+    """The canonical loss; with canonical=False it learns the depth itself (Table 5's other row).
 
-    zoom (low, high): every sight through a lens of its own. heights: half of the people tell theirs, as well as
-    people know it; their loss is then of depth in m, as is all of a network that takes any focal length.
+    zoom (low, high): every view gets its own lens. heights: the height of half of the people is an input, as accurate
+    as people know it; the loss is then of depth in m, as for a network that takes any focal length.
     """
 
     def loss_of(net: nn.Module, batch: Batch) -> Tensor:
@@ -126,26 +126,12 @@ def lifting_loss(
             depth, pose = net(data.xy, data.K)
             return canonical_loss(depth, pose, wanted.depth, wanted.pose, depth_weight)
         height = stature(data.xyz)
-        told = height + HEIGHT_ERROR_M * torch.randn_like(height)
-        told = torch.where(torch.rand_like(height) < 0.5, told, torch.full_like(told, torch.nan))
-        depth, pose = net(data.xy, data.K, None, told)
+        input_height = height + HEIGHT_ERROR_M * torch.randn_like(height)
+        input_height = torch.where(
+            torch.rand_like(height) < 0.5, input_height, torch.full_like(input_height, torch.nan)
+        )
+        depth, pose = net(data.xy, data.K, None, input_height)
         depth, true_depth = metric_depth(depth, data.K), metric_depth(wanted.depth, data.K)
         return canonical_loss(depth, pose, true_depth, wanted.pose, depth_weight)
 
     return loss_of
-
-
-def root_and_pose_error(net: nn.Module, data: LiftingData) -> tuple[float, float]:
-    """(MRPE, MPJPE) m: mean distance of the root, and of the other joints after the roots were put together.
-
-    The root's pixel is the detected one, or the mean of the seen joints where it is not.
-    """
-    lifted: Lifted = net(data.xy, data.K)
-    seen = torch.isfinite(data.xy).all(dim=-1)
-    root_xy = torch.where(seen[:, [ROOT]], data.xy[:, ROOT], data.xy.nanmean(dim=1))
-    found = absolute(lifted, root_xy, data.K)
-    root = (found[:, ROOT] - data.xyz[:, ROOT]).norm(dim=-1)
-    shifted = found - found[:, ROOT : ROOT + 1] + data.xyz[:, ROOT : ROOT + 1]
-    joints = [joint for joint in range(data.xyz.shape[1]) if joint != ROOT]
-    pose = (shifted - data.xyz)[:, joints].norm(dim=-1)
-    return float(root.nanmean()), float(pose.nanmean())

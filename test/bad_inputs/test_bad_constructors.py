@@ -85,12 +85,12 @@ def test_what_is_right_is_taken(make: Callable[..., Any]) -> None:
         (Camera, "size_wh", (640.7, 480)),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(make: Callable[..., Any], field: str, low: Any) -> None:
+def test_numbers_that_cannot_be_are_rejected(make: Callable[..., Any], field: str, low: Any) -> None:
     with pytest.raises(Pose3DError):
         make(**{**RIGHT[make], field: low})
 
 
-def test_every_field_spoilt_is_refused_by_name_or_taken_as_it_is() -> None:
+def test_every_spoilt_field_is_rejected_with_its_name_or_kept() -> None:
     """One test of some 2,000 constructions: each takes microseconds."""
     wrong, tried, refused = [], 0, 0
     for make, field, value in (one.values for one in cases()):

@@ -74,7 +74,7 @@ def test_what_is_unspoilt_is_read(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_files_are_refused_or_sound(name: str, tmp_path: Path) -> None:
+def test_damaged_files_are_rejected_or_sound(name: str, tmp_path: Path) -> None:
     file, write, read, check = READERS[name]
     path, faults = tmp_path / file, []
     write(path)
@@ -120,7 +120,7 @@ BAD_ARRAYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", BAD_ARRAYS)
-def test_motion_of_wrong_arrays_is_refused(what: str, tmp_path: Path) -> None:
+def test_motion_of_wrong_arrays_is_rejected(what: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "walk.npz", **(arrays() | BAD_ARRAYS[what]))
     found, message = refusal(lambda: load_motion(tmp_path / "walk.npz"))
     assert message, found
@@ -128,7 +128,7 @@ def test_motion_of_wrong_arrays_is_refused(what: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(10**12,), (10**6, 17, 3), (2**62, 2**62), (-1,), (13,), (0,)])
-def test_an_array_that_lies_about_its_shape_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_array_that_lies_about_its_shape_is_rejected(shape: tuple[int, ...], tmp_path: Path) -> None:
     lying(tmp_path / "walk.npz", shape)
     _, message = refusal(lambda: load_motion(tmp_path / "walk.npz"))
     check_message(message, "walk.npz")
@@ -136,7 +136,7 @@ def test_an_array_that_lies_about_its_shape_is_refused(shape: tuple[int, ...], t
 
 
 @pytest.mark.parametrize("name", ["objects", "members", "npy", "bz2"])
-def test_archives_of_another_kind_are_refused(name: str, tmp_path: Path) -> None:
+def test_archives_of_another_kind_are_rejected(name: str, tmp_path: Path) -> None:
     path = tmp_path / "walk.npz"
     if name == "objects":
         np.savez(path, xyz=np.array([{}], dtype=object))
@@ -151,7 +151,7 @@ def test_archives_of_another_kind_are_refused(name: str, tmp_path: Path) -> None
     check_message(message, "walk.npz")
 
 
-def test_noise_of_wrong_values_is_refused(tmp_path: Path) -> None:
+def test_noise_of_wrong_values_is_rejected(tmp_path: Path) -> None:
     path, faults = tmp_path / "noise.json", []
     default_noise().save(path)
     tree = json.loads(path.read_text())

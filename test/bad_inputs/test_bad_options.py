@@ -129,7 +129,7 @@ def test_param_refuses_by_name(sound: tuple[str, ...], pair: str) -> None:
     check_refused(*sound, f"--param={pair}", names=("--param", "option"))
 
 
-def test_the_sound_command_runs(sound: tuple[str, ...]) -> None:
+def test_sound_command_runs(sound: tuple[str, ...]) -> None:
     code, out, err = run(*sound, "--param", "smoothing:=one_euro", "--refine", "none", "--offset=left=0", "--start=0")
     assert (code, "Traceback" in err) in ((0, False), (1, False)), (out, err)
 

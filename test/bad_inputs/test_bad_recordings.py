@@ -65,7 +65,7 @@ def test_keypoint_files_are_read_unspoilt_and_with_what_editors_leave(tmp_path: 
 
 
 @pytest.mark.parametrize("form", ["openpose", "coco"])
-def test_spoilt_keypoints_are_refused_or_sound(form: str, tmp_path: Path) -> None:
+def test_spoilt_keypoints_are_rejected_or_sound(form: str, tmp_path: Path) -> None:
     faults: list[str] = []
     if form == "openpose":
         path = openpose_folder(tmp_path / "left")
@@ -105,7 +105,7 @@ def png_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp", ".webp", ".tiff", ".pgm"])
-def test_damaged_pictures_are_refused_or_whole(ending: str, tmp_path: Path) -> None:
+def test_damaged_pictures_are_rejected_or_whole(ending: str, tmp_path: Path) -> None:
     path, faults = tmp_path / f"a{ending}", []
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     whole = bytes(cv2.imencode(ending, image[..., 0] if ending == ".pgm" else image)[1])
@@ -124,7 +124,7 @@ def test_damaged_pictures_are_refused_or_whole(ending: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (2**31 - 1, 2**31 - 1), (100_000_000, 1), (0, 48)])
-def test_a_picture_that_announces_gigabytes_is_refused_before_it_is_decoded(
+def test_picture_that_announces_gigabytes_is_rejected_before_it_is_decoded(
     size: tuple[int, int], tmp_path: Path
 ) -> None:
     (tmp_path / "bomb.png").write_bytes(png_of(*size))
@@ -133,7 +133,7 @@ def test_a_picture_that_announces_gigabytes_is_refused_before_it_is_decoded(
     check_refused(*board, "--quiet", names=("bomb.png",))
 
 
-def test_damaged_videos_are_refused_or_give_whole_images(tmp_path: Path) -> None:
+def test_damaged_videos_are_rejected_or_give_whole_images(tmp_path: Path) -> None:
     path, faults = tmp_path / "left.mp4", []
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 48))
     for k in range(10):
@@ -152,7 +152,7 @@ def test_damaged_videos_are_refused_or_give_whole_images(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_damaged_recordings_are_refused_or_give_messages(storage: str, tmp_path: Path) -> None:
+def test_damaged_recordings_are_rejected_or_give_messages(storage: str, tmp_path: Path) -> None:
     folder, faults = small_bag(tmp_path / "take", range(2), storage=storage), []
     index = folder / "metadata.yaml"
     (data_file,) = (file for file in folder.iterdir() if file != index)
@@ -177,7 +177,7 @@ def test_damaged_recordings_are_refused_or_give_messages(storage: str, tmp_path:
     assert not faults, "\n".join(faults)
 
 
-def test_damaged_networks_and_checkpoints_are_refused_or_whole(tmp_path: Path) -> None:
+def test_damaged_networks_and_checkpoints_are_rejected_or_whole(tmp_path: Path) -> None:
     network, checkpoint, faults = tmp_path / "own.safetensors", tmp_path / "last.ckpt", []
     net = build(POSERN)
     trained.save(network, net, POSERN)
@@ -195,7 +195,7 @@ def test_damaged_networks_and_checkpoints_are_refused_or_whole(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [{"recipe": 1}, {"net": {}}, [1, 2], {"recipe": {}, "net": 0, "epoch": "x"}])
-def test_checkpoints_of_other_values_are_refused(content: Any, tmp_path: Path) -> None:
+def test_checkpoints_of_other_values_are_rejected(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "best.ckpt")
     _, message = refusal(lambda: read_checkpoint(tmp_path / "best.ckpt"))
     check_message(message, "best.ckpt")

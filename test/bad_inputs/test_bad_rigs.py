@@ -108,7 +108,7 @@ def test_every_format_is_read_unspoilt_and_with_what_editors_leave(name: str, tm
 
 
 @pytest.mark.parametrize("name", [*YAML_FORMATS, *TOML_FORMATS])
-def test_values_of_the_wrong_type_are_refused(name: str, tmp_path: Path) -> None:
+def test_values_of_the_wrong_type_are_rejected(name: str, tmp_path: Path) -> None:
     path, faults = tmp_path / FILE_OF.get(name, "rig.yaml"), []
     for what, tree in spoilt_trees(tree_of(name), seed_of(name), 60):
         path.write_text(dumped(name, tree), encoding="utf-8")
@@ -118,7 +118,7 @@ def test_values_of_the_wrong_type_are_refused(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", [*YAML_FORMATS, *TOML_FORMATS])
-def test_a_missing_key_is_refused_or_of_no_consequence(name: str, tmp_path: Path) -> None:
+def test_missing_key_is_rejected_or_of_no_consequence(name: str, tmp_path: Path) -> None:
     path, faults = tmp_path / FILE_OF.get(name, "rig.yaml"), []
     for what, tree in shorn_trees(tree_of(name)):
         path.write_text(dumped(name, tree), encoding="utf-8")
@@ -128,7 +128,7 @@ def test_a_missing_key_is_refused_or_of_no_consequence(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_damaged_files_are_refused_or_plausible(name: str, tmp_path: Path) -> None:
+def test_damaged_files_are_rejected_or_plausible(name: str, tmp_path: Path) -> None:
     path, faults = tmp_path / FILE_OF.get(name, "rig.yaml"), []
     text = rig_text(name)
     for what, data in spoilt_bytes(text.encode(), seed_of(name, "bytes"), 40):
@@ -145,7 +145,7 @@ def test_damaged_files_are_refused_or_plausible(name: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_repeated_and_reordered_lines_are_refused_or_plausible(name: str, tmp_path: Path) -> None:
+def test_repeated_and_reordered_lines_are_rejected_or_plausible(name: str, tmp_path: Path) -> None:
     path, faults = tmp_path / FILE_OF.get(name, "rig.yaml"), []
     lines = rig_text(name).splitlines()
     draw = random.Random(seed_of(name, "lines"))

@@ -89,7 +89,7 @@ def check_ended(ended: dict[str, object], *names: str) -> None:
 
 @pytest.mark.parametrize("kind", TAKES)
 @pytest.mark.parametrize("what", ["pipe", "device", "link", "proc", "loop"])
-def test_what_never_ends_is_refused_before_it_is_opened(kind: str, what: str, runner: Runner, tmp_path: Path) -> None:
+def test_endless_file_is_rejected_before_it_is_opened(kind: str, what: str, runner: Runner, tmp_path: Path) -> None:
     path = tmp_path / f"bad{ENDINGS.get(kind, '')}"
     if what == "pipe":
         os.mkfifo(path)
@@ -162,7 +162,7 @@ BOMBS: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_calibrations_that_unfold_are_refused(name: str, runner: Runner, tmp_path: Path) -> None:
+def test_calibrations_that_unfold_are_rejected(name: str, runner: Runner, tmp_path: Path) -> None:
     path = tmp_path / "bomb.yaml"
     text = BOMBS[name]()
     path.write_text(text)
@@ -172,11 +172,11 @@ def test_calibrations_that_unfold_are_refused(name: str, runner: Runner, tmp_pat
 
 
 @pytest.mark.parametrize("value", [alias_bomb("b: @").replace("\n", "\n "), "[" * 100_000, "&a [*a]", "9" * 100_000])
-def test_parameters_that_unfold_are_refused(value: str, runner: Runner) -> None:
+def test_parameters_that_unfold_are_rejected(value: str, runner: Runner) -> None:
     check_ended(runner("estimate", f"--param=smoothing:={value}"), "--param", "option")
 
 
-def test_motion_that_unpacks_to_more_than_memory_is_refused(runner: Runner, tmp_path: Path) -> None:
+def test_motion_that_unpacks_to_more_than_memory_is_rejected(runner: Runner, tmp_path: Path) -> None:
     with (
         zipfile.ZipFile(tmp_path / "walk.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("xyz.npy", "w", force_zip64=True) as member,
@@ -188,13 +188,13 @@ def test_motion_that_unpacks_to_more_than_memory_is_refused(runner: Runner, tmp_
 
 
 @pytest.mark.parametrize("content", ["[]," * 15_000_000, "[" * 2_000_000, '{"a":' * 1_000_000, "[1" + "0" * 3_000_000])
-def test_keypoints_that_unfold_are_refused(content: str, runner: Runner, tmp_path: Path) -> None:
+def test_keypoints_that_unfold_are_rejected(content: str, runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "bomb.json").write_text(content)
     words = [one.replace("{}", str(tmp_path / "bomb.json")) for one in _at(TAKES["keypoints"], tmp_path)]
     check_ended(runner(*words), "bomb.json")
 
 
-def test_frame_numbers_beyond_any_recording_are_refused(runner: Runner, tmp_path: Path) -> None:
+def test_frame_numbers_beyond_any_recording_are_rejected(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "people").mkdir()
     for number in (0, 10**11):
         write_json(tmp_path / "people" / f"a_{number}_keypoints.json", openpose_frame(0))
@@ -203,7 +203,7 @@ def test_frame_numbers_beyond_any_recording_are_refused(runner: Runner, tmp_path
 
 
 @pytest.mark.parametrize("name", ["metadata.yaml", "data"])
-def test_a_recording_with_a_pipe_or_a_bomb_inside_is_refused(name: str, runner: Runner, tmp_path: Path) -> None:
+def test_recording_with_a_pipe_or_a_bomb_inside_is_rejected(name: str, runner: Runner, tmp_path: Path) -> None:
     folder = small_bag(tmp_path / "take", range(2))
     target = folder / name if name == "metadata.yaml" else next(folder.glob("*.mcap"))
     whole = target.read_text() if name == "metadata.yaml" else ""
@@ -216,5 +216,5 @@ def test_a_recording_with_a_pipe_or_a_bomb_inside_is_refused(name: str, runner: 
         check_ended(runner("estimate", str(folder)), "metadata.yaml")
 
 
-def test_the_limits_are_not_what_refuses(runner: Runner, tmp_path: Path) -> None:
+def test_limits_are_not_what_refuses(runner: Runner, tmp_path: Path) -> None:
     np.testing.assert_equal(runner("rig", "show", str(tmp_path / "rig.yaml"))["code"], 0)

@@ -52,7 +52,7 @@ def test_scipy_finds_the_points_and_ours_an_objective_no_larger(analytic: bool) 
     assert mine <= triangulators.huber_sum(wild.P, wild.px, theirs, 4.0, 2.0) * (1 + 1e-6)
 
 
-def test_the_sparse_jacobian_is_the_derivative() -> None:
+def test_sparse_jacobian_is_the_derivative() -> None:
     one = geometry.scene(2, 1, 4)
     residual, jacobian = triangulators._norm_residual(one.P, one.px, 4.0)
     at = one.xyz.ravel()
@@ -122,7 +122,7 @@ def test_exponents_are_those_of_powers() -> None:
     assert association.exponent(counts, [3.0 * n**2 for n in counts]) == pytest.approx(2.0)
 
 
-def test_only_whole_groups_of_one_person_count_as_right() -> None:
+def test_only_complete_groups_of_one_person_are_correct() -> None:
     who = np.array([[0, 1, 2], [2, 0, 1]])  # views, their detections
     right = np.array([[0, 1], [1, 2], [2, 0]])
     assert association.whole_groups(right, who) == 3
@@ -139,7 +139,7 @@ def test_functions_are_timed_in_turn() -> None:
     assert seconds["a"].tolist() == seconds["b"].tolist() == [1.0, 1.0]
 
 
-def test_every_benchmark_says_what_it_measures(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_benchmark_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
     for name in BENCHMARKS:
         with pytest.raises(SystemExit):
             main([name, "--help"])
@@ -148,5 +148,5 @@ def test_every_benchmark_says_what_it_measures(capsys: pytest.CaptureFixture[str
         assert "--quick" in said
 
 
-def test_conditions_name_what_changes_a_figure() -> None:
+def test_conditions_list_versions_and_hardware() -> None:
     assert {"cpu", "cores", "load_1min", "OMP_NUM_THREADS", "python", "numpy", "scipy", "torch"} <= set(conditions())

@@ -22,22 +22,22 @@ def samples(mb_an_hour: float = 0.0, threads: int = 0, descriptors: int = 0, hou
     return np.stack([at_h, 400 + mb_an_hour * at_h + noise, 4 + threads * late, 6 + descriptors * late], axis=1)
 
 
-def test_a_steady_run_holds_the_target() -> None:
+def test_steady_run_holds_the_target() -> None:
     slope, target = judged(samples())
     assert abs(slope) < 0.3
     assert target == "held"
 
 
 @pytest.mark.parametrize("leak", [{"mb_an_hour": 3.0}, {"threads": 1}, {"descriptors": 1}, {"descriptors": -1}])
-def test_a_leak_is_noticed(leak: dict[str, float]) -> None:
+def test_leak_is_noticed(leak: dict[str, float]) -> None:
     assert judged(samples(**leak))[1] == "missed"  # type: ignore[arg-type]
 
 
-def test_a_run_that_is_too_short_is_not_judged() -> None:
+def test_short_run_has_no_verdict() -> None:
     assert judged(samples(hours=0.2))[1] == "not judged below 0.25 h"
 
 
-def test_what_is_held_is_counted() -> None:
+def test_resources_are_counted() -> None:
     before_mb, _, before = held()
     # Not np.ones: malloc may serve that from pages which earlier work left resident.
     with Path("/proc/self/statm").open(), mmap(-1, 32_000_000) as block:

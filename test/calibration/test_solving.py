@@ -1,4 +1,4 @@
-"""Lenses and places come back from exact corners, whatever the lens and however the cameras are chained."""
+"""Lenses and extrinsics are recovered from exact corners, for every lens and every chain of cameras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from transforms import transform
 
 from pose3d_ros.calibration.board_views import BoardViews, pick_diverse
 from pose3d_ros.calibration.boards import Board
-from pose3d_ros.calibration.extrinsics import place_cameras
+from pose3d_ros.calibration.extrinsics import solve_extrinsics
 from pose3d_ros.calibration.lenses import fit_lens
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.projection import project
@@ -33,8 +33,8 @@ def rig(model: str = "plumb_bob") -> Rig:
     )
 
 
-def seen(cameras: Rig, count: int = 14) -> list[BoardViews]:
-    """Corners of a board held before the cameras; in the image as a whole or not at all."""
+def board_views(cameras: Rig, count: int = 14) -> list[BoardViews]:
+    """Corners of a board held in front of the cameras; completely in the image or not at all."""
     random = np.random.default_rng(2)
     corners: list[dict[int, tuple[Floats, Floats]]] = [{} for _ in cameras.cameras]
     for frame in range(count):
@@ -49,13 +49,13 @@ def seen(cameras: Rig, count: int = 14) -> list[BoardViews]:
 
 
 @pytest.mark.parametrize("model", LENSES)
-def test_three_cameras_come_back_from_exact_corners(model: str) -> None:
+def test_three_cameras_are_recovered_from_exact_corners(model: str) -> None:
     truth = rig(model)
-    views = seen(truth)
-    fits = [fit_lens(BOARD, one, model) for one in views]
-    found = place_cameras(BOARD, views, fits)
-    assert max(found.rms_px.values()) < 0.02
-    for ours, theirs in zip(found.rig.cameras, truth.cameras, strict=True):
+    views = board_views(truth)
+    fits = [fit_lens(BOARD, view, model) for view in views]
+    solved = solve_extrinsics(BOARD, views, fits)
+    assert max(solved.rms_px.values()) < 0.02
+    for ours, theirs in zip(solved.rig.cameras, truth.cameras, strict=True):
         np.testing.assert_allclose(ours.centre, theirs.centre, atol=1e-3)
         np.testing.assert_allclose(ours.K, theirs.K, atol=1.0)
         points = np.random.default_rng(0).uniform([0, -0.1, 0.6], [0.3, 0.1, 0.9], (30, 3))
@@ -64,29 +64,29 @@ def test_three_cameras_come_back_from_exact_corners(model: str) -> None:
 
 def test_cameras_that_never_see_the_board_together_are_chained_over_a_third() -> None:
     truth = rig()
-    views = seen(truth, 24)
+    views = board_views(truth, 24)
     first = sorted(set(views[0].corners) & set(views[1].corners))[::2]
     views[0] = views[0].chosen(first)
     views[2] = views[2].chosen([frame for frame in views[2].corners if frame not in first])
-    fits = [fit_lens(BOARD, one, "plumb_bob") for one in views]
-    found = place_cameras(BOARD, views, fits)
-    for ours, theirs in zip(found.rig.cameras, truth.cameras, strict=True):
+    fits = [fit_lens(BOARD, view, "plumb_bob") for view in views]
+    solved = solve_extrinsics(BOARD, views, fits)
+    for ours, theirs in zip(solved.rig.cameras, truth.cameras, strict=True):
         np.testing.assert_allclose(ours.centre, theirs.centre, atol=2e-3)
 
 
-def test_camera_without_boards_in_common_is_named_with_the_count() -> None:
-    views = seen(rig(), 24)
-    alone = BoardViews("c", (640, 480), 24, {frame + 1000: found for frame, found in views[2].corners.items()})
-    fits = [fit_lens(BOARD, one, "plumb_bob") for one in (*views[:2], alone)]
-    with pytest.raises(CalibrationError, match=r"c: at most 0 boards .*at least 3 are needed"):
-        place_cameras(BOARD, [*views[:2], alone], fits)
+def test_camera_without_shared_boards_is_named_with_their_count() -> None:
+    views = board_views(rig(), 24)
+    alone = BoardViews("c", (640, 480), 24, {frame + 1000: corners for frame, corners in views[2].corners.items()})
+    fits = [fit_lens(BOARD, view, "plumb_bob") for view in (*views[:2], alone)]
+    with pytest.raises(CalibrationError, match=r"c: at most 0 boards in common .*expected at least 3"):
+        solve_extrinsics(BOARD, [*views[:2], alone], fits)
 
 
-def test_board_that_does_not_fit_is_left_out_by_its_frame() -> None:
-    views = seen(rig())[0]
+def test_outlying_board_is_left_out() -> None:
+    views = board_views(rig())[0]
     frame = sorted(views.corners)[3]
     numbers, px = views.corners[frame]
-    # Noise so that there is a median to compare with.
+    # Noise, so that there is a nonzero median to compare with.
     noisy = {k: (n, p + np.random.default_rng(k).normal(0, 0.1, p.shape)) for k, (n, p) in views.corners.items()}
     noisy[frame] = (numbers, px + np.random.default_rng(9).normal(0, 5, px.shape))
     fit = fit_lens(BOARD, BoardViews("a", (640, 480), 14, noisy), "plumb_bob")
@@ -94,13 +94,13 @@ def test_board_that_does_not_fit_is_left_out_by_its_frame() -> None:
     assert fit.rms_px < 0.2
 
 
-def test_too_few_boards_say_how_many_there_are_and_are_needed() -> None:
-    views = seen(rig())[0]
+def test_too_few_boards_are_rejected_with_both_counts() -> None:
+    views = board_views(rig())[0]
     with pytest.raises(CalibrationError, match=r"'a': the board was found in 3 of 14 images, at least 5 are needed"):
         fit_lens(BOARD, views.chosen(sorted(views.corners)[:3]), "plumb_bob")
 
 
-def test_diverse_pick_takes_the_corners_of_the_image_before_its_repetitions() -> None:
+def test_diverse_pick_prefers_different_views_to_repetitions() -> None:
     still = {k: (np.arange(54), BOARD.points[:, :2] * 1000 + 200 + k * 0.01) for k in range(40)}
     moved = {100 + k: (np.arange(54), BOARD.points[:, :2] * (500 + 300 * k) + 60 * k) for k in range(4)}
     views = BoardViews("a", (640, 480), 44, {**still, **moved})

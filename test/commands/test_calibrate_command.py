@@ -1,4 +1,4 @@
-"""`pose3d calibrate` on OpenCV's own boards, and on rendered ones of exact truth."""
+"""`pose3d calibrate` on OpenCV's own boards, and on rendered boards with exact ground truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return out, printed.getvalue()
 
 
-def test_opencvs_boards_give_the_lens_that_opencv_publishes(pair: tuple[Path, str]) -> None:
+def test_opencv_boards_give_the_lens_published_by_opencv(pair: tuple[Path, str]) -> None:
     rig = load_rig(pair[0] / "rig.yaml")
     left, right = rig.cameras
     assert left.size_wh == (640, 480)
@@ -47,36 +47,36 @@ def test_opencvs_boards_give_the_lens_that_opencv_publishes(pair: tuple[Path, st
     assert all(0.05 < row["rms_px_together"] < LEFT_RMS_PX for row in report["cameras"].values())
 
 
-def test_opencvs_boards_give_the_places_that_its_stereo_sample_gives(pair: tuple[Path, str]) -> None:
-    # stereo_calib.cpp: the older detector, corners refined, and both lenses solved together with the places.
-    seen: dict[str, list[Floats]] = {"left": [], "right": []}
-    for side, found in seen.items():
+def test_opencv_boards_give_the_extrinsics_of_opencvs_stereo_sample(pair: tuple[Path, str]) -> None:
+    # stereo_calib.cpp: the older detector, refined corners, and both lenses solved together with the extrinsics.
+    corners_of: dict[str, list[Floats]] = {"left": [], "right": []}
+    for side, detected in corners_of.items():
         for file in sorted(BOARDS.glob(f"{side}*.jpg")):
             grey = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
             ok, corners = cv2.findChessboardCorners(grey, (9, 6))
             assert ok
             stop = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 0.01)
-            found.append(cv2.cornerSubPix(grey, corners, (11, 11), (-1, -1), stop))
+            detected.append(cv2.cornerSubPix(grey, corners, (11, 11), (-1, -1), stop))
     board = np.zeros((54, 3), np.float32)
     board[:, :2] = np.mgrid[0:9, 0:6].T.reshape(-1, 2) * SQUARE_M
-    boards = [board] * len(seen["left"])
+    boards = [board] * len(corners_of["left"])
     flags = (
         cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_ZERO_TANGENT_DIST | cv2.CALIB_USE_INTRINSIC_GUESS
         | cv2.CALIB_SAME_FOCAL_LENGTH | cv2.CALIB_FIX_K3
     )  # fmt: skip
-    K = [cv2.initCameraMatrix2D(boards, found, (640, 480), 0) for found in seen.values()]
+    K = [cv2.initCameraMatrix2D(boards, corners, (640, 480), 0) for corners in corners_of.values()]
     result = cv2.stereoCalibrate(
-        boards, seen["left"], seen["right"], K[0], np.zeros(5), K[1], np.zeros(5), (640, 480), flags=flags
+        boards, corners_of["left"], corners_of["right"], K[0], np.zeros(5), K[1], np.zeros(5), (640, 480), flags=flags
     )
     R, T = result[5], result[6].ravel()
     right = load_rig(pair[0] / "rig.yaml").camera("right")
     assert np.linalg.norm(right.centre) == pytest.approx(np.linalg.norm(T), rel=0.01)
-    # Its lenses have one focal length and no tangential terms; 10 px of principal point are a degree there.
+    # OpenCV's lenses share one focal length without tangential terms; 10 px of principal point are a degree here.
     assert np.rad2deg(np.linalg.norm(cv2.Rodrigues(right.cam_from_world[:3, :3] @ R.T)[0])) < 2.0
     assert f"left - right: {np.linalg.norm(right.centre):.4f} m apart" in pair[1]
 
 
-def test_calibration_leaves_a_report_and_pictures(pair: tuple[Path, str]) -> None:
+def test_calibration_writes_a_report_and_plots(pair: tuple[Path, str]) -> None:
     for name, panels in (("boards.png", 2), ("rig.png", 2)):
         picture = cv2.imread(str(pair[0] / name))
         for half in np.array_split(picture, panels, axis=1):
@@ -84,7 +84,7 @@ def test_calibration_leaves_a_report_and_pictures(pair: tuple[Path, str]) -> Non
 
 
 def render(camera: Camera, board: np.ndarray, board_m: tuple[float, float], world_from_board: Floats) -> np.ndarray:
-    """The exact picture of a flat board, its top left corner at the origin of its plane z = 0."""
+    """Render a flat board exactly, its top left corner at the origin of its plane z = 0."""
     width, height = camera.size_wh
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
     centre, directions = rays(camera, pixels)
@@ -99,18 +99,18 @@ def render(camera: Camera, board: np.ndarray, board_m: tuple[float, float], worl
 
 @pytest.fixture(scope="module")
 def charuco(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Camera]]:
-    """Folders of ten pictures of a Charuco board by camera, and the true cameras."""
+    """Folders of ten images of a Charuco board per camera, and the true cameras."""
     out = tmp_path_factory.mktemp("charuco")
     K = np.array([[560.0, 0, 322], [0, 562, 236], [0, 0, 1]])
     truth = []
     for n, name in enumerate("abc"):
-        placed = np.eye(4)
-        placed[:3, :3] = cv2.Rodrigues(np.array([0, 0.2 * n, 0]))[0]
-        placed[:3, 3] = -placed[:3, :3] @ [0.25 * n, 0.02 * n, 0]
-        truth.append(Camera(name, (640, 480), K, "plumb_bob", np.array([-0.1, 0.02, 0.001, 0, 0]), placed))
+        cam_from_world = np.eye(4)
+        cam_from_world[:3, :3] = cv2.Rodrigues(np.array([0, 0.2 * n, 0]))[0]
+        cam_from_world[:3, 3] = -cam_from_world[:3, :3] @ [0.25 * n, 0.02 * n, 0]
+        truth.append(Camera(name, (640, 480), K, "plumb_bob", np.array([-0.1, 0.02, 0.001, 0, 0]), cam_from_world))
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
     texture = cv2.aruco.CharucoBoard((7, 5), 0.04, 0.03, dictionary).generateImage((1120, 800), marginSize=0)
-    texture = cv2.GaussianBlur(texture, (5, 5), 1.0)  # the pictures have a third of its pixels
+    texture = cv2.GaussianBlur(texture, (5, 5), 1.0)  # the images have a third of its pixels
     random = np.random.default_rng(4)
     for frame in range(10):
         turn = cv2.Rodrigues(np.array([*random.uniform(-0.5, 0.5, 2), random.uniform(-3, 3)]))[0]
@@ -124,15 +124,15 @@ def charuco(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Camera
     return out, truth
 
 
-def videos_of(pictures: Path, cameras: list[Camera], into: Path, shown: int) -> list[str]:
-    """CAMERA=VIDEO of the pictures, each shown so many images long."""
+def videos_of(pictures: Path, cameras: list[Camera], into: Path, repeats: int) -> list[str]:
+    """CAMERA=VIDEO of the images, each repeated for so many frames."""
     sources = []
     for camera in cameras:
         file = into / f"{camera.name}.avi"
         video = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 30.0, camera.size_wh)
         assert video.isOpened()
         for picture in sorted((pictures / camera.name).glob("*.png")):
-            for _ in range(shown):
+            for _ in range(repeats):
                 video.write(cv2.imread(str(picture)))
         video.release()
         sources.append(f"{camera.name}={file}")
@@ -146,24 +146,24 @@ def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(
     pictures, truth = charuco
     sources = [f"{camera.name}={pictures / camera.name}" for camera in truth]
     if kind == "videos":
-        sources = [*videos_of(pictures, truth, tmp_path, shown=3), "--every", "3"]
+        sources = [*videos_of(pictures, truth, tmp_path, repeats=3), "--every", "3"]
     board = "charuco:7x5:0.04:0.03:DICT_4X4_50"
     assert main(["calibrate", *sources, "--board", board, "--output", str(tmp_path / "out"), "--quiet"]) == 0
-    found = load_rig(tmp_path / "out" / "rig.yaml")
-    for ours, theirs in zip(found.cameras, truth, strict=True):
+    solved = load_rig(tmp_path / "out" / "rig.yaml")
+    for ours, theirs in zip(solved.cameras, truth, strict=True):
         assert ours.K[0, 0] == pytest.approx(560, rel=0.01)
-        np.testing.assert_allclose(ours.centre, theirs.centre, atol=0.008)  # corners are found to 0.1 px
+        np.testing.assert_allclose(ours.centre, theirs.centre, atol=0.008)  # corners are detected to 0.1 px
     report = yaml.safe_load((tmp_path / "out" / "report.yaml").read_text())
     assert max(row["rms_px_together"] for row in report["cameras"].values()) < 0.3
     assert {row["images"] for row in report["cameras"].values()} == {10}
 
 
-def test_wrong_board_size_is_told_with_the_right_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_board_size_is_rejected_with_the_right_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--board", "chessboard:10x7:0.025", "--output", str(tmp_path / "out"), "--quiet"]
     assert main(["calibrate", f"left={BOARDS}/left01.jpg", *arguments]) == 1
-    told = capsys.readouterr().err
-    assert "no board of 10 x 7 inner corners in 1 images" in told
-    assert "give chessboard:9x6:0.025" in told
+    message = capsys.readouterr().err
+    assert "no board of 10 x 7 inner corners in 1 images" in message
+    assert "give chessboard:9x6:0.025" in message
     assert not (tmp_path / "out").exists()
 
 
@@ -176,16 +176,16 @@ def test_too_few_boards_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["left"], "'left' names no camera: expected CAMERA=VIDEO"),
+        (["left"], "'left' has no camera name: expected CAMERA=VIDEO"),
         (["a=x", "a=y"], "camera 'a' is given twice"),
-        (["a=/nowhere/*.png"], "camera 'a': no picture or video at /nowhere"),
+        (["a=/nowhere/*.png"], "camera 'a': no image or video at /nowhere"),
         (["a=x", "b=y", "--board", "chessboard:8x6:0.025"], "looks the same upside down"),
         (["a=x", "--board", "chess:9x6"], "expected chessboard:COLUMNSxROWS:SQUARE"),
         (["a=x", "--board", "chessboard:9x6:25"], "25 mm is 0.025"),
         (["a=x", "--every", "0"], "--every is 0"),
     ],
 )
-def test_wrong_use_is_told(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_wrong_usage_is_rejected(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     board = [] if "--board" in arguments else ["--board", "chessboard:9x6:0.025"]
     assert main(["calibrate", *arguments, *board]) == 1
     assert message in capsys.readouterr().err

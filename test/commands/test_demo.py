@@ -1,4 +1,4 @@
-"""`pose3d demo` on the real footage through the real graph, and what it says of wrong wishes."""
+"""`pose3d demo` on real footage through the real graph, and its errors for wrong usage."""
 
 import argparse
 import csv
@@ -26,7 +26,7 @@ FRAMES = 12
 
 
 @pytest.mark.usefixtures("footage", "weights")
-def test_a_short_demo_writes_exactly_its_results_and_they_agree_with_the_reference(tmp_path, capsys):
+def test_short_demo_writes_its_results_and_agrees_with_the_reference(tmp_path, capsys):
     output = tmp_path / "result"
     assert main(["demo", "--frames", str(FRAMES), "--output", str(output)]) == 0
     assert {file.name for file in output.iterdir()} == {*demo.RESULTS, demo.STILLS, "log"}
@@ -44,26 +44,26 @@ def test_a_short_demo_writes_exactly_its_results_and_they_agree_with_the_referen
     picture = cv2.imread(str(output / "skeleton.png"))
     assert picture.std() > 5
     assert len((output / "people.csv").read_text().splitlines()) > FRAMES
-    said = capsys.readouterr().out
-    assert f"{FRAMES} / {FRAMES}" in said
-    assert str(output) in said
+    printed = capsys.readouterr().out
+    assert f"{FRAMES} / {FRAMES}" in printed
+    assert str(output) in printed
 
 
 @pytest.mark.usefixtures("footage", "weights")
-def test_a_short_demo_of_one_camera_writes_its_results_in_metres_of_the_world(tmp_path, capsys):
+def test_short_demo_of_one_camera_writes_results_in_world_metres(tmp_path, capsys):
     output = tmp_path / "result"
     lifter = standing_lifter(tmp_path / "standing.safetensors", true_depth_m("cam03"))
     arguments = ["--mono", "cam03", "--lifter", str(lifter), "--frames", str(FRAMES), "--output", str(output)]
     assert main(["demo", *arguments]) == 0
     assert {file.name for file in output.iterdir()} == {*demo.RESULTS, "log"}
     summary = json.loads((output / "summary.json").read_text())
-    # An id is given at the second image.
+    # A person gets an id with the second image.
     assert (summary["frame_sets_sent"], summary["poses_published"]) == (FRAMES, FRAMES - 1)
     assert summary["people"] == {"1": FRAMES - 1}
     assert summary["id_switches"] == 0
     assert all(summary["stage_ms"][stage] > 0 for stage in ("detect", "lift", "publish"))
     assert summary["settings"]["mono"] == "cam03"
-    # The lifter's word is true of the subject's depth, so the root is right too: lens, K and placement are.
+    # The lifter returns the subject's true depth, so the root is right if lens, K and extrinsics are.
     assert summary["agreement"]["frames"] == FRAMES - 1
     assert summary["agreement"]["depth_percent"] < 2
     assert summary["agreement"]["root_mm"] < 120
@@ -71,13 +71,13 @@ def test_a_short_demo_of_one_camera_writes_its_results_in_metres_of_the_world(tm
     assert sum(video.grab() for _ in range(2 * FRAMES)) == FRAMES
     rows = list(csv.DictReader((output / "people.csv").open()))
     assert {row["source"] for row in rows} == {"MONOCULAR"}
-    said = capsys.readouterr().out
-    assert "Procrustes" in said
-    assert "depth off by" in said
+    printed = capsys.readouterr().out
+    assert "Procrustes" in printed
+    assert "depth off by" in printed
 
 
 def true_depth_m(camera):
-    """How far the subject's hips are before a camera in the first frames, on average."""
+    """Mean depth of the subject's hips from a camera in the first frames."""
     names, xyz = reference_single()
     hips = xyz[:FRAMES, [names.index("LHip"), names.index("RHip")]].mean(axis=(0, 1))
     cam_from_world = sample("single").rig.camera(camera).cam_from_world
@@ -85,7 +85,7 @@ def true_depth_m(camera):
 
 
 def standing_lifter(path, depth_m):
-    """A lifting network that says of everybody: stands at that depth before cam03."""
+    """A lifting network that places every person standing at that depth in front of cam03."""
     import torch
 
     from pose3d_ros.networks.build import build
@@ -96,12 +96,13 @@ def standing_lifter(path, depth_m):
     net = build(recipe)
     axes = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # camera x right, y down, z forward
     body = (STANDING - STANDING[0]) @ axes.T + (0.0, 0.0, depth_m)
-    said = targets(torch.as_tensor(body[None], dtype=torch.float32), torch.diag(torch.tensor([1681.0, 1681, 1]))[None])
+    K = torch.diag(torch.tensor([1681.0, 1681, 1]))[None]
+    output = targets(torch.as_tensor(body[None], dtype=torch.float32), K)
     last = net.layers[-1]
     with torch.no_grad():
         last.weight.zero_()
-        # Whatever focal length the image is brought to before, canonical depth is the network's word at that.
-        last.bias.copy_(torch.cat((said.depth * 1681 / 1150, said.pose.flatten())))
+        # The network outputs canonical depth, for the focal length that the image is rescaled to.
+        last.bias.copy_(torch.cat((output.depth * 1681 / 1150, output.pose.flatten())))
     save(path, net, recipe)
     return path
 
@@ -109,10 +110,10 @@ def standing_lifter(path, depth_m):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--mono", "cam09"], "--mono: there is no camera 'cam09': use one of cam01, cam02, cam03, cam04"),
+        (["--mono", "cam09"], "--mono: unknown camera 'cam09': use one of cam01, cam02, cam03, cam04"),
         (["--mono", "cam01", "--cameras", "cam01,cam02"], "--mono cam01 and --cameras cam01,cam02: give one"),
         (["--lifter", "mine.safetensors"], "give --mono CAMERA too"),
-        (["--cameras", "cam01,cam09"], "no camera 'cam09': use two or more of cam01, cam02, cam03, cam04"),
+        (["--cameras", "cam01,cam09"], "unknown camera 'cam09': use two or more of cam01, cam02, cam03, cam04"),
         (["--cameras", "cam01"], "name two or more different cameras"),
         (["--cameras", "cam01,cam01"], "name two or more different cameras"),
         (["--frames", "0"], "--frames 0: give 1 or more"),
@@ -120,22 +121,22 @@ def standing_lifter(path, depth_m):
         (["--loop", "0"], "--loop 0: give 1 or more"),
     ],
 )
-def test_a_wrong_wish_is_refused_in_one_line_before_anything_is_made(tmp_path, capsys, arguments, message):
+def test_wrong_usage_is_rejected_in_one_line_before_anything_is_written(tmp_path, capsys, arguments, message):
     output = tmp_path / "result"
     assert main(["demo", "--output", str(output), *arguments]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert message in said[0]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 1
+    assert message in printed[0]
     assert not output.exists()
 
 
-def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
+def test_output_folder_that_cannot_be_created_is_rejected(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["demo", "--output", str(tmp_path / "file" / "result")]) == 2
     assert "cannot write there" in capsys.readouterr().err
 
 
-def test_results_of_an_earlier_run_do_not_survive(tmp_path):
+def test_results_of_an_earlier_run_are_deleted(tmp_path):
     (tmp_path / "summary.json").write_text("{}")
     (tmp_path / "mine.txt").write_text("keep")
     parser = argparse.ArgumentParser()
@@ -152,13 +153,13 @@ def test_importing_the_demo_needs_neither_ros_nor_torch():
 
 
 @pytest.mark.usefixtures("footage")
-def test_a_process_that_fails_is_named_with_its_last_lines_and_the_others_end(tmp_path):
+def test_failing_process_is_reported_with_its_last_lines_and_the_others_end(tmp_path):
     parser = argparse.ArgumentParser()
     demo.add_arguments(parser)
     request = demo.checked(parser.parse_args(["--device", "abacus", "--output", str(tmp_path)]))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     environment = demo.isolated_environment()
-    died = r"the multiview_node process ended with exit code 1; the last lines of .*multiview\.log:\n.*'abacus'"
+    died = r"the multiview_node process exited with code 1; the last lines of .*multiview\.log:\n.*'abacus'"
     with pytest.raises(demo.DemoError, match=died), ChildProcesses(environment) as children:
         demo.record(request, children, tmp_path / "log")
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
@@ -166,7 +167,7 @@ def test_a_process_that_fails_is_named_with_its_last_lines_and_the_others_end(tm
 
 @pytest.mark.usefixtures("footage", "weights")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_kept_to_this_machine_and_leaves_no_process_behind(tmp_path, number):
+def test_interrupted_demo_stays_on_this_machine_and_leaves_no_process_behind(tmp_path, number):
     command = [sys.executable, "-m", "pose3d_ros.cli", "demo", "--loop", "100", "--output", str(tmp_path)]
     abroad = {"ROS_DOMAIN_ID": "177", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_STATIC_PEERS": "192.0.2.1"}
     # A shell's background job ignores SIGINT, and so would its children: here they do not.
@@ -185,10 +186,10 @@ def test_an_interrupted_demo_kept_to_this_machine_and_leaves_no_process_behind(t
                 assert environment["ROS_DOMAIN_ID"] != "177"
                 assert "ROS_STATIC_PEERS" not in environment
             os.kill(process.pid, number)
-            _, said = process.communicate(timeout=60)
+            _, printed = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "stopped" in said
+    assert "stopped" in printed
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive

@@ -1,4 +1,4 @@
-"""`pose3d estimate` on recordings whose people are known, on runs that stop, and on what a user gets wrong."""
+"""`pose3d estimate` on recordings with known people, on runs that stop, and on wrong usage."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = []
             for xyz in people:
                 points = np.zeros((BODY_25.size, 3))
-                seen = dict(zip(COCO_17.joint_names, project(camera, xyz), strict=True))
-                seen["Neck"] = (seen["LShoulder"] + seen["RShoulder"]) / 2
-                for joint, xy in seen.items():
+                pixels = dict(zip(COCO_17.joint_names, project(camera, xyz), strict=True))
+                pixels["Neck"] = (pixels["LShoulder"] + pixels["RShoulder"]) / 2
+                for joint, xy in pixels.items():
                     if np.isfinite(xy).all():
                         points[BODY_25.index(joint)] = (*xy, 0.8)
                 rows.append({"pose_keypoints_2d": points.ravel().tolist()})
@@ -90,8 +90,8 @@ def read(output: Path) -> dict[str, object]:
     return dict(json.loads((output / "summary.json").read_text()))
 
 
-def lasting(output: Path) -> Mapping[str, object]:
-    """What two runs must have in common: all but how long they took."""
+def reproducible(output: Path) -> Mapping[str, object]:
+    """The part of the results that two runs must share: everything but their timing."""
     summary = read(output)
     files = {name: (output / name).read_bytes() for name in ("people.trc", "people.csv")}
     return {**files, **{key: value for key, value in summary.items() if key not in ("rate_hz", "stage_ms")}}
@@ -99,13 +99,13 @@ def lasting(output: Path) -> Mapping[str, object]:
 
 @pytest.fixture(scope="module")
 def whole(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of a run that never stopped."""
+    """The output of a run without interruption."""
     output = tmp_path_factory.mktemp("whole") / "out"
     assert main(arguments(recording, output, "--reference", str(recording / "truth.trc"))) == 0
     return output
 
 
-def test_people_stand_where_they_truly_stood(whole: Path) -> None:
+def test_estimated_people_agree_with_the_truth(whole: Path) -> None:
     summary = read(whole)
     assert summary["agreement_mm"]["mean"] < 0.5
     assert summary["agreement_mm"]["joints_compared"] == FRAMES * len(LIMB_JOINTS)
@@ -115,7 +115,7 @@ def test_people_stand_where_they_truly_stood(whole: Path) -> None:
     assert (whole / "skeleton.png").stat().st_size > 10_000
 
 
-def test_the_overlay_is_black_where_there_are_no_videos(recording: Path, tmp_path: Path) -> None:
+def test_overlay_is_black_without_videos(recording: Path, tmp_path: Path) -> None:
     assert main([*arguments(recording, tmp_path, "--end", "0.1"), "--overlay"]) == 0
     capture = cv2.VideoCapture(str(tmp_path / "overlay.mp4"))
     pictures = [picture for ok, picture in iter(capture.read, (False, None)) if ok]
@@ -124,44 +124,44 @@ def test_the_overlay_is_black_where_there_are_no_videos(recording: Path, tmp_pat
 
 
 @pytest.mark.parametrize("stops", [(0, 7, 8), (5, 30)])
-def test_a_run_that_was_stopped_goes_on_to_the_same_result(
+def test_stopped_run_resumes_to_the_same_result(
     stops: tuple[int, ...], whole: Path, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C after so many frame sets: what is written in the end is the same, byte for byte."""
-    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    """After Ctrl-C at these frame sets, the final files are the same, byte for byte."""
+    command = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
     stamps = {round(stop * 1e9 / FPS) for stop in stops}
 
     class Interrupting(offline.PoseEstimator):
         def estimate_from_keypoints(self, keypoints):
-            if max(one.stamp_ns for one in keypoints.values()) in stamps:
+            if max(people.stamp_ns for people in keypoints.values()) in stamps:
                 os.kill(os.getpid(), signal.SIGINT)
             return super().estimate_from_keypoints(keypoints)
 
     monkeypatch.setattr("pose3d_ros.estimation.estimator.PoseEstimator", Interrupting)
     for stop in stops:
-        assert main([*given, "--resume"]) == 130
+        assert main([*command, "--resume"]) == 130
         assert len(RecordingLog(tmp_path / PARTS)) == stop + 1
         assert not (tmp_path / "summary.json").exists()
-    assert main([*given, "--resume"]) == 0
-    assert lasting(tmp_path) == lasting(whole)
+    assert main([*command, "--resume"]) == 0
+    assert reproducible(tmp_path) == reproducible(whole)
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_result(whole: Path, recording: Path, tmp_path: Path) -> None:
-    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+def test_killed_run_resumes_to_the_same_result(whole: Path, recording: Path, tmp_path: Path) -> None:
+    command = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
     code = (
         f"import sys; from pose3d_ros.cli import main; from pose3d_ros.estimation import offline; offline.PART = {PART}"
     )
-    child = subprocess.Popen([sys.executable, "-c", f"{code}; main(sys.argv[1:])", *given], stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-c", f"{code}; main(sys.argv[1:])", *command], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
     while child.poll() is None and not len(RecordingLog(tmp_path / PARTS)) and time.monotonic() < until:
         time.sleep(0.01)
     child.kill()
     child.wait()
     assert len(RecordingLog(tmp_path / PARTS)) in range(PART, FRAMES + 1, PART)
-    # What the kill left half written is not taken for a part.
+    # A file left half written is not read as a part.
     (tmp_path / PARTS / "000000040-000000048.partial").write_bytes(b"half")
-    assert main([*given, "--resume"]) == 0
-    assert lasting(tmp_path) == lasting(whole)
+    assert main([*command, "--resume"]) == 0
+    assert reproducible(tmp_path) == reproducible(whole)
 
 
 def test_fault_disk_full_in_estimate(
@@ -171,126 +171,126 @@ def test_fault_disk_full_in_estimate(
     Sees: "the disk of ... is full ...: the ... frame sets so far are kept. Free some space ... --resume"; exit code 1.
     Recovers: with --resume, which gives the files that a run without the fault gives.
     """
-    # The limit on the size of a file stands for the disk's end: both make write() fail.
-    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    # A limit on the file size simulates a full disk: both make write() fail.
+    command = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     part = max(path.stat().st_size for path in (whole / PARTS).glob("*.npz"))
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (part // 2, limits[1]))
-        assert main(given) == 1
+        assert main(command) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    said = capsys.readouterr().err
-    assert "is full" in said
-    assert "--resume" in said
+    message = capsys.readouterr().err
+    assert "is full" in message
+    assert "--resume" in message
     assert not list((tmp_path / PARTS).glob("*.partial"))
     table = whole / "people.csv"
-    try:  # enough for the parts and what is kept of the run, too little for people.csv
+    try:  # enough for the parts and the run's settings, too little for people.csv
         resource.setrlimit(resource.RLIMIT_FSIZE, (table.stat().st_size - 1, limits[1]))
-        assert main([*given, "--resume"]) == 1
+        assert main([*command, "--resume"]) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "people.csv is not written" in capsys.readouterr().err
     assert not (tmp_path / "people.csv").exists()
     assert len(RecordingLog(tmp_path / PARTS)) == FRAMES
-    assert main([*given, "--resume"]) == 0
-    assert lasting(tmp_path) == lasting(whole)
+    assert main([*command, "--resume"]) == 0
+    assert reproducible(tmp_path) == reproducible(whole)
 
 
-def test_a_later_end_goes_on_with_an_earlier_run(recording: Path, whole: Path, tmp_path: Path) -> None:
-    given = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
-    assert main([*given, "--end", "0.4"]) == 0
+def test_resume_with_a_later_end_extends_an_earlier_run(recording: Path, whole: Path, tmp_path: Path) -> None:
+    command = arguments(recording, tmp_path, "--reference", str(recording / "truth.trc"))
+    assert main([*command, "--end", "0.4"]) == 0
     assert read(tmp_path)["frame_sets_sent"] == 20
-    assert main([*given, "--resume"]) == 0
-    assert lasting(tmp_path) == lasting(whole)
+    assert main([*command, "--resume"]) == 0
+    assert reproducible(tmp_path) == reproducible(whole)
 
 
-def test_start_stride_and_cameras_choose_what_is_estimated(recording: Path, tmp_path: Path) -> None:
+def test_start_stride_and_cameras_select_the_frame_sets(recording: Path, tmp_path: Path) -> None:
     cameras = ",".join(RIG.names[1:])
     more = ("--start", "0.2", "--stride", "2", "--cameras", cameras, "--reference", str(recording / "truth.trc"))
     assert main(arguments(recording, tmp_path, *more)) == 0
     summary = read(tmp_path)
     assert summary["frame_sets_sent"] == 15
-    # Two cameras give an id with the second frame set; a joint that is missing counts 200 mm.
+    # With two cameras a person gets an id in the second frame set; a missing joint counts 200 mm.
     assert summary["agreement_mm"]["joints_compared"] == 14 * len(LIMB_JOINTS)
     assert summary["agreement_mm"]["mean"] == pytest.approx(200 / 15, abs=5)
     first = (tmp_path / "people.csv").read_text().splitlines()[1]
     assert int(first.split(",")[0]) == round(0.24e9)
 
 
-def test_formats_choose_the_files_and_all_hold_the_people_who_were_there(recording: Path, tmp_path: Path) -> None:
+def test_formats_select_the_files_and_all_contain_the_true_people(recording: Path, tmp_path: Path) -> None:
     ezc3d = pytest.importorskip("ezc3d")
     assert main(arguments(recording, tmp_path, "--end", "0.4", "--formats", "json", "c3d", "bvh")) == 0
     files = {path.name for path in tmp_path.glob("people*")}
     assert files == {"people.json", *(f"people.{n}.{kind}" for n in (1, 2) for kind in ("c3d", "bvh"))}
     head = H36M_17.index("Nose")
     last = json.loads((tmp_path / "people.json").read_text())["frames"][-1]
-    places = {one["id"]: np.array(one["position_m"][head]) for one in last["people"]}
+    positions = {person["id"]: np.array(person["position_m"][head]) for person in last["people"]}
     points = {n: ezc3d.c3d(str(tmp_path / f"people.{n}.c3d"))["data"]["points"][:3, head, -1] for n in (1, 2)}
     motions = {n: read_bvh(tmp_path / f"people.{n}.bvh") for n in (1, 2)}
-    order = (0, 1) if np.linalg.norm(places["1"] - body(0, 19)[head]) < 0.1 else (1, 0)
+    order = (0, 1) if np.linalg.norm(positions["1"] - body(0, 19)[head]) < 0.1 else (1, 0)
     for person, n in zip(order, (1, 2), strict=True):
         true = body(person, 19)[head]
-        np.testing.assert_allclose(places[str(n)], true, atol=0.002)
+        np.testing.assert_allclose(positions[str(n)], true, atol=0.002)
         np.testing.assert_allclose(points[n] / 1000, true, atol=0.002)
         assert motions[n].fps == pytest.approx(FPS)
         pelvis = motions[n].position["Pelvis"][-1, [2, 0, 1]] / 100
         np.testing.assert_allclose(pelvis, body(person, 19)[0], atol=0.02)
 
 
-def test_an_offset_puts_cameras_together_again(
-    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One camera's files begin 10 frames later, so its frame 0 was taken 0.2 s after the others'."""
+def test_offset_aligns_the_cameras(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One camera's files start 10 frames late, so its frame 0 was taken 0.2 s after the others'."""
     late = tmp_path / "late"
     late.mkdir()
     for frame in range(10, FRAMES):
         text = (recording / RIG.names[0] / f"{frame:05d}.json").read_text()
         (late / f"{frame - 10:05d}.json").write_text(text)
-    given = arguments(recording, tmp_path / "out", "--reference", str(recording / "truth.trc"))
-    given = [f"--keypoints={RIG.names[0]}={late}" if f"={RIG.names[0]}=" in one else one for one in given]
-    assert "the cameras end at different times" in failure(given, capsys)
-    assert main([*given, f"--offset={RIG.names[0]}=0.2"]) == 0
+    command = arguments(recording, tmp_path / "out", "--reference", str(recording / "truth.trc"))
+    command = [
+        f"--keypoints={RIG.names[0]}={late}" if f"={RIG.names[0]}=" in argument else argument for argument in command
+    ]
+    assert "the cameras end at different times" in failure(command, capsys)
+    assert main([*command, f"--offset={RIG.names[0]}=0.2"]) == 0
     summary = read(tmp_path / "out")
     assert summary["frame_sets_sent"] == FRAMES - 10
     assert summary["agreement_mm"]["mean"] < 0.5
 
 
-def failure(given: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(given) == 1
+def failure(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(command) == 1
     return capsys.readouterr().err
 
 
-def test_a_folder_that_holds_a_run_is_not_overwritten_unasked(
+def test_folder_with_a_run_is_not_overwritten_by_default(
     whole: Path, recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = lasting(whole)
-    given = arguments(recording, whole)
-    assert "holds a run of 40 frame sets" in failure(given, capsys)
-    assert "was asked something else (options:" in failure([*given, "--resume", "--param", "min_views:=3"], capsys)
-    assert "40 frame sets already, 20 are asked for" in failure([*given, "--resume", "--end", "0.4"], capsys)
-    assert "give one of the two" in failure([*given, "--resume", "--overwrite"], capsys)
-    assert lasting(whole) == before
+    before = reproducible(whole)
+    command = arguments(recording, whole)
+    assert "contains a run of 40 frame sets" in failure(command, capsys)
+    assert "has other settings (options:" in failure([*command, "--resume", "--param", "min_views:=3"], capsys)
+    assert "already has 40 frame sets, 20 are requested" in failure([*command, "--resume", "--end", "0.4"], capsys)
+    assert "give one of the two" in failure([*command, "--resume", "--overwrite"], capsys)
+    assert reproducible(whole) == before
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("more", "message"),
     [
         (["--stride", "0"], "--stride 0: give 1 or more"),
         (["--start", "-1"], "--start -1: give seconds"),
         (["--offset", "here=1"], "the rig has no camera 'here': it has"),
-        (["--offset", f"{RIG.names[0]}=soon"], "'soon' is no number of seconds"),
+        (["--offset", f"{RIG.names[0]}=soon"], "'soon' is not a number of seconds"),
         (["--cameras", "here"], "the rig has no camera 'here': it has"),
-        (["--cameras", RIG.names[0]], "two cameras or more must be given"),
+        (["--cameras", RIG.names[0]], "two cameras or more are required"),
         (["--param", "smoothing"], "give it as NAME:=VALUE"),
         (["--param", "smoothin:=none"], "did you mean 'smoothing'"),
-        (["--start", "100"], "no moment that all cameras have"),
+        (["--start", "100"], "no moment is common to all cameras"),
     ],
 )
-def test_what_a_user_gets_wrong_is_told_with_the_mend(
-    more: list[str], says: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_wrong_usage_is_rejected_with_the_fix(
+    more: list[str], message: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert says in failure(arguments(recording, tmp_path / "out", *more), capsys)
+    assert message in failure(arguments(recording, tmp_path / "out", *more), capsys)
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
@@ -310,7 +310,7 @@ def test_estimating_needs_no_ros() -> None:
 
 @pytest.fixture(scope="session")
 def openpose() -> None:
-    """The sample's OpenPose files lie in the cache."""
+    """Skip unless the sample's OpenPose files are in the cache."""
     try:
         keypoint_sample()
     except FootageError as error:
@@ -318,7 +318,7 @@ def openpose() -> None:
 
 
 @pytest.mark.usefixtures("openpose")
-def test_the_published_openpose_people_agree_with_the_reference_within_18_mm(tmp_path: Path) -> None:
+def test_published_openpose_people_agree_with_the_reference_within_18_mm(tmp_path: Path) -> None:
     assert main(["estimate", "--footage", "openpose", "--output", str(tmp_path), "--no-overlay"]) == 0
     summary = read(tmp_path)
     assert summary["agreement_mm"]["mean"] <= 18.0
@@ -326,28 +326,28 @@ def test_the_published_openpose_people_agree_with_the_reference_within_18_mm(tmp
     assert {name for name in RESULTS if (tmp_path / name).exists()} == set(RESULTS) - {"overlay.mp4"}
 
 
-def said(given: list[str], capsys: pytest.CaptureFixture[str], code: int) -> list[str]:
-    assert main(given) == code
+def output_lines(command: list[str], capsys: pytest.CaptureFixture[str], code: int) -> list[str]:
+    assert main(command) == code
     return capsys.readouterr().out.splitlines()
 
 
 def test_fault_recording_without_a_person(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault: `pose3d estimate` ends without a pose: no people, in one view alone, or none that can be placed.
+    """Fault: `pose3d estimate` ends without a pose: no people, in one view only, or none that can be triangulated.
     Sees: its last line, "no person in 3D in 40 frame sets: 80 of 80 2D people score low ...", and exit code 1.
     Recovers: with another recording, rig or limit; a recording with a person exits 0.
     Kind: K3
-    Before: "people (id: frames)  nobody" in the table, exit code 0.
+    Before: an empty "people (id: frames)" in the table, exit code 0.
     """
     for module in (tracking, missing_poses):
         monkeypatch.setattr(module, "INIT_SCORE", 1.0)
-    lines = said(arguments(recording, tmp_path / "a"), capsys, 1)
+    lines = output_lines(arguments(recording, tmp_path / "a"), capsys, 1)
     assert "no person in 3D in 40 frame sets" in lines[-1]
     assert "2D people score low" in lines[-1]
     assert (tmp_path / "a" / "people.csv").exists()
-    # The same of a finished run that is only written again.
-    again = said([*arguments(recording, tmp_path / "a"), "--resume"], capsys, 1)
+    # The same holds for a finished run that is only written again.
+    again = output_lines([*arguments(recording, tmp_path / "a"), "--resume"], capsys, 1)
     assert again[-1] == lines[-1]
     one_view = tmp_path / "one_view"
     for name in RIG.names[:2]:
@@ -357,8 +357,8 @@ def test_fault_recording_without_a_person(
             text = json.dumps({"people": people if (frame < FRAMES // 2) == (name == RIG.names[0]) else []})
             (one_view / name / f"{frame:05d}.json").write_text(text)
     save_rig(RIG, one_view / "rig.yaml")
-    given = [one for one in arguments(one_view, tmp_path / "b") if f"={RIG.names[2]}=" not in one]
-    lines = said(given, capsys, 1)
+    command = [argument for argument in arguments(one_view, tmp_path / "b") if f"={RIG.names[2]}=" not in argument]
+    lines = output_lines(command, capsys, 1)
     assert lines[-1].endswith("never by two cameras at once")
 
 
@@ -366,7 +366,7 @@ def test_fault_recording_in_another_unit_or_world(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fault: the rig of `pose3d estimate` is in mm, or in a world whose y points down.
-    Sees: "people's legs measure ...: are its places (or Tx) in mm?"; "people stand along -y ...", and upright files.
+    Sees: "people's legs measure ...: convert its translations (or Tx) from mm to m"; "people stand along -y ...".
     Recovers: with `pose3d rig convert --unit mm`, or `--world y-down`, which the lines name.
     Kind: K4
     Before: no person and no word; y-down people upside down in people.trc and people.bvh.
@@ -375,15 +375,16 @@ def test_fault_recording_in_another_unit_or_world(
     folder.mkdir()
     from_true = Z_UP_FROM["-y"].T
     cameras = []
-    for one in RIG.cameras:
-        cam_from_world = one.cam_from_world.copy()
+    for camera in RIG.cameras:
+        cam_from_world = camera.cam_from_world.copy()
         cam_from_world[:3, :3] = cam_from_world[:3, :3] @ from_true.T
-        cameras.append(one.placed(cam_from_world))
+        cameras.append(camera.placed(cam_from_world))
     down = Rig(tuple(cameras))
-    given = arguments(recording, tmp_path / "out", "--formats", "trc", "bvh", "csv")
+    command = arguments(recording, tmp_path / "out", "--formats", "trc", "bvh", "csv")
     save_rig(down, folder / "rig.yaml")
-    lines = said([str(folder / "rig.yaml") if one.endswith("rig.yaml") else one for one in given], capsys, 0)
-    assert any("people stand along -y of frame 'world', expected +z" in one for one in lines)
+    y_down = [str(folder / "rig.yaml") if argument.endswith("rig.yaml") else argument for argument in command]
+    lines = output_lines(y_down, capsys, 0)
+    assert any("people stand along -y of frame 'world', expected +z" in line for line in lines)
     assert "turned upright" in lines[-1]
     assert read(tmp_path / "out")["up"] == "-y"
     trc = read_trc(tmp_path / "out" / "people.trc")
@@ -391,7 +392,7 @@ def test_fault_recording_in_another_unit_or_world(
     assert height["Nose"] - height["LAnkle"] > 1.0  # y is up in a TRC file
     motion = read_bvh(tmp_path / "out" / "people.1.bvh")
     assert (motion.position["Nose"] - motion.position["LAnkle"])[:, 1].min() > 80  # cm
-    # The world that is advised is the right one.
+    # The recommended world is the right one.
     again = tmp_path / "again.yaml"
     assert main(["rig", "convert", str(folder / "rig.yaml"), str(again), "--world", "y-down"]) == 0
     np.testing.assert_allclose(load_rig(again).cameras[0].centre, RIG.cameras[0].centre, atol=1e-6)

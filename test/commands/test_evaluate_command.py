@@ -1,4 +1,4 @@
-"""pose3d evaluate: tables printed, written and drawn, and what it says when something is missing."""
+"""pose3d evaluate prints, writes and plots tables, and reports what is missing."""
 
 import argparse
 import json
@@ -26,18 +26,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "MATCHING_PEOPLE", 16)
 
 
-def evaluated(*words: str) -> int:
+def evaluated(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args(words))
+    return evaluate.run(parser.parse_args(arguments))
 
 
-def test_without_data_it_says_what_to_give():
+def test_missing_data_is_rejected_with_the_option():
     with pytest.raises(InputError, match="--data"):
         evaluated("multiview")
 
 
-def test_an_unknown_table_is_told_with_those_that_there_are(motion_file):
+def test_unknown_table_is_rejected_with_the_available_ones(motion_file):
     with pytest.raises(
         InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"
     ):
@@ -70,7 +70,7 @@ def test_every_table_is_printed_and_written_without_any_run(motion_file, tmp_pat
     assert first["paper mm"] == 36.0
 
 
-def test_the_same_request_gives_the_same_numbers_and_another_seed_others(motion_file, tmp_path):
+def test_same_seed_gives_the_same_numbers_and_another_seed_others(motion_file, tmp_path):
     numbers = []
     for seed in ("0", "0", "1"):
         path = tmp_path / "out.json"
@@ -81,7 +81,7 @@ def test_the_same_request_gives_the_same_numbers_and_another_seed_others(motion_
     assert numbers[0] != numbers[2]
 
 
-def test_rows_are_trained_and_found_again(motion_file, tmp_path, monkeypatch):
+def test_trained_rows_are_reused(motion_file, tmp_path, monkeypatch):
     monkeypatch.setattr(multiview_tables, "LAMBDAS", (0.02,))
     words = ("multiview", "--data", str(motion_file), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
     assert evaluated(*words, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
@@ -92,7 +92,7 @@ def test_rows_are_trained_and_found_again(motion_file, tmp_path, monkeypatch):
     assert (tmp_path / "ablation-rstb-b0.02-s0" / "row.json").is_file()
 
 
-def test_the_page_on_evaluation_names_commands_and_tables_that_exist():
+def test_evaluation_documentation_names_existing_commands_and_tables():
     text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
     lines = re.findall(r"^pose3d ([^\n#]*)", text, re.MULTILINE)
     assert len(lines) >= 3

@@ -15,10 +15,10 @@ def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
 
 
-def _run(*words: str) -> int:
+def _run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     models.add_arguments(parser)
-    return models.run(parser.parse_args(words))
+    return models.run(parser.parse_args(arguments))
 
 
 def test_list_names_every_model_with_licence_and_author(capsys):
@@ -31,7 +31,7 @@ def test_list_names_every_model_with_licence_and_author(capsys):
     assert "not fetched" in shown
 
 
-def test_list_tells_damaged_weights_from_missing_ones(tmp_path, capsys):
+def test_list_distinguishes_damaged_from_missing_weights(tmp_path, capsys):
     for file in MODELS[0].files:
         (tmp_path / "weights" / MODELS[0].name).mkdir(parents=True, exist_ok=True)
         (tmp_path / "weights" / MODELS[0].name / file.name).write_bytes(b"not it")
@@ -51,14 +51,14 @@ def test_path_of_missing_weights_is_an_error():
         _run("path", "nanodet")
 
 
-def test_an_unknown_model_is_refused():
+def test_unknown_model_is_rejected():
     with pytest.raises(InputError, match="movenet-thunder"):
         _run("fetch", "yolo")
 
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """A table of one trained network, beside a file of the right digest."""
+    """A table of one trained network, and a file with the right digest."""
     (tmp_path / "tiny.safetensors").write_bytes(b"weights")
     row = TrainedNetwork(
         name="tiny", network="lifter", file="tiny.safetensors", sha256=hashlib.sha256(b"weights").hexdigest(), size=7,
@@ -77,14 +77,14 @@ def test_list_names_the_shipped_networks_too(shipped, capsys):
     assert "nanodet" not in shown
 
 
-def test_a_shipped_network_is_verified_and_found(shipped, capsys):
+def test_shipped_network_is_verified_and_located(shipped, capsys):
     assert _run("verify", "tiny") == 0
     assert _run("path", "tiny") == 0
     assert _run("fetch", "tiny") == 0
-    assert capsys.readouterr().out.splitlines() == ["tiny: sound", str(shipped), f"tiny: {shipped}"]
+    assert capsys.readouterr().out.splitlines() == ["tiny: ok", str(shipped), f"tiny: {shipped}"]
 
 
-def test_a_shipped_network_with_a_flipped_byte_is_told(shipped, capsys):
+def test_shipped_network_with_a_flipped_byte_is_reported_as_damaged(shipped, capsys):
     shipped.write_bytes(b"weighty")
     assert _run("verify", "tiny") == 1
     assert _run("list", "tiny") == 0

@@ -1,4 +1,4 @@
-"""`pose3d mono`: metres with a focal length, none claimed without, and every failure in one line."""
+"""`pose3d mono`: metres only with a focal length, and every failure in one line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def oracles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Detector and lifter that know where the people are, whatever the image shows."""
+    """Detector and lifter that return the true people for any image."""
 
     class Detector:
         name, skeleton = "oracle", H36M_17
@@ -65,20 +65,20 @@ def oracles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("oracles")
-def test_with_a_focal_length_everybody_is_placed_in_metres(
+def test_with_a_focal_length_all_people_are_in_metres(
     picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
     assert main(["mono", "--image", str(picture), "--focal-px", str(FOCAL), "--output", str(output)]) == 0
     assert {file.name for file in output.iterdir()} == set(mono.RESULTS)
-    found = json.loads((output / "people.json").read_text())
-    assert found["focal_px"] == [FOCAL, FOCAL]
-    assert found["principal_point_px"] == [399.5, 299.5]
-    for one, truth in zip(found["people"], people(), strict=True):
-        np.testing.assert_allclose(one["root_m"], truth[0], atol=1e-3)
-        np.testing.assert_allclose([one["joints"][n]["xyz_m"] for n in H36M_17.joint_names], truth, atol=1e-3)
-        assert one["canonical_depth_m"] == pytest.approx(truth[0, 2] * 1000 / FOCAL, abs=1e-3)
-        assert one["height_m"] == pytest.approx(1.75, abs=0.2)
+    content = json.loads((output / "people.json").read_text())
+    assert content["focal_px"] == [FOCAL, FOCAL]
+    assert content["principal_point_px"] == [399.5, 299.5]
+    for person, truth in zip(content["people"], people(), strict=True):
+        np.testing.assert_allclose(person["root_m"], truth[0], atol=1e-3)
+        np.testing.assert_allclose([person["joints"][n]["xyz_m"] for n in H36M_17.joint_names], truth, atol=1e-3)
+        assert person["canonical_depth_m"] == pytest.approx(truth[0, 2] * 1000 / FOCAL, abs=1e-3)
+        assert person["height_m"] == pytest.approx(1.75, abs=0.2)
     rows = list(csv.DictReader((output / "people.csv").open()))
     assert len(rows) == 34
     assert float(rows[0]["z_m"]) == pytest.approx(people()[0, 0, 2], abs=1e-3)
@@ -86,43 +86,43 @@ def test_with_a_focal_length_everybody_is_placed_in_metres(
     drawn = cv2.imread(str(output / "overlay.png"))
     assert drawn.shape == (600, 800, 3)
     assert (drawn != 90).any(axis=-1).mean() > 0.01
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     x, y, z = people()[0, 0]
-    assert f"     1{x:8.2f}{y:8.2f}{z:8.2f}" in said
-    assert "focal length 700 px" in said
+    assert f"     1{x:8.2f}{y:8.2f}{z:8.2f}" in printed
+    assert "focal length 700 px" in printed
 
 
 @pytest.mark.usefixtures("oracles")
-def test_without_a_focal_length_no_distance_is_claimed(
+def test_without_a_focal_length_no_distance_is_reported(
     picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The oracle is right only for its own camera: let the nominal one be that.
-    monkeypatch.setattr(mono, "USUAL_FOCAL", FOCAL / SIZE[0])
+    # The oracle is right only for its own camera: use that as the default.
+    monkeypatch.setattr(mono, "DEFAULT_FOCAL", FOCAL / SIZE[0])
     output = tmp_path / "out"
     assert main(["mono", "--image", str(picture), "--output", str(output)]) == 0
-    found = json.loads((output / "people.json").read_text())
-    assert found["focal_px"] is None
-    assert found["frame"] == "pelvis"
-    assert "canonical_depth_m" in found["note"]
-    for one, truth in zip(found["people"], people(), strict=True):
-        assert one["root_m"] is None
-        assert one["canonical_depth_m"] == pytest.approx(truth[0, 2] * 1000 / FOCAL, abs=1e-3)
-        relative = [one["joints"][name]["xyz_m"] for name in H36M_17.joint_names]
+    content = json.loads((output / "people.json").read_text())
+    assert content["focal_px"] is None
+    assert content["frame"] == "pelvis"
+    assert "canonical_depth_m" in content["note"]
+    for person, truth in zip(content["people"], people(), strict=True):
+        assert person["root_m"] is None
+        assert person["canonical_depth_m"] == pytest.approx(truth[0, 2] * 1000 / FOCAL, abs=1e-3)
+        relative = [person["joints"][name]["xyz_m"] for name in H36M_17.joint_names]
         np.testing.assert_allclose(relative, truth - truth[0], atol=1e-3)
-        assert one["joints"]["LWrist"]["std_m"] == [None] * 3
-    said = capsys.readouterr().out
-    assert "focal length unknown" in said
-    assert f"{people()[0, 0, 2]:.2f}" not in said
+        assert person["joints"]["LWrist"]["std_m"] == [None] * 3
+    printed = capsys.readouterr().out
+    assert "focal length unknown" in printed
+    assert f"{people()[0, 0, 2]:.2f}" not in printed
 
 
-def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path: Path) -> None:
+def test_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path: Path) -> None:
     depths = {}
     for height in ("1.6", "1.9"):
         output = tmp_path / height
         arguments = ["--focal-px", str(FOCAL), "--body-height-m", height, "--output", str(output)]
         assert main(["mono", "--image", str(picture), *arguments]) == 0
-        found = json.loads((output / "people.json").read_text())
-        depths[height] = found["people"][0]["root_m"][2]
+        content = json.loads((output / "people.json").read_text())
+        depths[height] = content["people"][0]["root_m"][2]
     assert depths["1.9"] / depths["1.6"] == pytest.approx(1.9 / 1.6, rel=1e-3)
 
 
@@ -141,31 +141,31 @@ def test_a_body_height_reaches_the_lifter(picture: Path, oracles: None, tmp_path
         (["--param", "device=cpu"], "--param device=cpu: give it as NAME:=VALUE"),
     ],
 )
-def test_a_wrong_wish_is_told_in_one_line(
+def test_wrong_usage_is_rejected_in_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["mono", *arguments]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert message in said[0]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 1
+    assert message in printed[0]
 
 
 @pytest.mark.usefixtures("oracles")
-def test_an_output_folder_that_cannot_be_made_is_told(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_folder_that_cannot_be_created_is_rejected(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mono", "--image", str(picture), "--output", str(picture / "out")]) == 1
     assert "cannot write there" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("weights")
-def test_an_image_of_nobody_says_so(
+def test_image_without_a_person_is_rejected(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(single_view, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
     assert main(["mono", "--image", str(picture), "--output", str(tmp_path / "out")]) == 1
-    assert f"nobody was found in {picture}" in capsys.readouterr().err
+    assert f"no person found in {picture}" in capsys.readouterr().err
 
 
-def test_without_an_image_the_node_is_started_and_its_launch_file_named(
+def test_without_an_image_the_node_starts_and_its_launch_file_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started: list[list[str]] = []
@@ -180,21 +180,21 @@ def test_without_an_image_the_node_is_started_and_its_launch_file_named(
     with pytest.raises(SystemExit):
         main(["mono", "--camera", "front", "--param", "body_height_m:=1.7"])
     (command,) = started
-    assert command[-6:] == ["pose3d_ros.ros.monocular_node", "--ros-args", "-p", "camera:=front", "-p",
+    assert command[-6:] == ["pose3d_ros.ros.monocular_node", "--ros-args", "-p", "cameras:=[front]", "-p",
                             "body_height_m:=1.7"]  # fmt: skip
-    said = capsys.readouterr().out
-    assert "ros2 launch pose3d_ros mono.launch.py camera:=front body_height_m:=1.7" in said
+    printed = capsys.readouterr().out
+    assert "ros2 launch pose3d_ros mono.launch.py camera:=front body_height_m:=1.7" in printed
 
 
-def test_the_launch_file_takes_what_is_said_to_be_its_arguments() -> None:
-    takes = set()
+def test_launch_file_declares_the_documented_arguments() -> None:
+    declared = set()
     for file in ("mono.launch.py", "pose_node.py"):
-        for one in ast.parse((Path(__file__).parents[2] / "launch" / file).read_text()).body:
-            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) in ("PARAMETERS", "ARGUMENTS", "OTHERS"):
-                takes |= {name for name, _, _ in ast.literal_eval(one.value)}
+        for node in ast.parse((Path(__file__).parents[2] / "launch" / file).read_text()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("PARAMETERS", "ARGUMENTS", "OTHERS"):
+                declared |= {name for name, _, _ in ast.literal_eval(node.value)}
     kinds = (MonocularNodeOptions, InputOptions, options.EstimatorOptions)
-    parameters = {one.name for kind in kinds for one in fields(kind)} | {"use_sim_time"}
-    assert set(mono.LAUNCH_ARGUMENTS) == takes & parameters
+    parameters = {field.name for kind in kinds for field in fields(kind)} | {"use_sim_time"}
+    assert set(mono.LAUNCH_ARGUMENTS) == declared & parameters
 
 
 def test_importing_the_command_needs_neither_torch_nor_ros() -> None:

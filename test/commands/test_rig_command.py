@@ -1,4 +1,4 @@
-"""`pose3d rig` as a user types it."""
+"""`pose3d rig` from the command line."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.structures import Camera, Rig
 
 K = np.array([[900.0, 0, 640], [0, 900, 360], [0, 0, 1]])
-# x of the camera is -y of the world, y is -z, z is x: it looks along world x.
+# x of the camera is -y of the world, y is -z, z is x: it faces along world x.
 ALONG_X = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 
 
 def pair(scale: float = 1.0) -> Rig:
     cameras = []
     for name, y in (("left", 0.5), ("right", -0.5)):
-        placed = np.eye(4)
-        placed[:3, :3] = ALONG_X
-        placed[:3, 3] = -ALONG_X @ [0, y * scale, 1.2 * scale]
-        cameras.append(Camera(name, (1280, 720), K, cam_from_world=placed))
+        cam_from_world = np.eye(4)
+        cam_from_world[:3, :3] = ALONG_X
+        cam_from_world[:3, 3] = -ALONG_X @ [0, y * scale, 1.2 * scale]
+        cameras.append(Camera(name, (1280, 720), K, cam_from_world=cam_from_world))
     return Rig(tuple(cameras), "map")
 
 
@@ -38,27 +38,27 @@ def test_show_prints_distances_and_draws(rig_yaml: Path, tmp_path: Path, capsys:
     assert main(["rig", "show", str(rig_yaml), "--output", str(tmp_path / "rig.png")]) == 0
     printed = capsys.readouterr().out
     assert "left - right: 1.0000 m apart, 0.0 degrees" in printed
-    assert "by the images up is +z (a hint" in printed
+    assert "judging by the images, up is +z (only a hint" in printed
     assert "no fault found" in printed
     picture = cv2.imread(str(tmp_path / "rig.png"))
-    # Both cameras' colours (matplotlib's C0 and C1) are seen from above: y runs to the left, so the left camera does.
+    # Both cameras' colours (matplotlib's C0 and C1) are in the top view: y points left, as does the left camera.
     above = np.array_split(picture.astype(int), 2, axis=1)[0]
     columns = [np.nonzero(np.abs(above - rgb[::-1]).max(axis=-1) < 30)[1] for rgb in ((31, 119, 180), (255, 127, 14))]
     assert min(map(len, columns)) > 50
     assert np.median(columns[0]) < np.median(columns[1])
 
 
-def test_show_ends_with_1_for_a_fault_and_the_named_option_mends_it(
+def test_show_returns_1_for_a_fault_and_the_recommended_option_fixes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_rig(pair(scale=1000), tmp_path / "mm.yaml")
     assert main(["rig", "show", str(tmp_path / "mm.yaml")]) == 1
-    assert "FAULT: camera 'left' stands 1000 m from the next" in capsys.readouterr().out
+    assert "FAULT: camera 'left' is 1000 m from the nearest" in capsys.readouterr().out
     assert main(["rig", "show", str(tmp_path / "mm.yaml"), "--unit", "mm"]) == 0
     assert "left - right: 1.0000 m apart" in capsys.readouterr().out
 
 
-def test_convert_refuses_what_is_lost_and_does_what_it_advises(
+def test_convert_rejects_a_loss_and_the_recommended_option_fixes_it(
     rig_yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ros = tmp_path / "ros"
@@ -69,7 +69,7 @@ def test_convert_refuses_what_is_lost_and_does_what_it_advises(
     np.testing.assert_allclose(read_rig(ros).camera("right").centre, [1, 0, 0], atol=1e-9)
 
 
-def test_convert_turns_a_y_up_world_and_keeps_the_chosen_cameras(rig_yaml: Path, tmp_path: Path) -> None:
+def test_convert_rotates_a_y_up_world_and_keeps_the_selected_cameras(rig_yaml: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.toml"
     arguments = ["--format", "anipose", "--world", "y-up", "--cameras", "right"]
     assert main(["rig", "convert", str(rig_yaml), str(out), *arguments]) == 0
@@ -85,7 +85,7 @@ def test_convert_turns_a_y_up_world_and_keeps_the_chosen_cameras(rig_yaml: Path,
         (["--cameras", "front"], "no camera 'front': it has left, right"),
     ],
 )
-def test_wrong_arguments_are_told(
+def test_wrong_arguments_are_rejected(
     rig_yaml: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert main(["rig", "show", str(rig_yaml), *arguments]) == 1

@@ -36,10 +36,10 @@ def motion_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def parsed(*words: str) -> argparse.Namespace:
+def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
 def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse.Namespace:
@@ -66,7 +66,7 @@ def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse
         ("lifter", ("--baseline",), LifterMlp),
     ],
 )
-def test_every_recipe_trains_and_comes_back_from_its_checkpoint(network, words, kind, motion_file, tmp_path, capsys):
+def test_every_recipe_trains_and_reloads_from_its_checkpoint(network, words, kind, motion_file, tmp_path, capsys):
     args = arguments(network, motion_file, tmp_path, *words)
     assert train.run(args) == 0
     *_, best, export = capsys.readouterr().out.splitlines()
@@ -76,30 +76,30 @@ def test_every_recipe_trains_and_comes_back_from_its_checkpoint(network, words, 
     assert type(net) is kind
     assert not net.training
     assert recipe == recipe_of(args)
-    found = load(tmp_path / f"{network}.safetensors")
-    assert found.recipe == recipe
-    assert bool(found.spread) == (network != "posern" and not recipe.get("plain_depth"))
+    loaded = load(tmp_path / f"{network}.safetensors")
+    assert loaded.recipe == recipe
+    assert bool(loaded.spread) == (network != "posern" and not recipe.get("plain_depth"))
     for name, tensor in net.state_dict().items():
-        torch.testing.assert_close(found.net.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(loaded.net.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
 
 
-def test_a_resumed_run_goes_on_where_it_stopped(motion_file, tmp_path):
+def test_resumed_run_continues_where_it_stopped(motion_file, tmp_path):
     assert train.run(arguments("lifter", motion_file, tmp_path)) == 0
     again = arguments("lifter", motion_file, tmp_path, "--epochs", "2", "--resume")
     assert train.run(again) == 0
     assert read_checkpoint(tmp_path / LAST)["epoch"] == 2
 
 
-def test_resuming_a_finished_run_writes_its_weights_again(motion_file, tmp_path):
+def test_resuming_a_finished_run_exports_its_weights_again(motion_file, tmp_path):
     assert train.run(arguments("lifter", motion_file, tmp_path)) == 0
-    place = tmp_path / "lifter.safetensors"
-    first = place.read_bytes()
-    place.unlink()
+    file = tmp_path / "lifter.safetensors"
+    first = file.read_bytes()
+    file.unlink()
     assert train.run(arguments("lifter", motion_file, tmp_path, "--resume")) == 0
-    assert place.read_bytes() == first
+    assert file.read_bytes() == first
 
 
-def test_people_of_an_epoch_are_the_same_every_time_and_differ_between_epochs(motion_file):
+def test_people_of_an_epoch_are_reproducible_and_differ_between_epochs(motion_file):
     from pose3d_ros.mocap.load import load_motion
 
     args = arguments("cvugcn", motion_file, Path())
@@ -110,13 +110,13 @@ def test_people_of_an_epoch_are_the_same_every_time_and_differ_between_epochs(mo
     assert not torch.allclose(first["observed"], other["observed"], equal_nan=True)
 
 
-def test_without_data_it_says_what_to_give(tmp_path):
+def test_missing_data_is_rejected_with_the_option(tmp_path):
     args = parsed("posern", "--output", str(tmp_path), "--quiet")
     with pytest.raises(InputError, match="--data"):
         train.run(args)
 
 
-def test_a_loss_that_does_not_exist_is_refused(motion_file, tmp_path):
+def test_unknown_loss_is_rejected(motion_file, tmp_path):
     with pytest.raises(InputError, match="rstb"):
         train.run(arguments("cvugcn", motion_file, tmp_path, "--losses", "rx"))
 
@@ -133,19 +133,19 @@ def test_parsing_the_command_does_not_load_torch():
     ("words", "message"),
     [
         (("--epochs", "0"), "0 is too few: give 1 or more"),
-        (("--rig-count", "-3"), "'-3' is not a whole number"),
-        (("--minutes", "-1"), "'-1' are no minutes"),
-        (("--threads", "many"), "'many' is not a whole number"),
+        (("--rig-count", "-3"), "'-3' is not an integer"),
+        (("--minutes", "-1"), "'-1' is not a duration"),
+        (("--threads", "many"), "'many' is not an integer"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(capsys, words, message):
+def test_invalid_numbers_are_rejected(capsys, words, message):
     with pytest.raises(SystemExit):
         parsed("posern", *words)
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_gpu_that_is_not_there_is_told_with_the_mend(motion_file, tmp_path):
+def test_missing_gpu_is_rejected_with_the_fix(motion_file, tmp_path):
     arguments = parsed("posern", "--data", str(motion_file), "--output", str(tmp_path), "--accelerator", "gpu",
                        "--people", "64", "--batch", "32", "--rig-count", "1", "--quiet")  # fmt: skip
     with pytest.raises(InputError, match=r"accelerator 'gpu'.*use --accelerator cpu"):

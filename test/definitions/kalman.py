@@ -33,7 +33,7 @@ def at_rest(states: PointStates) -> PointStates:
 
 
 def restarted(states: PointStates, which: NDArray[np.bool_], xyz: Floats, covariance: Floats) -> PointStates:
-    """The states, those of which (...) at rest anew at points (..., 3) m."""
+    """The states, with the selected ones (...) at rest at points (..., 3) m."""
     fresh = start(xyz, covariance)
     return PointStates(
         np.where(which[..., None], fresh.mean, states.mean),

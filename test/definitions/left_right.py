@@ -31,9 +31,9 @@ def swapped(cameras: Sequence[Camera], seen: Grouped2D, expected: Floats) -> NDA
         both = np.isfinite(as_seen[..., part]) & np.isfinite(changed[..., part])
         known = both.sum(-1) >= LEAST_SEEN  # (V, G)
         gain = (as_seen[..., part] ** 2 - changed[..., part] ** 2) / seen.std_px[..., part] ** 2
-        told = known & (np.where(both, gain, 0.0).sum(-1) > CLEAR)
-        told &= 2 * told.sum(0) <= known.sum(0)
-        exchanged[..., part] = told[..., None]
+        is_swapped = known & (np.where(both, gain, 0.0).sum(-1) > CLEAR)
+        is_swapped &= 2 * is_swapped.sum(0) <= known.sum(0)
+        exchanged[..., part] = is_swapped[..., None]
     return exchanged
 
 

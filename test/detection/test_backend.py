@@ -1,4 +1,4 @@
-"""What runs the networks: both backends give the same, and the faster one is taken, measured once."""
+"""Both backends give the same heads, and the faster one is chosen, measured once."""
 
 import json
 
@@ -29,23 +29,23 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_openvino_gives_the_heads_that_torch_gives(weights, name, threads):
+def test_openvino_gives_the_same_heads_as_torch(weights, name, threads):
     openvino_backend = pytest.importorskip("pose3d_ros.detection.openvino_backend")
     size_hw, network = NETWORKS[name]
     graph = network(store.path(name)).eval().network
     by_openvino = openvino_backend.OpenVinoBackend(graph, threads, size_hw)
     rng = np.random.default_rng(5)
-    for count in (3, 1):  # two in their streams and one that is left over; one alone
+    for count in (3, 1):  # two in their streams and one remaining; one alone
         images = rng.integers(0, 256, (count, *size_hw, 3), dtype=np.uint8)
-        wanted = backend.TorchBackend(graph, CPU)(images)
-        found = by_openvino(images)
-        assert [one.shape for one in found] == [one.shape for one in wanted]
-        for ours, theirs in zip(found, wanted, strict=True):
+        expected = backend.TorchBackend(graph, CPU)(images)
+        heads = by_openvino(images)
+        assert [head.shape for head in heads] == [head.shape for head in expected]
+        for ours, theirs in zip(heads, expected, strict=True):
             assert (ours - theirs).abs().max() <= 1e-4 * (theirs.max() - theirs.min())
 
 
 class _Way:
-    """Takes as long as it is told, by a clock that stands still but for it."""
+    """An implementation with a fixed time, by an injected clock."""
 
     def __init__(self, name, seconds, made):
         self.name, self.seconds = name, seconds
@@ -54,7 +54,7 @@ class _Way:
 
 @pytest.fixture
 def choose(cache, monkeypatch):
-    """What fastest() takes of a (1 s) and b, and what it made; b's runs take seconds in turn."""
+    """What fastest() chooses of a (1 s) and b, and what it created; b's runs take these seconds in turn."""
     now = [0.0]
     monkeypatch.setattr(fastest.time, "perf_counter", lambda: now[0])
 
@@ -71,18 +71,18 @@ def choose(cache, monkeypatch):
     return chosen
 
 
-def test_the_faster_way_is_taken_and_measured_once(choose):
+def test_faster_implementation_is_chosen_and_measured_once(choose):
     assert choose(0.5) == ("b", ["a", "b"])
-    assert choose(9.0) == ("b", ["b"])  # by the cache: only it is made, and nothing is run
+    assert choose(9.0) == ("b", ["b"])  # from the cache: only it is created, and nothing is run
     assert choose(9.0, what="another net") == ("a", ["a", "b"])
     assert choose(9.0) == ("b", ["b"])
 
 
-def test_a_first_run_and_one_that_others_slow_do_not_count(choose):
+def test_first_run_and_slowed_runs_do_not_count(choose):
     assert choose(30.0, 7.0, 0.5, 7.0)[0] == "b"
 
 
-def test_another_number_of_threads_is_measured_for_itself(choose, monkeypatch):
+def test_another_number_of_threads_is_measured_separately(choose, monkeypatch):
     assert choose(0.5)[0] == "b"
     monkeypatch.setattr(fastest.torch, "get_num_threads", lambda: 77)
     assert choose(2.0) == ("a", ["a", "b"])
@@ -102,25 +102,25 @@ def test_another_number_of_threads_is_measured_for_itself(choose, monkeypatch):
         '{"x": {"n": NaN}}',
     ],
 )
-def test_a_damaged_file_is_measured_again(choose, cache, content):
+def test_damaged_cache_is_measured_again(choose, cache, content):
     (cache / fastest.FILE).write_text(content)
     assert choose(0.5) == ("b", ["a", "b"])
     assert choose(9.0) == ("b", ["b"])
     json.loads((cache / fastest.FILE).read_text())
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(choose, tmp_path, monkeypatch):
+def test_unwritable_cache_is_not_an_error(choose, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path / "file" / "below"))
     assert choose(0.5) == ("b", ["a", "b"])
     assert choose(2.0) == ("a", ["a", "b"])
 
 
-def test_the_file_does_not_grow_for_ever(choose, cache, monkeypatch):
-    for threads in range(fastest.MOST_MACHINES + 3):
+def test_cache_size_is_bounded(choose, cache, monkeypatch):
+    for threads in range(fastest.MAX_MACHINES + 3):
         monkeypatch.setattr(fastest.torch, "get_num_threads", lambda threads=threads: threads)
         choose(0.5)
-    assert len(fastest.read_timings()) == fastest.MOST_MACHINES
+    assert len(fastest.read_timings()) == fastest.MAX_MACHINES
     assert [file.name for file in cache_dir().iterdir()] == [fastest.FILE]  # nothing half-written is left
 
 
@@ -129,14 +129,14 @@ def _backend(**options):
     return backend.backend_of("net", network, None, (8, 8), options.pop("device", CPU), DetectorOptions(**options))
 
 
-def test_without_openvino_torch_runs_and_asking_for_openvino_says_how_to_get_it(monkeypatch):
+def test_without_openvino_torch_runs_and_requesting_openvino_names_the_install_command(monkeypatch):
     monkeypatch.setattr(backend, "find_spec", lambda name: None)
     assert _backend().name == "torch"
     with pytest.raises(DependencyError, match="pip install 'openvino"):
         _backend(backend="openvino")
 
 
-def test_openvino_is_no_choice_for_a_gpu_or_half_precision():
+def test_openvino_is_rejected_for_a_gpu_or_half_precision():
     with pytest.raises(InputError, match="use device cpu"):
         _backend(backend="openvino", device=torch.device("meta"))
     assert _backend(device=torch.device("meta")).name == "torch"

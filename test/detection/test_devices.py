@@ -1,4 +1,4 @@
-"""Which precision networks run in, by what the processor can compute."""
+"""The precision of networks follows the processor's features."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_fault_half_precision_required_of_a_cpu_without_bfloat16(monkeypatch: py
     assert halves("half", CPU)
 
 
-def test_one_thread_is_given_back_whatever_happens() -> None:
+def test_one_thread_restores_the_thread_count_after_an_error() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

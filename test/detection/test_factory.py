@@ -1,4 +1,4 @@
-"""Which detector runs: one set of options for the command line, YAML and ROS parameters."""
+"""One set of detector options for the command line, YAML and ROS parameters."""
 
 import argparse
 
@@ -13,20 +13,20 @@ from pose3d_ros.options import from_mapping
 from pose3d_ros.weights import store
 
 
-def _parsed(*words):
+def _parsed(*arguments):
     parser = argparse.ArgumentParser()
     detector_options.add_arguments(parser)
-    return detector_options.from_arguments(parser.parse_args(words))
+    return detector_options.from_arguments(parser.parse_args(arguments))
 
 
-def test_without_options_it_is_the_default_detector():
+def test_no_options_give_the_default_detector():
     assert _parsed() == DetectorOptions()
     assert detector_options.non_default(DetectorOptions()) == {}
     assert weights_of(DetectorOptions()) == ("movenet-lightning", "movenet-thunder", "nanodet")
     assert weights_of(DetectorOptions(detector="topdown")) == ("movenet-thunder", "nanodet")
 
 
-def test_the_command_line_says_what_the_parameters_say(tmp_path, monkeypatch):
+def test_command_line_and_parameters_give_the_same_options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = _parsed("--detector", "onnx", "--detector-model", "x.onnx", "--detector-spread", "0.5")
     assert options == DetectorOptions(
@@ -36,18 +36,18 @@ def test_the_command_line_says_what_the_parameters_say(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [["demo"], ["mono", "--image", "x.png"], ["estimate", "--rig", "r.yaml", "a.mp4"]])
-def test_every_command_that_detects_takes_them(command):
+def test_every_command_with_a_detector_accepts_its_options(command):
     args = build_parser().parse_args([*command, "--detector", "movenet-multipose"])
     assert detector_options.from_arguments(args).detector == "movenet-multipose"
 
 
-def test_an_unknown_detector_is_refused_with_those_known():
+def test_unknown_detector_is_rejected_with_the_supported_ones():
     with pytest.raises(OptionError, match="auto, topdown, movenet-lightning, movenet-multipose, onnx"):
         DetectorOptions(detector="openpose")
 
 
 @pytest.mark.parametrize("name", ["auto", "topdown", "movenet-lightning", "movenet-multipose"])
-def test_a_detector_needs_weights_of_the_table_and_names_the_command_that_brings_them(name, tmp_path, monkeypatch):
+def test_missing_weights_are_reported_with_the_command_that_fetches_them(name, tmp_path, monkeypatch):
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
     options = DetectorOptions(detector=name)
     assert set(weights_of(options)) <= set(store.names())
@@ -55,6 +55,6 @@ def test_a_detector_needs_weights_of_the_table_and_names_the_command_that_brings
         make_detector(options, "cpu")
 
 
-def test_an_unknown_device_is_refused(weights):
+def test_unknown_device_is_rejected(weights):
     with pytest.raises(InputError, match="use auto, cpu or cuda"):
         make_detector(DetectorOptions(), "quantum")

@@ -1,4 +1,4 @@
-"""The graph reader and builder on a small graph made here, against convolutions written out."""
+"""The graph reader and builder on a small graph, against explicit convolutions."""
 
 import base64
 import json
@@ -55,29 +55,29 @@ def weights():
 def test_same_padding_puts_the_odd_pixel_after_the_image(tmp_path, weights, stride):
     network = GraphNetwork(read_graph(_write(tmp_path, [_convolution(stride)], weights)), "in", ["out"], 8, True)
     x = torch.randn(3, 2, 8, 8)
-    found = network(x.flip(2, 3))[0].flip(2, 3)
+    output = network(x.flip(2, 3))[0].flip(2, 3)
     before, after = (1, 1) if stride == 1 else (0, 1)
     kernel = torch.from_numpy(weights["kernel"].astype(np.float32)).permute(3, 2, 0, 1)
     padded = functional.pad(x, (before, after, before, after))
     expected = functional.conv2d(padded, kernel, torch.arange(4.0), stride).clamp(0, 6)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_weights_that_end_early_are_told(tmp_path, weights):
+def test_truncated_weights_are_rejected(tmp_path, weights):
     topology = _write(tmp_path, [_convolution(1)], weights)
     (tmp_path / "x.bin").write_bytes(b"\0" * 10)
     with pytest.raises(WeightsCorruptError, match="pose3d models fetch"):
         read_graph(topology)
 
 
-def test_an_unknown_operation_is_named(tmp_path, weights):
+def test_unsupported_operation_is_rejected(tmp_path, weights):
     node = {"name": "out", "op": "Cosh", "input": ["in"], "attr": {}}
     with pytest.raises(WeightsCorruptError, match="Cosh"):
         GraphNetwork(read_graph(_write(tmp_path, [node], weights)), "in", ["out"], 8)
 
 
 @pytest.mark.parametrize("activation", sorted(graph.ACTIVATIONS))
-def test_the_fused_operator_gives_what_the_plain_ones_give(monkeypatch, activation):
+def test_fused_operator_equals_the_plain_ones(monkeypatch, activation):
     layer = graph.Convolution(torch.randn(4, 2, 3, 3), (2, 2), 1, (1, 1))
     layer.activation = activation
     x = torch.randn(2, 2, 8, 8) * 5

@@ -1,4 +1,4 @@
-"""Two networks as one: each person by the one that is due, in the order of the boxes."""
+"""Two networks as one: each person by the chosen network, in the order of the boxes."""
 
 from pathlib import Path
 
@@ -16,33 +16,35 @@ from pose3d_ros.structures import FrameSet
 DATA = Path(__file__).parents[1] / "data" / "detection"
 
 
-class _Finder:
-    """Gives every joint of a box the box's left edge as x, and its own score; remembers how many it was asked for."""
+class _FakeHead:
+    """Returns the box's left edge as x of every joint, and its own score; records the number of boxes."""
 
     skeleton, device, backend = COCO_17, "cpu", "torch"
 
     def __init__(self, name, score):
-        self.name, self.score, self.asked = name, score, []
+        self.name, self.score, self.counts = name, score, []
 
-    def __call__(self, images, boxes, closely):
-        assert len(images) == len(boxes) == len(closely)
-        self.asked.append(len(boxes))
+    def __call__(self, images, boxes, use_exact):
+        assert len(images) == len(boxes) == len(use_exact)
+        self.counts.append(len(boxes))
         left = boxes[:, :1]
         xy = np.stack((np.repeat(left, 17, axis=1), np.full((len(boxes), 17), 3.0)), axis=-1)
         return FoundKeypoints(xy, np.full((len(boxes), 17), self.score), left[:, 0] + self.score)
 
 
 @pytest.mark.parametrize(
-    "closely", [[], [True], [False], [False, True, True, False, True], [True, True], [False, False, False]]
+    "use_exact", [[], [True], [False], [False, True, True, False, True], [True, True], [False, False, False]]
 )
-def test_each_person_is_found_by_the_network_that_is_due(closely):
-    light, exact = _Finder("light", 0.25), _Finder("exact", 0.75)
-    boxes = np.arange(len(closely) * 4, dtype=float).reshape(-1, 4)
-    found = LightAndExact(light, exact)([np.zeros((9, 9, 3), np.uint8)] * len(closely), boxes, np.array(closely, bool))
-    assert found.xy[:, 0, 0].tolist() == boxes[:, 0].tolist()
-    assert found.score[:, 0].tolist() == [0.75 if one else 0.25 for one in closely]
-    assert found.crop_scale.tolist() == (boxes[:, 0] + found.score[:, 0]).tolist()
-    assert (light.asked, exact.asked) == ([closely.count(False)], [closely.count(True)])
+def test_each_person_is_detected_by_the_chosen_network(use_exact):
+    light, exact = _FakeHead("light", 0.25), _FakeHead("exact", 0.75)
+    boxes = np.arange(len(use_exact) * 4, dtype=float).reshape(-1, 4)
+    detected = LightAndExact(light, exact)(
+        [np.zeros((9, 9, 3), np.uint8)] * len(use_exact), boxes, np.array(use_exact, bool)
+    )
+    assert detected.xy[:, 0, 0].tolist() == boxes[:, 0].tolist()
+    assert detected.score[:, 0].tolist() == [0.75 if flag else 0.25 for flag in use_exact]
+    assert detected.crop_scale.tolist() == (boxes[:, 0] + detected.score[:, 0]).tolist()
+    assert (light.counts, exact.counts) == ([use_exact.count(False)], [use_exact.count(True)])
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def frames():
     return FrameSet(images, dict.fromkeys(images, 7))
 
 
-def test_new_people_are_found_by_thunder_and_then_most_by_lightning(weights, frames):
+def test_new_people_are_detected_by_thunder_and_then_mostly_by_lightning(weights, frames):
     alone = {
         name: make_detector(DetectorOptions(detector=name), "cpu")(frames)["left"]
         for name in ("topdown", "movenet-lightning")
@@ -65,13 +67,13 @@ def test_new_people_are_found_by_thunder_and_then_most_by_lightning(weights, fra
     assert detector.name == "nanodet+movenet-auto"
 
 
-def test_a_detector_goes_on_from_its_state_to_the_same_keypoints(weights, frames):
-    """Also who is looked at closely when: the state is taken between two close looks."""
-    whole, resumed = (make_detector(DetectorOptions(detector="auto"), "cpu") for _ in range(2))
+def test_restored_detector_gives_the_same_keypoints(weights, frames):
+    """Also when the exact network is used: the state is saved between two of its uses."""
+    original, resumed = (make_detector(DetectorOptions(detector="auto"), "cpu") for _ in range(2))
     for _ in range(5):
-        whole(frames)
-    resumed.load_state_dict(whole.state_dict())
+        original(frames)
+    resumed.load_state_dict(original.state_dict())
     for _ in range(SURE_EVERY):
-        wanted, found = whole(frames), resumed(frames)
+        expected, detected = original(frames), resumed(frames)
         for camera in frames.images:
-            np.testing.assert_array_equal(found[camera].xy, wanted[camera].xy)
+            np.testing.assert_array_equal(detected[camera].xy, expected[camera].xy)

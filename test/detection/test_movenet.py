@@ -1,4 +1,4 @@
-"""MoveNet Thunder against numbers that another runtime gave once (test/data/detection/README.md)."""
+"""MoveNet Thunder against numbers that another runtime computed once (test/data/detection/README.md)."""
 
 from pathlib import Path
 
@@ -41,19 +41,19 @@ def heads(network, crops):
 def test_raw_heads_equal_the_original_graph(heads, ours, theirs):
     for i, crop in enumerate(CROPS):
         reference = REFERENCE[f"{crop}_{theirs}"]
-        found = getattr(heads, ours)[i, :, ::4, ::4].numpy()
-        assert np.abs(found - reference).max() <= 1e-4 * np.ptp(reference)
+        head = getattr(heads, ours)[i, :, ::4, ::4].numpy()
+        assert np.abs(head - reference).max() <= 1e-4 * np.ptp(reference)
 
 
 def test_decoded_keypoints_equal_the_original_graph(network, heads):
-    found = network.decode(heads).numpy()
+    decoded = network.decode(heads).numpy()
     for i, crop in enumerate(CROPS):
         reference = REFERENCE[f"{crop}_decoded"]
-        np.testing.assert_allclose(found[i, :, :2], reference[:, 1::-1] * SIZE, atol=0.02)
-        np.testing.assert_allclose(found[i, :, 2], reference[:, 2], atol=1e-4)
+        np.testing.assert_allclose(decoded[i, :, :2], reference[:, 1::-1] * SIZE, atol=0.02)
+        np.testing.assert_allclose(decoded[i, :, 2], reference[:, 2], atol=1e-4)
 
 
-def test_a_crop_gives_the_same_alone_and_in_a_batch(network, crops):
+def test_crop_gives_the_same_result_alone_and_in_a_batch(network, crops):
     with torch.inference_mode():
         together, alone = network(crops), network(crops[1:])
     np.testing.assert_allclose(together[1:], alone, atol=1e-3)
@@ -83,8 +83,8 @@ def test_half_precision_moves_keypoints_by_less_than_half_a_pixel(weights, netwo
     assert moved.median() * 3.5 <= 0.5
 
 
-def test_left_and_right_are_the_person_s_own(network, heads):
-    """Seen from the front, the left shoulder, hip and ankle lie on the image's right; from behind, on its left."""
+def test_left_and_right_are_the_persons_own(network, heads):
+    """Seen from the front, the left shoulder, hip and ankle are on the image's right; from behind, on its left."""
     x = network.decode(heads)[..., 0].numpy()
     for left, right in ((5, 6), (11, 12), (15, 16)):
         assert x[0, left] > x[0, right]

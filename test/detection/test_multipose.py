@@ -1,4 +1,4 @@
-"""MoveNet MultiPose and Lightning against numbers that another runtime gave once (test/data/detection/README.md)."""
+"""MoveNet MultiPose and Lightning against numbers from another runtime (test/data/detection/README.md)."""
 
 from pathlib import Path
 
@@ -34,8 +34,8 @@ def _canvas(image):
 def _assert_heads_equal(heads, names, step, model):
     for ours, theirs in names.items():
         reference = REFERENCE[f"{model}_{theirs}"]
-        found = getattr(heads, ours).reshape(-1, *getattr(heads, ours).shape[-2:])[:, ::step, ::step].numpy()
-        assert np.abs(found - reference).max() <= 1e-4 * np.ptp(reference), ours
+        head = getattr(heads, ours).reshape(-1, *getattr(heads, ours).shape[-2:])[:, ::step, ::step].numpy()
+        assert np.abs(head - reference).max() <= 1e-4 * np.ptp(reference), ours
 
 
 def test_lightning_equals_the_original_graph(image):
@@ -43,12 +43,12 @@ def test_lightning_equals_the_original_graph(image):
     crop = torch.from_numpy(np.ascontiguousarray(image[66:258, :192, ::-1]))
     with torch.inference_mode():
         heads = network.heads(crop[None])
-        found = network.decode(heads)[0].numpy()
+        decoded = network.decode(heads)[0].numpy()
     names = {"centre": "center", "heatmap": "heatmap", "regression": "regress", "offset": "offset"}
     _assert_heads_equal(heads, names, 4, "lightning")
     reference = REFERENCE["lightning_decoded"]
-    np.testing.assert_allclose(found[:, :2], reference[:, 1::-1] * 192, atol=0.05)
-    np.testing.assert_allclose(found[:, 2], reference[:, 2], atol=1e-4)
+    np.testing.assert_allclose(decoded[:, :2], reference[:, 1::-1] * 192, atol=0.05)
+    np.testing.assert_allclose(decoded[:, 2], reference[:, 2], atol=1e-4)
 
 
 def test_multipose_equals_the_original_graph(image):
@@ -70,20 +70,20 @@ def test_multipose_equals_the_original_graph(image):
 
 
 @pytest.mark.parametrize("name", ["movenet-lightning", "movenet-multipose"])
-def test_the_other_movenets_find_the_default_s_people_where_it_does(weights, image, name):
+def test_other_movenets_agree_with_the_default_detector(weights, image, name):
     _model(name)
     frames = FrameSet({"cam": image}, {"cam": 7})
     default = make_detector(DetectorOptions(), "cpu")(frames)["cam"]
     detector = make_detector(DetectorOptions(detector=name), "cpu")
-    found = detector(frames)["cam"]
+    detected = detector(frames)["cam"]
     assert name in detector.name
-    assert found.stamp_ns == 7
+    assert detected.stamp_ns == 7
     for person, score in zip(default.xy[:2], default.score[:2], strict=True):
         height = np.ptp(person[score > 0.3][:, 1])
-        off = np.linalg.norm(found.xy - person, axis=-1)  # (P, J)
-        assert np.nanmedian(np.where(score > 0.5, off, np.nan), axis=1).min() < 0.03 * height
-    seen = found.score > 0
-    assert (np.linalg.eigvalsh(found.covariance[seen]) > 0).all()
+        distance = np.linalg.norm(detected.xy - person, axis=-1)  # (P, J)
+        assert np.nanmedian(np.where(score > 0.5, distance, np.nan), axis=1).min() < 0.03 * height
+    visible = detected.score > 0
+    assert (np.linalg.eigvalsh(detected.covariance[visible]) > 0).all()
 
 
 def test_multipose_searches_an_image_of_any_shape(image):

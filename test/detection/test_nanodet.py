@@ -1,4 +1,4 @@
-"""NanoDet against numbers that another runtime gave once (test/data/detection/README.md)."""
+"""NanoDet against numbers that another runtime computed once (test/data/detection/README.md)."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ def test_raw_heads_equal_the_original_graph(network, image):
         cells = head[0].flatten(1).T
         scores = REFERENCE[f"nanodet_scores_{level}"]
         distances = REFERENCE[f"nanodet_distances_{level}"]
-        found = cells[:, : scores.shape[1]].sigmoid().numpy()
-        assert np.abs(found - scores).max() <= 1e-4 * np.ptp(scores)
+        probabilities = cells[:, : scores.shape[1]].sigmoid().numpy()
+        assert np.abs(probabilities - scores).max() <= 1e-4 * np.ptp(scores)
         assert np.abs(cells[::step, CLASSES:].numpy() - distances).max() <= 1e-4 * np.ptp(distances)
 
 
 @pytest.mark.parametrize("width", [256, 416])
-def test_boxes_lie_around_the_people_whatever_the_padding(network, image, width):
+def test_boxes_enclose_the_people_for_any_padding(network, image, width):
     canvas = np.zeros((1, SIZE, width, 3), np.uint8)
     canvas[0, : image.shape[0], : image.shape[1]] = image
     with torch.inference_mode():
@@ -45,7 +45,7 @@ def test_boxes_lie_around_the_people_whatever_the_padding(network, image, width)
     assert (iou(PEOPLE, sure[:, :4]).max(axis=1) > 0.85).all()
 
 
-def test_a_distribution_on_one_bin_is_that_distance():
+def test_distribution_on_one_bin_is_that_distance():
     head = torch.full((1, CLASSES + 44, 2, 3), -30.0)
     for side, steps in enumerate((1, 2, 3, 4)):
         head[0, CLASSES + 11 * side + steps] = 30.0

@@ -1,4 +1,4 @@
-"""The default detector on a real picture of two people (test/data/detection/README.md), moved about."""
+"""The default detector on a real image of two people (test/data/detection/README.md), shifted in various ways."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def shared(weights):
 
 @pytest.fixture
 def detector(shared, monkeypatch):
-    """A detector that has seen nothing yet, and counts its searches for people."""
+    """A reset detector that counts its searches for people."""
     shared.reset()
     shared.searches = []
     search = shared._search
@@ -53,44 +53,44 @@ def _without(image, person):
     return cleared
 
 
-def test_two_people_are_found_once_each_with_score_covariance_box_and_stamp(detector, image):
-    found = detector(_frames(cam=image))["cam"]
-    assert _holds(found, MAN)
-    assert _holds(found, WOMAN)
-    assert len(found) <= 3  # the bystander at the image's edge is 30 px wide
-    assert found.skeleton.name == "coco_17"
-    assert found.stamp_ns == 7
-    assert (found.score.mean(axis=1) > 0.4)[:2].all()
-    seen = found.score > 0
-    assert (np.linalg.eigvalsh(found.covariance[seen]) > 0).all()
-    assert np.isnan(found.xy[~seen]).all()
+def test_two_people_are_detected_once_each_with_score_covariance_box_and_stamp(detector, image):
+    detected = detector(_frames(cam=image))["cam"]
+    assert _holds(detected, MAN)
+    assert _holds(detected, WOMAN)
+    assert len(detected) <= 3  # the bystander at the image's edge is 30 px wide
+    assert detected.skeleton.name == "coco_17"
+    assert detected.stamp_ns == 7
+    assert (detected.score.mean(axis=1) > 0.4)[:2].all()
+    visible = detected.score > 0
+    assert (np.linalg.eigvalsh(detected.covariance[visible]) > 0).all()
+    assert np.isnan(detected.xy[~visible]).all()
 
 
-def test_every_camera_of_the_set_has_an_answer(detector, image):
-    found = detector(_frames(left=image, right=np.zeros_like(image)))
-    assert set(found) == {"left", "right"}
-    assert len(found["right"]) == 0
-    assert found["right"].covariance.shape == (0, 17, 2, 2)
+def test_every_camera_of_the_set_has_a_result(detector, image):
+    detected = detector(_frames(left=image, right=np.zeros_like(image)))
+    assert set(detected) == {"left", "right"}
+    assert len(detected["right"]) == 0
+    assert detected["right"].covariance.shape == (0, 17, 2, 2)
 
 
-def test_people_are_followed_without_searching_every_image(detector, image):
+def test_people_are_tracked_without_searching_every_image(detector, image):
     for shift in range(6):
         moved = np.roll(image, 3 * shift, axis=1)
-        found = detector(_frames(cam=moved))["cam"]
-    assert _holds(found, MAN + np.array([15, 0, 15, 0]))
+        detected = detector(_frames(cam=moved))["cam"]
+    assert _holds(detected, MAN + np.array([15, 0, 15, 0]))
     assert len(detector.searches) <= 2
 
 
-def test_a_new_person_is_found_within_the_search_period(detector, image):
+def test_new_person_is_detected_within_the_search_period(detector, image):
     alone = _without(image, WOMAN)
     detector(_frames(cam=alone))
     assert not _holds(detector(_frames(cam=alone))["cam"], WOMAN)
     for _ in range(detector.options.search_every):
-        found = detector(_frames(cam=image))["cam"]
-    assert _holds(found, WOMAN)
+        detected = detector(_frames(cam=image))["cam"]
+    assert _holds(detected, WOMAN)
 
 
-def test_a_person_who_left_is_dropped_and_looked_for_at_once(detector, image):
+def test_person_who_left_is_dropped_and_searched_at_once(detector, image):
     detector(_frames(cam=image))
     gone = detector(_frames(cam=np.full_like(image, 128)))["cam"]
     assert len(gone) == 0
@@ -108,24 +108,24 @@ def test_searches_of_several_cameras_fall_on_different_sets(detector, image):
     assert max(per_set[1:]) <= 2
 
 
-def test_a_sure_new_person_in_one_camera_brings_a_search_of_the_others(detector, image):
+def test_confident_new_person_in_one_camera_triggers_a_search_of_the_others(detector, image):
     names = ("a", "b", "c", "d")
     alone = _without(image, WOMAN)
     detector(_frames(**dict.fromkeys(names, alone)))
     detector.searches.clear()
-    found_in = ""
+    detected_in = ""
     for _ in range(20):
         detector.searches.clear()
-        found = detector(_frames(**dict.fromkeys(names, image)))
-        if found_in:
+        detected = detector(_frames(**dict.fromkeys(names, image)))
+        if detected_in:
             break
-        found_in = next((name for name in names if _holds(found[name], WOMAN)), "")
-    assert found_in
-    assert {*names} - {found_in} <= {*detector.searches}
-    assert all(_holds(found[name], WOMAN) for name in names)
+        detected_in = next((name for name in names if _holds(detected[name], WOMAN)), "")
+    assert detected_in
+    assert {*names} - {detected_in} <= {*detector.searches}
+    assert all(_holds(detected[name], WOMAN) for name in names)
 
 
-def test_who_is_lost_is_found_without_a_search_where_the_other_cameras_place_them(detector, image):
+def test_lost_person_is_detected_in_a_predicted_box_without_a_search(detector, image):
     detector(_frames(cam=image))
     detector(_frames(cam=_without(image, WOMAN)))
     detector.searches.clear()
@@ -135,7 +135,7 @@ def test_who_is_lost_is_found_without_a_search_where_the_other_cameras_place_the
 
 
 @pytest.mark.skipif(not bfloat16_runs(), reason="this CPU computes no bfloat16")
-def test_half_precision_finds_the_same_people(shared, detector, image):
+def test_half_precision_detects_the_same_people(shared, detector, image):
     full = TopDownDetector(device="cpu", options=DetectorOptions(precision="full"))(_frames(cam=image))["cam"]
     half = TopDownDetector(device="cpu", options=DetectorOptions(precision="half"))(_frames(cam=image))["cam"]
     assert len(full) == len(half)
@@ -144,7 +144,7 @@ def test_half_precision_finds_the_same_people(shared, detector, image):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_gpu_finds_what_the_cpu_finds(detector, image):
+def test_gpu_and_cpu_detect_the_same_people(detector, image):
     cpu = TopDownDetector(device="cpu", options=DetectorOptions(precision="full"))(_frames(cam=image))["cam"]
     gpu = TopDownDetector(device="cuda")(_frames(cam=image))["cam"]
     sure = cpu.score > 0.3
@@ -153,14 +153,14 @@ def test_a_gpu_finds_what_the_cpu_finds(detector, image):
 
 def test_joints_outside_the_image_are_absent(detector, image):
     cut = image[: int(WOMAN[1]) + 100]
-    found = detector(_frames(cam=cut))["cam"]
-    for xy in found.xy:
+    detected = detector(_frames(cam=cut))["cam"]
+    for xy in detected.xy:
         inside = xy[np.isfinite(xy).all(axis=1)]
         assert (inside[:, 1] <= len(cut) - 0.5).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 2000, 3), (3000, 2, 3)])
-def test_an_image_thinner_than_a_pixel_of_the_search_shows_nobody(detector, shape):
+def test_image_thinner_than_a_search_pixel_gives_no_people(detector, shape):
     assert len(detector(_frames(cam=np.full(shape, 127, np.uint8)))["cam"]) == 0
 
 
@@ -170,7 +170,7 @@ def test_missing_weights_name_the_command(tmp_path, monkeypatch):
         TopDownDetector()
 
 
-def test_an_unknown_device_is_refused():
+def test_unknown_device_is_rejected():
     with pytest.raises(InputError, match="use auto, cpu or cuda"):
         TopDownDetector(device="quantum")
 

@@ -5,7 +5,7 @@ from pose3d_ros.detection.uncertainty import JOINT_SIGMA_PX, covariance
 from pose3d_ros.skeletons import COCO_17
 
 
-def test_every_joint_of_the_skeleton_has_a_spread_alike_left_and_right():
+def test_joint_spreads_are_equal_left_and_right():
     assert JOINT_SIGMA_PX.shape == (COCO_17.size,)
     for left, right in COCO_17.left_right:
         assert JOINT_SIGMA_PX[left] == JOINT_SIGMA_PX[right]
@@ -25,7 +25,7 @@ def test_covariances_are_finite_and_definite_at_any_score():
     assert np.linalg.eigvalsh(spread).min() > 0
 
 
-def test_a_sure_keypoint_of_a_person_900_px_tall_is_good_to_some_pixels():
+def test_confident_wrist_of_a_person_900_px_tall_has_the_measured_spread():
     wrist = COCO_17.index("LWrist")
     sigma = np.sqrt(covariance(np.full((1, 17), 0.8), np.array([4.0]))[0, wrist, 0, 0])
     assert sigma == pytest.approx(17.5, abs=0.5)

@@ -1,7 +1,7 @@
-"""ONNX networks of the forms that pose networks have, whose answer is known: joint j is where its colour is shown.
+"""ONNX networks in the forms of pose networks, with known output: joint j is at the dot of its colour.
 
-A dot of joint j is of full green, of no blue, and its red is level(j); so colours mixed at a dot's edge are nobody's. A
-network's map of joint j is 1 on its dot and nearly 0 elsewhere, smoothed so that the dot's middle is highest.
+A dot of joint j has full green, no blue, and red level(j); colours mixed at a dot's edge match no joint. A network's
+map of joint j is 1 on its dot and nearly 0 elsewhere, smoothed so that the dot's centre is highest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FORMS = ("rtmo", "yolo", "yolo-end-to-end")
 
 
 def level(joint: int) -> int:
-    """The red that shows a joint."""
+    """The red value of a joint."""
     return 255 - 12 * joint
 
 
@@ -54,25 +54,25 @@ class Graph:
         return path
 
 
-def maps(graph: Graph, look: str, size_wh: tuple[int, int], sigma_px: float = 3.0, step: int = 1) -> str:
-    """Node of the joints' maps (N, J, H / step, W / step), highest 1 where the dot is shown; look as OnnxModel's."""
-    red, green = (_channel(graph, n, look) for n in ((2, 1) if look == "raw" else (0, 1)))
+def maps(graph: Graph, normalisation: str, size_wh: tuple[int, int], sigma_px: float = 3.0, step: int = 1) -> str:
+    """Node of the joints' maps (N, J, H / step, W / step), highest 1 at the dot; see OnnxModel."""
+    red, green = (_channel(graph, n, normalisation) for n in ((2, 1) if normalisation == "raw" else (0, 1)))
     levels = graph.constant(np.array([level(j) for j in range(JOINTS)], np.float32).reshape(1, -1, 1, 1))
     off = [graph("Sub", red, levels), graph("Sub", green, _number(graph, 255.0))]
-    squared = graph("Add", *(graph("Mul", one, one) for one in off))
+    squared = graph("Add", *(graph("Mul", difference, difference) for difference in off))
     shown = graph("Reciprocal", graph("Add", squared, _number(graph, 1.0)))
     width, height = size_wh
     rows = graph("MatMul", graph.constant(_smooth(height, sigma_px, step)), shown)
     both = graph("MatMul", rows, graph.constant(np.ascontiguousarray(_smooth(width, sigma_px, step).T)))
-    # What is added keeps the score low where nothing is shown.
+    # The constant keeps the score low without a dot.
     highest = graph("Add", graph("ReduceMax", both, axes=[2, 3], keepdims=1), _number(graph, 0.01))
     return graph("Div", both, highest)
 
 
-def _channel(graph: Graph, number: int, look: str) -> str:
+def _channel(graph: Graph, number: int, normalisation: str) -> str:
     """A channel of the input, 0 to 255."""
     ends = (graph.constant(np.array([n], np.int64)) for n in (number, number + 1, 1))
-    mean, deviation = {"imagenet": (MEAN[number], DEVIATION[number]), "unit": (0, 255), "raw": (0, 1)}[look]
+    mean, deviation = {"imagenet": (MEAN[number], DEVIATION[number]), "unit": (0, 255), "raw": (0, 1)}[normalisation]
     return graph("Add", graph("Mul", graph("Slice", "input", *ends), _number(graph, deviation)), _number(graph, mean))
 
 

@@ -277,7 +277,7 @@ def test_a_camera_that_the_rig_lacks_is_named() -> None:
 
 def test_a_rig_without_a_baseline_is_refused() -> None:
     one = RIG.cameras[0]
-    with pytest.raises(CalibrationError, match="stand at the same place"):
+    with pytest.raises(CalibrationError, match="have the same position"):
         PoseEstimator(replace(RIG, cameras=(one, replace(one, name="twin"))))
 
 

@@ -107,7 +107,7 @@ def test_fault_resumed_run_with_every_option(stop: int, straight: Straight) -> N
 
 def test_the_run_that_is_compared_uses_everything(straight: Straight) -> None:
     last = straight.estimates[-1]
-    assert report_of(last, ClockEstimate).known_s  # compensate_offsets has something to compensate
+    assert report_of(last, ClockEstimate).usable_s  # compensate_offsets has something to compensate
     assert report_of(last, CalibrationReport).state == "as at the start"
     assert any(one.lifted_from for one in straight.estimates)
     assert last.refinement.method == "posern"

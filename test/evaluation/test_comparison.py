@@ -38,13 +38,13 @@ def named(row):
     return dict(zip(("row", *COLUMNS), row, strict=True))
 
 
-def test_who_knows_the_truth_errs_by_nothing(compared):
+def test_oracle_refiner_has_no_error(compared):
     figures = compared.errors(lambda trial: trial.truth).figures()
     assert figures.mean == figures.relative_mean == 0.0
     assert figures.count == 2 * 60 * GIVEN.sum()
 
 
-def test_a_network_that_changes_nothing_gains_nothing(compared):
+def test_identity_network_gains_nothing(compared):
     row = named(Group((compared,)).same("identity", [Refiner(Identity(), RECIPE)]))
     robust = compared.robust.figures()
     assert row["mean mm"] == pytest.approx(robust.mean, rel=1e-4)  # the network works in single precision
@@ -53,21 +53,21 @@ def test_a_network_that_changes_nothing_gains_nothing(compared):
     assert row["RMS mm"] == pytest.approx(row["bound mm"], rel=0.1)
 
 
-def test_the_reference_is_the_better_triangulation(compared):
+def test_reference_is_the_better_triangulation(compared):
     group = Group((compared,))
     assert group.reference.mean == min(compared.linear.figures().mean, compared.robust.figures().mean)
     rows = [named(row) for row in group.triangulated()]
     assert min(row["gain %"] for row in rows) == 0.0
 
 
-def test_a_row_without_a_network_says_how_to_get_one(compared):
+def test_row_without_a_network_explains_how_to_train_it(compared):
     row = Group((compared,)).same("CV-UGCN", [], 27.4)
     assert row[0] == f"CV-UGCN: {NOT_TRAINED}"
     assert row[1] == 27.4
     assert set(row[2:]) == {None}
 
 
-def test_several_seeds_are_averaged_and_their_spread_told(compared):
+def test_seeds_are_averaged_with_their_spread(compared):
     class Shifted(Identity):
         def __init__(self, by_m: float) -> None:
             super().__init__()
@@ -93,7 +93,7 @@ def test_pairs_that_agree_average_to_about_what_all_views_give(held_out):
     assert found.mean == pytest.approx(all_views.mean, rel=0.15)
 
 
-def test_a_rig_network_serves_more_views_than_it_was_trained_on(held_out):
+def test_rig_network_serves_more_views_than_it_was_trained_on(held_out):
     net = CvUgcn(CvUgcnOptions(features=RIG_FEATURES, widths=(8, 16, 32), stems="shared")).eval()
     nn.init.zeros_(net.shift.weight)
     trial = held_out.trial("room4", held_out.rigs("room4", 1)[0])
@@ -134,7 +134,7 @@ def test_coverage_is_that_of_the_covariance(held_out):
     small = Known(Identity(), RECIPE, {"factor": 1e-6})
     present, guessed = coverage_of(exact, [trial], [xyz])
     assert 93.0 < present <= 100.0  # scores of 0.8 widen it
-    assert np.isnan(guessed)  # nobody was guessed
+    assert np.isnan(guessed)  # no joint was guessed
     assert coverage_of(small, [trial], [xyz])[0] < 1.0
     assert coverage_of(Refiner(Identity(), RECIPE), [trial], [xyz]) == (None, None)
 

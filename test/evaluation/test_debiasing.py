@@ -41,7 +41,7 @@ class Zero(nn.Module):
         return torch.zeros(len(features), 17, 2)
 
 
-def test_the_oracle_of_the_whole_bias_leaves_only_the_noise():
+def test_oracle_of_the_whole_bias_leaves_only_the_noise():
     seen = trial(DetectorBias.draw(9000))
     assert frame_errors(seen.robust().xyz, seen.truth, GIVEN).mean() > 15.0
     assert (
@@ -76,7 +76,7 @@ def test_constants_are_fitted_where_the_bias_is_constant_and_help_there():
     assert flat < plain
 
 
-def test_a_network_that_predicts_nothing_changes_nothing_and_gives_no_evidence():
+def test_network_that_predicts_nothing_changes_nothing_and_gives_no_evidence():
     seen = trial(None, sigma_px=3.0)
     refiner = network(Zero(), {"network": "posern"})
     np.testing.assert_allclose(by_network(refiner)(seen), seen.robust().xyz, atol=1e-9)

@@ -26,7 +26,7 @@ LIMBS = [H36M_17.index(name) for name in LIMB_JOINTS]  # the others are means of
 
 
 def recording(offsets: bool, seed: int = 0, cameras: int = 4) -> Recording:
-    """Somebody before Human3.6M's cameras; with offsets every camera sees everything displaced."""
+    """A person in view of Human3.6M's cameras; offsets displace the keypoints of every camera."""
     random = np.random.default_rng(seed)
     rig = Rig(h36m_rig("S9").cameras[:cameras])
     keypoints: dict[str, dict[int, tuple[Keypoints2D, tuple[str, ...]]]] = {}
@@ -65,8 +65,8 @@ def test_displaced_cameras_need_calibration_px_and_measure_it() -> None:
     assert np.mean([one.coverage(MEASURED) for one in found]) > 0.85
 
 
-def test_what_cannot_be_left_out_is_told() -> None:
-    with pytest.raises(InputError, match="of 2 cameras"):
+def test_recordings_without_a_camera_to_leave_out_are_rejected() -> None:
+    with pytest.raises(InputError, match="2 cameras, expected at least 3"):
         predictions(recording(False, cameras=2))
     bare = recording(False)
     stripped = {
@@ -77,7 +77,7 @@ def test_what_cannot_be_left_out_is_told() -> None:
         predictions(replace(bare, keypoints=stripped))
 
 
-def test_the_command_prints_writes_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prints_writes_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed, name in enumerate(("first", "second")):
         (tmp_path / name).mkdir()
         recording(True, seed, cameras=3).save(tmp_path / name / "recording.npz")

@@ -8,7 +8,7 @@ import torch
 from tiny_motion import tiny_motion
 
 from pose3d_ros.evaluation import lifter_families, lifter_tables
-from pose3d_ros.evaluation.lifters import analytic, human36m, mean_height, misses, oracle, sights
+from pose3d_ros.evaluation.lifters import analytic, human36m, mean_height, misses, oracle, usable_views
 from pose3d_ros.evaluation.tables import EvaluationRequest
 from pose3d_ros.evaluation.trials import HeldOut
 from pose3d_ros.networks.canonical import ROOT, stature, targets
@@ -21,7 +21,7 @@ MIDDLES = [0, 7, 8]
 
 @pytest.fixture(scope="module")
 def data() -> LiftingData:
-    return sights(human36m(HeldOut(tiny_motion().split("test"), 20, 0), "a"), true_keypoints=True)
+    return usable_views(human36m(HeldOut(tiny_motion().split("test"), 20, 0), "a"), true_keypoints=True)
 
 
 def request_of(**changes: object) -> EvaluationRequest:
@@ -34,19 +34,19 @@ def without_middles(data: LiftingData) -> LiftingData:
     return data._replace(xy=xy)
 
 
-def test_sights_are_of_both_held_out_subjects_and_their_four_cameras(data):
+def test_views_are_of_both_held_out_subjects_and_their_four_cameras(data):
     assert len(data.xy) == 2 * 4 * 20
     assert torch.isfinite(data.xy[:, ROOT]).all()
 
 
-def test_the_truth_has_no_errors_but_the_pelvis_pixel(data):
+def test_truth_has_no_errors_but_the_pelvis_pixel(data):
     found = misses(targets(data.xyz, data.K), data)
     assert found.mpjpe < 1e-3
     assert found.mrpe < 3.0  # the middle of two pixels
     assert misses(targets(data.xyz, data.K), without_middles(data)).mrpe < 0.5
 
 
-def test_a_depth_that_is_off_moves_the_root_along_its_ray_and_every_joint_with_it(data):
+def test_depth_error_moves_root_and_joints_along_the_ray(data):
     truth = targets(data.xyz, data.K)
     data = without_middles(data)
     depth = 1.1 * data.xyz[:, ROOT, 2]
@@ -56,7 +56,7 @@ def test_a_depth_that_is_off_moves_the_root_along_its_ray_and_every_joint_with_i
     assert off.mean_absolute == pytest.approx(off.mrpe, rel=1e-3)
 
 
-def test_an_oracle_of_the_true_size_is_right_and_of_the_mean_size_off_in_proportion(data):
+def test_oracle_is_exact_with_the_true_size_and_proportional_with_the_mean_size(data):
     exact = without_middles(data)
     assert oracle(exact, None).mrpe < 1.0
     height = stature(data.xyz)
@@ -65,18 +65,18 @@ def test_an_oracle_of_the_true_size_is_right_and_of_the_mean_size_off_in_proport
     assert oracle(exact, believed).mrpe == pytest.approx(1000.0 * expected, rel=0.01)
 
 
-def test_the_oracle_gets_by_without_joints_that_are_not_seen(data):
+def test_oracle_ignores_missing_joints(data):
     xy = without_middles(data).xy.clone()
     xy[::2, 3:6] = math.nan
     assert oracle(data._replace(xy=xy), None).mrpe < 1.0
 
 
-def test_the_analytic_depth_of_the_true_pose_is_near(data):
+def test_analytic_depth_of_the_true_pose_is_close(data):
     depth = analytic(targets(data.xyz, data.K), data)
     assert (depth - data.xyz[:, ROOT, 2]).abs().mean() < 0.1
 
 
-def test_the_mean_height_is_of_training_people():
+def test_mean_height_is_of_training_people():
     motion = tiny_motion()
     people = motion.split("train")
     each = [
@@ -86,7 +86,7 @@ def test_the_mean_height_is_of_training_people():
     assert mean_height(motion) == pytest.approx(np.mean(each), rel=1e-3)
 
 
-def test_tables_without_networks_say_how_to_get_them():
+def test_tables_without_networks_explain_how_to_train_them():
     made = list(lifter_tables.tables(request_of(only=("table1", "table2", "table3", "table5"))))
     assert [one.name for one in made] == ["table1", "table2", "table3", "table5"]
     for one in made:
@@ -103,7 +103,7 @@ def test_tables_of_the_shipped_lifter_measure_the_one_in_runs(tmp_path):
     torch.manual_seed(0)
     net = AbsPoseLifter(LifterOptions(16, mask=True, height=True, any_focal=True, dropout=0.0)).eval()
     with torch.no_grad():
-        net.output_mean[0] = 4.0  # everybody at 4 m, in one point
+        net.output_mean[0] = 4.0  # all people at 4 m, at one point
         net.layers[-1].weight.zero_()
         net.layers[-1].bias.zero_()
     folder = tmp_path / "lifter"
@@ -120,7 +120,7 @@ def test_tables_of_the_shipped_lifter_measure_the_one_in_runs(tmp_path):
     assert size.rows[0][1] == 16
 
 
-def test_a_table_that_does_not_exist_is_refused():
+def test_unknown_table_is_rejected():
     from pose3d_ros.errors import InputError
 
     with pytest.raises(InputError, match="table1, table2"):

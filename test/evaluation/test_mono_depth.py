@@ -39,7 +39,7 @@ class _Detector:
 
 
 class _Everywhere(Oracle):
-    """Knows everybody before every camera at every time."""
+    """Knows all people in view of every camera at every time."""
 
     def __init__(self, depth_error: float) -> None:
         before = []
@@ -57,7 +57,7 @@ def sets() -> Iterator[FrameSet]:
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.10, 0.95])
-def test_an_error_of_the_depth_comes_out_as_it_is(factor: float) -> None:
+def test_depth_error_is_measured_exactly(factor: float) -> None:
     lifter = OracleLoaded(_Everywhere(factor))
     table = mono_depth_table("made up", RIG, sets(), _Detector(), lifter)  # type: ignore[arg-type]
     assert [row[:2] for row in table.rows] == [(c.name, person) for c in RIG.cameras for person in ("1", "2")]
@@ -72,7 +72,7 @@ def test_an_error_of_the_depth_comes_out_as_it_is(factor: float) -> None:
     assert "oracle" in table.title
 
 
-def test_nobody_gives_an_empty_table() -> None:
+def test_no_person_gives_an_empty_table() -> None:
     class Blind(_Detector):
         def __call__(self, frames: FrameSet) -> dict[str, Keypoints2D]:
             return {name: Keypoints2D.empty(H36M_17, stamp) for name, stamp in frames.stamps_ns.items()}

@@ -56,7 +56,7 @@ def recording(poses: list[Pose3D]) -> Recording:
     )  # fmt: skip
 
 
-def test_a_depth_that_is_off_shows_in_the_root_and_not_in_the_pose() -> None:
+def test_depth_error_is_in_the_root_and_not_in_the_pose() -> None:
     run = recording([pose_of(k, {"1": further(truth(k), 1.08)}) for k in range(FRAMES)])
     found = one_camera_agreement(run, reference())
     assert found["frames"] == found["frames_with_reference"] == FRAMES
@@ -69,7 +69,7 @@ def test_a_depth_that_is_off_shows_in_the_root_and_not_in_the_pose() -> None:
     assert found["absolute_mm"] == pytest.approx(away, rel=0.01)
 
 
-def test_a_size_that_is_off_shows_in_the_pose_and_not_after_procrustes() -> None:
+def test_size_error_is_in_the_pose_and_not_after_procrustes() -> None:
     def larger(xyz: Floats) -> Floats:
         root = xyz[[1, 4]].mean(axis=0)
         return np.asarray(root + 1.1 * (xyz - root))
@@ -80,7 +80,7 @@ def test_a_size_that_is_off_shows_in_the_pose_and_not_after_procrustes() -> None
     assert 30 < float(found["root_relative_mm"] or 0) < 100
 
 
-def test_the_subject_is_the_nearest_of_those_who_stay_and_missing_frames_are_told() -> None:
+def test_subject_is_the_nearest_lasting_person_and_missing_frames_are_reported() -> None:
     poses = []
     for k in range(FRAMES):
         people = {"2": further(truth(k), 1.5)} | ({"1": further(truth(k), 1.02)} if k < 12 else {})
@@ -90,13 +90,13 @@ def test_the_subject_is_the_nearest_of_those_who_stay_and_missing_frames_are_tol
     assert found["depth_percent"] == pytest.approx(2.0, abs=0.05)
 
 
-def test_nobody_gives_no_figure() -> None:
+def test_no_person_gives_no_figure() -> None:
     found = one_camera_agreement(recording([pose_of(k, {}) for k in range(FRAMES)]), reference())
     assert found["frames"] == 0
     assert found["absolute_mm"] is None
 
 
-def test_the_summary_is_json_and_has_what_one_camera_can_tell() -> None:
+def test_mono_summary_is_json_with_the_figures_of_one_camera() -> None:
     run = recording([pose_of(k, {"1": truth(k)}) for k in range(FRAMES)])
     summary = summarise_mono(run, reference())
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
@@ -110,7 +110,7 @@ def test_the_summary_is_json_and_has_what_one_camera_can_tell() -> None:
     assert summarise_mono(run)["agreement"] is None
 
 
-def test_one_camera_is_enough_to_tell_who_is_who() -> None:
+def test_one_camera_is_enough_for_identity_figures() -> None:
     boxes = []
     for k in range(FRAMES):
         xy = project(CAMERA, truth(k))

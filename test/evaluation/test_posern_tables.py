@@ -58,7 +58,7 @@ def test_sessions_of_biased_detectors_err_more_than_those_without_bias(tmp_path)
     assert len(bench.alone("a", biased=True)[0].truth) == 120
 
 
-def test_a_network_that_predicts_nothing_has_the_figures_of_triangulation_and_a_closed_gate(tmp_path):
+def test_network_that_predicts_nothing_has_the_figures_of_triangulation_and_a_closed_gate(tmp_path):
     bench = Bench.of(request(runs=tmp_path))
     bench._networks["posern"] = network(Same(0.0), {"network": "posern"})
     table = next(subsets(bench))
@@ -66,13 +66,13 @@ def test_a_network_that_predicts_nothing_has_the_figures_of_triangulation_and_a_
     assert rows["PoseRN, no gate"] == pytest.approx(rows["triangulated"], abs=1e-6)
     assert rows["PoseRN, gate of the session"] == rows["triangulated"]
     assert rows["oracle: whole bias"][0] < 0.8 * rows["triangulated"][0]
-    gone = table.columns.index("bias gone %") - 3
+    gone = table.columns.index("removed bias %") - 3
     assert rows["oracle: learnable part"][gone] > 90 > rows["constant in the bones' frames"][gone] > 30
     before, after = table.plots["posern_frames"].series["frames"]
     np.testing.assert_allclose(before, after, atol=1e-6)
 
 
-def test_an_unknown_table_is_told(tmp_path):
+def test_unknown_table_is_rejected(tmp_path):
     with pytest.raises(InputError, match="subsets"):
         next(tables(request("subset", runs=tmp_path)))
     assert set(TABLES) == {"subsets", "bias-free", "rigs", "gate", "footage"}
@@ -86,12 +86,12 @@ def test_left_out_distances_without_correction_are_those_of_the_summary():
     np.testing.assert_allclose(as_detected, without, atol=1e-3)
 
 
-def test_a_shift_to_the_right_in_every_camera_is_seen_by_the_camera_left_out():
+def test_common_shift_is_measured_by_the_camera_left_out():
     without, with_it, _ = left_out(recording(), network(Same(0.3), {"network": "posern"}))
     assert np.median(with_it) > np.median(without) + 3.0
 
 
-def test_the_gate_of_a_recording_counts_moments_apart():
+def test_gate_of_a_recording_counts_moments_apart():
     state = gate(recording(), network(Same(0.3), {"network": "posern"}))
     assert state.seen == 12  # one second at 60 fps
     assert math.isfinite(state.slope)

@@ -12,16 +12,16 @@ from synthetic_recording import recording
 from pose3d_ros.cli import build_parser
 from pose3d_ros.commands.evaluate import run
 from pose3d_ros.errors import InputError
-from pose3d_ros.evaluation.prediction import EVERYBODY, Errors, errors, estimates
+from pose3d_ros.evaluation.prediction import ALL_PEOPLE, Errors, errors, estimates
 
 SPEED = float(np.hypot(0.9, 0.3))  # of synthetic_recording's walker, m/s
 
 
-def test_held_poses_are_off_by_what_a_walker_covers_and_predicted_ones_by_far_less(tmp_path: Path) -> None:
+def test_held_poses_lag_a_walker_and_predicted_ones_far_less(tmp_path: Path) -> None:
     made = recording(sigma=0.5)
     found = estimates(made)
     for horizon_s in (0.1, 0.3):
-        one = errors(found, horizon_s)[EVERYBODY]
+        one = errors(found, horizon_s)[ALL_PEOPLE]
         assert np.median(one.held) == pytest.approx(SPEED * horizon_s, rel=0.15)
         assert one.better > 0.3
         assert one.predicted.mean() < one.held.mean()
@@ -34,20 +34,20 @@ def test_held_poses_are_off_by_what_a_walker_covers_and_predicted_ones_by_far_le
     assert run(build_parser().parse_args(words)) == 0
     rows = json.loads(written.read_text())["tables"][0]["rows"]
     assert [(row["ahead"], row["person"]) for row in rows] == [
-        (ahead, person) for ahead in ("100 ms", "300 ms") for person in ("1", EVERYBODY)
+        (ahead, person) for ahead in ("100 ms", "300 ms") for person in ("1", ALL_PEOPLE)
     ]
     assert rows[0]["better %"] == pytest.approx(100 * errors(found, 0.1)["1"].better)
     assert (tmp_path / "prediction_walk.png").stat().st_size > 5000
 
 
-def test_gain_and_coverage_are_what_their_names_say() -> None:
+def test_gain_and_coverage_of_given_errors() -> None:
     one = Errors(np.full(4, 0.2), np.full(4, 0.2), np.full(4, 0.05), np.array([0.1, 7.8, 7.9, 20.0]))
     assert one.better == pytest.approx(0.75)
     assert one.inside == 0.5  # chi-squared with 3 degrees of freedom ends at 7.815
-    nobody = Errors(*np.zeros((4, 0)))
-    assert np.isnan([nobody.better, nobody.inside]).all()
+    empty = Errors(*np.zeros((4, 0)))
+    assert np.isnan([empty.better, empty.inside]).all()
 
 
-def test_a_folder_without_a_recording_is_named(tmp_path: Path) -> None:
+def test_folder_without_a_recording_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no recording\.npz in .*: give a folder that `pose3d demo --output` wrote"):
         run(build_parser().parse_args(["evaluate", "prediction", str(tmp_path)]))

@@ -80,7 +80,7 @@ def _recording(poses: Sequence[Pose3D], sent: int | None = None, loop: int = 10,
 
 
 def _truth(name: str, xyz: Sequence[Floats], required: bool = True) -> TruthPerson:
-    """Boxes of a person at xyz, one entry a frame, as somebody would draw them: 15 px larger than the joints."""
+    """Boxes of a person at xyz, one entry per frame, as an annotator draws them: 15 px larger than the joints."""
     boxes = {}
     for camera in RIG.cameras:
         xy = project(camera, np.array(xyz))
@@ -93,7 +93,7 @@ def _at(x: float, y: float) -> Floats:
     return BODY + np.array([x, y, 0])
 
 
-def test_summary_has_the_promised_keys_and_is_json_without_nan() -> None:
+def test_summary_has_the_documented_keys_and_is_json_without_nan() -> None:
     recording = _recording([_pose(k, {"1": BODY}) for k in range(10)], settings={"people": "single"})
     summary = summarise(recording, (H36M_17.joint_names, np.repeat(BODY[None], 10, axis=0)), [_truth("x", [BODY] * 10)])
     assert list(summary) == KEYS
@@ -132,7 +132,7 @@ def test_missing_joints_and_frames_count_200_mm() -> None:
     assert found["joints_compared"] == 23
 
 
-def test_agreement_is_of_the_one_id_that_fits_best_over_every_loop() -> None:
+def test_agreement_uses_the_best_id_over_all_loops() -> None:
     poses = [_pose(k, {"far": _at(2, 0), "1": BODY} if k < 6 else {"2": BODY}) for k in range(8)]
     reference = (H36M_17.joint_names, np.repeat(BODY[None], 4, axis=0))
     found = agreement_mm(_recording(poses, loop=4), reference)
@@ -183,7 +183,7 @@ def test_reprojection_is_the_distance_of_each_camera_s_keypoint() -> None:
     assert np.median(distances) == pytest.approx(4.0 * 1.1774, rel=0.05)  # Rayleigh
 
 
-def test_joints_of_two_views_do_not_flatter_the_reprojection() -> None:
+def test_reprojection_ignores_joints_of_two_views() -> None:
     pair = replace(_pose(0, {"1": BODY}), n_views=np.full((1, 17), 2))
     assert len(reprojection_px(_recording([pair], keypoints=_keypoints(4.0)))) == 0
     two = replace(_recording([pair], keypoints=_keypoints(4.0)), rig=RIG.subset(["a", "b"]))
@@ -227,7 +227,7 @@ def test_swapped_ids_are_two_switches_and_half_the_score() -> None:
     assert score_identity(_recording(poses), truth) == Identity(0.5, 2, 0)
 
 
-def test_published_person_where_nobody_stands_is_a_ghost_in_every_frame_set() -> None:
+def test_published_person_without_a_true_one_is_a_ghost_in_every_frame_set() -> None:
     poses = [_pose(k, {"1": BODY, **({"2": _at(0, -1.8)} if k >= 7 else {})}) for k in range(10)]
     identity = score_identity(_recording(poses), [_truth("x", [BODY] * 10)])
     assert identity.ghosts == 3
@@ -245,7 +245,7 @@ def test_frame_sets_without_a_pose_count_as_missed() -> None:
     assert identity.idf1 == pytest.approx(2 * 1 / (3 + 1))
 
 
-def test_person_who_is_not_required_counts_neither_for_nor_against() -> None:
+def test_person_who_is_not_required_is_ignored() -> None:
     truth = [_truth("x", [BODY] * 10), _truth("bystander", [_at(0, 1.5)] * 10, required=False)]
     with_her = [_pose(k, {"1": BODY, "2": _at(0, 1.5)}) for k in range(10)]
     without = [_pose(k, {"1": BODY}) for k in range(10)]
@@ -278,7 +278,7 @@ def test_fixture_of_each_sample_has_its_people_in_every_frame() -> None:
     np.testing.assert_allclose(single[0].boxes["cam01"][10], [285, 351, 625, 1169])  # half way between two key frames
 
 
-def test_sample_without_a_fixture_is_refused() -> None:
+def test_sample_without_a_fixture_is_rejected() -> None:
     with pytest.raises(InputError, match="single or multi"):
         load_people("crowd")
 

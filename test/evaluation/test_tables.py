@@ -10,7 +10,7 @@ from pose3d_ros.evaluation.tables import EvaluationRequest, Table, as_json, prin
 TABLE = Table("size", "how large", ("row", "mm", "n"), [("one", 1.25, 3), ("two", float("nan"), None)], note="A note.")
 
 
-def test_a_table_is_printed_as_markdown_with_a_dash_for_what_is_not_known():
+def test_table_is_markdown_with_a_dash_for_unknown_values():
     lines = printed(TABLE).splitlines()
     assert lines[0] == "### size: how large"
     assert lines[2:6] == [
@@ -27,12 +27,12 @@ def test_json_holds_every_number_in_full_and_no_nan():
     assert content["rows"] == [{"row": "one", "mm": 1.25, "n": 3}, {"row": "two", "mm": None, "n": None}]
 
 
-def test_a_row_that_does_not_fit_its_columns_is_our_own_fault():
+def test_row_of_wrong_length_is_an_assertion_error():
     with pytest.raises(AssertionError, match="does not fit"):
         Table("t", "", ("a", "b"), [("x",)])
 
 
-def test_tables_are_chosen_by_name_and_an_unknown_one_is_told(tmp_path):
+def test_tables_are_selected_by_name_and_unknown_ones_rejected(tmp_path):
     request = EvaluationRequest(motion=None, data=tmp_path, only=("b",))
     assert request.chosen(("a", "b")) == ("b",)
     assert EvaluationRequest(motion=None, data=tmp_path).chosen(("a", "b")) == ("a", "b")

@@ -13,7 +13,7 @@ def held_out() -> HeldOut:
     return HeldOut(tiny_motion().split("test"), people=400, seed=0)
 
 
-def test_a_trial_is_the_same_every_time_and_another_seed_gives_another(held_out):
+def test_trial_is_reproducible_and_depends_on_the_seed(held_out):
     one = held_out.pairs("P1")[0]
     first, again = held_out.trial("h36m", one), held_out.trial("h36m", one)
     np.testing.assert_array_equal(first.views.xy_px, again.views.xy_px)
@@ -21,25 +21,25 @@ def test_a_trial_is_the_same_every_time_and_another_seed_gives_another(held_out)
     assert not np.array_equal(first.views.xy_px, other.views.xy_px, equal_nan=True)
 
 
-def test_people_are_of_the_test_split_only(held_out):
+def test_people_come_from_the_test_split(held_out):
     assert {clip.split for clip in held_out.motion.clips} == {"test"}
 
 
-def test_the_truth_has_no_error(held_out):
+def test_truth_has_no_error(held_out):
     trial = held_out.trial("h36m", held_out.pairs("P3")[0])
     figures = errors(trial.truth, trial.truth).figures()
     assert (figures.mean, figures.median, figures.relative_mean, figures.relative_median) == (0, 0, 0, 0)
     assert figures.count == held_out.people * GIVEN.sum()
 
 
-def test_a_pose_moved_as_a_whole_errs_absolutely_and_not_relatively(held_out):
+def test_translated_pose_has_absolute_but_no_relative_error(held_out):
     truth = held_out.trial("h36m", held_out.pairs("P1")[0]).truth
     figures = errors(truth + np.array([0.03, 0.0, 0.04]), truth).figures()
     assert figures.mean == pytest.approx(50.0)
     assert figures.relative_mean == pytest.approx(0.0, abs=1e-9)
 
 
-def test_joints_that_are_not_counted_or_not_there_are_left_out():
+def test_uncounted_and_missing_joints_are_ignored():
     truth = np.zeros((2, 17, 3))
     estimate = truth + np.array([0.001, 0.0, 0.0])
     estimate[0, PELVIS] = np.nan
@@ -70,14 +70,14 @@ def test_noise_b_triangulates_as_badly_as_noise_a(held_out):
     assert means[1] == pytest.approx(means[0], rel=0.15)
 
 
-def test_people_stand_at_the_distance_asked_for(held_out):
+def test_people_are_at_the_requested_distance(held_out):
     head = at_distance(held_out.rigs("head530", 1)[0], 3.0)
     trial = held_out.trial("head530", head)
     place = np.linalg.norm(trial.truth[:, PELVIS, :2], axis=-1)
     assert place.mean() == pytest.approx(3.0, abs=0.1)
 
 
-def test_the_spread_of_seeds_is_half_the_range_of_their_means():
+def test_spread_of_seeds_is_half_the_range_of_their_means():
     truth = np.zeros((1, 17, 3))
     figures = [errors(truth + np.array([by, 0.0, 0.0]), truth).figures() for by in (0.010, 0.014)]
     mean, spread = mean_figures(figures)

@@ -1,4 +1,4 @@
-"""`pose3d calibrate` judges what it made: by exact corners of known cameras, and by boards that OpenCV draws."""
+"""`pose3d calibrate` validates its result: exact corners of known cameras, and boards drawn by OpenCV."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from variable_videos import respaced
 from pose3d_ros.calibration import board_views
 from pose3d_ros.calibration.board_views import BoardViews, find_boards
 from pose3d_ros.calibration.boards import Board, board_text, find_board, parse_board
-from pose3d_ros.calibration.extrinsics import place_cameras
+from pose3d_ros.calibration.extrinsics import solve_extrinsics
 from pose3d_ros.calibration.lenses import fit_lens
-from pose3d_ros.calibration.verdict import judge_calibration
+from pose3d_ros.calibration.validation import validate_calibration
 from pose3d_ros.cli import main
 from pose3d_ros.commands import calibrate
 from pose3d_ros.errors import FootageError, InputError
@@ -58,12 +58,12 @@ def views(tilt: float = 0.5, spread_m: float = 0.12, noise_px: float = 0.1, coun
 def renumbered(one: BoardViews, by: dict[int, int]) -> BoardViews:
     """The same pictures under other numbers."""
     kept = {by[frame]: found for frame, found in one.corners.items() if frame in by}
-    return BoardViews(one.camera, one.size_wh, one.looked_at, kept)
+    return BoardViews(one.camera, one.size_wh, one.image_count, kept)
 
 
 def judged(given: list[BoardViews]) -> tuple[Finding, ...]:
     fits = [fit_lens(BOARD, one, "plumb_bob") for one in given]
-    return judge_calibration(BOARD, given, fits, place_cameras(BOARD, given, fits))
+    return validate_calibration(BOARD, given, fits, solve_extrinsics(BOARD, given, fits))
 
 
 def test_a_good_calibration_has_nothing_to_say() -> None:
@@ -91,7 +91,7 @@ def test_fault_pictures_paired_off(shift: int) -> None:
 
 def test_fault_some_pictures_paired_wrong() -> None:
     """Fault: some calibration pictures of one number are of different moments.
-    Sees: "RMS ... px with the others ... (worst: frame 3 ...): are pictures of one number of the same moment"; exit 1.
+    Sees: "RMS ... px with the others ... (worst: frame 3 ...): check that images of the same number ..."; exit 1.
     Recovers: without the pictures that are named.
     Kind: K6
     Before: exit code 0 and a rig.yaml.
@@ -101,7 +101,7 @@ def test_fault_some_pictures_paired_wrong() -> None:
     given[1] = renumbered(given[1], swapped)
     (found,) = judged(given)
     assert found.fault
-    assert "are pictures of one number of the same moment" in found.text
+    assert "check that images of the same number show the same moment" in found.text
     worst = {int(part.split()[1]) for part in found.text.split("worst: ")[1].split(")")[0].split(", ")}
     assert worst >= {5, 7}
 
@@ -122,13 +122,13 @@ def test_fault_boards_that_fix_no_lens(given: dict[str, float], words: str) -> N
     """
     one = views(**given)[0]
     fit = fit_lens(BOARD, one, "plumb_bob")
-    found = judge_calibration(BOARD, [one], [fit], calibrate.PlacedRig(None, {}, {}))
+    found = validate_calibration(BOARD, [one], [fit], calibrate.RigExtrinsics(None, {}, {}))
     assert any(finding.fault and words in finding.text for finding in found)
 
 
 def test_fault_boards_in_the_middle_of_the_image_alone() -> None:
     """Fault: the board was shown far away in the middle of the image only.
-    Sees: "boards reach over 20 % of the image's width ...: show the board near and out to the corners"; exit 1.
+    Sees: "boards cover 20 % of the image's width ...: show the board near and out to the corners"; exit 1.
     Recovers: with pictures nearer and out to the corners.
     Kind: K6
     Before: exit code 0 and a rig.yaml whose lens is a guess outside.
@@ -141,9 +141,11 @@ def test_fault_boards_in_the_middle_of_the_image_alone() -> None:
         xyz = (small.points - small.points.mean(axis=0)) @ turn.T + [0, 0, 0.5]
         seen[frame] = (np.arange(54), project(TRUTH[0], xyz) + random.normal(0, 0.05, (54, 2)))
     one = BoardViews("a", (640, 480), 12, seen)
-    found = judge_calibration(small, [one], [fit_lens(small, one, "plumb_bob")], calibrate.PlacedRig(None, {}, {}))
+    found = validate_calibration(
+        small, [one], [fit_lens(small, one, "plumb_bob")], calibrate.RigExtrinsics(None, {}, {})
+    )
     assert [finding.fault for finding in found] == [True]
-    assert "boards reach over" in found[0].text
+    assert "boards cover" in found[0].text
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ def test_fault_charuco_board_of_another_kind(
     size: tuple[int, int], legacy: bool, inverted: bool, tmp_path: Path
 ) -> None:
     """Fault: the Charuco board is of the old kind (OpenCV before 4.6, even rows) or printed inverted.
-    Sees: nothing: it is found, and "the board is another kind than named: it is found as --board charuco:...:legacy".
+    Sees: nothing: it is detected; "the board is not the kind that was given: it was detected as --board charuco:...".
     Recovers: nothing to recover; --board may name the kind, and then no other is tried first.
     Kind: K6
     Before: "no board of 6 x 5 inner corners in 20 images".

@@ -82,10 +82,10 @@ def test_fault_rows_are_padded(encoding: str) -> None:
 @pytest.mark.parametrize(("encoding", "width", "height"), [("yuv422", 3, 4), ("yuyv", 5, 4), ("nv12", 4, 3)])
 def test_fault_odd_size_where_pixels_share_their_colour(encoding: str, width: int, height: int) -> None:
     """Fault: an image of an odd size in an encoding whose neighbouring pixels share their colour.
-    Sees: "image of 3 x 4 px yuv422: 2 x 1 px share their colour there"; the other cameras go on.
+    Sees: "image of 3 x 4 px yuv422: 2 x 1 px share one colour"; the other cameras go on.
     Recovers: with the next image of an even size.
     """
-    with pytest.raises(InputError, match=f"{width} x {height} px {encoding}: 2 x . px share their colour"):
+    with pytest.raises(InputError, match=f"{width} x {height} px {encoding}: 2 x . px share one colour"):
         bgr_from_raw(raw(bytes(100), encoding, width, height))
 
 
@@ -179,11 +179,11 @@ def test_fault_corrupt_jpeg_or_png(kind: str, draw: st.DataObject) -> None:
 @pytest.mark.parametrize("kind", [".bmp", ".tiff", ".webp"])
 def test_fault_picture_of_another_format(kind: str) -> None:
     """Fault: a compressed image is neither JPEG nor PNG.
-    Sees: "... cannot be decoded, expected a whole JPEG or PNG"; OpenCV's other readers never see a message.
+    Sees: "... cannot be decoded, expected a complete JPEG or PNG"; OpenCV's other readers never see a message.
     Recovers: with the next JPEG or PNG.
     """
     data = cv2.imencode(kind, NOISE)[1].tobytes()
-    with pytest.raises(InputError, match="expected a whole JPEG or PNG"):
+    with pytest.raises(InputError, match="expected a complete JPEG or PNG"):
         bgr_from_compressed(compressed(data))
 
 
@@ -209,10 +209,10 @@ def test_fault_calibration_of_zeros_or_nan(index: int, number: float) -> None:
 
 def test_fault_sensor_size_of_zero() -> None:
     """Fault: camera_info says that the images are of 0 x 0 px.
-    Sees: "... says its images are 0 x 120 px, expected the sensor's size".
+    Sees: "... has images of 0 x 120 px, expected the sensor's size".
     Recovers: by itself with a sound camera_info.
     """
-    with pytest.raises(CalibrationError, match=r"left/camera_info\) says its images are 0 x 120 px, expected"):
+    with pytest.raises(CalibrationError, match=r"left/camera_info\) has images of 0 x 120 px, expected"):
         camera(width=0)
 
 

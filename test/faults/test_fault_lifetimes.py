@@ -21,7 +21,7 @@ from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 
 RIG = Rig(h36m_rig("S9").cameras[:3])
 WITHOUT_ONE = RIG.subset(RIG.names[:2])
-RATE_HZ = 5  # what calibration health looks at
+RATE_HZ = 5  # what calibration health uses
 OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never")
 
 

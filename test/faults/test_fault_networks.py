@@ -60,7 +60,7 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
     detector = TopDownDetector("cpu", DetectorOptions(precision="full"))
     whole = detector._heads
     monkeypatch.setattr(detector, "_heads", lambda images: [one * torch.nan for one in whole(images)])
-    with pytest.raises(InputError, match=r"NanoDet gave .* numbers that are none"):
+    with pytest.raises(InputError, match=r"NanoDet output .* values that are not finite"):
         detector(IMAGES)
     monkeypatch.setattr(detector, "_heads", whole)
     assert len(detector(IMAGES)["cam"]) == 0  # black images
@@ -69,13 +69,13 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
     assert np.isfinite(joints([IMAGES.images["cam"]], box, everybody).xy).all()
     heads = joints._heads  # type: ignore[attr-defined]
     monkeypatch.setattr(joints, "_heads", lambda images: [one * torch.nan for one in heads(images)])
-    with pytest.raises(InputError, match=r"movenet-thunder gave .* set precision:=full"):
+    with pytest.raises(InputError, match=r"movenet-thunder output .* set precision:=full"):
         joints([IMAGES.images["cam"]], box, everybody)
 
 
 def test_fault_network_output_nan_in_a_refiner() -> None:
     """Fault: a network that refines poses gives NaN.
-    Sees: every joint stays as it was triangulated; WARN "a network that refines gave no numbers".
+    Sees: every joint stays as it was triangulated; WARN "a network that refines returned NaN".
     Recovers: by itself; or refine:=none.
     """
     people = np.stack([walker((0, 0), (0, 0), 0), walker((0.8, 0.5), (0, 0), 0)])

@@ -210,13 +210,13 @@ def near(t_s: float) -> Sequence[Floats]:
 @pytest.mark.parametrize(
     ("factor", "rig", "cause"),
     [
-        (1000.0, head(0.045, 2800.0), "places (or Tx) in mm"),
-        (100.0, head(0.4, 1400.0), "places (or Tx) in cm"),
+        (1000.0, head(0.045, 2800.0), "translations (or Tx) from mm to m"),
+        (100.0, head(0.4, 1400.0), "translations (or Tx) from cm to m"),
         (1 / 0.0165, head(0.4, 1400.0), r"squares of the board \(about 1[3-9] mm\)"),
         (1 / 0.036, head(0.4, 1400.0), r"squares of the board \(about 3[0-9] mm\)"),
-        (10.0, head(0.4, 1400.0), "They must be in m"),
-        (2.0, PAIR, "K of images of this size"),
-        (0.1, PAIR, "must be in m"),
+        (10.0, head(0.4, 1400.0), "from squares of the board"),
+        (2.0, PAIR, "that K fits the image size"),
+        (0.1, PAIR, "convert its translations (or Tx) to m"),
     ],
 )
 def test_fault_scale_of_the_rig_by_peoples_legs(factor: float, rig: Rig, cause: str) -> None:
@@ -322,7 +322,7 @@ def test_fault_people_stand_along_another_axis_than_z(axis: str, roll: bool) -> 
         return
     world = f"{axis[1]}-{'up' if axis[0] == '+' else 'down'}"
     assert report_of(last, PeopleReport).faults() == (
-        f"people stand along {axis} of frame 'world', expected +z (REP-103): turn the cameras' places "
+        f"people stand along {axis} of frame 'world', expected +z (REP-103): rotate the cameras' poses "
         f"(`pose3d rig convert --world {world}`, or their transforms)",
     )
 

@@ -59,7 +59,7 @@ def test_fault_jpeg_with_wrong_bytes(count: int, capfd: pytest.CaptureFixture[st
         data = with_wrong_bytes(jpeg(), count)
         if libjpeg_warns(data, capfd):
             warned += 1
-            with pytest.raises(InputError, match=r"bytes cannot be decoded \(.+\), expected a whole JPEG or PNG"):
+            with pytest.raises(InputError, match=r"bytes cannot be decoded \(.+\), expected a complete JPEG or PNG"):
                 decoded(data)
         else:
             decoded(data)

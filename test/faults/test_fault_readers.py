@@ -70,7 +70,7 @@ def test_fault_nested_documents() -> None:
 
 def test_fault_numbers_of_thousands_of_digits() -> None:
     """Fault: a number of 5000 digits in YAML, TOML or JSON.
-    Sees: "... holds a number of 5000 digits (111111111111...), expected 400 at most".
+    Sees: "... has a number of 5000 digits (111111111111...), expected 400 at most".
     Recovers: the number that was meant.
     Kind: K9
     Before: a traceback of ValueError.
@@ -124,7 +124,7 @@ def test_fault_an_array_that_lies(tmp_path: Path) -> None:
 
 def test_fault_a_checkpoint_cut_short(tmp_path: Path) -> None:
     """Fault: last.ckpt was cut by a crash or a full disk.
-    Sees: "checkpoint ... cannot be read (File is not a zip file: is it whole?): give best.ckpt or last.ckpt ...".
+    Sees: "checkpoint ... cannot be read (File is not a zip file: check that it is complete): give ...".
     Recovers: best.ckpt, or training again.
     Kind: K9
     Before: a traceback of torch's own error with --resume.
@@ -135,7 +135,7 @@ def test_fault_a_checkpoint_cut_short(tmp_path: Path) -> None:
     torch.save({"recipe": {}, "net": {}, "epoch": 1, "loss": [1.0], "score": []}, path)
     assert read_checkpoint(path)["epoch"] == 1
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"last\.ckpt cannot be read .*is it whole"):
+    with pytest.raises(InputError, match=r"last\.ckpt cannot be read .*check that it is complete"):
         read_checkpoint(path)
 
 

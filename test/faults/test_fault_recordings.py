@@ -65,7 +65,7 @@ def test_fault_lost_frames_that_even_out(tmp_path: Path) -> None:
 
 def test_fault_variable_frame_rate(tmp_path: Path) -> None:
     """Fault: a phone's video of variable frame rate beside an even one.
-    Sees: images within half a frame's time go together, each with its own stamp; "frames go together by time".
+    Sees: images within half a frame's time go together, each with its own stamp; "frames are matched by time".
     Recovers: nothing to recover.
     Kind: K5
     Before: frame n went with frame n, hundreds of ms apart at the end.
@@ -83,19 +83,19 @@ def test_fault_variable_frame_rate(tmp_path: Path) -> None:
         assert one.spread_ns <= 0.55 * 0.041e9
         right = round(float(one.images[RIGHT].mean()) / GREY)
         assert one.stamps_ns[RIGHT] == pytest.approx(times[right] * 1e9, abs=1e6)
-    assert "frames go together by time" in source.notes[0]
+    assert "frames are matched by time" in source.notes[0]
 
 
 def test_fault_fps_where_frames_are_missing(tmp_path: Path) -> None:
     """Fault: --fps is given for videos that lack frames, whose numbers are no time.
-    Sees: "--fps 25: frames of ... are up to 0.200 s apart ...: leave --fps out"; exit code 1.
+    Sees: "--fps 25: frames of ... are up to 0.200 s apart ...: omit --fps"; exit code 1.
     Recovers: without --fps, by the time stamps.
     Kind: K5
     Before: --fps, and then the --offset that the next message proposed, were accepted: 333 ms wrong.
     """
     videos = lossy(tmp_path, {LEFT: {4, 5, 6, 7}, RIGHT: set()})
     for cut in (WHOLE, Cut({LEFT: 0.0})):
-        with pytest.raises(InputError, match=r"--fps 25: frames of .* are up to 0\.200 s apart .*leave --fps out"):
+        with pytest.raises(InputError, match=r"--fps 25: frames of .* are up to 0\.200 s apart .*omit --fps"):
             open_videos(RIG, videos, fps=25.0, cut=cut)
     # The same with containers of constant rates: 24 and 30 frames of one time.
     videos = {LEFT: write(tmp_path / "a.mp4", range(24), 20.0), RIGHT: write(tmp_path / "b.mp4", range(30))}
@@ -113,14 +113,16 @@ def test_fault_fps_where_frames_are_missing(tmp_path: Path) -> None:
 
 def test_fault_videos_that_share_no_time(tmp_path: Path) -> None:
     """Fault: two cameras' videos have no moment in common, by their offsets or by their gaps.
-    Sees: "there is no moment that all cameras have (left 0 to 1.2 s, right 5 to 6.2 s)", or "... has no frame within
+    Sees: "no moment is common to all cameras (left 0 to 1.2 s, right 5 to 6.2 s)", or "... has no frame within
     half a frame's time of those of ..."; exit code 1.
     Recovers: with the right --offset.
     Kind: K5
     Before: cameras with gaps were paired by number.
     """
     videos = {name: write(tmp_path / f"{name}.mp4", range(30)) for name in (LEFT, RIGHT)}
-    with pytest.raises(InputError, match=rf"no moment that all cameras have \({LEFT} 0 to 1.2 s, {RIGHT} 5 to 6.2 s\)"):
+    with pytest.raises(
+        InputError, match=rf"no moment is common to all cameras \({LEFT} 0 to 1.2 s, {RIGHT} 5 to 6.2 s\)"
+    ):
         open_videos(RIG, videos, cut=Cut({RIGHT: 5.0}))
     lost = {LEFT: set(range(5, 25)), RIGHT: set(range(5)) | set(range(25, 30))}
     lossy_videos = lossy(tmp_path, lost)
@@ -167,7 +169,7 @@ def test_a_container_without_time_stamps_is_reported(tmp_path: Path) -> None:
     writer.release()
     source = open_videos(RIG, videos)
     assert moments_of(source) == [{LEFT: k, RIGHT: k} for k in range(10)]
-    assert source.notes == (f"{RIGHT}: the file holds no time stamps, a constant 25 frames/s is assumed",)
+    assert source.notes == (f"{RIGHT}: the file has no time stamps, a constant 25 frames/s is assumed",)
 
 
 def test_a_rotation_flag_turns_no_video(tmp_path: Path) -> None:
@@ -240,20 +242,20 @@ def opened(paths: Mapping[str, Path], cut: Cut = WHOLE) -> list[dict[str, float]
 @pytest.mark.parametrize(
     ("ids", "words"),
     [
-        ([k % 10 for k in range(30)], "image_id '0' comes back after others"),
-        ([k // 2 for k in range(30)], r"in 15 of 15 images with several people two lie on each other"),
-        ([7] * 30, r"in 1 of 1 images with several people two lie on each other"),
+        ([k % 10 for k in range(30)], "image_id '0' recurs after others"),
+        ([k // 2 for k in range(30)], r"two people overlap in 15 of 15 images with several people"),
+        ([7] * 30, r"two people overlap in 1 of 1 images with several people"),
         ([f"{k:06d}_t{33 * k}.jpg" for k in range(30)], "2 numbers differ between names"),
         ([f"a{k}" for k in range(15)] + [f"b{k}" for k in range(15)], "are both frame 0"),
         ([-3, *range(29)], "expected a whole number from 0 on"),
         ([None, *range(29)], "expected a whole number from 0 on"),
         (["9" * 40, *map(str, range(29))], "more than 18 digits"),
-        ([f"{k}" if k else "none" for k in range(30)], "holds 0 numbers"),
+        ([f"{k}" if k else "none" for k in range(30)], "has 0 numbers"),
     ],
 )
 def test_fault_image_ids_that_name_no_single_frame(ids: list[object], words: str, tmp_path: Path) -> None:
     """Fault: COCO ids that repeat, wrap, or hold several numbers that differ.
-    Sees: "image_id '0' comes back after others: does it begin again ...: number images one by one"; exit code 1.
+    Sees: "image_id '0' recurs after others: does the list restart ...: number images one by one"; exit code 1.
     Recovers: with ids that name one frame each.
     Kind: K5
     Before: 30 frames collapsed into 1, 490 mm off, with exit code 0.
@@ -318,7 +320,7 @@ def test_fault_keypoint_files_that_share_no_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["coco", "openpose"])
 def test_fault_one_absurd_frame_number(kind: str, tmp_path: Path) -> None:
     """Fault: one frame among thirty has the number 100000000000.
-    Sees: "frames are numbered from 0 to 100000000000, and 62 of them are named: is a number wrong?", or "frame 30 is
+    Sees: "frames are numbered from 0 to 100000000000, but only 62 of them exist: is a number wrong?", or "frame 30 is
     missing"; exit code 1, and no memory is taken.
     Recovers: with the right number, or --end.
     Kind: K5
@@ -336,7 +338,7 @@ def test_fault_one_absurd_frame_number(kind: str, tmp_path: Path) -> None:
                 text = json.dumps({"people": [{"pose_keypoints_2d": points}]})
                 (paths[name] / f"x_{number:012d}_keypoints.json").write_text(text)
     tracemalloc.start()
-    words = "from 0 to 100000000000, and 62 of them" if kind == "coco" else "frame 30 is missing"
+    words = "from 0 to 100000000000, but only 62 of them" if kind == "coco" else "frame 30 is missing"
     with pytest.raises((InputError, FootageError), match=words):
         open_keypoint_frames(RIG, paths, 25.0, order="body_25")
     assert tracemalloc.get_traced_memory()[1] < 20e6
@@ -352,7 +354,7 @@ def test_gaps_and_beginnings_that_differ_are_reported(tmp_path: Path) -> None:
     }
     first, gaps = open_keypoint_frames(RIG, paths, 25.0).notes
     assert first.startswith(f"the first frames are {LEFT} 0, {RIGHT} 1: ")
-    assert gaps.startswith(f"{LEFT}: 1 gaps in the frames that are named, the longest from 6 to 10 (0.16 s)")
+    assert gaps.startswith(f"{LEFT}: 1 gaps in the frame numbers, the longest from 6 to 10 (0.16 s)")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A detector that takes left for right in one view: nobody's arms and legs are torn between the sides."""
+"""A detector that swaps left and right in one view: no arm or leg is torn between the sides."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def errors_m(heard: Sequence[Message]) -> Floats:
 @pytest.mark.parametrize("views", [4, 3, 2])
 @pytest.mark.parametrize("mirrored_view", [0, 1, 2])
 def test_fault_left_and_right_exchanged_in_one_view(views: int, mirrored_view: int) -> None:
-    """Fault: the 2D detector takes left for right in one view, for a second.
-    Sees: the poses stay as they were, under the same id; WARN "the 2D detector takes left for right in camera 'c1' in
+    """Fault: the 2D detector swaps left and right in one view, for a second.
+    Sees: the poses stay as they were, under the same id; WARN "the 2D detector swaps left and right in camera 'c1' in
     12 of 30 frame sets"; `swapped` in /diagnostics names the cameras.
     Recovers: by itself when the detector does not any more.
     """

@@ -7,8 +7,8 @@ import pytest
 
 from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
 from pose3d_ros.synchronisation.stamp_checks import (
-    BEFORE_TOLD,
-    TOLD_S,
+    MIN_EVENTS,
+    REPORTED_S,
     UNUSABLE,
     StampChecks,
     StampFault,
@@ -73,9 +73,9 @@ def test_fault_bag_loop(back_s: float, sim_time: bool) -> None:
     told = Camera()
     for stamp in stamps[: 60 + JUMP_STAMPS]:
         told.sees(stamp)
-    assert f"time went back by {back_s - 0.033:.1f} s on {TOPIC} (as a bag that begins again" in told.words()
+    assert f"time went back by {back_s - 0.033:.1f} s on {TOPIC} (a bag restarted" in told.words()
     assert "after a newer one" not in told.words()
-    assert "time went back" not in told.words(TOLD_S + 0.1)
+    assert "time went back" not in told.words(REPORTED_S + 0.1)
 
 
 def test_fault_bag_loop_begins_with_the_image_it_ended_with() -> None:
@@ -115,16 +115,16 @@ def test_fault_clock_of_one_camera_set_back() -> None:
 
 def test_fault_stamps_zero() -> None:
     """Fault: a driver stamps nothing.
-    Sees: "... images on /left/image_raw carry the stamp 0.000 s and are not used", with the mend.
+    Sees: "... images on /left/image_raw have the stamp 0.000 s and are not used", with the fix.
     Recovers: by itself with the first stamped image.
     """
     one = Camera()
     for n in range(5):
         assert one.sees(0, now_ns=T0 + n) is StampFault.ZERO
     assert StampFault.ZERO in UNUSABLE
-    assert f"5 images on {TOPIC} carry the stamp 0.000 s and are not used: let the driver stamp" in one.words()
+    assert f"5 images on {TOPIC} have the stamp 0.000 s and are not used: make the driver stamp" in one.words()
     assert one.sees(T0) is None
-    assert one.words(TOLD_S + 0.1) == ""
+    assert one.words(REPORTED_S + 0.1) == ""
     assert "5 zero" in one.checks.facts()
 
 
@@ -134,7 +134,7 @@ def test_fault_stamps_in_the_future() -> None:
     Recovers: by itself when the clocks agree; no pose that looks fresh for ten seconds was published.
     """
     one = Camera()
-    for n in range(BEFORE_TOLD):
+    for n in range(MIN_EVENTS):
         assert one.checks.off_clock(one.at_s) is None
         assert one.sees(T0 + 10 * 10**9 + n, now_ns=T0 + n) is StampFault.FUTURE
     assert StampFault.FUTURE in UNUSABLE
@@ -152,23 +152,23 @@ def test_fault_stamps_in_the_future() -> None:
 
 def test_fault_stamps_duplicated() -> None:
     """Fault: images come twice, or several under one stamp.
-    Sees: WARN "... images on /left/image_raw carry a stamp that one before them has; only the first is used".
+    Sees: WARN "... images on /left/image_raw repeat an earlier stamp, and only the first is used".
     Recovers: by itself.
     """
     one = Camera()
-    for n in range(BEFORE_TOLD):
+    for n in range(MIN_EVENTS):
         assert one.words() == ""
         assert one.sees(T0 + n * PERIOD) is None
         assert one.sees(T0 + n * PERIOD) is StampFault.DUPLICATE
     assert StampFault.DUPLICATE in UNUSABLE
-    assert "3 images on /left/image_raw carry a stamp that one before them has" in one.words()
+    assert "3 images on /left/image_raw repeat an earlier stamp" in one.words()
     frames = [(camera, T0 + n * PERIOD, T0 + n * PERIOD + k) for n in range(30) for k in (0, 1) for camera in "ab"]
     assert [done.stamp_ns for done in grouped(frames)] == [T0 + n * PERIOD for n in range(30)]
 
 
 def test_fault_stamps_reordered() -> None:
     """Fault: the network lets images overtake each other.
-    Sees: WARN "... images on /left/image_raw came after a newer one"; sets keep the order of time.
+    Sees: WARN "... images on /left/image_raw arrived after a newer one"; sets keep the order of time.
     Recovers: by itself; no jump of time is seen in it.
     """
     one, order = Camera(), [n + (1 if n % 4 == 0 else -1 if n % 4 == 1 else 0) for n in range(60)]
@@ -176,7 +176,7 @@ def test_fault_stamps_reordered() -> None:
     assert faults.count(StampFault.REORDERED) == 15
     assert set(faults) == {None, StampFault.REORDERED}
     assert StampFault.REORDERED not in UNUSABLE
-    assert "15 images on /left/image_raw came after a newer one" in one.words()
+    assert "15 images on /left/image_raw arrived after a newer one" in one.words()
     frames = [(c, T0 + n * PERIOD, T0 + k * PERIOD) for k, n in enumerate(order) for c in "ab"]
     sets = [done.stamp_ns for done in grouped(frames)]
     assert sets == sorted(sets)
@@ -185,7 +185,7 @@ def test_fault_stamps_reordered() -> None:
 
 def test_fault_repeated_frames() -> None:
     """Fault: a camera hangs, and its driver sends the last image again under new stamps.
-    Sees: "... images on /left/image_raw repeat the pixels of the one before under a new stamp and are not used".
+    Sees: "... images on /left/image_raw repeat the previous pixels under a new stamp and are not used".
     Recovers: by itself with the first new image.
     """
     rng, one = np.random.default_rng(3), Camera()
@@ -198,7 +198,7 @@ def test_fault_repeated_frames() -> None:
     for n in range(20, 25):
         assert one.sees(T0 + n * PERIOD, still[-1]) is StampFault.REPEATED
     assert StampFault.REPEATED in UNUSABLE
-    assert "5 images on /left/image_raw repeat the pixels of the one before under a new stamp" in one.words()
+    assert "5 images on /left/image_raw repeat the previous pixels under a new stamp" in one.words()
     assert one.sees(T0 + 25 * PERIOD, still[0]) is None
     # A covered lens or a black image says nothing of the driver.
     assert pixel_digest(np.full(640 * 480 * 3, 7, np.uint8)) is None
@@ -206,7 +206,7 @@ def test_fault_repeated_frames() -> None:
 
 def test_fault_30_vs_15_fps() -> None:
     """Fault: one camera sends 30 images a second, the other 15.
-    Sees: WARN "cameras differ in images a second (left 30, right 15), and the slowest decides"; 15 sets a second.
+    Sees: WARN "cameras have different rates (left 30 Hz, right 15 Hz), and the slowest limits poses"; 15 sets a second.
     Recovers: when the drivers have one rate.
     """
     left, right, frames = Camera(), Camera(), []
@@ -221,7 +221,8 @@ def test_fault_30_vs_15_fps() -> None:
     assert [done.stamp_ns for done in sets] == [T0 + n * PERIOD for n in range(0, 240, 2)]
     rates = {"left": left.checks.rate_hz, "right": right.checks.rate_hz}
     assert rate_words(rates) == [
-        "cameras differ in images a second (left 30, right 15), and the slowest decides: set their drivers to one rate"
+        "cameras have different rates (left 30 Hz, right 15 Hz), and the slowest limits poses: set their drivers to "
+        "one rate"
     ]
     assert left.words() == right.words() == ""  # nothing is lost
     assert rate_words({"left": 30.0, "right": 29.0}) == rate_words({"left": 30.0, "right": 0.0}) == []

@@ -47,7 +47,7 @@ class Chain:
         self.rig = h36m_rig()
         self.names = list(self.rig.names)
         self.living = set(self.names)
-        self.mirrored: set[str] = set()  # cameras whose detector takes left for right
+        self.swapped: set[str] = set()  # cameras whose detector swaps left and right
         self.visible: Callable[[str, int], bool] = lambda camera, person: True
         self.heard: list[Message] = []
         self.now_s = 0.0
@@ -92,7 +92,7 @@ class Chain:
             shown = [one for p, one in enumerate(everybody) if self.visible(camera.name, p)]
             xyz = np.stack(shown) if shown else np.zeros((0, 17, 3))
             people = seen(camera, xyz, self._rng, stamp_ns=now_ns)
-            if camera.name in self.mirrored:
+            if camera.name in self.swapped:
                 people = replace(people, xy=people.xy[:, OTHER_SIDE], score=people.score[:, OTHER_SIDE])
             self.last_image_s = self.now_s
             if (done := self._grouper.add(camera.name, people, now_ns, now_ns)) is not None:

@@ -29,7 +29,7 @@ def test_fault_two_runs_on_one_output_folder(command: object, tmp_path: Path) ->
         command.run(Namespace(output=tmp_path / "results", devices=1, nodes=1))  # type: ignore[attr-defined]
 
 
-def test_a_run_that_was_killed_blocks_none(tmp_path: Path) -> None:
+def test_run_that_was_killed_blocks_none(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
@@ -51,7 +51,7 @@ with output_lock(Path({str(tmp_path)!r})):
         pass
 
 
-def test_a_folder_is_free_again_after_a_run_and_an_empty_one_is_not_left(tmp_path: Path) -> None:
+def test_folder_is_free_again_after_a_run_and_an_empty_one_is_not_left(tmp_path: Path) -> None:
     with output_lock(tmp_path / "new"):
         pass
     assert not (tmp_path / "new").exists()

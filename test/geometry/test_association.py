@@ -73,7 +73,7 @@ def test_two_views_suffice_for_most_of_the_time(pair: tuple[int, int]) -> None:
     assert wrong <= 0.03 * 40 * 16
 
 
-def test_calibration_off_by_thirty_pixels_does_not_tear_one_person_apart() -> None:
+def test_calibration_error_of_thirty_pixels_does_not_split_a_person() -> None:
     rng = np.random.default_rng(3)
     shifted = []
     for index, camera in enumerate(RIG.cameras):
@@ -116,7 +116,7 @@ def test_false_people_stay_alone_while_true_ones_are_found() -> None:
     assert joined == 0
 
 
-def test_a_person_seen_by_one_camera_stays_single() -> None:
+def test_person_seen_by_one_camera_stays_single() -> None:
     rng = np.random.default_rng(6)
     people = crowd(1.0, 3)
     keypoints, _ = views_of(people, rng)
@@ -125,7 +125,7 @@ def test_a_person_seen_by_one_camera_stays_single() -> None:
     assert groups.tolist() == [[0, 0, 0, 0], [1, 1, 1, 1], [2, -1, -1, -1]]
 
 
-def test_a_missing_view_is_no_obstacle() -> None:
+def test_missing_view_is_no_obstacle() -> None:
     rng = np.random.default_rng(7)
     keypoints, who = views_of(crowd(0.5), rng)
     keypoints[2], who[2] = Keypoints2D.empty(H36M_17), np.zeros(0, dtype=int)
@@ -144,7 +144,7 @@ def test_half_a_body_with_wrong_joints_is_still_matched() -> None:
     assert pair_errors(associate(RIG.cameras, keypoints), who) == 0
 
 
-def test_a_prediction_settles_what_two_views_leave_open() -> None:
+def test_prediction_resolves_an_ambiguity_of_two_views() -> None:
     cameras = RIG.cameras[:2]
     plain = primed = 0
     for t_s in np.arange(0.0, 4.0, 0.1):
@@ -156,7 +156,7 @@ def test_a_prediction_settles_what_two_views_leave_open() -> None:
     assert plain >= primed
 
 
-def test_a_wrong_prediction_joins_nobody() -> None:
+def test_wrong_prediction_joins_no_people() -> None:
     rng = np.random.default_rng(10)
     people = crowd(0.0, 2)
     # Camera 0 sees the first, camera 1 the second: whatever is expected, they are not one person.
@@ -165,22 +165,22 @@ def test_a_wrong_prediction_joins_nobody() -> None:
         assert len(associate(RIG.cameras[:2], keypoints, expected)) == 2
 
 
-def test_predictions_with_unknown_joints_and_nobody_to_see() -> None:
+def test_predictions_with_unknown_joints_and_empty_views() -> None:
     predicted = np.full((1, 17, 3), np.nan)
-    nobody = [Keypoints2D.empty(H36M_17) for _ in RIG.cameras]
-    assert associate(RIG.cameras, nobody, predicted).shape == (0, 4)
+    empty = [Keypoints2D.empty(H36M_17) for _ in RIG.cameras]
+    assert associate(RIG.cameras, empty, predicted).shape == (0, 4)
     keypoints, who = views_of(crowd(1.0, 2), np.random.default_rng(11))
     assert pair_errors(associate(RIG.cameras, keypoints, predicted), who) == 0
 
 
-def test_cameras_at_one_place_tell_nothing_of_depth_and_join_nobody() -> None:
+def test_coincident_cameras_join_no_people() -> None:
     rng = np.random.default_rng(12)
     cameras = (RIG.cameras[0], replace(RIG.cameras[0], name="twin"))
     keypoints = [seen(camera, crowd(1.0, 1), rng) for camera in cameras]
     assert len(associate(cameras, keypoints)) == 2
 
 
-def test_different_lengths_and_skeletons_are_refused() -> None:
+def test_different_lengths_and_skeletons_are_rejected() -> None:
     empty = Keypoints2D.empty(H36M_17)
     with pytest.raises(InputError, match="one set of keypoints a camera: 4 and 1"):
         associate(RIG.cameras, [empty])

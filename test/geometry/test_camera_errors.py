@@ -7,12 +7,12 @@ from scenes import h36m_cameras, joints_on_stage, seen
 from pose3d_ros.geometry.camera_errors import camera_error_covariance
 from pose3d_ros.geometry.triangulation import triangulate
 
-PX = 0.5  # small beside the keypoints' 4 px, so that nothing is an outlier, and a first-order theory holds
+PX = 0.5  # small compared with the keypoints' 4 px, so that nothing is an outlier, and a first-order theory holds
 
 
 @pytest.mark.parametrize("views", [(0, 1), (1, 2, 3), (0, 1, 2, 3)], ids=len)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_points_move_as_far_as_is_said(views, weighted):
+def test_points_move_by_the_predicted_amount(views, weighted):
     cameras = [h36m_cameras("S9")[number] for number in views]
     xyz = joints_on_stage(12, 0)
     random = np.random.default_rng(1)
@@ -33,7 +33,7 @@ def test_points_move_as_far_as_is_said(views, weighted):
     assert (np.abs(measured - PX**2 * said).max(axis=(1, 2)) < 0.15 * size).all()
 
 
-def test_a_view_that_disagrees_moves_the_point_less():
+def test_view_that_disagrees_moves_the_point_less():
     cameras, xyz = h36m_cameras("S9"), joints_on_stage(20, 2)
     xy = seen(cameras, xyz)
     xy[0] += 60.0
@@ -44,7 +44,7 @@ def test_a_view_that_disagrees_moves_the_point_less():
     assert np.abs(trace[0] - trace[2]).mean() > np.abs(trace[1] - trace[2]).mean()
 
 
-def test_what_one_camera_sees_has_no_answer():
+def test_point_in_one_view_has_no_position():
     cameras, xyz = h36m_cameras("S9")[:2], joints_on_stage(3, 0)
     xy = seen(cameras, xyz)
     xy[1, 1] = np.nan

@@ -86,14 +86,14 @@ def test_distort_inverts_undistort_over_the_image(lens):
     np.testing.assert_allclose(distort(cam, undistort(cam, px)), px, atol=1e-6)
 
 
-def test_a_wide_fisheye_reaches_85_degrees():
+def test_wide_fisheye_reaches_85_degrees():
     cam = camera("fisheye")
     x = np.tan(np.deg2rad(np.linspace(0, 85, 50)))
     ideal = np.column_stack([x, 0.3 * x]) / np.hypot(1, 0.3)
     np.testing.assert_allclose(undistort(cam, distort(cam, ideal)), ideal, rtol=1e-9)
 
 
-def test_a_skewed_k_is_honoured():
+def test_skewed_k_is_honoured():
     skewed = np.array([[1000.0, 20, 500], [0, 900, 400], [0, 0, 1]])
     cam = Camera("cam", (1000, 800), skewed)
     np.testing.assert_allclose(project(cam, (0.3, 0.2, 2.0)), (skewed @ (0.15, 0.1, 1))[:2])
@@ -101,7 +101,7 @@ def test_a_skewed_k_is_honoured():
 
 
 @pytest.mark.parametrize("z", [0.0, -1.0, -1e-9])
-def test_a_point_not_in_front_projects_to_nan(z):
+def test_point_not_in_front_projects_to_nan(z):
     assert np.isnan(project(camera("plumb_bob5"), (0.1, 0.1, z))).all()
 
 
@@ -116,7 +116,7 @@ def test_beyond_the_fold_distorting_gives_nan_instead_of_a_point_inside_the_imag
     assert np.isnan(project(FOLDED, (1.7, 0, 1))).all()
 
 
-def test_a_pixel_that_no_ray_reaches_undistorts_to_nan():
+def test_pixel_that_no_ray_reaches_undistorts_to_nan():
     edge = K[0, 0] * FOLD * (1 - 0.3 * FOLD**2)
     pixels = np.array([[512 + 0.99 * edge, 515], [512 + 1.01 * edge, 515], [512 + 10 * edge, 515]])
     found = undistort(FOLDED, pixels)
@@ -127,7 +127,7 @@ def test_a_pixel_that_no_ray_reaches_undistorts_to_nan():
     assert np.isnan(beyond_90_degrees).all()
 
 
-def test_a_pixel_that_only_rays_beyond_the_fold_reach_undistorts_to_nan():
+def test_pixel_that_only_rays_beyond_the_fold_reach_undistorts_to_nan():
     """r - 0.5 r^3 + 0.1 r^5 folds back at r = 1 (0.6), and grows again from r = sqrt 2 on."""
     refolded = Camera("cam", (1000, 1000), K, "plumb_bob", [-0.5, 0.1, 0, 0])
     reach = np.array([0.59, 0.61, 0.7, 0.9])
@@ -173,7 +173,7 @@ def test_every_leading_shape_works(lens, shape):
     assert covariance.shape == (*shape, 2, 2)
 
 
-def test_a_wrong_last_axis_is_named():
+def test_wrong_last_axis_is_rejected():
     with pytest.raises(InputError, match=r"xyz has shape \(4, 2\), expected \(\.\.\., 3\)"):
         project(camera("pinhole"), np.zeros((4, 2)))
 
@@ -214,7 +214,7 @@ def test_undistorting_cameras_together_is_undistorting_each(lens):
 
 
 @pytest.mark.parametrize("lens", LENSES)
-def test_the_derivative_of_distortion_agrees_with_differences(lens):
+def test_derivative_of_distortion_agrees_with_differences(lens):
     cam = [camera(lens)]
     xy = np.concatenate(
         [np.random.default_rng(5).uniform(-0.6, 0.6, (1, 40, 2)), [[[0.0, 0.0], [1e-5, -1e-5]]]], axis=1

@@ -9,7 +9,7 @@ from pose3d_ros.geometry.triangulation import Rejection, triangulate, triangulat
 
 
 @pytest.mark.parametrize("method", [triangulate, triangulate_linear])
-def test_a_missing_view_is_as_if_the_camera_were_not_there(method):
+def test_missing_view_is_as_if_the_camera_were_not_there(method):
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(40, 22)
     xy = noisy(seen(cameras, xyz), 23)
@@ -58,7 +58,7 @@ def test_coincident_cameras_are_rejected_as_rank(method):
         assert np.isnan(result.xyz).all()
 
 
-def test_a_third_camera_apart_mends_coincident_ones():
+def test_third_camera_resolves_coincident_ones():
     trio = [looking_along_z("a", (0, 0, 0)), looking_along_z("b", (0, 0, 0)), looking_along_z("c", (1, 0, 0))]
     xyz = np.array([[0.1, 0.2, 3.0], [0.1, 0.2, 3.0]])
     xy = seen(trio, xyz)
@@ -69,7 +69,7 @@ def test_a_third_camera_apart_mends_coincident_ones():
 
 
 @pytest.mark.parametrize("off_axis_m", [0.0, 1e-7])
-def test_a_point_on_the_baseline_is_rejected(off_axis_m):
+def test_point_on_the_baseline_is_rejected(off_axis_m):
     front_and_back = [looking_along_z("a", (0, 0, 0)), looking_along_z("b", (0, 0, -1))]
     result = triangulate(front_and_back, seen(front_and_back, np.array([[off_axis_m, 0, 3.0]])), max_std_m=np.inf)
     assert result.rejection[0] == Rejection.RANK
@@ -86,7 +86,7 @@ def test_rays_that_meet_behind_the_cameras_are_rejected_as_cheirality(method):
     assert result.n_views[0] == 2
 
 
-def test_a_view_that_cannot_see_the_joint_from_behind_does_not_spoil_the_others():
+def test_view_that_cannot_see_the_joint_from_behind_does_not_spoil_the_others():
     """One of four cameras claims a joint half an image away: the linear start may lie anywhere."""
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(2000, 26)
@@ -99,7 +99,7 @@ def test_a_view_that_cannot_see_the_joint_from_behind_does_not_spoil_the_others(
     assert np.median(np.linalg.norm(result.xyz - xyz, axis=-1)[accepted]) < 0.03
 
 
-def test_a_short_baseline_is_uncertain_by_the_textbooks_formula():
+def test_short_baseline_is_uncertain_by_the_textbooks_formula():
     """sigma_Z = sqrt(2) sigma Z^2 / (f B) for a rectified pair: 1 px, 3 m, f 530 px, 12 cm gives 0.200 m."""
     head = [looking_along_z("left", (-0.06, 0, 0), f=530.0), looking_along_z("right", (0.06, 0, 0), f=530.0)]
     xyz = np.array([[0.0, 0.0, 3.0]])
@@ -110,7 +110,7 @@ def test_a_short_baseline_is_uncertain_by_the_textbooks_formula():
     assert triangulate(head, seen(head, xyz), sigma_px=1.0, max_std_m=0.19).rejection[0] == Rejection.UNCERTAIN
 
 
-def test_a_covariance_that_is_none_falls_back_to_sigma():
+def test_invalid_covariance_falls_back_to_sigma():
     cameras = h36m_cameras("S9")
     xy = noisy(seen(cameras, joints_on_stage(10, 34)), 35)
     covariance = np.full((*xy.shape, 2), np.nan)
@@ -119,7 +119,7 @@ def test_a_covariance_that_is_none_falls_back_to_sigma():
 
 
 @pytest.mark.parametrize("method", [triangulate, triangulate_linear])
-def test_wrong_shapes_and_settings_are_named(method):
+def test_wrong_shapes_and_settings_are_rejected(method):
     cameras = h36m_cameras("S9")
     with pytest.raises(InputError, match=r"xy has shape \(3, 17, 2\), expected \(4, \.\.\., 2\)"):
         method(cameras, np.zeros((3, 17, 2)))
@@ -129,7 +129,7 @@ def test_wrong_shapes_and_settings_are_named(method):
         method(cameras, np.zeros((4, 17, 2)), sigma_px=0)
 
 
-def test_wrong_covariance_and_delta_are_named():
+def test_wrong_covariance_and_delta_are_rejected():
     with pytest.raises(InputError, match=r"covariance has shape"):
         triangulate(h36m_cameras("S9"), np.zeros((4, 17, 2)), covariance=np.ones((4, 17, 2)))
     with pytest.raises(InputError, match=r"delta is 0"):

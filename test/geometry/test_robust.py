@@ -5,9 +5,9 @@ from scenes import displaced, h36m_cameras, joints_on_stage, noisy, seen
 from pose3d_ros.geometry.observations import observations
 
 
-def test_the_second_start_keeps_gross_outliers_out_of_wrong_basins():
+def test_second_start_keeps_gross_outliers_out_of_wrong_basins():
     """A quarter of the keypoints up to 600 px away: from the linear start alone 2 % of joints end in a worse basin
-    than from the truth, which nobody has; with the best pair's start 0.02 %."""
+    than from the truth, which is unknown; with the best pair's start 0.02 %."""
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(10_000, 1)
     xy = displaced(noisy(seen(cameras, xyz), 2, sigma=2.0), 0.25, 3, reach=600.0)
@@ -21,7 +21,7 @@ def test_the_second_start_keeps_gross_outliers_out_of_wrong_basins():
     assert worse < 0.5 * np.mean(from_linear > from_truth * (1 + 1e-6))
 
 
-def test_the_analytic_gradient_and_information_agree_with_differences():
+def test_analytic_gradient_and_information_agree_with_differences():
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(50, 4).T
     xy = displaced(noisy(seen(cameras, xyz.T), 5), 0.3, 6)

@@ -101,7 +101,7 @@ def whitening(cameras, xy, weight, covariance):
 
 @pytest.mark.parametrize("views", ["P1", "four"])
 @pytest.mark.parametrize("outliers", [0.0, 0.2])
-def test_the_objective_is_no_larger_than_scipys(views, outliers):
+def test_objective_is_no_larger_than_scipys(views, outliers):
     """PoseRN's Eq. 3 written down once more, whitened, and left to scipy starting from the truth."""
     cameras = [h36m_cameras("S9")[i] for i in VIEWS[views]]
     transform = np.array([camera.cam_from_world for camera in cameras])
@@ -128,7 +128,7 @@ def test_the_objective_is_no_larger_than_scipys(views, outliers):
         assert ours <= scipys * (1 + 1e-6)
 
 
-def test_the_objective_is_never_worse_than_the_linear_start():
+def test_objective_is_never_worse_than_the_linear_start():
     cameras = h36m_cameras("S9")
     xyz = joints_on_stage(20_000, 13)
     xy = displaced(noisy(seen(cameras, xyz), 14), 0.3, 15, reach=200.0)
@@ -138,7 +138,7 @@ def test_the_objective_is_never_worse_than_the_linear_start():
     assert (huber_objective(cameras, xy, robust.xyz) <= start)[np.isfinite(linear.xyz[:, 0])].all()
 
 
-def test_the_order_of_cameras_does_not_matter():
+def test_order_of_cameras_does_not_matter():
     cameras = h36m_cameras("S9")
     xy = displaced(noisy(seen(cameras, joints_on_stage(300, 16)), 17), 0.05, 18)
     xy[0, ::7] = np.nan
@@ -149,7 +149,7 @@ def test_the_order_of_cameras_does_not_matter():
         np.testing.assert_array_equal(result.rejection, expected.rejection)
 
 
-def test_the_batch_does_not_matter():
+def test_batch_does_not_matter():
     cameras = h36m_cameras("S9")
     xy = displaced(noisy(seen(cameras, joints_on_stage(51, 19)), 20), 0.1, 21)
     whole = triangulate(cameras, xy.reshape(4, 3, 17, 2))
@@ -221,7 +221,7 @@ def test_moving_the_world_moves_the_result(turn, shift, seed):
     np.testing.assert_allclose(R @ moved.covariance @ R.T, still.covariance, atol=1e-3 * np.nanmax(still.covariance))
 
 
-def test_the_covariance_projects_back_to_less_than_the_keypoints_own():
+def test_covariance_projects_back_to_less_than_the_keypoints_own():
     cameras = h36m_cameras("S9")
     result = triangulate(cameras, seen(cameras, joints_on_stage(100, 38)), sigma_px=SIGMA_PX)
     for camera in cameras:
@@ -229,7 +229,7 @@ def test_the_covariance_projects_back_to_less_than_the_keypoints_own():
         assert np.linalg.eigvalsh(covariance).max() < SIGMA_PX**2 * (1 + 1e-6)
 
 
-def test_a_view_that_disagrees_adds_little_certainty():
+def test_view_that_disagrees_adds_little_certainty():
     cameras = h36m_cameras("S9")
     xy = seen(cameras, joints_on_stage(200, 39))
     four = np.trace(triangulate(cameras, xy).covariance, axis1=1, axis2=2)

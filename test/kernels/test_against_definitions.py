@@ -123,7 +123,7 @@ def test_robust_triangulation(views: int, outliers: float) -> None:
     np.testing.assert_allclose(huber_objective(cameras, xy, ours.xyz, weight, covariance)[found], values[0], rtol=1e-7)
 
 
-def test_points_that_cannot_be_are_rejected_alike() -> None:
+def test_impossible_points_are_rejected_alike() -> None:
     cameras = h36m_rig().cameras
     xy = np.full((4, 4, 2), np.nan)
     xy[0, 0] = 500.0  # one view
@@ -239,7 +239,7 @@ def test_tracks() -> None:
     tracker, gone_ns, guessed, passed = Tracker(H36M_17), 10**9, 0, 0
     for n in range(40):
         stamp_ns = 10**18 + 33_000_000 * n - (10**9 if n >= 30 else 0)  # a clock that is set back
-        # Somebody leaps once, and is not seen now and then.
+        # One person jumps once, and is missing now and then.
         people = np.stack([walker((0, 0), (0.5, 0.1), n / 30), walker((2, 0), (0, 0), n / 30) + (0.5 * (n > 20))])
         found = observed(people[rng.random(2) < 0.85], rng)
         tracker._move_to(stamp_ns)
@@ -283,7 +283,7 @@ def test_distances_of_people() -> None:
 
 
 @pytest.mark.parametrize("wrong", [(), (0,), (2,), (1, 3), (0, 1, 2)])
-def test_sides(wrong: Sequence[int]) -> None:
+def test_left_right_swaps(wrong: Sequence[int]) -> None:
     rng, rig = np.random.default_rng(3), h36m_rig()
     people = np.stack([walker((-1, 0), (0.4, 0), 0.2), walker((1, 0.5), (0, 0.3), 0.4)])
     keypoints = []

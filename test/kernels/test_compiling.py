@@ -41,7 +41,7 @@ def test_every_kernel_is_compiled_when_it_is_loaded() -> None:
         assert all(len(one.signatures) == 1 and not one._can_compile for one in compiled), part
 
 
-def test_the_first_time_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_time_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels.load()
     assert compiling.all_kept()
     said: list[str] = []
@@ -63,7 +63,7 @@ assert all(f"pose3d_ros.kernels.{part}" in sys.modules for part in kernels.PARTS
 """
 
 
-def test_kernels_are_loaded_when_what_is_loaded_meanwhile_is() -> None:
+def test_kernels_load_in_parallel_with_the_block() -> None:
     kernels.load()
     subprocess.run([sys.executable, "-c", LOADED_MEANWHILE], check=True)
 
@@ -77,7 +77,7 @@ for part in kernels.PARTS:
 """
 
 
-def test_the_same_sources_elsewhere_are_not_compiled_again() -> None:
+def test_same_sources_elsewhere_are_not_compiled_again() -> None:
     """numba keeps what it compiled by the path of the source, and another checkout has another.
 
     In a process of its own: here a test may have loaded kernels while it let the disk be full.

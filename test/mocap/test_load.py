@@ -65,7 +65,7 @@ def test_bvh_channels_turn_along_with_the_axes(tmp_path):
 
 
 @pytest.mark.parametrize("unit", [1.0, 100.0, 1000.0, 1 / 0.0254, 0.45 / 0.0254])
-def test_a_bvh_person_has_metres_whatever_the_file_s_unit(tmp_path, unit):
+def test_bvh_person_has_metres_whatever_the_file_s_unit(tmp_path, unit):
     xyz, fps = from_bvh(write_bvh(tmp_path / "walk.bvh", unit))
     body = dict(zip(H36M_17.joint_names, xyz[0], strict=True))
     assert fps == pytest.approx(120, rel=1e-3)
@@ -110,7 +110,7 @@ def test_only_folders_below_the_given_one_name_the_split_and_none_of_them_the_su
     assert found == {("anna", "train"), ("bob", "train"), ("cara", "val")}
 
 
-def test_what_cannot_be_read_is_told(tmp_path):
+def test_unreadable_file_is_rejected(tmp_path):
     with pytest.raises(InputError, match=r"holds no \.bvh file"):
         load_captures(tmp_path)
     (tmp_path / "a.bvh").write_text("HIERARCHY ROOT a { OFFSET 0 0 0 MOTION Frames: 1 Frame Time: 0.1 0")

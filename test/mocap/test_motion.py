@@ -20,7 +20,7 @@ def test_without_data_the_message_names_the_flag_and_the_page():
         load_motion(None)
 
 
-def test_a_file_that_is_no_npz_is_told_so(tmp_path):
+def test_file_that_is_not_npz_is_rejected(tmp_path):
     path = tmp_path / "walk.npz"
     path.write_text("not one")
     with pytest.raises(InputError, match=r"motion data .*walk\.npz cannot be read"):
@@ -35,7 +35,7 @@ def test_no_subject_is_in_two_splits(motion):
     assert not val & test
 
 
-def test_a_leaked_subject_is_refused():
+def test_leaked_subject_is_rejected():
     arrays = synthetic_motion.arrays()
     arrays["split"][1] = "test"  # ann's second clip
     with pytest.raises(InputError, match="'ann' is in split 'train' and in 'test'"):
@@ -54,7 +54,7 @@ def test_windows_never_cross_a_clip(motion):
         assert (np.diff(windows, axis=1) == 1).all()
 
 
-def test_a_subject_with_few_frames_is_drawn_as_often_as_one_with_many():
+def test_subject_with_few_frames_is_drawn_as_often_as_one_with_many():
     arrays = synthetic_motion.arrays()
     arrays["clip_len"][:2] = 3  # ann keeps 6 frames, ben 48
     train = motion_from_arrays(arrays).split("train")
@@ -63,7 +63,7 @@ def test_a_subject_with_few_frames_is_drawn_as_often_as_one_with_many():
     assert abs(of_ann - 0.5) < 0.04  # five standard deviations; by frame it would be 0.11
 
 
-def test_too_long_a_window_is_refused(motion):
+def test_too_long_a_window_is_rejected(motion):
     with pytest.raises(InputError, match="no clip of the motion data has 25 frames"):
         motion.draw(1, 25, np.random.default_rng(0))
 
@@ -76,7 +76,7 @@ def test_joints_in_another_order_are_brought_into_ours():
     np.testing.assert_array_equal(motion_from_arrays(arrays).xyz, expected)
 
 
-def test_millimetres_and_y_up_are_refused():
+def test_millimetres_and_y_up_are_rejected():
     arrays = synthetic_motion.arrays()
     with pytest.raises(InputError, match="is xyz in metres"):
         motion_from_arrays(arrays | {"xyz": arrays["xyz"] * 1000})
@@ -86,7 +86,7 @@ def test_millimetres_and_y_up_are_refused():
         motion_from_arrays(arrays | {"xyz": arrays["xyz"][..., [2, 0, 1]]})
 
 
-def test_a_split_without_clips_is_told(motion):
+def test_split_without_clips_is_rejected(motion):
     only_train = Motion(motion.xyz, tuple(clip for clip in motion.clips if clip.split == "train"))
     with pytest.raises(InputError, match="no clip in split 'test'"):
         only_train.split("test")

@@ -25,7 +25,7 @@ def test_cvugcn_has_the_published_size_in_the_papers_form():
 
 
 @pytest.mark.parametrize(("width", "size"), [(1024, 4.3), (4096, 67.5)])
-def test_the_lifter_has_its_size_at_both_widths(width, size):
+def test_lifter_has_its_size_at_both_widths(width, size):
     assert millions(LIFTER | {"width": width}) == pytest.approx(size, abs=0.1)
 
 
@@ -36,7 +36,7 @@ def test_the_lifter_has_its_size_at_both_widths(width, size):
         (LIFTER | {"baseline": True}, LifterMlp), (POSERN, PoseRN), (POSERN | {"baseline": True}, ResidualMlp),
     ],
 )  # fmt: skip
-def test_a_recipe_gives_its_kind_of_network(recipe, kind):
+def test_recipe_gives_its_kind_of_network(recipe, kind):
     assert type(build(recipe | {"width": 16})) is kind
 
 
@@ -52,7 +52,7 @@ def test_ablations_rebuild_from_the_recipe():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"),
+    ("recipe", "message"),
     [
         ({}, "use posern, cvugcn or lifter"),
         ({"network": ["cvugcn"]}, "use posern, cvugcn or lifter"),
@@ -64,6 +64,6 @@ def test_ablations_rebuild_from_the_recipe():
         (LIFTER | {"without": None}, "list of names"),
     ],
 )
-def test_a_recipe_that_is_none_is_refused(recipe, told):
-    with pytest.raises(InputError, match=told):
+def test_invalid_recipe_is_rejected(recipe, message):
+    with pytest.raises(InputError, match=message):
         build(recipe)

@@ -98,7 +98,7 @@ def test_analytic_depth_is_near_for_a_real_person():
     assert mehta.root_depth(xyz - xyz[:, :1], seen(xyz), K).item() == pytest.approx(xyz[0, 0, 2].item(), rel=0.05)
 
 
-def test_a_known_height_scales_pose_and_depth_and_keeps_the_image():
+def test_known_height_scales_pose_and_depth_and_keeps_the_image():
     xyz = pose()
     truth = targets(xyz, K)
     wrong = Lifted(truth.depth * 0.8, truth.pose * 0.8)
@@ -113,7 +113,7 @@ def test_a_known_height_scales_pose_and_depth_and_keeps_the_image():
     torch.testing.assert_close(unknown.depth, wrong.depth)
 
 
-def test_stature_follows_the_bones_of_somebody_bent():
+def test_stature_of_a_bent_person_follows_the_bones():
     straight = torch.zeros(17, 3)
     heights = {"Knee": -0.45, "Ankle": -0.9, "Spine": 0.25, "Thorax": 0.5, "Nose": 0.6, "HeadTop": 0.75}
     for joint, name in enumerate(H36M_17.joint_names):

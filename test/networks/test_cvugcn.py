@@ -56,13 +56,13 @@ def test_with_a_zero_last_layer_the_pose_comes_back_as_it_was():
     assert torch.equal(net(coarse, coarse), coarse)
 
 
-def test_an_untrained_network_hardly_moves_a_joint():
+def test_untrained_network_hardly_moves_a_joint():
     torch.manual_seed(0)
     coarse = poses()
     assert (CvUgcn(CvUgcnOptions(widths=NARROW))(coarse, coarse) - coarse).abs().max() < 0.01  # m
 
 
-def test_one_batch_is_learnt_by_heart():
+def test_one_batch_is_overfitted():
     torch.manual_seed(0)
     net = CvUgcn(CvUgcnOptions(widths=(16, 32, 64)))
     coarse = poses(16)
@@ -77,7 +77,7 @@ def test_one_batch_is_learnt_by_heart():
     assert loss.item() < 0.1 * before
 
 
-def test_without_cross_view_kernels_one_view_does_not_see_the_other():
+def test_without_cross_view_kernels_views_are_independent():
     torch.manual_seed(0)
     coarse = poses()
     changed = coarse.clone()
@@ -101,12 +101,12 @@ def test_shared_stems_serve_more_views_and_treat_them_alike():
     torch.testing.assert_close(out[:, 0], out[:, 2])
 
 
-def test_a_pair_specific_network_refuses_another_number_of_views():
+def test_pair_specific_network_rejects_another_number_of_views():
     with pytest.raises(InputError, match="rig-conditioned"):
         CvUgcn(CvUgcnOptions(widths=NARROW)).with_views(3)
 
 
-def test_features_that_do_not_fit_are_refused_with_both_sizes():
+def test_features_of_the_wrong_size_are_rejected_with_both_sizes():
     with pytest.raises(InputError, match="2 views"):
         CvUgcn(CvUgcnOptions(widths=NARROW))(poses(views=3), poses(views=3))
 
@@ -117,7 +117,7 @@ def test_views_are_fused_by_their_weights():
     assert fuse_views(world, [1.0, 3.0]).unique().tolist() == [0.75]
 
 
-def test_the_input_norm_is_measured_once_and_then_fixed():
+def test_input_norm_is_measured_once_and_then_fixed():
     torch.manual_seed(0)
     for stems, shape in (("separate", (2, 17, 3)), ("shared", (1, 17, 3))):
         net = CvUgcn(CvUgcnOptions(widths=NARROW, stems=stems))

@@ -1,4 +1,4 @@
-"""CV-UGCN and what it is told, in NumPy: the same functions as in torch, for any number of people and views."""
+"""CV-UGCN and its input features in NumPy: the same functions as in torch, for any number of people and views."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check(net: CvUgcn, people: int) -> None:
 
 @pytest.mark.parametrize("people", range(1, 6))
 @pytest.mark.parametrize("views", [2, 3])
-def test_the_shipped_network_shifts_as_in_torch(people: int, views: int) -> None:
+def test_shipped_network_shifts_as_in_torch(people: int, views: int) -> None:
     net = trained.load("cvugcn-rig").net
     assert isinstance(net, CvUgcn)
     check(net.with_views(views), people)
@@ -62,7 +62,7 @@ def test_every_rig_conditioned_form_shifts_as_in_torch(options: dict, kinds: dic
         check(untrained(views, **options, **kinds), people)
 
 
-def test_separate_stems_are_refused() -> None:
+def test_separate_stems_are_rejected() -> None:
     with pytest.raises(InputError, match="separate stems"):
         shift_in_numpy(untrained(stems="separate"))
 
@@ -90,7 +90,7 @@ def sight(people: int, views: int, seed: int) -> SightInNumpy:
 
 @pytest.mark.parametrize("views", [2, 3])
 @pytest.mark.parametrize("people", range(1, 6))
-def test_what_a_network_is_told_is_the_same_as_in_torch(people: int, views: int) -> None:
+def test_input_features_are_the_same_as_in_torch(people: int, views: int) -> None:
     for seed in range(12):
         given = sight(people, views, seed)
         truth = rig_input(Sight(*(torch.from_numpy(one) for one in given)))
@@ -101,7 +101,7 @@ def test_what_a_network_is_told_is_the_same_as_in_torch(people: int, views: int)
         np.testing.assert_allclose(in_world(found, found.pose), back, atol=1e-9)
 
 
-def test_a_person_without_a_joint_is_told_as_in_torch() -> None:
+def test_missing_joint_is_encoded_as_in_torch() -> None:
     given = sight(1, 2, 0)
     given.coarse[:] = np.nan
     truth = rig_input(Sight(*(torch.from_numpy(one) for one in given)))

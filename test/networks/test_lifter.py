@@ -27,14 +27,14 @@ def test_parameter_counts_are_the_published_ones(width, millions):
     assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
-def test_the_paper_s_network_has_2j_plus_3_inputs_and_3j_minus_2_outputs():
+def test_paper_s_network_has_2j_plus_3_inputs_and_3j_minus_2_outputs():
     with torch.device("meta"):
         layers = AbsPoseLifter().layers
     assert layers[0].in_features == 2 * 17 + 3
     assert layers[-1].out_features == 3 * 17 - 2
 
 
-def test_a_block_is_twice_batch_norm_dropout_relu_linear():
+def test_block_is_twice_batch_norm_dropout_relu_linear():
     names = [type(layer).__name__ for layer in PreActivation(8).body]
     assert names == ["BatchNorm1d", "Dropout", "ReLU", "Linear"] * 2
 
@@ -47,7 +47,7 @@ def test_normalisation_by_hand():
     assert out.xy[0, 2].tolist() == pytest.approx([0.0, 4 / 10**0.5])
 
 
-def test_an_unseen_joint_has_no_say_in_location_and_scale():
+def test_missing_joint_is_ignored_in_location_and_scale():
     offset = torch.tensor([[[3.0, 0.0], [-1.0, 0.0], [float("nan")] * 2]])
     out = normalise(offset, torch.tensor([[True, True, False]]))
     assert out.location.tolist() == [[1.0, 0.0]]
@@ -70,7 +70,7 @@ def test_input_is_the_same_after_cropping_and_moves_only_the_scales_after_resizi
 
 
 @pytest.mark.parametrize(("location", "scale", "inputs"), [(0, 0, 34), (1, 0, 36), (0, 1, 35), (1, 1, 37)])
-def test_the_rows_of_table_1_differ_in_their_inputs(location, scale, inputs):
+def test_rows_of_table_1_differ_in_their_inputs(location, scale, inputs):
     net = AbsPoseLifter(LifterOptions(width=16, location=bool(location), scale=bool(scale)))
     xy, _, K = people(2)
     assert net.layers[0].in_features == inputs
@@ -88,7 +88,7 @@ def test_every_parameter_learns():
     assert not idle
 
 
-def test_one_batch_is_learnt_by_heart():
+def test_one_batch_is_overfitted():
     torch.manual_seed(0)
     net = AbsPoseLifter(LifterOptions(width=128))
     for layer in net.modules():
@@ -137,7 +137,7 @@ def test_standardised_outputs_begin_near_the_people_measured(any_focal):
     torch.testing.assert_close(net(xy, K).pose[0], truth.pose.mean(dim=0), atol=1e-4, rtol=1e-4)
 
 
-def test_a_joint_that_training_never_showed_counts_as_not_seen():
+def test_joint_absent_from_training_counts_as_missing():
     xy, xyz, K = people(8)
     without = xy.clone()
     without[:, 10] = float("nan")
@@ -155,7 +155,7 @@ def test_with_any_focal_a_resized_image_gives_the_same_metres():
 
 
 @pytest.mark.parametrize("height_input", [False, True])
-def test_a_person_twice_as_high_is_twice_as_far(height_input):
+def test_person_twice_as_high_is_twice_as_far(height_input):
     xy, xyz, K = people(3)
     net = measured(xy, xyz, K, height=height_input)
     height = torch.tensor([1.5, 1.8, float("nan")])

@@ -24,7 +24,7 @@ def test_normalisation_is_equation_3_on_a_path_of_three_nodes():
     torch.testing.assert_close(normalised(path), expected)
 
 
-def test_a_node_without_neighbours_stays_finite():
+def test_node_without_neighbours_stays_finite():
     assert torch.equal(normalised(torch.zeros(2, 2)), torch.zeros(2, 2))
 
 
@@ -74,7 +74,7 @@ def test_kernels_that_join_nothing_are_left_out():
     assert len(normalised_kernels(WHOLE_GRAPH, views=2)) == 2
 
 
-def test_the_five_parts_are_the_limbs_and_the_trunk():
+def test_five_parts_are_the_limbs_and_the_trunk():
     names = [{H36M_17.joint_names[joint] for joint in part} for part in PARTS]
     assert names == [
         {"LShoulder", "LElbow", "LWrist"},

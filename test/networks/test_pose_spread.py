@@ -48,12 +48,12 @@ def test_bones_between_joints_are_counted_along_the_skeleton():
     torch.testing.assert_close(steps, steps.T)
 
 
-def test_without_knowledge_of_bodies_a_refined_joint_is_as_sure_as_its_triangulation():
+def test_without_a_body_prior_covariance_is_that_of_triangulation():
     given = anything()
     torch.testing.assert_close(refined_covariance(figures(REFINED, q=1e3), given), given, rtol=1e-4, atol=1e-9)
 
 
-def test_a_rigid_body_known_by_heart_is_as_sure_as_all_its_joints_together():
+def test_known_rigid_body_has_the_covariance_of_all_joints_together():
     found = refined_covariance(figures(REFINED, q=1e-9), alike(0.03**2 * EYE))
     # Its own triangulation is in the body's place already; counted twice it is J + 1 of J.
     torch.testing.assert_close(std(found), torch.full((J, 3), 0.03 / (J + 1) ** 0.5, dtype=torch.float64))
@@ -66,7 +66,7 @@ def test_triangulation_and_body_are_fused_by_their_information():
     torch.testing.assert_close(found, alike(expected * EYE))
 
 
-def test_a_stereo_heads_depth_gains_and_its_image_plane_stays():
+def test_stereo_heads_depth_gains_and_its_image_plane_stays():
     given = alike(torch.diag(torch.tensor([0.004, 0.004, 0.2], dtype=torch.float64) ** 2))
     x, y, z = std(refined_covariance(figures(REFINED, q=0.03), given)[0])
     assert 0.0035 < x < 0.004
@@ -80,7 +80,7 @@ def test_refining_never_makes_a_joint_less_sure_than_its_triangulation():
     assert torch.linalg.eigvalsh(gain).min() > -1e-12
 
 
-def test_a_rotated_rig_gives_rotated_covariances():
+def test_rotated_rig_gives_rotated_covariances():
     given, turn = anything(), rotation()
     one = figures(REFINED, q=0.02, floor=0.004, guess=0.1)
     given[0, 3] = torch.nan
@@ -88,7 +88,7 @@ def test_a_rotated_rig_gives_rotated_covariances():
     torch.testing.assert_close(refined_covariance(one, turn @ given @ turn.T), expected)
 
 
-def test_a_guessed_joint_is_less_sure_the_more_bones_away_the_body_is():
+def test_guessed_joint_is_less_sure_the_more_bones_away_the_body_is():
     given = alike(0.01**2 * EYE)
     arm = [H36M_17.index(name) for name in ("LShoulder", "LElbow", "LWrist")]
     given[arm] = torch.nan
@@ -105,7 +105,7 @@ def test_missing_joints_make_the_others_less_sure():
     torch.testing.assert_close(lacking[0], plain[0] * (1 + 0.8 * (4 / 16) ** 2) ** 2)
 
 
-def test_nobody_triangulated_and_a_joint_without_figures_are_nan():
+def test_person_without_triangulation_and_joint_without_figures_are_nan():
     one = figures(REFINED, q=0.02, guess=0.1)
     one["scale"][HEAD_TOP] = one["guessed_scale"][HEAD_TOP] = torch.nan
     given = torch.stack((alike(1e-4 * EYE), torch.full((J, 3, 3), torch.nan, dtype=torch.float64)))
@@ -115,13 +115,13 @@ def test_nobody_triangulated_and_a_joint_without_figures_are_nan():
     assert torch.isfinite(found[0, :HEAD_TOP]).all()
 
 
-def test_a_joint_placed_without_any_error_stays_finite():
+def test_joint_without_any_error_stays_finite():
     found = refined_covariance(figures(REFINED, q=0.02, floor=0.001), torch.zeros(J, 3, 3))
     assert torch.isfinite(found).all()
     assert torch.linalg.eigvalsh(found).min() > 0.9e-6
 
 
-def test_a_lifted_joint_is_unsure_along_its_ray_in_proportion_to_the_distance():
+def test_lifted_joint_is_unsure_along_its_ray_in_proportion_to_the_distance():
     xyz = torch.zeros(2, J, 3, dtype=torch.float64)
     xyz[..., 0], xyz[..., 2] = 1.0, 3.0
     xyz[1] *= 2.0
@@ -134,11 +134,11 @@ def test_a_lifted_joint_is_unsure_along_its_ray_in_proportion_to_the_distance():
         assert abs(float(vectors[:, 2] @ ray)) == pytest.approx(1.0)
 
 
-def test_a_known_height_makes_depth_surer_and_unseen_joints_make_it_less_sure():
+def test_known_height_makes_depth_surer_and_unseen_joints_make_it_less_sure():
     xyz = torch.tensor([0.0, 0.0, 4.0]).expand(1, J, 3)
     one = figures(LIFTED, depth=0.08, depth_known=0.01, lack=0.2, unseen=0.3, across=0.01)
     seen = torch.ones(1, J, dtype=torch.bool)
-    seen[0, HEAD_TOP] = False  # no detector gives it: it tells nothing of the person
+    seen[0, HEAD_TOP] = False  # no detector gives it: it carries no information
     plain = std(lifted_covariance(one, xyz, seen))[0, 0, 2]
     assert float(plain) == pytest.approx(0.32)
     assert float(std(lifted_covariance(one, xyz, seen, height_known=True))[0, 0, 2]) == pytest.approx(0.04)
@@ -148,7 +148,7 @@ def test_a_known_height_makes_depth_surer_and_unseen_joints_make_it_less_sure():
     assert float(some[0, H36M_17.index("LWrist"), 0]) == pytest.approx((0.3**2 + 0.01**2) ** 0.5)
 
 
-def test_a_person_who_was_not_lifted_has_no_covariance():
+def test_person_who_was_not_lifted_has_no_covariance():
     xyz = torch.full((2, J, 3), torch.nan)
     xyz[0] = 2.0
     found = lifted_covariance(figures(LIFTED, across=0.1, along=0.1), xyz)
@@ -157,7 +157,7 @@ def test_a_person_who_was_not_lifted_has_no_covariance():
 
 
 @pytest.mark.parametrize("spread", [{}, figures(LIFTED)])
-def test_figures_of_another_network_are_refused(spread):
+def test_figures_of_another_network_are_rejected(spread):
     with pytest.raises(InputError, match="'own'"):
         refined_covariance(spread, anything())
 

@@ -20,7 +20,7 @@ def test_two_blocks_of_linear_batch_norm_relu_dropout_and_a_linear():
     assert counted == 6 * 17 * 1024 + 1024 * 1024 + 2 * 2 * 1024 + 1024 * 34 + 34
 
 
-def test_an_oracle_bias_leaves_no_residual_and_adding_it_would_double_it():
+def test_oracle_bias_leaves_no_residual_and_adding_it_would_double_it():
     xyz, truth, size = scene()
     xy = truth + 8.0 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(3))
     ready = prepare(xyz, xy, size)
@@ -47,7 +47,7 @@ def test_pelvis_is_the_origin_and_the_spine_three_units():
     torch.testing.assert_close(flat[:, 8].norm(dim=-1), torch.full((8,), 3.0))
 
 
-def test_a_spine_seen_end_on_keeps_the_unit_bounded():
+def test_spine_seen_end_on_keeps_the_unit_bounded():
     xyz, xy, size = scene()
     xy[:, 8] = xy[:, 0]
     torch.testing.assert_close(prepare(xyz, xy, size).unit, torch.full((8,), 10.0))
@@ -65,7 +65,7 @@ def test_unseen_joints_enter_as_zero_and_stay_unseen():
     assert torch.isfinite(refined[1:, 0]).all()
 
 
-def test_every_parameter_learns_and_one_batch_is_learnt_by_heart():
+def test_every_parameter_learns_and_one_batch_is_overfitted():
     torch.manual_seed(0)
     xyz, xy, size = scene(16)
     ready = prepare(xyz, xy, size)
@@ -83,7 +83,7 @@ def test_every_parameter_learns_and_one_batch_is_learnt_by_heart():
     assert loss.item() < 0.05 * first
 
 
-def test_the_baseline_refines_in_the_same_shapes_and_is_identity_at_zero_weights():
+def test_baseline_refines_in_the_same_shapes_and_is_identity_at_zero_weights():
     torch.manual_seed(0)
     coarse = torch.randn(4, 2, 17, 3)
     net = MlpRefiner(views=2, features=3, width=32)

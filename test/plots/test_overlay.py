@@ -92,7 +92,7 @@ def test_overlay_shows_its_progress(videos: dict[str, Path], tmp_path: Path, cap
     assert "h264" not in error  # what FFmpeg says of encoders it lacks
 
 
-def test_overlay_into_a_missing_folder_is_refused(videos: dict[str, Path], tmp_path: Path) -> None:
+def test_overlay_into_a_missing_folder_is_rejected(videos: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(FootageError, match="folder exists"):
         write_overlay(_recording(2, 2), videos, tmp_path / "nowhere" / "overlay.mp4", progress=False)
 
@@ -107,7 +107,7 @@ def test_bones_lie_where_the_joints_project_and_dots_where_they_were_detected() 
     assert _pixels_like(tile[y - 1 : y + 2, x - 1 : x + 2], (255, 0, 255)) > 0
     seen = Keypoints2D(np.full((1, 17, 2), [20.0, 70.0]), np.ones((1, 17)), H36M_17)
     tile = draw_tile(camera, grey, None, (seen, ("",)), {})
-    assert tile[70, 20].min() > 150  # grey dot of somebody without an id
+    assert tile[70, 20].min() > 150  # grey dot of a person without an id
     shrunk = draw_tile(camera.resized((80, 60)), grey, None, (seen, ("",)), {})
     assert shrunk.shape == (60, 80, 3)
     assert shrunk[35, 10].min() > 150

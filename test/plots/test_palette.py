@@ -32,7 +32,7 @@ def test_fault_colours_change_when_others_come_and_go() -> None:
     Sees: those who stay keep their colour, and no two people who are there together share one.
     Recovers: nothing to recover.
     Kind: K10
-    Before: nobody's changed, but people shared colours.
+    Before: colours never changed, but people shared them.
     """
     colours, draw = PersonColours(), random.Random(1)
     living: dict[str, tuple[int, int, int]] = {}
@@ -52,14 +52,14 @@ def test_fault_colours_change_when_others_come_and_go() -> None:
     assert len(colours._places) < 30, "people who left are forgotten"
 
 
-def test_a_person_who_was_out_of_sight_comes_back_in_the_same_colour() -> None:
+def test_person_who_was_out_of_sight_comes_back_in_the_same_colour() -> None:
     colours = PersonColours()
     before = colours(["1", "8"])
     colours(["1"])
     assert colours(["1", "8"]) == before
 
 
-def test_forty_people_can_be_told_apart() -> None:
+def test_forty_people_have_distinguishable_colours() -> None:
     """No two of the first twenty colours are nearer than a tenth of a channel, no two of forty equal, none grey."""
     colours = np.array([nth_colour(n) for n in range(40)])
     apart = np.abs(colours[:, None] - colours[None]).max(axis=-1) + 255 * np.eye(40, dtype=int)

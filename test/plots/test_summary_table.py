@@ -24,7 +24,7 @@ def test_several_cameras_tell_left_out_camera_and_agreement() -> None:
     assert lines[-2:] == ["             results  /out", "                      a.json"]
 
 
-def test_one_camera_tells_root_and_pose_apart() -> None:
+def test_one_camera_separates_root_and_pose() -> None:
     one = {
         "absolute_mm": 300.4,
         "root_relative_mm": 150.0,
@@ -37,7 +37,7 @@ def test_one_camera_tells_root_and_pose_apart() -> None:
     assert "                root  240 mm; depth off by 5.0 % (median)" in lines
 
 
-def test_without_a_reference_nothing_is_said_of_agreement() -> None:
+def test_without_a_reference_there_is_no_agreement() -> None:
     for unknown in ({}, {"agreement": None}, {"agreement": {"absolute_mm": None}}, {"agreement_mm": {"mean": None}}):
         assert "agreement" not in summary_table({**SUMMARY, **unknown, "people": {}}, ())
-    assert "nobody" in summary_table({**SUMMARY, "people": {}}, ())
+    assert "none" in summary_table({**SUMMARY, "people": {}}, ())

@@ -7,7 +7,7 @@ from pose3d_ros.plots.sweep_plot import write_sweep_plot
 
 
 @pytest.mark.parametrize(("points", "x_log"), [(False, False), (True, False), (False, True)])
-def test_a_plot_is_drawn_into_a_folder_that_is_made(tmp_path, points, x_log):
+def test_plot_is_drawn_into_a_folder_that_is_made(tmp_path, points, x_log):
     path = tmp_path / "plots" / "noise.png"
     x = np.linspace(0, 10, 5)
     write_sweep_plot(

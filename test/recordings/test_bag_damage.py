@@ -42,9 +42,9 @@ def test_fault_bag_of_ros1(name: str, tmp_path: Path) -> None:
     Before: "was the recorder stopped before it had finished? Try `mcap recover`".
     """
     (tmp_path / name).write_bytes(b"#ROSBAG V2.0\nE\x00\x00\x00" + bytes(4096))
-    with pytest.raises(FootageError, match=r"recording of ROS 1.*rosbags-convert") as told:
+    with pytest.raises(FootageError, match=r"recording of ROS 1.*rosbags-convert") as raised:
         open_bag(tmp_path / name)
-    assert "recover" not in str(told.value)
+    assert "recover" not in str(raised.value)
 
 
 @pytest.mark.parametrize("encoding", ["protobuf", "json", "ros1"])
@@ -56,17 +56,19 @@ def test_fault_bag_of_other_messages(encoding: str, tmp_path: Path) -> None:
     Before: "was the recorder stopped before it had finished? Try `mcap recover`".
     """
     (tmp_path / "walk.mcap").write_bytes(mcap("", encoding, encoding))
-    with pytest.raises(FootageError, match=f"profile is '', expected 'ros2', and its messages are {encoding}") as told:
+    with pytest.raises(
+        FootageError, match=f"profile is '', expected 'ros2', and its messages are {encoding}"
+    ) as raised:
         open_bag(tmp_path / "walk.mcap")
-    assert "recover" not in str(told.value)
+    assert "recover" not in str(raised.value)
 
 
-def test_a_whole_mcap_of_ros2_opens(tmp_path: Path) -> None:
+def test_whole_mcap_of_ros2_opens(tmp_path: Path) -> None:
     (tmp_path / "walk.mcap").write_bytes(mcap("ros2", "ros2msg", "cdr"))
     assert set(open_bag(tmp_path / "walk.mcap").types) == {"/left/image_raw"}
 
 
-def test_a_cut_mcap_is_said_to_lack_its_end(tmp_path: Path) -> None:
+def test_truncated_mcap_is_reported_as_such(tmp_path: Path) -> None:
     whole = mcap("ros2", "ros2msg", "cdr")
     (tmp_path / "walk.mcap").write_bytes(whole[:-40])
     with pytest.raises(FootageError, match=r"its end is missing \(\d+ bytes\).*mcap recover walk.mcap"):
@@ -77,20 +79,20 @@ def test_a_cut_mcap_is_said_to_lack_its_end(tmp_path: Path) -> None:
     ("name", "data", "words"),
     [
         ("walk.mcap", b"", "it is empty"),
-        ("walk.mcap", b"SQLite format 3\0" + bytes(100), r"begins as a \.db3 file does: name it so"),
-        ("walk.db3", MAGIC + bytes(100), r"begins as a \.mcap file does: name it so"),
-        ("walk.mcap", b"<html><body>404</body></html>" * 9, r"begins with b'<html><b', which no \.mcap file does"),
-        ("walk.db3", b"SQLite format 3\0" + bytes(2000), "it is damaged or not whole"),
+        ("walk.mcap", b"SQLite format 3\0" + bytes(100), r"begins like a \.db3 file: rename it"),
+        ("walk.db3", MAGIC + bytes(100), r"begins like a \.mcap file: rename it"),
+        ("walk.mcap", b"<html><body>404</body></html>" * 9, r"begins with b'<html><b', which is not a \.mcap file"),
+        ("walk.db3", b"SQLite format 3\0" + bytes(2000), "it is damaged or incomplete"),
     ],
 )
-def test_another_file_is_named_for_what_it_is(name: str, data: bytes, words: str, tmp_path: Path) -> None:
+def test_other_file_is_identified(name: str, data: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(FootageError, match=words):
         open_bag(tmp_path / name)
 
 
 @pytest.mark.parametrize("cut", range(0, 60, 7))
-def test_a_file_that_lies_about_its_lengths_is_refused(cut: int, tmp_path: Path) -> None:
+def test_file_with_wrong_lengths_is_rejected(cut: int, tmp_path: Path) -> None:
     """Four bytes here and there are the largest number: nothing is read beyond the file."""
     data = bytearray(mcap("", "protobuf", "protobuf"))
     at = len(MAGIC) + 1 + 3 * cut

@@ -36,7 +36,7 @@ def test_sets_hold_the_images_that_were_recorded_with_their_stamps(storage: str,
             np.testing.assert_array_equal(one.images[camera], picture(10 * k + n))
 
 
-def test_a_run_goes_on_where_it_stopped_and_is_cut_and_thinned(tmp_path: Path) -> None:
+def test_start_end_and_stride_select_frame_sets(tmp_path: Path) -> None:
     path = small_bag(tmp_path / "take", range(12))
     stamps = [one.stamp_ns for one in frames_of(path).read()]
     assert [one.stamp_ns for one in frames_of(path).read(7)] == stamps[7:]
@@ -67,7 +67,7 @@ def test_compressed_images_are_decoded_and_a_damaged_one_is_left_out_with_a_warn
     np.testing.assert_array_equal(sets[2].images["cam3"], picture(22))
 
 
-def test_a_camera_that_was_recorded_late_still_finds_its_set(tmp_path: Path) -> None:
+def test_camera_that_was_recorded_late_still_finds_its_set(tmp_path: Path) -> None:
     rig = small_rig()
     with BagWriter(tmp_path / "take") as bag:
         late = [("cam2", k, T0 + k * 10**8 + 1_500_000_000) for k in range(20)]  # 1.5 s on its way
@@ -107,7 +107,7 @@ def test_no_image_is_lost_that_another_one_matches(data, cameras, tolerance_ms, 
         assert (frames.stamps_ns != ABSENT).sum() + frames.unused == sum(map(sum, seen))
 
 
-def test_cameras_that_do_not_fit_together_are_told_how_far_they_are_apart(tmp_path: Path) -> None:
+def test_unsynchronised_cameras_are_rejected_with_their_time_difference(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "take") as bag:
         for k in range(5):
             bag.image("/cam1/image_raw", picture(k), T0 + k * 10**8)
@@ -117,7 +117,7 @@ def test_cameras_that_do_not_fit_together_are_told_how_far_they_are_apart(tmp_pa
     assert len(frames_of(tmp_path / "take", tolerance_s=0.045)) == 5
 
 
-def test_images_without_stamps_and_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_images_without_stamps_and_of_another_size_are_rejected(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "take") as bag:
         for k in range(3):
             for name in ("cam1", "cam2"):
@@ -171,20 +171,20 @@ def test_fault_bag_whose_stamps_are_of_another_time(tmp_path: Path, late_s: floa
 
 def test_fault_bag_of_cameras_that_stamp_with_time_since_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: the cameras of a bag stamp with the time since their machines started; or one of two does.
-    Sees: a warning "cameras stamp with time since boot (or a simulation's): ..."; where one does, a refusal with it.
+    Sees: a warning "cameras stamp with time since boot (or simulation time): ..."; where one does, a refusal with it.
     Recovers: with stamps of one clock.
     Kind: K1
     Before: nothing was said, or "those of cam2 are 1.7e+09 s from those of cam1".
     """
     monkeypatch.setitem(globals(), "T0", 5231 * 10**9)
     boot_s = 1.7e9
-    with pytest.warns(UserWarning, match=r"time since boot .*/cam1/image_raw, /cam2/image_raw carry 5231\.\d s"):
+    with pytest.warns(UserWarning, match=r"time since boot .*/cam1/image_raw, /cam2/image_raw are stamped 5231\.\d s"):
         assert len(frames_of(recorded(tmp_path / "both", boot_s, boot_s))) == 5
     with BagWriter(tmp_path / "one") as bag:
         for k in range(5):
             for n, stamp_ns in enumerate((T0 + k * 33_333_333, round(boot_s * 1e9) + k * 33_333_333)):
                 bag.image(f"/cam{n + 1}/image_raw", picture(10 * k + n), stamp_ns, round(boot_s * 1e9) + k * 33_333_333)
-    with pytest.raises(InputError, match=r"time since boot .*/cam1/image_raw carry"):
+    with pytest.raises(InputError, match=r"time since boot .*/cam1/image_raw are stamped"):
         frames_of(tmp_path / "one")
 
 

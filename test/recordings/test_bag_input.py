@@ -16,7 +16,7 @@ from pose3d_ros.rigs.rig_yaml import save_rig
 pytest.importorskip("rosbags")
 
 
-def test_a_rig_file_says_which_cameras_are_taken(tmp_path: Path) -> None:
+def test_rig_file_selects_the_cameras(tmp_path: Path) -> None:
     small_bag(tmp_path / "take", rig=small_rig(3))
     save_rig(small_rig(2), tmp_path / "rig.yaml")
     frames = open_bag_frames(tmp_path / "take", rig_file=tmp_path / "rig.yaml")
@@ -31,7 +31,7 @@ def test_a_rig_file_says_which_cameras_are_taken(tmp_path: Path) -> None:
         open_bag_frames(tmp_path / "take", rig_file=tmp_path / "rig.yaml", topics=BagTopics(fixed_frame="map"))
 
 
-def test_without_a_rig_file_the_recording_says_where_its_cameras_stand(tmp_path: Path) -> None:
+def test_without_a_rig_file_the_extrinsics_come_from_the_recording(tmp_path: Path) -> None:
     rig = small_rig()
     with BagWriter(tmp_path / "take", "sqlite3") as bag:
         for camera in rig.cameras:

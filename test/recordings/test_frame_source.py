@@ -27,9 +27,9 @@ def test_lengths_that_differ_need_a_word_from_the_user() -> None:
 
 def test_cameras_that_do_not_overlap_are_reported() -> None:
     spans = {"left": (0, 4 * SECOND), "right": (0, 4 * SECOND)}
-    with pytest.raises(InputError, match=r"no moment that all cameras have \(left 0 to 4 s, right 5 to 9 s\)"):
+    with pytest.raises(InputError, match=r"no moment is common to all cameras \(left 0 to 4 s, right 5 to 9 s\)"):
         check_ends(spans, FRAME, Cut({"right": 5.0}))
-    with pytest.raises(InputError, match="--offset middle: there is no such camera"):
+    with pytest.raises(InputError, match="--offset middle: unknown camera"):
         check_ends(spans, FRAME, Cut({"middle": 5.0}))
 
 
@@ -37,5 +37,5 @@ def test_start_end_and_stride_keep_moments_by_their_time() -> None:
     moments = np.arange(0, 3 * SECOND, SECOND // 10)
     kept = kept_moments(moments, Cut(start_s=0.4, end_s=1.0, step=2))
     assert (moments[kept] / SECOND).tolist() == [0.4, 0.6, 0.8]
-    with pytest.raises(InputError, match=r"no moment that all cameras have \(0 to 2.9 s\)"):
+    with pytest.raises(InputError, match=r"no moment is common to all cameras \(0 to 2.9 s\)"):
         kept_moments(moments, Cut(start_s=9.0))

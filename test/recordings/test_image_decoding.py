@@ -25,8 +25,8 @@ def test_every_encoding_becomes_bgr_without_ros(encoding: str) -> None:
     assert np.abs(inside - ([RED] * 3 if grey else [BLUE, GREEN, RED])).max() <= (2 if encoding in YUV else 0)
 
 
-def test_a_mosaic_keeps_where_its_colours_are() -> None:
-    """A red half beside a blue one comes out that way round, not shifted or swapped."""
+def test_mosaic_keeps_where_its_colours_are() -> None:
+    """A red half next to a blue one keeps its side, not shifted or swapped."""
     mosaic = np.zeros((H, W), np.uint8)
     mosaic[0::2, 0 : W // 2 : 2] = 200  # red sites of rggb, left
     mosaic[1::2, W // 2 + 1 :: 2] = 200  # blue sites, right
@@ -37,7 +37,7 @@ def test_a_mosaic_keeps_where_its_colours_are() -> None:
     assert image[H // 2, W - 3].tolist() == [200, 0, 0]
 
 
-def test_png_and_jpeg_are_decoded_and_a_cut_one_is_refused() -> None:
+def test_png_and_jpeg_are_decoded_and_a_cut_one_is_rejected() -> None:
     image = np.full((32, 32, 3), (BLUE, GREEN, RED), np.uint8)
     for ending, error in ((".png", 0), (".jpg", 3)):
         data = np.asarray(cv2.imencode(ending, image)[1]).ravel()

@@ -17,7 +17,7 @@ from pose3d_ros.recordings.keypoint_files import open_keypoint_frames, open_keyp
 from pose3d_ros.skeletons import BODY_25, BODY_25B, COCO_17, H36M_17, remap
 from pose3d_ros.structures import Skeleton
 
-# Somebody who stands: px by joint, y down. Feet, face and neck stand where they stand on people.
+# A standing person: px by joint, y down. Feet, face and neck are where they are on people.
 STANDING = {
     "Nose": (100, 40), "LEye": (104, 36), "REye": (96, 36), "LEar": (110, 38), "REar": (90, 38), "HeadTop": (100, 15),
     "Neck": (100, 60), "UpperNeck": (100, 55), "MidHip": (100, 150),
@@ -47,7 +47,7 @@ def write_openpose(folder: Path, frames: dict[int, list[list[float]]]) -> Path:
 
 
 @pytest.mark.parametrize("skeleton", [BODY_25, BODY_25B], ids=lambda one: one.name)
-def test_the_order_of_25_points_is_told_by_the_bones(skeleton: Skeleton, tmp_path: Path) -> None:
+def test_order_of_25_points_follows_from_the_bones(skeleton: Skeleton, tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {7: [], 8: [flat(skeleton), flat(skeleton, 40.0)]})
     read = open_keypoints(folder)
     assert (read.skeleton, read.numbers) == (skeleton, (7, 8))
@@ -55,7 +55,7 @@ def test_the_order_of_25_points_is_told_by_the_bones(skeleton: Skeleton, tmp_pat
     assert read.people(8)[1, skeleton.index("LKnee")].tolist() == [153.0, 200.0, 0.5]
 
 
-def test_an_order_that_the_user_names_is_taken(tmp_path: Path) -> None:
+def test_order_that_the_user_names_is_taken(tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {0: [flat(BODY_25)]})
     assert open_keypoints(folder, "body_25b").skeleton == BODY_25B
     with pytest.raises(InputError, match=r"25 points, expected 25.*or 17.*coco_17"):
@@ -63,7 +63,7 @@ def test_an_order_that_the_user_names_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("skeleton", [BODY_25, BODY_25B], ids=lambda one: one.name)
-def test_middles_are_those_of_both_sides_whatever_the_file_says(skeleton: Skeleton, tmp_path: Path) -> None:
+def test_midpoints_are_computed_from_both_sides(skeleton: Skeleton, tmp_path: Path) -> None:
     """OpenPose's MidHip and Neck are left aside; its top of the head is taken where it has one."""
     people = flat(skeleton)
     for name in {"MidHip", "Neck", "UpperNeck"} & set(skeleton.joint_names):
@@ -81,7 +81,7 @@ def test_middles_are_those_of_both_sides_whatever_the_file_says(skeleton: Skelet
     assert (mapped.score[0, H36M_17.index("HeadTop")] > 0) == (skeleton is BODY_25B)
 
 
-def test_a_point_without_score_is_absent_and_not_at_the_origin(tmp_path: Path) -> None:
+def test_point_without_score_is_absent_and_not_at_the_origin(tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {0: [flat(BODY_25, absent=("LHip",))]})
     rig = h36m_rig("S9")
     source = open_keypoint_frames(rig, dict.fromkeys(rig.names[:2], folder), 50.0)
@@ -90,7 +90,7 @@ def test_a_point_without_score_is_absent_and_not_at_the_origin(tmp_path: Path) -
     assert np.isnan(remap(people, H36M_17).xy[0, H36M_17.index("Pelvis")]).all()
 
 
-def test_a_missing_frame_is_named(tmp_path: Path) -> None:
+def test_missing_frame_is_named(tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {frame: [flat(BODY_25)] for frame in (3, 4, 6, 9)})
     with pytest.raises(FootageError, match=r"frame 5 is missing \(3 in all, expected one file for each of 3 to 9\)"):
         open_keypoints(folder)
@@ -100,7 +100,7 @@ def test_a_missing_frame_is_named(tmp_path: Path) -> None:
     ("text", "says"),
     [("[1, 2", "not valid JSON"), ("[]", "has not OpenPose's form"), ('{"people": [{}]}', "pose_keypoints_2d")],
 )
-def test_a_file_of_another_form_is_named(text: str, says: str, tmp_path: Path) -> None:
+def test_file_of_another_form_is_rejected(text: str, says: str, tmp_path: Path) -> None:
     folder = write_openpose(tmp_path / "a", {})
     (folder / "x_0.json").write_text(text)
     with pytest.raises(FootageError, match=says) as caught:
@@ -108,8 +108,8 @@ def test_a_file_of_another_form_is_named(text: str, says: str, tmp_path: Path) -
     assert "x_0.json" in str(caught.value)
 
 
-def test_nobody_in_any_file_and_wrong_sizes_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is nobody in any file"):
+def test_files_without_people_and_wrong_sizes_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no person in any file"):
         open_keypoints(write_openpose(tmp_path / "a", {0: []}))
     with pytest.raises(InputError, match="people have 18 points, expected 25"):
         open_keypoints(write_openpose(tmp_path / "b", {0: [[1.0] * 54]}))

@@ -35,7 +35,7 @@ def numbers(sets):
     return [{name: round((float(image.mean()) - 20) / 40) for name, image in one.images.items()} for one in sets]
 
 
-def test_a_folder_plays_every_frame_of_every_camera_at_the_videos_own_rate(folder):
+def test_folder_plays_every_frame_of_every_camera_at_the_videos_own_rate(folder):
     sets = list(play(open_footage(str(folder))))
     assert numbers(sets) == [{"left": k, "right": k} for k in range(FRAMES)]
     assert [one.stamp_ns - T0_NS for one in sets] == [k * 50_000_000 for k in range(FRAMES)]
@@ -47,7 +47,7 @@ def test_loops_repeat_the_images_while_the_stamps_go_on(folder):
     assert [one.stamp_ns for one in sets] == [7 + k * 50_000_000 for k in range(6)]
 
 
-def test_the_shortest_video_ends_the_play(folder):
+def test_shortest_video_ends_the_play(folder):
     writer = cv2.VideoWriter(str(folder / "left.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 20.0, (64, 48))
     for _ in range(3):
         writer.write(np.zeros((48, 64, 3), np.uint8))
@@ -55,25 +55,25 @@ def test_the_shortest_video_ends_the_play(folder):
     assert len(list(play(open_footage(str(folder))))) == 3
 
 
-def test_an_unknown_camera_is_refused_with_the_known_names(folder):
+def test_unknown_camera_is_rejected_with_the_known_names(folder):
     with pytest.raises(InputError, match="no camera 'top': it has left, right"):
         open_footage(str(folder), ["left", "top"])
     with pytest.raises(InputError, match="name each camera once"):
         with_cameras(open_footage(str(folder)), ["left", "left"])
 
 
-def test_footage_that_is_neither_sample_nor_folder_is_refused(tmp_path):
+def test_footage_that_is_neither_sample_nor_folder_is_rejected(tmp_path):
     with pytest.raises(FootageError, match=r"neither a sample \(single, multi\) nor a folder"):
         open_footage(str(tmp_path))
 
 
-def test_a_file_that_is_no_video_is_named(folder):
+def test_file_that_is_no_video_is_named(folder):
     (folder / "left.mp4").write_bytes(b"no video")
     with pytest.raises(FootageError, match=r"left\.mp4"):
         open_footage(str(folder))
 
 
-def test_a_video_that_is_gone_when_played_is_named(folder):
+def test_video_that_is_gone_when_played_is_named(folder):
     footage = open_footage(str(folder))
     broken = Sample("x", footage.rig, {**footage.videos, "right": folder / "gone.mp4"}, footage.fps)
     with pytest.raises(FootageError, match=r"gone\.mp4"):
@@ -102,7 +102,7 @@ def test_run_ahead_works_while_the_caller_is_busy():
     assert made.wait(60.0)
 
 
-def test_an_error_in_the_thread_is_the_callers():
+def test_error_in_the_thread_is_the_callers():
     def broken():
         yield 1
         raise FootageError("the disk is gone")
@@ -120,20 +120,20 @@ def test_closing_early_ends_the_thread():
     assert not [thread for thread in threading.enumerate() if thread.name == "run_ahead"]
 
 
-def test_a_report_survives_the_disk(tmp_path):
+def test_report_survives_the_disk(tmp_path):
     playback = Playback(T0_NS, 60.0, 2, 4, {T0_NS: 11, T0_NS + 1: 12}, (T0_NS + 1,))
     playback.save(tmp_path / "player.json")
     assert Playback.load(tmp_path / "player.json") == playback
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"published_ns": {}, "unanswered_ns": []}'])
-def test_a_broken_report_says_where_to_look(tmp_path, text):
+def test_broken_report_is_rejected_with_the_log(tmp_path, text):
     (tmp_path / "player.json").write_text(text)
-    with pytest.raises(FootageError, match="look into its log"):
+    with pytest.raises(FootageError, match="check its log"):
         Playback.load(tmp_path / "player.json")
 
 
-def test_a_missing_report_says_where_to_look(tmp_path):
+def test_missing_report_is_rejected_with_the_log(tmp_path):
     with pytest.raises(FootageError, match="left no report"):
         Playback.load(tmp_path / "player.json")
 

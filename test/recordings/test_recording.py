@@ -122,7 +122,7 @@ def test_frames_are_counted_over_loops_from_rounded_stamps(recording: Recording)
     assert [recording.footage_frame(pose.stamp_ns) for pose in recording.poses] == [0, 1, 0]
 
 
-def test_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_no_recording_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     path.write_bytes(b"something")
     with pytest.raises(FootageError, match="cannot be read"):
@@ -132,7 +132,7 @@ def test_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
         Recording.load(path)
 
 
-def test_damaged_recording_is_refused(recording: Recording, tmp_path: Path) -> None:
+def test_damaged_recording_is_rejected(recording: Recording, tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     recording.save(path)
     whole = path.read_bytes()

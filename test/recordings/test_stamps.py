@@ -18,8 +18,8 @@ T0 = 1_700_000_000_000_000_000
     lost=st.sets(st.integers(1, 998), max_size=300),
     jitter=st.floats(0, 0.2),
 )
-def test_the_rate_does_not_drift_from_the_stamps(rate: float, lost: set[int], jitter: float) -> None:
-    lost = {n for n in lost if n - 1 not in lost}  # most frames are there, or nobody could say what the rate is
+def test_rate_does_not_drift_from_the_stamps(rate: float, lost: set[int], jitter: float) -> None:
+    lost = {n for n in lost if n - 1 not in lost}  # most frames are there, or the rate would be unknown
     frames = np.array([n for n in range(1000) if n not in lost])
     noise = np.random.default_rng(len(lost)).uniform(-jitter, jitter, len(frames))
     stamps = T0 + np.round((frames + noise) / rate * 1e9).astype(np.int64)

@@ -22,7 +22,7 @@ def videos(tmp_path: Path) -> dict[str, Path]:
     return {name: write(tmp_path / f"{name}.mp4", range(30)) for name in (LEFT, RIGHT)}
 
 
-def test_moments_are_the_videos_frames_whatever_moment_one_begins_at(videos: dict[str, Path]) -> None:
+def test_moments_are_the_videos_frames_from_any_start(videos: dict[str, Path]) -> None:
     source = open_videos(RIG, videos)
     assert (len(source), source.fps, source.rig.names) == (30, 25.0, (LEFT, RIGHT))
     moments = list(source.read())
@@ -40,7 +40,7 @@ def test_offset_start_end_and_stride_choose_frames(videos: dict[str, Path]) -> N
     assert source.fps == pytest.approx(25 / 3)
 
 
-def test_a_reader_that_is_left_early_ends_its_threads(videos: dict[str, Path]) -> None:
+def test_reader_that_is_left_early_ends_its_threads(videos: dict[str, Path]) -> None:
     import threading
 
     before = threading.active_count()
@@ -60,7 +60,7 @@ def test_files_are_assigned_by_stem_or_by_word(tmp_path: Path) -> None:
         assigned(RIG, [f"{LEFT}.mp4", f"{LEFT}=again.mp4"])
 
 
-def test_what_does_not_fit_is_told_before_any_work(videos: dict[str, Path], tmp_path: Path) -> None:
+def test_mismatched_videos_are_rejected_before_any_work(videos: dict[str, Path], tmp_path: Path) -> None:
     slow = {**videos, RIGHT: write(tmp_path / "slow.mp4", range(30), fps=24.0)}
     rates = rf"30 frames each and different frame rates \({LEFT} 25, {RIGHT} 24 frames/s\).*--fps RATE"
     with pytest.raises(InputError, match=rates):
@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_told_before_any_work(videos: dict[str, Path], tmp_
         open_videos(RIG, {**videos, RIGHT: tmp_path / "text.mp4"})
 
 
-def test_a_video_that_ends_early_gives_what_it_has_and_says_so(videos: dict[str, Path], tmp_path: Path) -> None:
+def test_video_that_ends_early_gives_its_frames_and_an_error(videos: dict[str, Path], tmp_path: Path) -> None:
     """The copy keeps its index, which promises 30 frames, and loses the last third of the images."""
     whole = videos[RIGHT].read_bytes()
     images = whole.find(b"mdat") - 4

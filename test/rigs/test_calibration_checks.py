@@ -18,24 +18,24 @@ def rig(*centres):
     return Rig(tuple(cameras))
 
 
-def test_two_cameras_at_one_place_are_refused_by_name():
-    with pytest.raises(CalibrationError, match=r"'cam0' and 'cam1' stand at the same place.*0\.000 mm.*TF"):
+def test_two_cameras_at_one_position_are_rejected():
+    with pytest.raises(CalibrationError, match=r"'cam0' and 'cam1' have the same position.*0\.000 mm.*TF"):
         validate_rig(rig((1, 2, 3), (1, 2, 3)))
 
 
-def test_three_cameras_at_one_place_are_refused():
-    with pytest.raises(CalibrationError, match="same place"):
+def test_three_cameras_at_one_position_are_rejected():
+    with pytest.raises(CalibrationError, match="same position"):
         validate_rig(rig((0, 0, 0), (0, 0, 0), (0, 1e-4, 0)))
 
 
-def test_one_camera_apart_is_enough():
+def test_one_nonzero_baseline_is_enough():
     validate_rig(rig((0, 0, 0), (0, 0, 0), (0.12, 0, 0)))
     validate_rig(rig((0, 0, 0), (0.02, 0, 0)))
 
 
-def test_a_single_camera_has_no_baseline_to_check():
+def test_single_camera_has_no_baseline_to_check():
     validate_rig(rig((0, 0, 0)))
 
 
-def test_baselines_are_the_distances_of_the_centres():
+def test_baselines_are_distances_between_camera_centres():
     assert baselines_m(rig((0, 0, 0), (3, 4, 0))) == {("cam0", "cam1"): pytest.approx(5.0)}

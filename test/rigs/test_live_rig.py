@@ -1,4 +1,4 @@
-"""The rig of a running node: kept while nothing changes, rebuilt when something does, causes by camera."""
+"""The rig of a running node: kept while nothing changes, rebuilt on a change, problems by camera."""
 
 from __future__ import annotations
 
@@ -31,139 +31,139 @@ def at(x: float) -> Floats:
 
 
 class Transforms:
-    """world_from_camera by frame; what is not there is missing."""
+    """world_from_camera by frame; any other transform is missing."""
 
     def __init__(self) -> None:
-        self.known = {f"{name}_optical": at(float(n)) for n, name in enumerate(NAMES)}
+        self.world_from = {f"{name}_optical": at(float(n)) for n, name in enumerate(NAMES)}
 
     def __call__(self, target: str, source: str, stamp_ns: int) -> Floats:
-        if target != "world" or source not in self.known:
+        if target != "world" or source not in self.world_from:
             raise missing_transform(target, source, "unknown")
-        return self.known[source]
+        return self.world_from[source]
 
 
-def sightings(*names: str, baseline_m: float = 0.0, K: Floats = K) -> dict[str, CameraUpdate]:
-    seen = {}
+def updates(*names: str, baseline_m: float = 0.0, K: Floats = K) -> dict[str, CameraUpdate]:
+    by_name = {}
     for name in names:
         info = conversions.camera_info_to_msg(Camera("any", (640, 480), np.eye(3)), 0, f"{name}_optical")
         info.k, info.p = K.ravel(), np.c_[K, [-500.0 * baseline_m * NAMES.index(name), 0, 0]].ravel()
-        seen[name] = CameraUpdate(info, f"{name}_optical", 5)
-    return seen
+        by_name[name] = CameraUpdate(info, f"{name}_optical", 5)
+    return by_name
 
 
-def test_the_same_rig_comes_again_until_a_transform_or_a_calibration_changes() -> None:
+def test_rig_is_kept_until_a_transform_or_a_calibration_changes() -> None:
     transforms = Transforms()
     live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
-    first = live.update(sightings(*NAMES))
-    assert live.update(sightings(*NAMES)) is first
-    transforms.known["side_optical"] = at(5.0)
-    moved = live.update(sightings(*NAMES))
+    first = live.update(updates(*NAMES))
+    assert live.update(updates(*NAMES)) is first
+    transforms.world_from["side_optical"] = at(5.0)
+    moved = live.update(updates(*NAMES))
     assert moved.camera("side").centre == pytest.approx([5, 0, 0])
-    zoomed = live.update(sightings(*NAMES, K=np.diag([500.0, 500, 0]) + K))
+    zoomed = live.update(updates(*NAMES, K=np.diag([500.0, 500, 0]) + K))
     assert zoomed.camera("left").K[0, 0] == 1000.0
     assert len({first.calibration_hash, moved.calibration_hash, zoomed.calibration_hash}) == 3
 
 
-def test_a_camera_that_cannot_be_placed_is_left_out_and_returns() -> None:
+def test_camera_without_a_transform_is_left_out_until_it_has_one() -> None:
     transforms = Transforms()
     live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
-    side = transforms.known.pop("side_optical")
-    assert live.update(sightings(*NAMES)).names == ("left", "right")
+    side = transforms.world_from.pop("side_optical")
+    assert live.update(updates(*NAMES)).names == ("left", "right")
     assert "'side_optical'" in live.problems["side"]
-    transforms.known["side_optical"] = side
-    assert live.update(sightings(*NAMES)).names == NAMES
+    transforms.world_from["side_optical"] = side
+    assert live.update(updates(*NAMES)).names == NAMES
     assert not live.problems
 
 
 def test_fault_late_transform_of_one_camera() -> None:
     """Fault: the transform of one camera that has been in use comes too late for a frame set.
-    Sees: the camera is left out of this set with the cause; the rig and all that was learnt of it stay.
+    Sees: the camera is left out of this set with the cause; the rig and its calibration health stay.
     Recovers: with the next transform.
     Kind: K8
     Before: calibration health began again: a camera that was knocked was "as at the start" 26 s later.
     """
     transforms = Transforms()
     live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
-    whole = live.update(sightings(*NAMES))
-    side = transforms.known.pop("side_optical")
-    assert live.update(sightings(*NAMES)) is whole
+    full = live.update(updates(*NAMES))
+    side = transforms.world_from.pop("side_optical")
+    assert live.update(updates(*NAMES)) is full
     assert "'side_optical'" in live.problems["side"]
-    transforms.known["side_optical"] = side
-    assert live.update(sightings(*NAMES)) is whole
+    transforms.world_from["side_optical"] = side
+    assert live.update(updates(*NAMES)) is full
     assert not live.problems
-    transforms.known["side_optical"] = at(4.0)
-    assert live.update(sightings(*NAMES)).camera("side").centre == pytest.approx([4, 0, 0])
-    transforms.known.clear()
+    transforms.world_from["side_optical"] = at(4.0)
+    assert live.update(updates(*NAMES)).camera("side").centre == pytest.approx([4, 0, 0])
+    transforms.world_from.clear()
     with pytest.raises(CalibrationError, match="left_optical"):
-        live.update(sightings(*NAMES))  # none of them can be used now
+        live.update(updates(*NAMES))  # none of them is usable now
 
 
-def test_a_camera_missing_from_one_set_stays_in_the_rig() -> None:
+def test_camera_missing_from_one_set_stays_in_the_rig() -> None:
     live = LiveRig(NAMES, Transforms(), placement="tf", rectified=False, fixed_frame="world")
-    whole = live.update(sightings(*NAMES))
-    assert live.update(sightings("left", "right")) is whole
+    full = live.update(updates(*NAMES))
+    assert live.update(updates("left", "right")) is full
 
 
-def test_auto_takes_tf_where_it_is_there_and_else_the_projection_matrices() -> None:
+def test_auto_uses_tf_if_available_and_else_the_projection_matrices() -> None:
     by_tf = LiveRig(NAMES[:2], Transforms(), placement="auto", rectified=True, fixed_frame="world")
-    assert by_tf.update(sightings("left", "right", baseline_m=0.1)).frame_id == "world"
+    assert by_tf.update(updates("left", "right", baseline_m=0.1)).frame_id == "world"
     assert by_tf.placement == "tf"
     transforms = Transforms()
-    transforms.known = {}
+    transforms.world_from = {}
     by_p = LiveRig(NAMES[:2], transforms, placement="auto", rectified=True)
-    rig = by_p.update(sightings("left", "right", baseline_m=0.1))
+    rig = by_p.update(updates("left", "right", baseline_m=0.1))
     assert by_p.placement == "projection"
     assert rig.frame_id == "left_optical"
     assert rig.camera("right").centre == pytest.approx([0.1, 0, 0])
 
 
-def test_auto_gives_tf_that_comes_late_its_time_before_it_takes_the_projection_matrices() -> None:
+def test_auto_waits_for_late_tf_before_it_uses_the_projection_matrices() -> None:
     transforms, now = Transforms(), [0.0]
-    known, transforms.known = transforms.known, {}
-    given = {"placement": "auto", "rectified": True, "fixed_frame": "world", "tf_patience_s": 2.0}
-    live = LiveRig(NAMES[:2], transforms, **given, now_s=lambda: now[0])  # type: ignore[arg-type]
+    world_from, transforms.world_from = transforms.world_from, {}
+    options = {"placement": "auto", "rectified": True, "fixed_frame": "world", "tf_patience_s": 2.0}
+    live = LiveRig(NAMES[:2], transforms, **options, now_s=lambda: now[0])  # type: ignore[arg-type]
     with pytest.raises(CalibrationError, match="waiting for TF 2 s at most"):
-        live.update(sightings("left", "right", baseline_m=0.1))
-    now[0], transforms.known = 1.9, known
-    live.update(sightings("left", "right", baseline_m=0.1))
+        live.update(updates("left", "right", baseline_m=0.1))
+    now[0], transforms.world_from = 1.9, world_from
+    live.update(updates("left", "right", baseline_m=0.1))
     assert live.placement == "tf"
-    transforms.known = {}
-    now[0], never = 10.0, LiveRig(NAMES[:2], transforms, **{**given, "fixed_frame": ""}, now_s=lambda: now[0])  # type: ignore[arg-type]
+    transforms.world_from = {}
+    now[0], never = 10.0, LiveRig(NAMES[:2], transforms, **{**options, "fixed_frame": ""}, now_s=lambda: now[0])  # type: ignore[arg-type]
     with pytest.raises(CalibrationError, match="waiting for TF"):
-        never.update(sightings("left", "right", baseline_m=0.1))
+        never.update(updates("left", "right", baseline_m=0.1))
     now[0] = 12.1
-    never.update(sightings("left", "right", baseline_m=0.1))
+    never.update(updates("left", "right", baseline_m=0.1))
     assert never.placement == "projection"
 
 
-def test_a_stereo_head_placed_by_its_projection_is_carried_into_another_fixed_frame() -> None:
+def test_stereo_head_from_projection_is_transformed_into_another_fixed_frame() -> None:
     live = LiveRig(NAMES[:2], Transforms(), placement="projection", rectified=True, fixed_frame="world")
-    live._look_up.known["left_optical"] = at(7.0)  # type: ignore[attr-defined]
-    rig = live.update(sightings("left", "right", baseline_m=0.1))
+    live._look_up.world_from["left_optical"] = at(7.0)  # type: ignore[attr-defined]
+    rig = live.update(updates("left", "right", baseline_m=0.1))
     assert rig.frame_id == "world"
     assert rig.camera("right").centre == pytest.approx([7.1, 0, 0])
 
 
-def test_two_of_three_cameras_in_one_place_are_a_warning() -> None:
+def test_two_of_three_cameras_at_one_position_are_a_warning() -> None:
     transforms = Transforms()
-    transforms.known["side_optical"] = transforms.known["right_optical"]
+    transforms.world_from["side_optical"] = transforms.world_from["right_optical"]
     live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
-    live.update(sightings(*NAMES))
-    assert any("'right' and 'side' stand at the same place" in warning for warning in live.warnings)
+    live.update(updates(*NAMES))
+    assert any("'right' and 'side' have the same position" in warning for warning in live.warnings)
 
 
-def test_too_few_cameras_name_every_cause() -> None:
+def test_too_few_cameras_are_rejected_with_every_cause() -> None:
     live = LiveRig(NAMES[:2], Transforms(), placement="tf", rectified=False, fixed_frame="world")
-    seen = sightings("left", "right")
-    with pytest.raises(CalibrationError, match="camera 'right': no camera_info has come"):
-        live.update({**seen, "right": replace(seen["right"], info=None)})
+    left_and_right = updates("left", "right")
+    with pytest.raises(CalibrationError, match="camera 'right': no camera_info received"):
+        live.update({**left_and_right, "right": replace(left_and_right["right"], info=None)})
 
 
 def transform_at(stamp_ns: int, x: float) -> TransformStamped:
     return conversions.transform_to_msg(at(x), "world", "cam", stamp_ns)
 
 
-def test_a_transform_that_comes_after_its_image_is_waited_for() -> None:
+def test_look_up_waits_for_a_transform_that_arrives_after_its_image() -> None:
     buffer = Buffer()
     buffer.set_transform(transform_at(1_000_000_000, 0.0), "test")
     look_up = tf_look_up(buffer, 10.0, threading.Event())
@@ -173,7 +173,7 @@ def test_a_transform_that_comes_after_its_image_is_waited_for() -> None:
     thread.join()
 
 
-def test_a_transform_that_does_not_come_is_given_up_and_an_unknown_frame_at_once(
+def test_look_up_gives_up_after_a_timeout_and_at_once_for_an_unknown_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     buffer = Buffer()
@@ -187,14 +187,14 @@ def test_a_transform_that_does_not_come_is_given_up_and_an_unknown_frame_at_once
 
 
 class CountingBuffer(Buffer):
-    """Counts the look-ups."""
+    """Counts look-ups."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.looked_up = 0
+        self.look_ups = 0
 
     def lookup_transform(self, *arguments: Any, **named: Any) -> TransformStamped:
-        self.looked_up += 1
+        self.look_ups += 1
         return super().lookup_transform(*arguments, **named)
 
 
@@ -206,20 +206,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return one
 
 
-def test_what_stands_still_is_looked_up_a_few_times_a_second_and_a_new_place_is_seen_soon(
+def test_static_transform_is_cached_and_refreshed_soon(
     clock: SimpleNamespace,
 ) -> None:
     buffer = CountingBuffer()
     buffer.set_transform_static(transform_at(0, 1.0), "test")
     look_up = tf_look_up(buffer, 0.0, threading.Event())
     assert [look_up("world", "cam", stamp_ns)[0, 3] for stamp_ns in range(50)] == [1.0] * 50
-    assert buffer.looked_up < 5
+    assert buffer.look_ups < 5
     buffer.set_transform_static(transform_at(0, 2.0), "test")
     clock.now_s += 2 * KEPT_S
     assert look_up("world", "cam", 50)[0, 3] == 2.0
 
 
-def test_what_moves_is_looked_up_at_every_stamp_also_once_it_has_stood_still(clock: SimpleNamespace) -> None:
+def test_moving_transform_is_looked_up_at_every_stamp_also_after_a_static_one(clock: SimpleNamespace) -> None:
     buffer = Buffer()
     look_up = tf_look_up(buffer, 0.0, threading.Event())
     for x in range(5):
@@ -233,21 +233,21 @@ def test_what_moves_is_looked_up_at_every_stamp_also_once_it_has_stood_still(clo
 
 
 def test_fault_projection_matrix_of_nan() -> None:
-    """Fault: a stereo driver's P holds NaN in place of a camera's baseline.
-    Sees: "camera 'side': its camera_info has Tx = P[3] = nan"; that camera is left out, the others go on.
-    Recovers: by itself with a sound camera_info.
+    """Fault: a stereo driver's P has NaN instead of a camera's baseline.
+    Sees: "camera 'side': its camera_info has Tx = P[3] = nan"; that camera is left out, the others continue.
+    Recovers: by itself with a valid camera_info.
     """
     live = LiveRig(NAMES, Transforms(), placement="projection", rectified=True)
-    sound, broken = sightings(*NAMES, baseline_m=0.5), sightings(*NAMES, baseline_m=0.5)
+    valid, broken = updates(*NAMES, baseline_m=0.5), updates(*NAMES, baseline_m=0.5)
     broken["side"].info.p[3] = float("nan")
     assert live.update(broken).names == ("left", "right")
     assert "camera 'side': its camera_info has Tx = P[3] = nan" in live.problems["side"]
-    assert live.update(sound).names == NAMES
+    assert live.update(valid).names == NAMES
 
 
-def test_a_transform_that_is_not_rigid_leaves_out_its_camera() -> None:
+def test_camera_with_a_nonrigid_transform_is_left_out() -> None:
     transforms = Transforms()
-    transforms.known["side_optical"] = 2.0 * np.eye(4)
+    transforms.world_from["side_optical"] = 2.0 * np.eye(4)
     live = LiveRig(NAMES, transforms, placement="tf", rectified=False, fixed_frame="world")
-    assert live.update(sightings(*NAMES)).names == ("left", "right")
+    assert live.update(updates(*NAMES)).names == ("left", "right")
     assert "camera 'side': cam_from_world is not a rigid transform" in live.problems["side"]

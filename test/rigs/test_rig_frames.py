@@ -1,4 +1,4 @@
-"""The same cameras told in another frame or unit see the same pixels."""
+"""The same cameras in another frame or unit project to the same pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from transforms import transform
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.rigs.rig_frames import WORLDS, scaled, seen_from, with_z_up
+from pose3d_ros.rigs.rig_frames import WORLDS, relative_to, scaled, with_z_up
 from pose3d_ros.structures import Camera, Rig
 
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
@@ -22,8 +22,8 @@ RIG = Rig(
 POINTS = np.array([[0.1, 0.2, 0.3], [-0.4, 0.1, 0.5]])  # m, map
 
 
-def test_points_told_in_a_cameras_frame_are_seen_at_the_same_pixels() -> None:
-    moved = seen_from(RIG, "b")
+def test_points_in_a_camera_frame_project_to_the_same_pixels() -> None:
+    moved = relative_to(RIG, "b")
     b = RIG.camera("b").cam_from_world
     for before, after in zip(RIG.cameras, moved.cameras, strict=True):
         np.testing.assert_allclose(project(after, POINTS @ b[:3, :3].T + b[:3, 3]), project(before, POINTS), atol=1e-9)
@@ -32,19 +32,19 @@ def test_points_told_in_a_cameras_frame_are_seen_at_the_same_pixels() -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_what_is_up_in_any_world_becomes_z_and_the_images_stay(world: str) -> None:
+def test_up_axis_of_any_world_becomes_z_and_pixels_are_unchanged(world: str) -> None:
     axis = WORLDS[world]
     up = np.zeros(3)
     up["xyz".index(axis[1])] = 1.0 if axis[0] == "+" else -1.0
     moved = with_z_up(RIG, axis)
     for before, after in zip(RIG.cameras, moved.cameras, strict=True):
-        turn = after.cam_from_world[:3, :3].T @ before.cam_from_world[:3, :3]
-        np.testing.assert_allclose(turn @ up, (0, 0, 1), atol=1e-9)
-        assert np.linalg.det(turn) == pytest.approx(1.0)
-        np.testing.assert_allclose(project(after, POINTS @ turn.T), project(before, POINTS), atol=1e-9)
+        rotation = after.cam_from_world[:3, :3].T @ before.cam_from_world[:3, :3]
+        np.testing.assert_allclose(rotation @ up, (0, 0, 1), atol=1e-9)
+        assert np.linalg.det(rotation) == pytest.approx(1.0)
+        np.testing.assert_allclose(project(after, POINTS @ rotation.T), project(before, POINTS), atol=1e-9)
     if axis == "+y":
         x, y, z = POINTS.T
-        np.testing.assert_allclose(POINTS @ turn.T, np.stack([x, -z, y], -1), atol=1e-9)
+        np.testing.assert_allclose(POINTS @ rotation.T, np.stack([x, -z, y], -1), atol=1e-9)
 
 
 def test_millimetres_become_metres() -> None:
@@ -54,7 +54,7 @@ def test_millimetres_become_metres() -> None:
 
 
 @pytest.mark.parametrize("unit", [0.0, -1.0, np.nan])
-def test_unit_that_is_no_length_is_refused(unit: float) -> None:
+def test_invalid_unit_is_rejected(unit: float) -> None:
     with pytest.raises(InputError, match="unit of length"):
         scaled(RIG, unit)
 

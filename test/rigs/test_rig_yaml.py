@@ -18,14 +18,14 @@ GOOD = (
 )
 
 
-def test_rig_survives_the_round_trip_through_yaml(tmp_path: Path) -> None:
-    placed = np.eye(4)
-    placed[:3, :3] = cv2.Rodrigues(np.array([0.1, -0.7, 1.9]))[0]
-    placed[:3, 3] = 0.1, 1 / 3, -2.5
+def test_rig_round_trips_through_yaml(tmp_path: Path) -> None:
+    cam_from_world = np.eye(4)
+    cam_from_world[:3, :3] = cv2.Rodrigues(np.array([0.1, -0.7, 1.9]))[0]
+    cam_from_world[:3, 3] = 0.1, 1 / 3, -2.5
     K = np.array([[1000.1, 0, 640.25], [0, 1001.7, 360], [0, 0, 1]])
     rig = Rig(
         (
-            Camera("left", (1280, 720), K, "rational_polynomial", np.arange(8) / 70, placed),
+            Camera("left", (1280, 720), K, "rational_polynomial", np.arange(8) / 70, cam_from_world),
             Camera("right", (640, 480), K, "equidistant", np.zeros(4)),
         ),
         frame_id="map",
@@ -34,7 +34,7 @@ def test_rig_survives_the_round_trip_through_yaml(tmp_path: Path) -> None:
     back = load_rig(tmp_path / "rig.yaml")
     assert back.frame_id == "map"
     assert back.calibration_hash == rig.calibration_hash
-    np.testing.assert_array_equal(back.cameras[0].cam_from_world, placed)
+    np.testing.assert_array_equal(back.cameras[0].cam_from_world, cam_from_world)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_rig_survives_the_round_trip_through_yaml(tmp_path: Path) -> None:
         (f"cameras: [{GOOD.replace('}', ', distortion: none}')}]", "camera 'a': distortion needs a list of numbers"),
     ],
 )
-def test_broken_rig_file_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+def test_broken_rig_file_is_rejected_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "rig.yaml"
     path.write_text(text)
     with pytest.raises(CalibrationError, match=rf"rig\.yaml.*{message}"):
         load_rig(path)
 
 
-def test_the_rig_that_the_broken_ones_are_made_of_is_sound(tmp_path: Path) -> None:
+def test_template_of_the_broken_rigs_is_valid(tmp_path: Path) -> None:
     (tmp_path / "rig.yaml").write_text(f"cameras: [{GOOD}]")
     assert load_rig(tmp_path / "rig.yaml").names == ("a",)
 

@@ -108,8 +108,8 @@ def test_fault_stamps_outside_the_window(
 
 def test_fault_cameras_stamp_with_time_since_boot(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: both cameras' drivers stamp with the time since their machine started.
-    Sees: no image is used; one line "cameras stamp with time since boot (or a simulation's): images on /left/image_raw,
-    /right/image_raw carry 5231.0 s: ..., or set stamps: arrival".
+    Sees: no image is used; one line "cameras stamp with time since boot (or simulation time): images on
+    /left/image_raw, /right/image_raw are stamped 5231.0 s: ..., or set stamps: arrival".
     Recovers: with right stamps, or with stamps: arrival.
     Kind: K1
     Before: VISIBLE people, stamped 56 years ago, and no diagnostic.
@@ -119,7 +119,7 @@ def test_fault_cameras_stamp_with_time_since_boot(node: Node, monkeypatch: pytes
         one.comes(ns(5231.0 + 0.033 * n), ns(5231.0 + 0.033 * n))
     assert not one.frames()
     assert one.words().count("time since boot") == 1
-    assert "images on /left/image_raw, /right/image_raw carry 5231.1 s" in one.words()
+    assert "images on /left/image_raw, /right/image_raw are stamped 5231.1 s" in one.words()
     assert "stamps: arrival" in one.words()
 
 

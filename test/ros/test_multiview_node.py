@@ -259,7 +259,7 @@ def test_a_driver_without_stamps_is_named() -> None:
                 message.header.stamp.sec = message.header.stamp.nanosec = 0
 
         one.cameras.alter = unstamped
-        one.diagnosis_says("on /left/image_raw carry the stamp 0.000 s")
+        one.diagnosis_says("on /left/image_raw have the stamp 0.000 s")
         one.cameras.alter = lambda name, image, info: None
         one.diagnosis_says("running: ")
 
@@ -300,7 +300,7 @@ def test_fault_transform_missing_at_the_start() -> None:
 
 @pytest.mark.parametrize(
     ("placement", "words"),
-    [("auto", "P holds no baseline"), ("projection", "the baseline is zero"), ("tf", "same place")],
+    [("auto", "P has no baseline"), ("projection", "the baseline is zero"), ("tf", "same position")],
 )
 def test_a_zero_baseline_is_never_silent(placement: str, words: str) -> None:
     with graph(ring("left", "right"), placement=placement) as one:

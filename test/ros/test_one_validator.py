@@ -326,7 +326,7 @@ def test_a_rig_file_counts_whatever_camera_info_says_but_for_the_size(name: str,
     infos, expected = sound(), from_file(sound(), tmp_path / "sound.yaml")
     CASES[name].change(infos)
     if name in ("width of 0", "portrait"):
-        with pytest.raises(Pose3DError, match="the rig file says 640 x 480 px, its camera_info"):
+        with pytest.raises(Pose3DError, match="the rig file has 640 x 480 px, its camera_info"):
             live(infos, "file", False, True, tmp_path / "sound.yaml")
         return
     rig = live(infos, "file", False, True, tmp_path / "sound.yaml")
@@ -344,7 +344,7 @@ def refusal_of(change: Callable[[Infos], object], placement: str, rectified: boo
 
 def test_fault_calibration_of_half_the_resolution() -> None:
     """Fault: K and P are of half the resolution, width and height are those of the images.
-    Sees: "camera 'left': its principal point (159, 121) px lies at 25% ... K is of images of about 320 x 240 px".
+    Sees: "camera 'left': its principal point (159, 121) px is at 25% ... K is of images of about 320 x 240 px".
     Recovers: by itself with a camera_info of the images' size.
     Kind: K2
     Before: "running, 1 person", level OK; joints 2.4 m off.
@@ -425,7 +425,7 @@ def test_fault_frame_id_of_the_cameras_body() -> None:
 @pytest.mark.parametrize(("apart_m", "fault"), [(3.3, None), (20.0, None), (27.8, False), (60.7, True)])
 def test_fault_lengths_in_another_unit(apart_m: float, fault: bool | None) -> None:
     """Fault: a calibration is in millimetres or in squares of the board.
-    Sees: from 25 m to the next camera a warning, from 50 m a fault: "stands 60.7 m from the next camera ... in mm?".
+    Sees: from 25 m to the next camera a warning, from 50 m a fault: "is 60.7 m from the nearest camera ... in mm?".
     Recovers: with `pose3d rig convert --unit mm`, or squares in m; nearer ones are told by people's own size.
     Kind: K2
     Before: "no fault found".
@@ -439,7 +439,7 @@ def test_fault_lengths_in_another_unit(apart_m: float, fault: bool | None) -> No
         cameras.append(Camera(name, (640, 480), K, cam_from_world=cam_from_world))
     findings = check_rig(Rig(tuple(cameras)))
     assert {one.fault for one in findings} == (set() if fault is None else {fault})
-    assert all(f"{apart_m:g} m from the next camera" in one.text for one in findings)
+    assert all(f"{apart_m:g} m from the nearest camera" in one.text for one in findings)
     # Somewhere on a map, hundreds of metres from its origin, is no fault.
     old_from_map = np.eye(4)
     old_from_map[:3, 3] = -500.0, 300.0, 0.0

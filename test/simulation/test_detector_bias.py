@@ -59,7 +59,7 @@ def test_frames_are_rotations_with_front_before_the_person():
     np.testing.assert_allclose(standing[BODY.index("LHip")][:, 1], (0, 1, 0), atol=0.05)
 
 
-def test_a_mirrored_person_before_a_mirrored_camera_has_mirrored_shifts():
+def test_mirrored_person_before_a_mirrored_camera_has_mirrored_shifts():
     flip = np.diag([-1.0, 1.0, 1.0])
     camera = RIG.rig.cameras[0]
     rotation = flip @ camera.cam_from_world[:3, :3] @ flip  # the image is mirrored too: its x turns round
@@ -88,7 +88,7 @@ def test_surface_shifts_lie_across_the_line_of_sight():
         np.testing.assert_allclose(along, 0, atol=1e-9)
 
 
-def test_a_person_keeps_its_own_share_and_the_next_has_another():
+def test_person_keeps_its_own_share_and_the_next_has_another():
     one = DetectorBias.draw(3)
     xyz = people(2, 1)
     xyz[1] = xyz[0]
@@ -98,7 +98,7 @@ def test_a_person_keeps_its_own_share_and_the_next_has_another():
     assert np.linalg.norm(one.scaled(0.0).shifts(xyz, RIG.rig.cameras, np.random.default_rng(0))) == 0
 
 
-def test_a_bias_moves_keypoints_and_neither_labels_nor_truth():
+def test_bias_moves_keypoints_and_neither_labels_nor_truth():
     args = people(60, 3), RIG, GaussianNoise(0.0)
     plain = simulate(*args, np.random.default_rng(1), annotation_px=0.0)
     biased = simulate(*args, np.random.default_rng(1), annotation_px=0.0, bias=DetectorBias.draw(TEST_SEEDS[0]))

@@ -34,7 +34,7 @@ def test_drawn_errors_fit_back_to_the_mixture_that_they_were_drawn_from(noise):
         np.testing.assert_allclose(np.diag(found.covariance), np.diag(true.covariance), rtol=0.08)
 
 
-def test_the_uniform_part_is_really_drawn(noise):
+def test_uniform_part_is_really_drawn(noise):
     wrist = BODY.index("LWrist")
     far = np.abs(noise.errors((4, 4000, 1, len(BODY)), 0.5, np.random.default_rng(2))[..., wrist, :]) > 25.0
     assert far.any(axis=-1).mean() == pytest.approx(0.75 * (1 - noise.mixtures[wrist].gamma), rel=0.1)
@@ -72,7 +72,7 @@ def test_what_motion_data_lack_stays_missing_and_scores_are_shares(noise):
     assert (np.isnan(xy[..., 0]) == (score == 0)).all()
 
 
-def test_the_score_tells_of_the_error_but_not_reliably(noise):
+def test_score_tells_of_the_error_but_not_reliably(noise):
     px = true_px(windows=3000, frames=1)
     xy, score = noise(px, np.ones(px.shape[:3]), 1 / 12, np.random.default_rng(6))
     size = np.linalg.norm(xy - px, axis=-1)[..., DETECTED]
@@ -108,12 +108,12 @@ def test_one_normal_distribution_has_the_spread_of_the_whole_mixture(noise):
     assert noise.normal_only().exchange == 0
 
 
-def test_a_fit_to_a_recording_finds_the_noise_in_it():
+def test_fit_to_a_recording_finds_the_noise_in_it():
     found = fit_noise(residuals_of(recording()), "a test")
     spread = np.sqrt([np.diag(one.covariance).mean() for one in found.mixtures])
     assert spread.mean() == pytest.approx(2.0, rel=0.08)
     assert min(one.gamma for one in found.mixtures) > 0.97
-    assert found.last_s < 0.06  # it was drawn anew in every frame
+    assert found.last_s < 0.06  # it was drawn independently in every frame
 
 
 def test_misses_are_counted_per_joint_and_only_where_the_person_was_seen():

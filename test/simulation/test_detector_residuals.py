@@ -12,7 +12,7 @@ from pose3d_ros.simulation.detector_residuals import BODY, residuals_of, residua
 from pose3d_ros.skeletons import COCO_17
 
 
-def test_the_size_of_the_errors_is_found_once_the_consensus_share_is_given_back():
+def test_size_of_the_errors_is_found_once_the_consensus_share_is_given_back():
     found = residuals_of(recording())
     assert found.error.shape == (4, FRAMES, len(BODY), 2)
     assert found.error.std() / found.shrinkage == pytest.approx(SIGMA_CROP_PX, rel=0.05)
@@ -35,7 +35,7 @@ def test_what_is_constant_per_camera_is_taken_out_and_changes_little_else():
     assert np.linalg.norm(list(plain.camera_offset_px.values())) < 1.0
 
 
-def test_an_exchange_of_the_legs_is_told_from_a_large_error():
+def test_swap_of_the_legs_is_distinguished_from_a_large_error():
     legs = [COCO_17.index(side + part) for part in ("Hip", "Knee", "Ankle") for side in "LR"]
     other = [COCO_17.index(side + part) for part in ("Hip", "Knee", "Ankle") for side in "RL"]
 
@@ -52,7 +52,7 @@ def test_an_exchange_of_the_legs_is_told_from_a_large_error():
     assert np.nanmax(np.linalg.norm(found.error[1, 10:20], axis=-1)) < 20.0
 
 
-def test_an_outlier_stands_out_in_its_own_camera():
+def test_outlier_stands_out_in_its_own_camera():
     def change(view, frame, px):
         if view == 2:
             px[COCO_17.index("LWrist")] += (80.0, 0.0)
@@ -63,7 +63,7 @@ def test_an_outlier_stands_out_in_its_own_camera():
     assert size[2, wrist] > 2.5 * size[[0, 1, 3], wrist].max()
 
 
-def test_a_miss_is_no_error_and_has_score_zero():
+def test_miss_is_no_error_and_has_score_zero():
     def change(view, frame, px):
         if view == 0 and frame % 3 == 0:
             px[COCO_17.index("RAnkle")] = np.nan
@@ -81,7 +81,7 @@ def test_left_out_of_its_own_consensus_a_camera_shows_larger_errors():
     assert residuals_of(one, leave_one_out=True).error.std() > 1.3 * residuals_of(one).error.std()
 
 
-def test_a_second_loop_does_not_count_twice():
+def test_second_loop_does_not_count_twice():
     one = recording()
     again = {
         camera: by_stamp
@@ -91,7 +91,7 @@ def test_a_second_loop_does_not_count_twice():
     np.testing.assert_allclose(residuals_of(replace(one, keypoints=again)).error, residuals_of(one).error)
 
 
-def test_two_cameras_are_too_few_and_so_the_user_is_told():
+def test_two_cameras_are_rejected_as_too_few():
     with pytest.raises(InputError, match="three views"):
         residuals_of(recording(cameras=2))
 

@@ -30,7 +30,7 @@ def test_without_outliers_the_share_goes_to_one():
     assert found.gamma > 0.995
 
 
-def test_the_paper_as_printed_would_not_find_the_share():
+def test_paper_as_printed_would_not_find_the_share():
     """With gamma p0 in the numerator of line 7 memberships do not sum to 1, and gamma drifts off."""
     errors, gamma = drawn(TRUE, 20_000, 2), 0.9
     normal = (TRUE.density(errors) - (1 - TRUE.gamma) * 1e-4) / TRUE.gamma
@@ -47,7 +47,7 @@ def test_density_integrates_to_one():
     assert TRUE.density(grid).sum() * (along[1] - along[0]) ** 2 == pytest.approx(1.0, abs=0.005)
 
 
-def test_missing_errors_are_left_out_and_too_few_are_refused():
+def test_missing_errors_are_left_out_and_too_few_are_rejected():
     errors = drawn(TRUE, 500, 3)
     holes = np.concatenate([errors, np.full((300, 2), np.nan)])
     assert fit_mixture(holes).gamma == fit_mixture(errors).gamma

@@ -35,7 +35,7 @@ def test_all_17_joints_err_alike_and_independently():
     assert np.abs(correlation).max() < 0.2  # of 800 draws; the map of COCO-17 makes 0.7 of pelvis and hip
 
 
-def test_the_truth_is_the_motion_itself_and_clean_views_triangulate_to_it():
+def test_truth_is_the_motion_itself_and_clean_views_triangulate_to_it():
     views = seen(6, GaussianNoise(0.0))
     np.testing.assert_array_equal(views.truth, people(6))
     found = triangulate(views.cameras, views.xy_px, views.score)
@@ -43,7 +43,7 @@ def test_the_truth_is_the_motion_itself_and_clean_views_triangulate_to_it():
     np.testing.assert_allclose(views.xy_px[1], project(views.cameras[1], people(6)), atol=1e-9)
 
 
-def test_the_detectors_noise_gives_and_misses_any_joint():
+def test_detectors_noise_gives_and_misses_any_joint():
     views = seen(400, training_noise("h36m"))
     missed = ~np.isfinite(views.xy_px[..., 0])
     assert (views.score[missed] == 0).all()
@@ -65,6 +65,6 @@ def test_hidden_keypoints_hide_the_joints_that_are_made_of_them():
     assert not missed[2:].any()
 
 
-def test_a_bias_is_refused():
+def test_bias_is_rejected():
     with pytest.raises(InputError, match="have no bias"):
         seen(4, bias=DetectorBias.draw(TRAIN_SEEDS[0]))

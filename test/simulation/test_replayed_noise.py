@@ -21,7 +21,7 @@ def body_px(windows, frames):
     return px
 
 
-def test_the_shipped_errors_are_small_and_complete():
+def test_shipped_errors_are_small_and_complete():
     blocks = single_trial()
     assert blocks.error.shape == (4, 100, len(BODY), 2)
     assert blocks.fps == 60.0
@@ -53,7 +53,7 @@ def test_training_noise_errs_in_space_like_independent_noise_too():
         training_noise("office")
 
 
-def test_a_stretch_is_one_camera_s_errors_in_order_and_at_the_motion_s_pace():
+def test_stretch_is_one_camera_s_errors_in_order_and_at_the_motion_s_pace():
     """error = (10 000 series + frame, joint) makes every draw traceable."""
     series, frame, joint = np.meshgrid(np.arange(3), np.arange(100), np.arange(len(BODY)), indexing="ij")
     error = np.stack([10_000.0 * series + frame, joint], axis=-1)
@@ -89,7 +89,7 @@ def test_misses_and_exchanges_come_at_their_rates():
     assert (knee == px[..., COCO_17.index("RKnee"), :]).all(axis=-1).mean() == pytest.approx(0.01, abs=0.003)
 
 
-def test_another_file_is_refused(tmp_path):
+def test_another_file_is_rejected(tmp_path):
     np.savez(tmp_path / "x.npz", error=np.zeros(3))
     with pytest.raises(InputError, match="does not hold residual blocks"):
         ResidualBlocks.load(tmp_path / "x.npz")

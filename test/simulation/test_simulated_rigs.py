@@ -32,7 +32,7 @@ def crowd(one, count, random):
     return (synthetic_people.STANDING + places[:, None]).reshape(-1, 3)
 
 
-def test_the_shipped_calibrations_are_the_published_ones():
+def test_shipped_calibrations_are_the_published_ones():
     published = json.loads((Path(__file__).parents[1] / "data" / "h36m_rigs.json").read_text())
     for subject in (*H36M_TRAIN, *H36M_HELD_OUT):
         ours, theirs = h36m_rig(subject).rig, synthetic_people.h36m_rig(subject)
@@ -43,7 +43,7 @@ def test_the_shipped_calibrations_are_the_published_ones():
     assert set(published["extrinsics"]) == {*H36M_TRAIN, *H36M_HELD_OUT}
 
 
-def test_the_pairs_triangulate_to_the_published_error():
+def test_pairs_triangulate_to_the_published_error():
     """36.0 mm over P1 to P4 (CV-UGCN, Table 4) at 4.15 px an axis; the people's places are ours, hence 2 mm."""
     random = np.random.default_rng(5)
     errors = []
@@ -66,12 +66,12 @@ def test_held_out_rigs_are_never_drawn_for_training(family):
     assert not train & held_out
 
 
-def test_a_rig_is_the_same_every_time_and_differs_from_the_next():
+def test_rig_is_the_same_every_time_and_differs_from_the_next():
     a, b, c = (simulated_rig("room3", n, held_out=False).rig.calibration_hash for n in (4, 4, 5))
     assert a == b != c
 
 
-def test_a_person_in_front_of_any_rig_fills_the_image_and_fits_into_it():
+def test_person_in_front_of_any_rig_fills_the_image_and_fits_into_it():
     random = np.random.default_rng(0)
     for family in FAMILIES:
         for number in range(5):
@@ -87,7 +87,7 @@ def test_a_person_in_front_of_any_rig_fills_the_image_and_fits_into_it():
 def test_heads_and_rooms_have_the_baselines_that_they_are_named_for():
     head = simulated_rig("head1060", 3, held_out=False).rig.cameras
     assert np.linalg.norm(head[0].centre - head[1].centre) == pytest.approx(0.12)
-    assert head[0].centre[1] > head[1].centre[1]  # the left eye is on the left of somebody who looks along x
+    assert head[0].centre[1] > head[1].centre[1]  # the left eye is on the left of a head that faces along x
     for number in range(20):
         room = simulated_rig("room4", number, held_out=False).rig.cameras
         apart = [np.linalg.norm(a.centre - b.centre) for a, b in pairwise(room)]
@@ -95,7 +95,7 @@ def test_heads_and_rooms_have_the_baselines_that_they_are_named_for():
         assert max(apart) <= 5.0
 
 
-def test_a_wrong_calibration_is_off_by_what_is_said():
+def test_wrong_calibration_differs_by_the_given_error():
     true = h36m_rig("S9").rig.cameras
     for a, b in zip(true, miscalibrated(true, np.random.default_rng(1)), strict=True):
         turn = a.cam_from_world[:3, :3] @ b.cam_from_world[:3, :3].T
@@ -113,11 +113,11 @@ def test_look_at_puts_the_target_on_the_axis_and_up_above():
     assert np.linalg.det(transform[:3, :3]) == pytest.approx(1.0)
 
 
-def test_a_rotation_vector_turns_by_its_length():
+def test_rotation_vector_turns_by_its_length():
     np.testing.assert_allclose(rotation_vector((0, 0, np.pi / 2)) @ (1, 0, 0), (0, 1, 0), atol=1e-12)
 
 
-def test_unknown_families_rigs_and_pairs_are_told_what_there_is():
+def test_unknown_families_rigs_and_pairs_are_rejected_with_the_available_ones():
     with pytest.raises(InputError, match="room4"):
         simulated_rig("office", 0, held_out=False)
     with pytest.raises(InputError, match="S11"):
@@ -139,7 +139,7 @@ def test_single_cameras_see_most_people_and_differ_in_lens_height_and_pitch(held
             focal.append(camera.K[0, 0])
             height.append(camera.centre[2])
             pitch.append(np.rad2deg(np.arcsin(camera.cam_from_world[2, 2])))
-    assert np.mean(shares) > 0.6  # the rest is cut off by the border, or beside it
+    assert np.mean(shares) > 0.6  # the rest is cut off by the border, or outside it
     assert min(focal) < 500
     assert max(focal) > 1200
     assert np.ptp(height) > 1.2

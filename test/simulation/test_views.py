@@ -30,7 +30,7 @@ def test_clean_views_triangulate_to_the_mapped_truth(clean):
     assert np.nanmax(error) < 0.006
 
 
-def test_the_truth_passes_the_map_of_the_nodes(clean):
+def test_truth_passes_the_map_of_the_nodes(clean):
     hips = clean.truth[..., [H36M_17.index("LHip"), H36M_17.index("RHip")], :].mean(axis=-2)
     shoulders = clean.truth[..., [H36M_17.index("LShoulder"), H36M_17.index("RShoulder")], :].mean(axis=-2)
     np.testing.assert_allclose(clean.truth[..., H36M_17.index("Pelvis"), :], hips)
@@ -46,7 +46,7 @@ def test_only_head_top_is_never_given(clean):
     assert (clean.score[..., GIVEN] > 0).all()
 
 
-def test_noise_is_of_the_size_asked_for_and_halves_in_the_spine():
+def test_noise_has_the_given_size_and_halves_in_the_spine():
     views = simulate(people(200, 1), h36m_rig("S11"), GaussianNoise(4.15), np.random.default_rng(2))
     spread = (views.xy_px - views.true_px).std(axis=(0, 1, 2))
     assert spread[H36M_17.index("LKnee")] == pytest.approx(4.15, rel=0.1)
@@ -55,7 +55,7 @@ def test_noise_is_of_the_size_asked_for_and_halves_in_the_spine():
     assert (views.label_px - views.true_px)[..., 3, :].std() == pytest.approx(2.0, rel=0.1)
 
 
-def test_a_hidden_joint_is_missing_and_takes_along_what_is_derived_from_it():
+def test_hidden_joint_is_missing_and_takes_along_what_is_derived_from_it():
     hide = np.zeros((4, 6, 4, 17), dtype=bool)
     hide[1, ..., COCO_17.index("LHip")] = True
     views = simulate(people(6, 4), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(0), hide=hide)
@@ -75,7 +75,7 @@ def test_what_lies_outside_the_image_is_not_detected():
     assert np.isfinite(views.true_px[..., H36M_17.index("LAnkle"), :]).all()
 
 
-def test_a_calibration_error_moves_the_cameras_and_not_the_pixels():
+def test_calibration_error_moves_the_cameras_and_not_the_pixels():
     views = simulate(people(6, 4), h36m_rig("S9"), GaussianNoise(0.0), np.random.default_rng(4), calibration_error=True)
     wrist = H36M_17.index("LWrist")
     for view in range(4):
@@ -143,7 +143,7 @@ def test_hiding_lasts_for_a_window_and_takes_both_legs_at_times():
     assert 0.02 < hide[:, :, 0][..., legs].all(axis=-1).mean() < 0.08
 
 
-def test_side_cameras_see_everybody_before_a_stereo_head():
+def test_side_cameras_see_all_people_in_front_of_a_stereo_head():
     head = simulated_rig("head530", 2, held_out=False)
     wide = with_cameras(head, side_views(head, 2, held_out=False))
     assert wide.rig.names == ("left", "right", "side_left", "side_right")
@@ -160,14 +160,14 @@ def test_crop_px_follow_the_person_and_not_the_image():
     assert np.isnan(crop_scale(np.full((17, 2), np.nan)))
 
 
-def test_errors_that_last_have_the_correlation_asked_for():
+def test_lasting_errors_have_the_given_correlation():
     noise = autoregressive((2, 4000, 6, 1), 0.7, np.random.default_rng(0))
     assert noise.std() == pytest.approx(1.0, abs=0.02)
     for lag in (1, 2, 3):
         assert np.mean(noise[:, :, lag:] * noise[:, :, :-lag]) == pytest.approx(0.7**lag, abs=0.03)
 
 
-def test_another_shape_is_refused():
+def test_another_shape_is_rejected():
     with pytest.raises(InputError, match="windows, frames, h36m_17"):
         simulate(np.zeros((5, 17, 3)), h36m_rig("S9"), GaussianNoise(1.0), np.random.default_rng(0))
 

@@ -25,7 +25,7 @@ def stamps_ms(done: PayloadSet[str] | None) -> dict[str, float]:
     return {camera: (stamp - T0) / MS for camera, stamp in done.stamps_ns.items()}
 
 
-def test_a_set_is_released_with_its_last_camera() -> None:
+def test_set_is_released_with_its_last_camera() -> None:
     one = grouper()
     assert add(one, "a", 0, 0) is None
     assert add(one, "b", 3, 1) is None
@@ -46,7 +46,7 @@ def test_stamps_further_apart_than_the_tolerance_are_not_joined() -> None:
     assert one.dropped == 2
 
 
-def test_a_missing_camera_is_waited_for_and_then_left_out() -> None:
+def test_missing_camera_is_waited_for_and_then_left_out() -> None:
     one = grouper()
     add(one, "a", 0, 0)
     add(one, "b", 0, 5)
@@ -56,14 +56,14 @@ def test_a_missing_camera_is_waited_for_and_then_left_out() -> None:
     assert one.due_ns() is None
 
 
-def test_a_set_below_the_minimum_of_cameras_is_never_released() -> None:
+def test_set_below_the_minimum_of_cameras_is_never_released() -> None:
     one = grouper(min_cameras=2)
     add(one, "a", 0, 0)
     assert one.due_ns() is None
     assert one.poll(500 * MS) is None
 
 
-def test_the_only_camera_left_is_released_alone_and_without_a_wait_when_the_others_are_silent() -> None:
+def test_only_camera_left_is_released_alone_and_without_a_wait_when_the_others_are_silent() -> None:
     one = grouper(min_cameras=2, alone_s=0.5)
     for camera in "abc":
         add(one, camera, 0, 0)
@@ -78,7 +78,7 @@ def test_the_only_camera_left_is_released_alone_and_without_a_wait_when_the_othe
     assert {now_ms - stamp_ms for now_ms, stamp_ms in alone if now_ms > 1050} == {0}
 
 
-def test_the_timer_need_not_run_for_a_camera_whose_others_have_just_spoken() -> None:
+def test_timer_need_not_run_for_a_camera_whose_others_have_just_spoken() -> None:
     one = grouper(min_cameras=2, alone_s=0.5)
     for camera in "abc":
         add(one, camera, 0, 0)
@@ -88,7 +88,7 @@ def test_the_timer_need_not_run_for_a_camera_whose_others_have_just_spoken() -> 
     assert one.due_ns() is not None
 
 
-def test_a_late_or_unsynchronised_camera_leaves_nobody_alone() -> None:
+def test_late_or_unsynchronised_camera_releases_no_single_images() -> None:
     one = grouper(min_cameras=2, alone_s=0.5)
     for k in range(60):
         assert add(one, "a", 33 * k, 33 * k) is None
@@ -96,7 +96,7 @@ def test_a_late_or_unsynchronised_camera_leaves_nobody_alone() -> None:
         assert one.poll((33 * k + 30) * MS) is None
 
 
-def test_at_the_start_every_camera_gets_its_chance_to_come_up() -> None:
+def test_every_camera_is_waited_for_at_the_start() -> None:
     one = grouper(min_cameras=2, alone_s=0.5)
     released = [now_ms for now_ms in range(0, 700, 33) if add(one, "a", now_ms, now_ms) is not None]
     assert min(released) >= 500
@@ -114,7 +114,7 @@ def test_sets_come_whole_again_when_a_camera_returns() -> None:
     assert stamps_ms(add(one, "b", 1766, 1767)) == {"a": 1766, "b": 1766}
 
 
-def test_a_silent_camera_is_not_waited_for_until_it_speaks_again() -> None:
+def test_silent_camera_is_not_waited_for_until_it_sends_again() -> None:
     one = grouper()
     for k in range(40):  # c speaks until 330 ms
         for camera in "abc" if k <= 10 else "ab":
@@ -132,7 +132,7 @@ def test_a_silent_camera_is_not_waited_for_until_it_speaks_again() -> None:
     assert add(one, "b", 1433, 1434) is None  # c is waited for again
 
 
-def test_a_camera_that_never_comes_up_is_given_up() -> None:
+def test_camera_that_never_starts_is_dropped() -> None:
     one = grouper()
     for k in range(40):
         add(one, "a", 33 * k, 33 * k)
@@ -140,7 +140,7 @@ def test_a_camera_that_never_comes_up_is_given_up() -> None:
         assert (done is not None) == (33 * k >= 1000)
 
 
-def test_the_newest_complete_set_wins_and_older_ones_are_dropped() -> None:
+def test_newest_complete_set_wins_and_older_ones_are_dropped() -> None:
     one = grouper()
     add(one, "a", 0, 0)
     add(one, "b", 0, 0)
@@ -153,7 +153,7 @@ def test_the_newest_complete_set_wins_and_older_ones_are_dropped() -> None:
     assert one.poll(1000 * MS) is None
 
 
-def test_what_comes_too_late_for_a_released_set_is_dropped() -> None:
+def test_payload_too_late_for_a_released_set_is_dropped() -> None:
     one = grouper()
     add(one, "a", 0, 0)
     add(one, "b", 0, 0)
@@ -163,7 +163,7 @@ def test_what_comes_too_late_for_a_released_set_is_dropped() -> None:
     assert one.poll(500 * MS) is None
 
 
-def test_a_camera_that_runs_ahead_builds_no_backlog() -> None:
+def test_camera_that_runs_ahead_builds_no_backlog() -> None:
     one = grouper(min_cameras=2, wait_s=10.0, silent_s=10.0)
     for k in range(100):
         add(one, "a", 33 * k, 33 * k)
@@ -195,7 +195,7 @@ def test_reordered_frames_of_one_camera_find_their_sets() -> None:
     assert one.dropped == 0
 
 
-def test_a_stamp_back_by_more_than_a_second_starts_afresh() -> None:
+def test_stamp_back_by_more_than_a_second_starts_afresh() -> None:
     one = grouper()
     for camera in "abc":
         add(one, camera, 5000, 0)
@@ -205,7 +205,7 @@ def test_a_stamp_back_by_more_than_a_second_starts_afresh() -> None:
     assert stamps_ms(add(one, "c", 0, 66)) == {"a": 0, "b": 0, "c": 0}
 
 
-def test_a_stray_stamp_in_the_future_does_not_stop_the_others() -> None:
+def test_stray_stamp_in_the_future_does_not_stop_the_others() -> None:
     one = grouper()
     add(one, "a", 1e6, 0)
     assert one.poll(60 * MS) is not None
@@ -214,7 +214,7 @@ def test_a_stray_stamp_in_the_future_does_not_stop_the_others() -> None:
     assert stamps_ms(add(one, "a", 33, 71)) == {"a": 33, "b": 33, "c": 33}
 
 
-def test_an_unknown_camera_and_equal_names_are_refused() -> None:
+def test_unknown_camera_and_equal_names_are_rejected() -> None:
     with pytest.raises(InputError, match="no camera 'd' in this grouping: it has a, b, c"):
         add(grouper(), "d", 0, 0)
     with pytest.raises(InputError, match="different names"):
@@ -222,7 +222,7 @@ def test_an_unknown_camera_and_equal_names_are_refused() -> None:
 
 
 @pytest.mark.parametrize("behind_ms", [500, 2000])
-def test_a_camera_whose_clock_is_behind_does_not_disturb_the_others(behind_ms: int) -> None:
+def test_camera_whose_clock_is_behind_does_not_disturb_the_others(behind_ms: int) -> None:
     one, found = grouper(min_cameras=2), []
     for k in range(60):
         now = 33 * k
@@ -234,7 +234,7 @@ def test_a_camera_whose_clock_is_behind_does_not_disturb_the_others(behind_ms: i
     assert found.count({"a", "c"}) >= 55
 
 
-def test_a_clock_that_was_ahead_and_fell_silent_holds_nobody_up() -> None:
+def test_silent_camera_with_a_clock_ahead_delays_no_other() -> None:
     one = grouper()
     for camera in "abc":
         add(one, camera, 0, 0)
@@ -246,8 +246,8 @@ def test_a_clock_that_was_ahead_and_fell_silent_holds_nobody_up() -> None:
     assert stamps_ms(done) == {"a": 33 * 59, "c": 33 * 59}
 
 
-def test_a_camera_that_died_before_the_clock_was_set_back_holds_nobody_up() -> None:
-    """As when a simulation starts anew, or a bag is played in a loop."""
+def test_camera_that_died_before_the_clock_was_set_back_delays_no_other() -> None:
+    """As when a simulation restarts, or a bag loops."""
     one = grouper(min_cameras=2, alone_s=0.5)
     for k in range(30):
         for camera in "abc":

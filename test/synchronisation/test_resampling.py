@@ -24,7 +24,7 @@ def moving(people: list[tuple[float, float]], at_ms: float) -> Keypoints2D:
     return Keypoints2D(xy, np.full(xy.shape[:2], 0.9), H36M_17, T0 + round(at_ms * MS))
 
 
-def test_people_are_where_they_were_though_they_change_places_in_the_list() -> None:
+def test_people_are_interpolated_when_their_order_changes() -> None:
     people = [(0.0, 0.3), (500.0, -0.2)]
     images = [moving(people, 0), moving(people[::-1], 33), moving(people, 67)]
     found = at_time(images, T0 + 50 * MS)
@@ -43,7 +43,7 @@ def test_nothing_is_extrapolated_or_made_of_images_far_apart_or_of_other_people(
     assert at_time(other, T0 + 20 * MS).xy == pytest.approx(other[-1].xy)
 
 
-def test_a_joint_that_one_image_lacks_stays_as_it_is() -> None:
+def test_joint_that_one_image_lacks_stays_as_it_is() -> None:
     before, after = moving([(0.0, 0.3)], 0), moving([(0.0, 0.3)], 33)
     xy = before.xy.copy()
     xy[0, 4] = np.nan
@@ -52,7 +52,7 @@ def test_a_joint_that_one_image_lacks_stays_as_it_is() -> None:
     assert found.xy[0, 5] == pytest.approx(moving([(0.0, 0.3)], 20).xy[0, 5])
 
 
-def test_the_time_is_that_of_the_camera_furthest_behind_and_never_steps_back() -> None:
+def test_time_is_that_of_the_camera_furthest_behind_and_never_steps_back() -> None:
     common, times = Resampler(), []
     for n in range(90):
         at_ms = 33.3 * n

@@ -7,7 +7,7 @@ import pytest
 
 from pose3d_ros.ros.diagnostics import KEYPOINTS_FIX, Level, Record
 from pose3d_ros.synchronisation.stamp_checks import StampChecks
-from pose3d_ros.synchronisation.stamp_distances import Stream, disagreements, none_agree
+from pose3d_ros.synchronisation.stamp_distances import Stream, none_agree, stamp_differences
 
 PERIOD_NS = 33_333_333
 STAMPS_NS = 1_700_000_000 * 10**9 + PERIOD_NS * np.arange(200)
@@ -39,7 +39,7 @@ def test_fault_stamps_apart_and_images_lost() -> None:
     assert health.level is Level.ERROR
     first, second = health.message.index("no two cameras' stamps agree"), health.message.index("are lost")
     assert first < second
-    assert "of /left/image_raw and /right/image_raw their stamps are 17 ms apart" in health.message
+    assert "/left/image_raw and /right/image_raw: their stamps are 17 ms apart" in health.message
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_fault_stamps_apart_and_images_lost() -> None:
     ],
     ids=["4 ms", "both lose two of three", "half the rate", "a third of the rate, and loss"],
 )
-def test_cameras_in_step_agree_whatever_is_lost(streams: tuple[Stream, Stream]) -> None:
+def test_synchronous_cameras_agree_despite_losses(streams: tuple[Stream, Stream]) -> None:
     assert none_agree(streams, 0.01) == ""
-    assert list(disagreements(streams, 0.01)) == []
+    assert list(stamp_differences(streams, 0.01)) == []
 
 
-def test_one_camera_of_many_is_named_alone() -> None:
+def test_one_unsynchronised_camera_of_many_is_the_only_finding() -> None:
     streams = [stream(f"camera_{n}", 15.0 if n == 7 else 0.0) for n in range(12)]
-    found = list(disagreements(streams, 0.01))
+    found = list(stamp_differences(streams, 0.01))
     assert len(found) == 1
     assert "camera_7" in {one.name for one in found[0][:2]}
     assert none_agree(streams, 0.01) == ""

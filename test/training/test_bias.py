@@ -30,7 +30,7 @@ def test_without_noise_there_is_no_bias_to_learn():
     assert bias_loss(Zero(), data._asdict()).item() == pytest.approx(0.0, abs=2e-6)  # the root of EPSILON
 
 
-def test_the_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
+def test_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
     torch.manual_seed(0)
     data = joined([bias_data(simulated_views()), bias_data(simulated_views())])
     assert torch.isnan(data.xy[:, ~torch.from_numpy(GIVEN)]).all()
@@ -39,7 +39,7 @@ def test_the_loss_is_finite_with_missing_joints_and_reaches_every_parameter():
     assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in net.parameters())
 
 
-def test_the_bias_alone_is_a_target_without_noise_under_an_input_with_noise():
+def test_bias_alone_is_a_target_without_noise_under_an_input_with_noise():
     seen = simulated_views()
     error, alone = bias_data(seen), bias_data(seen, seen.biased_px)
     torch.testing.assert_close(alone.xy, error.xy, equal_nan=True)
@@ -60,7 +60,7 @@ def test_one_gross_error_drowns_the_squared_loss_and_not_ours():
     assert growth[0] < 5 < 50 < growth[1]
 
 
-def test_a_share_of_the_rigs_has_a_detector_without_bias():
+def test_share_of_the_rigs_has_a_detector_without_bias():
     recipe = {"network": "posern", "seed": 0, "rigs": ["h36m"], "rig_count": 20, "noise": "gaussian", "sigma_px": 0.0}
     per_share = {}
     for share in (0.0, 0.5):
@@ -71,7 +71,7 @@ def test_a_share_of_the_rigs_has_a_detector_without_bias():
     assert 0.2 < per_share[0.5] < 0.8
 
 
-def test_what_is_shared_lies_between_detectors_and_nobody_has_a_part_of_it():
+def test_shared_bias_has_no_personal_part():
     shared = shared_bias(range(1000, 1016))
     own = [np.linalg.norm(DetectorBias.draw(seed).offset - shared.offset) for seed in range(9000, 9004)]
     assert np.linalg.norm(learnable_bias().offset - shared.offset) < 0.6 * min(own)

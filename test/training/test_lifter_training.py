@@ -12,7 +12,6 @@ from pose3d_ros.training.lifting import (
     lifting_data,
     lifting_loss,
     mirrored_half,
-    root_and_pose_error,
     usable,
     zoomed,
 )
@@ -38,36 +37,31 @@ class Oracle(torch.nn.Module):
 
 
 def test_poses_are_in_the_camera_and_keypoints_in_its_undistorted_image():
-    sights = data()
-    assert sights.xy.shape == (4 * 5, 17, 2)
-    image = sights.xyz @ sights.K.transpose(1, 2)
-    error = (image[..., :2] / image[..., 2:] - sights.xy)[:, DETECTED]
+    views = data()
+    assert views.xy.shape == (4 * 5, 17, 2)
+    image = views.xyz @ views.K.transpose(1, 2)
+    error = (image[..., :2] / image[..., 2:] - views.xy)[:, DETECTED]
     assert error.abs().max() < 0.01  # px
 
 
-def test_an_oracle_has_no_loss_and_hardly_any_error():
-    sights = data()
-    loss = lifting_loss(mirror=False)(Oracle(sights.xyz), sights._asdict())
+def test_oracle_has_no_loss():
+    views = data()
+    loss = lifting_loss(mirror=False)(Oracle(views.xyz), views._asdict())
     assert loss.item() == pytest.approx(0.0, abs=1e-5)
-    root, pose = root_and_pose_error(Oracle(sights.xyz), sights)
-    assert root < 0.003
-    assert pose < 1e-5
-    far, _ = root_and_pose_error(Oracle(sights.xyz, 1.1), sights)
-    assert far == pytest.approx(0.1 * sights.xyz[:, 0].norm(dim=-1).mean().item(), rel=0.02)
 
 
 def test_half_are_mirrored_and_both_halves_stay_projections():
     torch.manual_seed(0)
-    sights = joined([data()] * 5)
-    mirrored = mirrored_half(sights)
-    changed = (mirrored.xyz != sights.xyz).any(dim=(1, 2))
+    views = joined([data()] * 5)
+    mirrored = mirrored_half(views)
+    changed = (mirrored.xyz != views.xyz).any(dim=(1, 2))
     assert 30 < changed.sum() < 70
     image = mirrored.xyz @ mirrored.K.transpose(1, 2)
     error = (image[..., :2] / image[..., 2:] - mirrored.xy)[:, DETECTED]
     assert error.abs().max() < 0.01
 
 
-def test_the_loss_reaches_every_parameter():
+def test_loss_reaches_every_parameter():
     torch.manual_seed(0)
     net = AbsPoseLifter(LifterOptions(width=32))
     for canonical in (True, False):
@@ -76,42 +70,42 @@ def test_the_loss_reaches_every_parameter():
         assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in net.parameters())
 
 
-def test_a_zoomed_image_is_still_a_projection_and_canonical_depth_follows():
-    sights = data()
-    factor = torch.linspace(0.5, 2.0, len(sights.xy))
-    near = zoomed(sights, factor)
+def test_zoomed_image_is_still_a_projection_and_canonical_depth_follows():
+    views = data()
+    factor = torch.linspace(0.5, 2.0, len(views.xy))
+    near = zoomed(views, factor)
     image = near.xyz @ near.K.transpose(1, 2)
     assert (image[..., :2] / image[..., 2:] - near.xy)[:, DETECTED].abs().max() < 0.02
-    torch.testing.assert_close(targets(near.xyz, near.K).depth, targets(sights.xyz, sights.K).depth / factor)
+    torch.testing.assert_close(targets(near.xyz, near.K).depth, targets(views.xyz, views.K).depth / factor)
     assert near.K[:, 2, 2].unique().tolist() == [1.0]
 
 
-def test_sights_that_a_node_would_refuse_are_left_out():
-    sights = data()
-    sights.xy[0, [H36M_17.index(name) for name in ("Pelvis", "Thorax")]] = float("nan")
-    sights.xy[1, 3:] = float("nan")
-    assert len(usable(sights).xy) == len(sights.xy) - 2
+def test_views_that_a_node_rejects_are_dropped():
+    views = data()
+    views.xy[0, [H36M_17.index(name) for name in ("Pelvis", "Thorax")]] = float("nan")
+    views.xy[1, 3:] = float("nan")
+    assert len(usable(views).xy) == len(views.xy) - 2
 
 
-def test_half_of_the_heights_are_told_where_the_network_takes_them():
+def test_half_of_the_heights_are_inputs_if_the_network_takes_them():
     class Listener(Oracle):
-        told = torch.zeros(0)
+        heights = torch.zeros(0)
 
         def forward(self, xy, K, seen=None, height=None):
-            Listener.told = height
+            Listener.heights = height
             return super().forward(xy, K)
 
     torch.manual_seed(0)
-    sights = joined([data()] * 10)
-    loss = lifting_loss(mirror=False, heights=True)(Listener(sights.xyz), sights._asdict())
+    views = joined([data()] * 10)
+    loss = lifting_loss(mirror=False, heights=True)(Listener(views.xyz), views._asdict())
     assert loss.item() == pytest.approx(0.0, abs=1e-5)
-    known = torch.isfinite(Listener.told)
+    known = torch.isfinite(Listener.heights)
     assert 0.3 < known.float().mean() < 0.7
-    assert (Listener.told[known] - stature(sights.xyz)[known]).abs().max() < 0.06
+    assert (Listener.heights[known] - stature(views.xyz)[known]).abs().max() < 0.06
 
 
-def test_the_depth_weighs_as_much_as_asked_for():
-    sights = data()
-    off = Oracle(sights.xyz, 1.1)
-    one, four = (lifting_loss(mirror=False, depth_weight=weight)(off, sights._asdict()) for weight in (1.0, 4.0))
+def test_depth_has_the_requested_weight():
+    views = data()
+    off = Oracle(views.xyz, 1.1)
+    one, four = (lifting_loss(mirror=False, depth_weight=weight)(off, views._asdict()) for weight in (1.0, 4.0))
     assert four.item() == pytest.approx(4.0 * one.item(), rel=1e-4)

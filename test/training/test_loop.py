@@ -37,7 +37,7 @@ def run(folder: Path, epochs: int, resume: bool = False, **changes) -> tuple[tor
     return net, fit(net, data_of, changes.get("loss", loss_of), optimiser, schedule, options, folder, recipe, validate)
 
 
-def test_a_resumed_run_goes_through_the_same_numbers_as_an_unbroken_one(tmp_path):
+def test_resumed_run_goes_through_the_same_numbers_as_an_unbroken_one(tmp_path):
     whole, history = run(tmp_path / "whole", epochs=6)
     run(tmp_path / "parts", epochs=3)
     resumed, again = run(tmp_path / "parts", epochs=6, resume=True)
@@ -60,31 +60,31 @@ def test_best_is_the_epoch_of_the_lowest_validation(tmp_path):
     assert best["recipe"] == RECIPE
 
 
-def test_a_run_out_of_minutes_stops_after_an_epoch_and_can_go_on(tmp_path):
+def test_run_out_of_minutes_stops_after_an_epoch_and_can_go_on(tmp_path):
     _, history = run(tmp_path, epochs=5, minutes=0.0)
     assert len(history.loss) == 1
     _, history = run(tmp_path, epochs=5, resume=True)
     assert len(history.loss) == 5
 
 
-def test_another_recipe_is_refused_with_what_differs(tmp_path):
+def test_other_recipe_is_rejected_with_the_differences(tmp_path):
     run(tmp_path, epochs=1)
     with pytest.raises(InputError, match="width was 8, is 16"):
         run(tmp_path, epochs=2, resume=True, recipe={**RECIPE, "width": 16})
 
 
-def test_an_old_run_is_not_overwritten_by_accident(tmp_path):
+def test_old_run_is_not_overwritten_by_accident(tmp_path):
     run(tmp_path, epochs=1)
     with pytest.raises(InputError, match="--resume"):
         run(tmp_path, epochs=1)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+def test_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(InputError, match="learning rate"):
         run(tmp_path, epochs=1, loss=lambda net, batch: loss_of(net, batch) * math.nan)
 
 
-def test_a_file_with_code_in_it_is_not_loaded(tmp_path):
+def test_file_with_code_in_it_is_not_loaded(tmp_path):
     path = tmp_path / LAST
     torch.save({"net": {}, "recipe": Path("/")}, path)  # a class that weights_only does not know
     with pytest.raises(InputError, match="not loaded"):

@@ -53,7 +53,7 @@ def test_reprojection_weighs_joints_and_leaves_out_the_unlabelled():
     assert torch.equal(xyz.grad[0, 2], torch.zeros(3))
 
 
-def test_a_joint_behind_the_camera_costs_much_but_not_infinitely():
+def test_joint_behind_the_camera_costs_much_but_not_infinitely():
     xyz = torch.tensor([[[0.4, 0.0, -1.0]]])
     assert 1 < reprojection_loss(xyz, torch.zeros(1, 1, 2), torch.ones(1, 1)).item() < 1e4
 

@@ -12,7 +12,7 @@ SHORT = ("cvugcn", "--epochs", "1", "--people", "32", "--rig-count", "1", "--wid
          "--accelerator", "cpu", "--quiet", "--threads", "1")  # fmt: skip
 
 
-def test_a_row_is_trained_once_and_found_again(motion_file, tmp_path):
+def test_row_is_trained_once_and_reused(motion_file, tmp_path):
     assert row_network(tmp_path, "row", SHORT, data=motion_file, train=False) is None
     best = row_network(tmp_path, "row", SHORT, data=motion_file, train=True)
     assert best is not None
@@ -23,12 +23,12 @@ def test_a_row_is_trained_once_and_found_again(motion_file, tmp_path):
         row_network(tmp_path, "row", (*SHORT, "--losses", "r"), data=motion_file, train=False)
 
 
-def test_training_that_fails_is_told(motion_file, tmp_path):
+def test_failed_training_is_reported(motion_file, tmp_path):
     with pytest.raises(InputError, match="row 'bad' ended with code 2"):
         row_network(tmp_path, "bad", ("cvugcn", "--no-such-argument"), data=motion_file, train=True)
 
 
-def test_a_recipe_is_compared_with_the_arguments_that_name_it():
+def test_recipe_is_compared_with_the_arguments_that_name_it():
     recipe = {"network": "cvugcn", "baseline": False, "without": ["view"], "lambda_b": 0.02, "pairs": ["P1", "P2"]}
     assert differences(recipe, ("cvugcn", "--without", "view", "--lambda-b", "0.020", "--pairs", "P1", "P2")) == []
     assert differences(recipe, ("cvugcn", "--epochs", "3")) == []

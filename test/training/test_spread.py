@@ -21,8 +21,8 @@ from pose3d_ros.training.spread import (
     mahalanobis,
     refined_errors,
     scales,
-    sights,
     start,
+    validation_views,
 )
 
 J = 17
@@ -67,16 +67,16 @@ def test_fitted_ellipsoids_cover_fresh_errors_as_aimed_at_whatever_their_tails(f
         miss = drawn(refined_covariance(truth, given), generator, freedom)
         if number == 0:
             found = fit_refined(miss, given)
-    told = refined_covariance(found, given)
-    assert coverage(miss, told) == pytest.approx(REFINED_AIM, abs=0.01)
+    covariance = refined_covariance(found, given)
+    assert coverage(miss, covariance) == pytest.approx(REFINED_AIM, abs=0.01)
     thin = given[:, 0, 2, 2] < 0.03**2
     for people in (thin, ~thin):
-        assert coverage(miss[people], told[people]) == pytest.approx(REFINED_AIM, abs=0.02)
-    assert coverage(miss[::3, 6], told[::3, 6]) == pytest.approx(REFINED_AIM, abs=0.05)
+        assert coverage(miss[people], covariance[people]) == pytest.approx(REFINED_AIM, abs=0.02)
+    assert coverage(miss[::3, 6], covariance[::3, 6]) == pytest.approx(REFINED_AIM, abs=0.05)
     assert torch.isnan(found["scale"][10])  # HeadTop, which refiners are not taught
 
 
-def test_figures_that_made_the_errors_are_found_again():
+def test_fit_recovers_the_figures_of_simulated_errors():
     generator = torch.Generator().manual_seed(3)
     truth = start(REFINED) | {
         "q": torch.full((J,), 0.05, dtype=torch.float64),
@@ -103,7 +103,7 @@ def test_scales_put_the_share_aimed_at_inside_and_are_shared_by_left_and_right()
     assert float((both <= INSIDE_95).double().mean()) == pytest.approx(0.95, abs=0.002)
 
 
-def test_a_joint_with_few_errors_is_scaled_as_the_others_are():
+def test_joint_with_few_errors_is_scaled_as_the_others_are():
     squared = torch.full((FEWEST * 10, J), 2 * INSIDE_95, dtype=torch.float64)
     squared[FEWEST // 2 - 1 :, 0] = torch.nan
     squared[:, 0] *= 100.0
@@ -118,12 +118,12 @@ def test_mahalanobis_distance_is_in_standard_deviations():
     )
 
 
-def test_a_refiner_that_changes_nothing_is_covered_on_people_and_noise_it_was_not_fitted_to(motion):
+def test_refiner_that_changes_nothing_is_covered_on_people_and_noise_it_was_not_fitted_to(motion):
     """Untrained, CV-UGCN leaves the triangulated pose nearly as it is."""
     torch.manual_seed(0)
     net = build(CVUGCN).eval()
     figures = fit_spread(net, CVUGCN, motion, people=600)
-    fresh = sights(CVUGCN | {"seed": 5, "noise": "gaussian"}, motion, 600)
+    fresh = validation_views(CVUGCN | {"seed": 5, "noise": "gaussian"}, motion, 600)
     miss, given = refined_errors(net, CVUGCN, fresh)
     placed = torch.isfinite(given).all(dim=-1).all(dim=-1)
     assert 0.90 < coverage(torch.where(placed[..., None], miss, torch.nan), refined_covariance(figures, given)) <= 1.0
@@ -133,16 +133,16 @@ def test_a_refiner_that_changes_nothing_is_covered_on_people_and_noise_it_was_no
     assert coverage(guessed, refined_covariance(figures, given)) > 0.85
 
 
-def test_a_lifter_gets_finite_figures_for_every_joint(motion):
+def test_lifter_gets_finite_figures_for_every_joint(motion):
     torch.manual_seed(0)
     net = build(LIFTER)
-    net.layers[-1].bias.data[0] = 3.0  # m: nobody stands where an untrained network puts them
+    net.layers[-1].bias.data[0] = 3.0  # m: an untrained network gives impossible positions
     figures = fit_spread(net.eval(), LIFTER, motion, people=64)
     assert set(figures) == set(LIFTED)
     assert all(bool((torch.isfinite(one) & (one > 0)).all()) for one in figures.values())
 
 
-def test_errors_of_nobody_leave_the_figures_where_the_search_begins():
+def test_figures_stay_at_the_start_without_errors():
     nothing = torch.full((4, J, 3), torch.nan, dtype=torch.float64)
     found = fit_refined(nothing, torch.full((4, J, 3, 3), torch.nan, dtype=torch.float64))
     torch.testing.assert_close(found["q"], start(REFINED)["q"])
@@ -155,8 +155,8 @@ def test_networks_whose_poses_are_not_used_have_no_figures(motion):
     assert fit_spread(build(plain), plain, motion) == {}
 
 
-def test_the_same_recipe_meets_the_same_people(motion):
-    first, again, other = (sights(CVUGCN | {"seed": seed}, motion, 40) for seed in (0, 0, 1))
+def test_same_recipe_meets_the_same_people(motion):
+    first, again, other = (validation_views(CVUGCN | {"seed": seed}, motion, 40) for seed in (0, 0, 1))
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.xy_px, two.xy_px)
     assert not np.array_equal(first[0].truth, other[0].truth)

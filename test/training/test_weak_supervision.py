@@ -90,7 +90,7 @@ def test_without_noise_the_truth_has_no_loss_and_a_moved_pose_has():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_network_that_does_nothing_gives_back_the_coarse_pose(form):
+def test_network_that_does_nothing_gives_back_the_coarse_pose(form):
     data = refinement_data(views(pair()), 2)
     found = refine(Identity(), sight(data), form)
     torch.testing.assert_close(found[:, GIVEN], data.coarse[:, GIVEN], atol=2e-5, rtol=0)
@@ -119,7 +119,7 @@ def test_own_keypoints_can_be_the_labels():
     assert reprojection_loss(own, data.labels, data.label_weight).item() < 1e-3
 
 
-def test_rigs_are_joined_and_a_single_camera_is_refused():
+def test_rigs_are_joined_and_a_single_camera_is_rejected():
     seen = views(pair())
     two = joined([refinement_data(seen, 2), refinement_data(seen, 2)])
     assert two.coarse.shape == (12, 17, 3)
@@ -137,7 +137,7 @@ def test_rig_form_does_not_depend_on_where_the_world_s_origin_lies():
     assert not torch.allclose(paper_input(here).coarse[:, 0], paper_input(here).coarse[:, 1], atol=0.5)
 
 
-def test_the_rig_frame_stands_on_the_person_upright_and_faces_as_the_person_does():
+def test_rig_frame_stands_on_the_person_upright_and_faces_as_the_person_does():
     data = sight(refinement_data(views(pair()), 2))
     frame = rig_frame(data, SMALL.expand(6, 17, 3, 3))
     torch.testing.assert_close(frame[:, :3, :3] @ frame[:, :3, :3].transpose(1, 2), torch.eye(3).expand(6, 3, 3))
@@ -149,7 +149,7 @@ def test_the_rig_frame_stands_on_the_person_upright_and_faces_as_the_person_does
     torch.testing.assert_close(left[:, 2], torch.zeros(6), atol=1e-5, rtol=0)
 
 
-def test_where_the_heading_is_not_to_be_told_the_rig_frame_looks_away_from_the_cameras():
+def test_rig_frame_faces_away_from_the_cameras_if_the_heading_is_uncertain():
     data = sight(refinement_data(views(pair()), 2))
     frame = rig_frame(data, 1e4 * SMALL.expand(6, 17, 3, 3))
     centres = transformed(frame[:, None], inverse(data.cam_from_world)[..., None, :3, 3])[:, :, 0]
@@ -162,7 +162,7 @@ def test_where_the_heading_is_not_to_be_told_the_rig_frame_looks_away_from_the_c
     )
 
 
-def test_the_rig_form_turns_with_the_person():
+def test_rig_form_turns_with_the_person():
     """A person turned about the vertical with cameras all around looks the same in the pose channels."""
     data = sight(refinement_data(views(pair()), 2))
     middle = data.coarse.nanmean(dim=1, keepdim=True)
@@ -184,7 +184,7 @@ def level_cameras(cam_from_world: torch.Tensor) -> torch.Tensor:
     return level
 
 
-def test_a_joint_out_of_a_body_s_reach_counts_as_missing():
+def test_joint_out_of_a_body_s_reach_counts_as_missing():
     data = sight(refinement_data(views(pair()), 2))
     far = data._replace(coarse=data.coarse.clone())
     far.coarse[:, 13] += 30.0
@@ -193,7 +193,7 @@ def test_a_joint_out_of_a_body_s_reach_counts_as_missing():
     torch.testing.assert_close(rig_input(far).features, rig_input(gone).features)
 
 
-def test_rig_features_tell_the_weak_direction_of_a_stereo_head():
+def test_rig_features_show_the_weak_direction_of_a_stereo_head():
     head = simulated_rig("head530", 0, held_out=False)
     features = rig_input(sight(refinement_data(views(head, sigma_px=0.5), 2))).features
     first = 3 + 3 + 3 + 1 + 1 + 1  # behind pose, ray, residual, score, pixel and presence: log10 of standard deviations

@@ -24,7 +24,7 @@ def _sha(data: bytes) -> str:
 
 @pytest.fixture
 def tarball(tmp_path):
-    """The archive, which also holds a file that nobody asked for."""
+    """The archive, which also contains a file that is not in the table."""
     place = tmp_path / "x.tgz"
     with tarfile.open(place, "w:gz") as file:
         for name, data in {**CONTENTS, "../outside": b"no"}.items():
@@ -55,7 +55,7 @@ def test_fetch_takes_only_the_files_of_the_table(tmp_path):
     assert store.path("a").name == "a.json"
 
 
-def test_a_second_fetch_needs_no_network(monkeypatch):
+def test_second_fetch_needs_no_network(monkeypatch):
     store.fetch("a")
     monkeypatch.setattr(store, "pack", lambda *_: pytest.fail("went to the network"))
     store.fetch("a")
@@ -75,19 +75,19 @@ def test_damaged_weights_name_the_file_and_the_command_and_are_fetched_again():
     store.verify("a")
 
 
-def test_an_archive_that_is_not_the_published_one_leaves_nothing_behind(tmp_path, tarball):
+def test_archive_that_is_not_the_published_one_leaves_nothing_behind(tmp_path, tarball):
     tarball.write_bytes(b"half")
     with pytest.raises(DownloadError, match=r"not x 1\.0 as published"):
         store.fetch("a")
     assert _left_behind(tmp_path) == []
 
 
-def test_an_archive_can_be_given(monkeypatch, tarball):
+def test_archive_can_be_given(monkeypatch, tarball):
     monkeypatch.setattr(store, "pack", lambda *_: pytest.fail("went to the network"))
     store.fetch("a", archive=tarball)
 
 
-def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
+def test_missing_network_is_reported_with_the_fix(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "pack", archive.pack)
     monkeypatch.setattr(archive.shutil, "which", lambda _: sys.executable)  # stands for an npm that fails
     with pytest.raises(DownloadError, match=r"(?s)Check the network.*--archive"):
@@ -131,7 +131,7 @@ def test_fault_borrowed_npm_is_not_the_published_one(monkeypatch, tmp_path):
     assert list(tmp_path.rglob("executed"))
 
 
-def test_without_npm_and_pip_the_message_says_what_to_install(monkeypatch):
+def test_missing_npm_and_pip_are_reported_with_the_fix(monkeypatch):
     monkeypatch.setattr(store, "pack", archive.pack)
     monkeypatch.setattr(archive.shutil, "which", lambda _: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
@@ -163,6 +163,6 @@ store.verify("a")
     assert b"".join(outputs).count(b"downloaded") == 1  # the second waited and found them there
 
 
-def test_an_unknown_model_lists_the_known():
+def test_unknown_model_lists_the_known():
     with pytest.raises(InputError, match="use one of a"):
         store.path("b")

@@ -53,7 +53,7 @@ def forward(net, recipe, seed=2):
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """A table of one row beside its file."""
+    """A table of one row, and its file."""
     digest = save(tmp_path / "tiny.safetensors", network(LIFTER), LIFTER, {"depth": torch.tensor(0.05)})
     size = (tmp_path / "tiny.safetensors").stat().st_size
     one = TrainedNetwork("tiny", "lifter", "tiny.safetensors", digest, size, "", "h36m_17", "h36m", "MIT", "none", "no")
@@ -63,7 +63,7 @@ def shipped(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", [LIFTER, CVUGCN, POSERN], ids=lambda recipe: recipe["network"])
-def test_a_saved_network_comes_back_and_says_the_same_to_half_precision(recipe, tmp_path):
+def test_saved_network_reloads_with_the_same_output_to_half_precision(recipe, tmp_path):
     net = network(recipe)
     digest = save(tmp_path / "net.safetensors", net, recipe)
     found = load(str(tmp_path / "net.safetensors"))
@@ -86,7 +86,7 @@ def test_batch_norm_and_input_figures_come_back_exactly(tmp_path):
         torch.testing.assert_close(found[name], net.state_dict()[name], rtol=0, atol=0)
 
 
-def test_the_same_network_gives_the_same_bytes_in_half_the_size(tmp_path):
+def test_same_network_gives_the_same_bytes_in_half_the_size(tmp_path):
     recipe = LIFTER | {"width": 256}
     first = save(tmp_path / "a.safetensors", network(recipe), recipe, {"b": torch.ones(2), "a": torch.zeros(1)})
     again = save(tmp_path / "b.safetensors", network(recipe), recipe, {"a": torch.zeros(1), "b": torch.ones(2)})
@@ -95,14 +95,14 @@ def test_the_same_network_gives_the_same_bytes_in_half_the_size(tmp_path):
     assert (tmp_path / "a.safetensors").stat().st_size < 2.1 * weights
 
 
-def test_a_shipped_network_is_verified_and_has_its_spread(shipped):
+def test_shipped_network_is_verified_and_has_its_spread(shipped):
     found = load("tiny")
     assert (found.name, found.verified) == ("tiny", True)
     assert float(found.spread["depth"]) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("place", [20, -5])
-def test_a_flipped_byte_in_a_shipped_file_is_told(shipped, place):
+def test_flipped_byte_in_a_shipped_file_is_rejected(shipped, place):
     content = bytearray(shipped.read_bytes())
     content[place] ^= 1
     shipped.write_bytes(content)
@@ -110,18 +110,18 @@ def test_a_flipped_byte_in_a_shipped_file_is_told(shipped, place):
         load("tiny")
 
 
-def test_a_shipped_file_that_is_gone_is_told(shipped):
+def test_missing_shipped_file_is_rejected(shipped):
     shipped.unlink()
     with pytest.raises(WeightsMissingError, match=r"no .*tiny\.safetensors.*install pose3d_ros again"):
         load("tiny")
 
 
-def test_an_unknown_name_lists_the_known_ones(shipped):
+def test_unknown_name_lists_the_known_ones(shipped):
     with pytest.raises(InputError, match=r"'large'.*use one of tiny, or the path"):
         load("large")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_missing_file_is_rejected(tmp_path):
     with pytest.raises(WeightsMissingError, match="pose3d train"):
         load(tmp_path / "none.safetensors")
 
@@ -152,13 +152,13 @@ def named(header: dict, data: bytes = b"") -> bytes:
         (named({"__metadata__": {"recipe": json.dumps(LIFTER)}}), InputError),
     ],
 )
-def test_garbage_is_refused(content, error, tmp_path):
+def test_garbage_is_rejected(content, error, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(content)
     with pytest.raises(error, match=r"bad\.safetensors|recipe|there is no network"):
         load(tmp_path / "bad.safetensors")
 
 
-def test_a_file_cut_short_is_told_as_damaged(tmp_path):
+def test_truncated_file_is_rejected_as_damaged(tmp_path):
     save(tmp_path / "net.safetensors", network(LIFTER), LIFTER)
     content = (tmp_path / "net.safetensors").read_bytes()
     (tmp_path / "net.safetensors").write_bytes(content[: len(content) // 2])
@@ -166,7 +166,7 @@ def test_a_file_cut_short_is_told_as_damaged(tmp_path):
         load(tmp_path / "net.safetensors")
 
 
-def test_weights_of_another_recipe_are_refused(tmp_path):
+def test_weights_of_another_recipe_are_rejected(tmp_path):
     save(tmp_path / "net.safetensors", network(LIFTER), LIFTER | {"width": 64})
     with pytest.raises(InputError, match="does not hold the network of its recipe"):
         load(tmp_path / "net.safetensors")
@@ -181,7 +181,7 @@ def test_numbers_that_half_precision_cannot_hold_are_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_ending_is_refused(tmp_path):
+def test_another_ending_is_rejected(tmp_path):
     with pytest.raises(InputError, match="safetensors"):
         save(tmp_path / "net.ckpt", network(POSERN), POSERN)
 
@@ -198,7 +198,7 @@ def test_every_row_of_the_table_is_there_sound_and_loads(row):
     assert row.network != "posern" or row.detector, "a bias belongs to one detector"
 
 
-def test_the_table_and_the_folder_hold_the_same_files_within_60_mb():
+def test_table_and_the_folder_hold_the_same_files_within_60_mb():
     assert {row.file for row in TRAINED} == {path.name for path in FOLDER.glob("*.safetensors")}
     assert len(set(trained.names())) == len(TRAINED)
     assert sum(row.size for row in TRAINED) <= MAX_TOTAL

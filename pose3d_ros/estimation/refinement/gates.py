@@ -56,7 +56,7 @@ class Refusal(IntEnum):
     KEYPOINTS = 5  # PoseRN's keypoints of this person fit together worse than the detector's
     FEW_JOINTS = 6  # too few were triangulated to know the person
     VIEWS = 7  # the weights do not serve so many cameras
-    OUT_OF_RANGE = 8  # nobody stood so near or far in training
+    OUT_OF_RANGE = 8  # no person was so near or far in training
 
 
 def gate_refinement(before: Observed3D, xyz: Floats, cameras: Sequence[Camera], seen: Grouped2D) -> Refusals:

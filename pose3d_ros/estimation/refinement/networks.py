@@ -68,7 +68,7 @@ class PoseRNRefiner:
 
 
 class CvUgcnRefiner:
-    """A PoseRefiner: CV-UGCN (or its baseline) on whoever is seen by two cameras or more.
+    """A PoseRefiner: CV-UGCN (or its baseline) on people seen by two cameras or more.
 
     many_views says how people seen by more cameras than the weights were trained on are served by the rig-conditioned
     form: "all": at once, by the same weights on a larger graph (CvUgcn.with_views); "pairs": every pair on its own,
@@ -117,7 +117,7 @@ class CvUgcnRefiner:
                 used = np.stack([np.flatnonzero(sees[:, row]) for row in rows])  # (B, views)
                 xyz[rows] = self._refined(cameras, seen.select(rows), given[rows], used)
         if self._form != "rig" or self._covariance is None:
-            xyz = np.where(np.isfinite(given), xyz, np.nan)  # the other forms cannot tell a joint that is missing
+            xyz = np.where(np.isfinite(given), xyz, np.nan)  # the other forms cannot mark a missing joint
         if self._covariance is None:
             return xyz, covariance
         return xyz, self._covariance(covariance)
@@ -165,7 +165,7 @@ class CvUgcnRefiner:
                 continue
             given = np.where(TRAINED_JOINTS[:, None], found.xyz[rows], np.nan)
             refined = self._refined(eyes, part.select(rows), given, np.tile([0, 1], (len(rows), 1)))
-            # A joint that a pair did not see is a guess, worth little beside one that was seen.
+            # A joint that a pair did not see is a guess, worth little compared with one that was seen.
             spread = np.nan_to_num(np.trace(found.covariance[rows], axis1=-2, axis2=-1), nan=1.0)[..., None]
             sure = 1.0 / (spread + 1e-6)
             if self._many == "best_pair":

@@ -40,7 +40,7 @@ class Network:
     loaded: Loaded | None = None
     why_not: str = ""  # why it is not loaded
     detector: str = ""  # whose keypoints it needs; "" for any
-    # On real footage, median px into a camera left out: without and with it. None where nobody measured.
+    # On real footage, median px into a camera left out: without and with it. None where it was not measured.
     left_out_px: tuple[float, float] | None = None
 
     @property
@@ -50,14 +50,14 @@ class Network:
 
 
 def wanted(refine: str, network: str) -> bool:
-    """Whether refine asks for a network by name."""
+    """Whether refine names a network."""
     return refine in (network, "both")
 
 
 def find(network: str, refine: str, weights: str) -> Network:
     """The weights for a network (posern, cvugcn): a user's own .safetensors file, or the shipped ones.
 
-    Under refine auto, weights that do not ship are told as the reason not to use them; asked for by name, they
+    Under refine auto, weights that do not ship are reported as the reason not to use them; if refine names them, they
     raise WeightsMissingError. Whatever is wrong with a user's own file is raised: WeightsError, InputError.
     """
     if refine != "auto" and not wanted(refine, network):
@@ -90,7 +90,8 @@ def decide(refine: str, rig: Rig, detector: str, posern: Network, cvugcn: Networ
     """The plan for a rig and a detector's name.
 
     auto takes CV-UGCN on rigs such as it was trained on, and PoseRN where its weights name the detector and brought
-    keypoints nearer to a camera left out on real footage. By name either runs, with a warning where auto would not.
+    keypoints nearer to a camera left out on real footage. If refine names one, it runs, with a warning where auto would
+    not.
     """
     against = {
         "posern": _against_posern(posern, detector),
@@ -115,7 +116,7 @@ def _against_posern(posern: Network, detector: str) -> str:
     if posern.why_not:
         return posern.why_not
     if posern.left_out_px is None:
-        return "nobody measured its weights on real footage"
+        return "its weights were not measured on real footage"
     without, with_it = posern.left_out_px
     if with_it >= without:
         figures = f"{without:g} px into a camera left out without it, {with_it:g} px with it"

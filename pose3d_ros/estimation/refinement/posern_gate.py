@@ -1,4 +1,4 @@
-"""Whether the bias that PoseRN predicts is there: the residuals of triangulation tell (NumPy, float64).
+"""Whether the bias that PoseRN predicts is there, by the residuals of triangulation (NumPy, float64).
 
 A bias is part a shift in space, which all cameras agree on and triangulation passes on, and part what depends on the
 view. Only the second leaves residuals: r = keypoint - projection of pass 1. If the prediction b is right, r holds what
@@ -7,12 +7,12 @@ triangulation would leave of b alone, q. So the slope of r on q,
     slope = sum w r.q / sum w q.q,      w = 1 / variance, less for outliers as in Huber's fit,
 
 is about 1 where the bias is as predicted and 0 where there is none; above 1/2 the keypoints less b fit together better
-than the keypoints. Whoever shows the part that depends on the view is taken to have the other part too: that is what a
-population of detectors with a common bias means, and nothing in the images could tell a shift in space that all
-cameras share. For the slope to be fair, b must not have seen r: it is predicted from keypoints that lie exactly on the
-projection of pass 1.
+than the keypoints. A person who shows the part that depends on the view is taken to have the other part too: that is
+what a population of detectors with a common bias means, and nothing in the images could reveal a shift in space that
+all cameras share. For the slope to be fair, b must not have seen r: it is predicted from keypoints that lie exactly on
+the projection of pass 1.
 
-One frame tells little: on validation people the slope of a frame is 0.9 +- 0.7 with the bias and 0.0 +- 0.7 without,
+One frame says little: on validation people the slope of a frame is 0.9 +- 0.7 with the bias and 0.0 +- 0.7 without,
 over 10 s of one person +- 0.26 and +- 0.1 (a person's own bias lasts), over 12 people +- 0.1 and +- 0.02. The bias is
 the detector's, so evidence of all people and frames is added up. Axes: V views, G people, J joints.
 """
@@ -35,7 +35,7 @@ from pose3d_ros.structures import Camera, Floats
 OPEN, CLOSE = 0.4, 0.3
 # People times frames before anything is decided: ten seconds of one person.
 LEAST = 120
-# A detector's errors last from frame to frame; frames nearer than this tell the same thing twice.
+# A detector's errors last from frame to frame; frames nearer than this repeat the same evidence.
 STEP_S = 1.0 / 12.0
 # People times frames after which evidence counts half: a detector does not change, but lenses and light do.
 HALF_LIFE = 3000.0
@@ -107,7 +107,7 @@ class BiasGate:
         return self._last_ns is None or abs(stamp_ns - self._last_ns) >= 0.99e9 * STEP_S
 
     def update(self, found: Evidence, stamp_ns: int) -> bool:
-        """Add a frame set's people and decide anew; True: correct."""
+        """Add a frame set's people and decide again; True: correct."""
         self._last_ns = stamp_ns
         people = found.power > 0
         for agreement, power in zip(found.agreement[people], found.power[people], strict=True):

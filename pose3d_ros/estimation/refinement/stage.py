@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.observation import Grouped2D, present
+from pose3d_ros.estimation.observation import Grouped2D, present, triangulated
+from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.gates import (
     Refusal,
     Refusals,
@@ -34,10 +36,13 @@ from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, JointSource, Rig
 
-# A filled-in joint was seen by nobody: below any that was, by choice; its covariance says how sure it is.
+if TYPE_CHECKING:
+    from pose3d_ros.detection.detector import Detector
+
+# No camera saw a filled-in joint: below any that was seen, by choice; its covariance says how sure it is.
 FILLED_SCORE = 0.25
 
-# Triangulates anew what some cameras see: Eq. 3 as the estimator has it.
+# Triangulates again what some cameras see: Eq. 3 as the estimator has it.
 Triangulate = Callable[[Sequence[Camera], Grouped2D], Observed3D]
 
 
@@ -69,12 +74,26 @@ class Refined:
     refused: Mapping[str, int] = field(default_factory=dict)  # joints kept as triangulated, by Refusal
 
 
+def load_refinement(options: EstimatorOptions, detector: Detector | None = None) -> Refinement | None:
+    """The networks that the options ask for, on the GPU that the detector says it runs on, else on the CPU.
+
+    None where the options say none. Raises WeightsError or InputError where one cannot be had.
+    """
+    if options.refine == "none":
+        return None
+    device = str(getattr(detector, "device", "cpu"))
+    # A network may know better where an unsure joint is, so max_std_m judges what it leaves.
+    triangulate = partial(triangulated, min_views=options.min_views, max_std_m=np.inf)
+    device = device if device.startswith("cuda") else "cpu"
+    return Refinement(options.refine, options.posern_weights, options.cvugcn_weights, triangulate, device)
+
+
 class Refinement:
     """The networks that the options ask for, loaded, and the plan for the rig and detector at hand.
 
     PoseRN waits until the residuals of triangulation say that the bias it predicts is there (posern_gate.py).
     refine, posern_weights and cvugcn_weights as in EstimatorOptions. triangulate is pass 2 of PoseRN. Raises
-    WeightsMissingError, WeightsCorruptError or InputError where a network asked for by name cannot be had.
+    WeightsMissingError, WeightsCorruptError or InputError where a network that refine names cannot be had.
     """
 
     def __init__(
@@ -175,7 +194,7 @@ def refined(
 ) -> tuple[Observed3D, Refusals]:
     """CV-UGCN on people it can refine: people and Refusal (G, J). limits: leave alone whom training did not know.
 
-    A joint that stands astray of its person counts as not triangulated, and its keypoints as not seen.
+    A joint that is an outlier of its person counts as not triangulated, and its keypoints as not seen.
     """
     usable = present(observed.xyz) & TRAINED_JOINTS
     usable &= ~outliers(np.where(usable[..., None], observed.xyz, np.nan))

@@ -97,13 +97,13 @@ class RigRange:
     def knows(self, centres: Floats, person: Floats) -> bool:
         """Whether a person at (3,) m stands as far from cameras at (N, 3) m as people did in training, on average.
 
-        On average, as somebody who walks about in a room comes near to one camera and far from another.
+        On average: a person who walks through a room comes near to one camera and far from another.
         """
         distance = float(np.linalg.norm(centres - person, axis=-1).mean())
         return any(_within(distance, one.distance_m) for one in self._matching(baseline_m(centres)))
 
     def told_focal_px(self, cameras: Sequence[Camera], person: Floats) -> Floats:
-        """Focal lengths (N,) px of cameras as a network is to be told of them, for a person at (3,) m.
+        """Focal lengths (N,) px of cameras as a network takes them, for a person at (3,) m.
 
         As they are, sqrt(fx fy), but no more pixels a metre than training had on rigs as wide: an image that shows
         people larger says no more to a detector that works on crops, so it passes for the same image at a lower

@@ -27,7 +27,7 @@ def write_person_files(
     formats: Sequence[str],
     placed: Callable[[Path], AbstractContextManager[Path]] = nullcontext,
 ) -> Iterator[str]:
-    """Write people.<id>.<format> for everybody; yields a line for each person: what was written, or why not.
+    """Write people.<id>.<format> for all people; yields a line per person with the file, or the reason why not.
 
     placed(path) gives the place to write path at, and moves it there when it is whole.
     """

@@ -33,7 +33,7 @@ class PersonTrack:
 
 
 def person_tracks(poses: Iterable[Pose3D]) -> Iterator[PersonTrack]:
-    """Everybody, in order of appearance.
+    """Return the tracks of all people, in order of appearance.
 
     Frames lie on an even grid that begins with the first pose; its rate is that of the poses, frames that are missing
     among them counted. A frame without a pose of the person is NaN. Positions wait in an unnamed temporary file, so

@@ -21,10 +21,10 @@ _UPPER = np.triu_indices(3)  # xx xy xz yy yz zz
 
 
 def write_trc(poses: Sequence[Pose3D], path: Path | str) -> None:
-    """Write everybody's joints as one TRC file, as OpenSim and Mokka read it; of the poses one is held at a time.
+    """Write all people's joints as one TRC file for OpenSim and Mokka; one pose is in memory at a time.
 
     Markers are named <id>_<joint>, positions are in m. Axes are OpenSim's, y up: TRC (X, Y, Z) is world
-    (y, z, x), so a world with z up stands upright there. A joint that is absent, and everybody who is not
+    (y, z, x), so a world with z up stands upright there. A joint that is absent, and every person who is not
     VISIBLE, leaves its three cells blank, which OpenSim reads as NaN. Rows are in order of capture; Frame#
     counts from 1, Time is in s after the first pose. Raises InputError for poses of several skeletons.
     """

@@ -1,9 +1,8 @@
-"""Anipose's and Pose2Sim's TOML: a table a camera with name, size, matrix, distortions, rotation, translation.
+"""Anipose's and Pose2Sim's TOML: one table per camera with name, size, matrix, distortions, rotation, translation.
 
-rotation is the Rodrigues vector of cam_from_world, translation its translation in m, both in a world of the user's
-(z up, as Pose2Sim makes it). distortions are OpenCV's k1 k2 p1 p2 [k3]; with fisheye = true (Anipose only; Pose2Sim
-reads past it) they are the four of cv2.fisheye. Seen in aniposelib 0.8.0 (cameras.py) and pose2sim 0.10.49
-(calibration.py, common.py).
+rotation is the Rodrigues vector of cam_from_world, translation its translation in m, both in the user's world (z up
+in Pose2Sim). distortions are OpenCV's k1 k2 p1 p2 [k3]; with fisheye = true (Anipose only; Pose2Sim ignores it) they
+are the four of cv2.fisheye. Sources: aniposelib 0.8.0 (cameras.py) and pose2sim 0.10.49 (calibration.py, common.py).
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from pose3d_ros.files.door import RIG
 from pose3d_ros.rigs.formats.entries import numbers, opencv_lens, plain_name, plain_polynomial, whole_size
 from pose3d_ros.structures import Camera, Rig
 
-# OpenCV gives less than half a turn, an optimisation may end a turn further: more are degrees, or no rotation.
-MOST_TURN_RAD = 4 * np.pi
+# OpenCV gives less than half a turn, an optimisation up to one turn more: a larger value is in degrees, or invalid.
+MAX_ROTATION_RAD = 4 * np.pi
 _KEYS = frozenset(("matrix", "distortions", "rotation"))
-_MEND = "write rig, ros or opencv, which can"
+_FIX = "write rig, ros or opencv, which can"
 
 
 def is_toml(text: str) -> bool:
@@ -34,11 +33,12 @@ def is_toml(text: str) -> bool:
 
 
 def read_toml(files: Mapping[str, str]) -> Rig:
-    """The rig of an Anipose or Pose2Sim calibration, world as in the file; raises CalibrationError."""
+    """Read the rig of an Anipose or Pose2Sim calibration, world as in the file; raises CalibrationError."""
     ((where, text),) = files.items()
     content = toml_content(text, where, RIG)
-    if odd := [key for key, table in content.items() if not isinstance(table, dict)]:
-        raise CalibrationError(f"{where}: {shown(odd[0])} is {shown(content[odd[0]])}, expected a table: [{odd[0]}]")
+    if invalid := [key for key, table in content.items() if not isinstance(table, dict)]:
+        key = invalid[0]
+        raise CalibrationError(f"{where}: {shown(key)} is {shown(content[key])}, expected a table: [{key}]")
     metadata = content.get("metadata", {})
     frame_id = metadata.get("frame_id", "world") if isinstance(metadata, dict) else "world"
     return Rig(
@@ -47,14 +47,14 @@ def read_toml(files: Mapping[str, str]) -> Rig:
 
 
 def write_anipose(rig: Rig) -> dict[str, str]:
-    """Anipose's TOML; refuses lenses with more than k1 k2 p1 p2 k3."""
+    """Write Anipose's TOML; rejects lenses with more than k1 k2 p1 p2 k3."""
     return _written("anipose", rig, [f"cam_{n}" for n in range(len(rig.cameras))])
 
 
 def write_pose2sim(rig: Rig) -> dict[str, str]:
-    """Pose2Sim's TOML; refuses lenses with more than k1 k2 p1 p2 k3, and fisheye, which Pose2Sim reads past."""
+    """Write Pose2Sim's TOML; rejects lenses with more than k1 k2 p1 p2 k3, and fisheye, which Pose2Sim ignores."""
     for camera in rig.cameras:
-        plain_polynomial("pose2sim", camera, 5, f"{_MEND} (anipose holds fisheye)")
+        plain_polynomial("pose2sim", camera, 5, f"{_FIX} (anipose supports fisheye)")
     return _written("pose2sim", rig, list(rig.names))
 
 
@@ -62,17 +62,17 @@ def _written(format: str, rig: Rig, tables: list[str]) -> dict[str, str]:
     lines = []
     for table, camera in zip(tables, rig.cameras, strict=True):
         fisheye = camera.distortion_model == "equidistant"
-        lens = camera.distortion if fisheye else plain_polynomial(format, camera, 5, _MEND)
+        lens = camera.distortion if fisheye else plain_polynomial(format, camera, 5, _FIX)
         if fisheye and not len(lens):
             lens = np.zeros(4)
-        # Pose2Sim's own files have four coefficients: a k3 of zero is left away.
+        # Pose2Sim's own files have four coefficients: a zero k3 is omitted.
         lens = lens[:4] if len(lens) == 5 and lens[4] == 0 else lens
         values = {
             "name": camera.name,
             "size": list(camera.size_wh),
             "matrix": camera.K.tolist(),
             "distortions": lens.tolist(),
-            # OpenCV's takes a turn of less than 1e-5 rad for none.
+            # cv2.Rodrigues returns zero for a rotation of less than 1e-5 rad.
             "rotation": Rotation.from_matrix(camera.cam_from_world[:3, :3]).as_rotvec().tolist(),
             "translation": camera.cam_from_world[:3, 3].tolist(),
             "fisheye": fisheye,
@@ -83,24 +83,24 @@ def _written(format: str, rig: Rig, tables: list[str]) -> dict[str, str]:
 
 
 def _toml(value: Any) -> str:
-    """JSON's strings, booleans, numbers and lists are TOML's too, apart from an unescaped delete character."""
+    """JSON strings, booleans, numbers and lists are valid TOML, except for an unescaped delete character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables that are cameras; others (metadata, charuco, capture_volume) hold none of a camera's keys."""
+    """Return the tables of cameras; others (metadata, charuco, capture_volume) have none of a camera's keys."""
     tables = {key: table for key, table in content.items() if isinstance(table, dict)}
-    found = {key: table for key, table in tables.items() if _KEYS & table.keys()}
-    # Some write [cameras.left] for [left].
-    return found or {key: one for table in tables.values() for key, one in table.items()
-                     if isinstance(one, dict) and _KEYS & one.keys()}  # fmt: skip
+    cameras = {key: table for key, table in tables.items() if _KEYS & table.keys()}
+    # Some files have [cameras.left] instead of [left].
+    return cameras or {key: camera for table in tables.values() for key, camera in table.items()
+                       if isinstance(camera, dict) and _KEYS & camera.keys()}  # fmt: skip
 
 
 def _camera(where: str, key: str, table: dict[str, Any]) -> Camera:
     where = f"{where}: [{key}]"
     cam_from_world = np.eye(4)
     rotation = numbers(where, table, "rotation", 3)
-    if np.linalg.norm(rotation) > MOST_TURN_RAD:
+    if np.linalg.norm(rotation) > MAX_ROTATION_RAD:
         raise CalibrationError(f"{where}: rotation is {shown(rotation.tolist())}, expected a Rodrigues vector in rad")
     cam_from_world[:3, :3] = Rotation.from_rotvec(rotation).as_matrix()
     cam_from_world[:3, 3] = numbers(where, table, "translation", 3)

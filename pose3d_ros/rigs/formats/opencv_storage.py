@@ -2,8 +2,8 @@
 
 samples/cpp/stereo_calib.cpp: M1 D1 M2 D2 in intrinsics.yml, R T (and R1 R2 P1 P2 Q) in extrinsics.yml, with
 X2 = R X1 + T in the unit of the board's squares, and no image size. samples/cpp/calibration.cpp: camera_matrix,
-distortion_coefficients, image_width, image_height. Beside those keys we write name1, name2, image_width,
-image_height and fisheye_model, which OpenCV's programs pass over.
+distortion_coefficients, image_width, image_height. In addition we write name1, name2, image_width, image_height and
+fisheye_model, which OpenCV's programs ignore.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from pose3d_ros.errors import CalibrationError, shown
 from pose3d_ros.files.documents import check_xml, check_yaml
 from pose3d_ros.files.door import RIG
-from pose3d_ros.rigs.formats.entries import check_first_is_origin, opencv_lens, refuse, whole_size
+from pose3d_ros.rigs.formats.entries import check_first_is_origin, opencv_lens, reject, whole_size
 from pose3d_ros.structures import Camera, Floats, Rig
 
-MOST_ROWS = 1000  # a matrix of a calibration has 14 columns at most, a list of image points some hundred rows
+MAX_ROWS = 1000  # a calibration's matrix has at most 14 columns, a list of image points some hundred rows
 
 
 def is_opencv(text: str) -> bool:
@@ -30,10 +30,10 @@ def is_opencv(text: str) -> bool:
 
 
 def read_opencv(files: Mapping[str, str], size_wh: tuple[int, int] | None = None) -> Rig:
-    """The rig of a pair (M1 D1 M2 D2 R T over one or two files) or of one camera, in the first camera's frame.
+    """Read the rig of a pair (M1 D1 M2 D2 R T in one or two files) or of one camera, in the first camera's frame.
 
-    size_wh, in px, is needed where the files hold none, as stereo_calib's do. Lengths are taken as m: give the
-    board's squares in m when calibrating, or scale the rig. Raises CalibrationError that names what is missing.
+    size_wh, in px, is required for files without a size, such as stereo_calib's. Lengths are assumed to be in m: give
+    the board's squares in m when calibrating, or scale the rig. Raises CalibrationError with what is missing.
     """
     where = ", ".join(files)
     stored = _stored(files)
@@ -43,7 +43,7 @@ def read_opencv(files: Mapping[str, str], size_wh: tuple[int, int] | None = None
         missing = [key for key in ("M1", "D1", "M2", "D2", "R", "T") if key not in stored]
         if missing:
             raise CalibrationError(
-                f"{where} lacks {', '.join(missing)} of M1 D1 M2 D2 R T: give intrinsics.yml and extrinsics.yml both"
+                f"{where} lacks {', '.join(missing)} of M1 D1 M2 D2 R T: give both intrinsics.yml and extrinsics.yml"
             )
         second = np.eye(4)
         rotation = _matrix(where, stored, "R", 3, 9)
@@ -53,8 +53,8 @@ def read_opencv(files: Mapping[str, str], size_wh: tuple[int, int] | None = None
         sizes = [size, _size(where, stored, size_wh, "2") if "image_width2" in stored else size]
         return Rig(
             tuple(
-                _camera(where, stored, name, f"M{n}", f"D{n}", one, fisheye, placed)
-                for n, name, one, placed in zip((1, 2), names, sizes, (np.eye(4), second), strict=True)
+                _camera(where, stored, name, f"M{n}", f"D{n}", camera_size, fisheye, cam_from_first)
+                for n, name, camera_size, cam_from_first in zip((1, 2), names, sizes, (np.eye(4), second), strict=True)
             ),
             frame_id=f"{names[0]}_optical",
         )
@@ -66,17 +66,19 @@ def read_opencv(files: Mapping[str, str], size_wh: tuple[int, int] | None = None
 
 
 def write_opencv(rig: Rig) -> dict[str, str]:
-    """One YAML file of a camera or a pair told in the first camera's frame; raises CalibrationError for others."""
+    """Write one YAML file of a camera or a pair in the first camera's frame; else raises CalibrationError."""
     if len(rig.cameras) > 2:
         raise CalibrationError(
-            f"opencv holds one camera or a stereo pair, got {len(rig.cameras)} cameras ({', '.join(rig.names)}): write "
-            "two with `--cameras A,B --origin A`, or write rig, kalibr or anipose"
+            f"opencv supports one camera or a stereo pair, got {len(rig.cameras)} cameras ({', '.join(rig.names)}): "
+            "write two with `--cameras A,B --origin A`, or write rig, kalibr or anipose"
         )
     check_first_is_origin("opencv", rig)
     first, last = rig.cameras[0], rig.cameras[-1]
     fisheye = first.distortion_model == "equidistant"
     if fisheye != (last.distortion_model == "equidistant"):
-        refuse("opencv", last, "fisheye_model is of both cameras and these two differ", "write rig, ros or kalibr")
+        reject(
+            "opencv", last, "fisheye_model applies to both cameras, and these two differ", "write rig, ros or kalibr"
+        )
     storage = cv2.FileStorage("rig.yml", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY)
     for n, camera in enumerate(rig.cameras, start=1):
         storage.write(f"name{n}", camera.name)
@@ -94,29 +96,29 @@ def write_opencv(rig: Rig) -> dict[str, str]:
 
 
 def _stored(files: Mapping[str, str]) -> dict[str, Any]:
-    """What stands at the top of all files: matrices, numbers, strings; anything else is None."""
+    """Return the top-level matrices, numbers and strings of all files; anything else is None."""
     values: dict[str, Any] = {}
     for where, text in files.items():
         _check(where, text)
         try:
             storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
             root = storage.root()
-            # Taken out at once: a node is void when its storage is gone.
-            values.update({key: _value(root.getNode(key)) for key in root.keys()})  # noqa: SIM118  (no mapping)
+            # Read at once: a node is invalid after its storage is closed.
+            values.update({key: _value(root.getNode(key)) for key in root.keys()})  # noqa: SIM118  (not a mapping)
         except (cv2.error, SystemError) as error:
-            raise CalibrationError(f"{where} is not a file of OpenCV's FileStorage: {error}") from error
+            raise CalibrationError(f"{where} is not an OpenCV FileStorage file: {error}") from error
     return values
 
 
 def _check(where: str, text: str) -> None:
-    """Raise CalibrationError for what OpenCV's own reader would recurse into, or take gigabytes for."""
+    """Raise CalibrationError for content on which OpenCV's reader would recurse, or allocate gigabytes."""
     if text.lstrip().startswith("<"):
         check_xml(text, where, RIG)
     else:
         check_yaml(re.sub(r"^\s*%YAML:?\s*1\.\d", "%YAML 1.1", text), where, RIG)
     for side, count in re.findall(r"\b(rows|cols)\b\W{1,6}(\d+)", text):
-        if int(count) > MOST_ROWS:
-            raise CalibrationError(f"{where}: a matrix has {side} {shown(int(count))}, expected {MOST_ROWS} at most")
+        if int(count) > MAX_ROWS:
+            raise CalibrationError(f"{where}: a matrix has {side} {shown(int(count))}, expected at most {MAX_ROWS}")
 
 
 def _value(node: cv2.FileNode) -> Any:
@@ -128,7 +130,7 @@ def _value(node: cv2.FileNode) -> Any:
 
 
 def _matrix(where: str, stored: Mapping[str, Any], key: str, *sizes: int) -> Floats:
-    """A matrix of one of those numbers of elements."""
+    """Return a matrix with one of these numbers of elements."""
     values = stored[key]
     if not isinstance(values, np.ndarray) or values.size not in sizes or not np.isfinite(values).all():
         expected = " or ".join(map(str, sizes))
@@ -141,11 +143,11 @@ def _names(stored: Mapping[str, Any], defaults: list[str]) -> list[str]:
 
 
 def _size(where: str, stored: Mapping[str, Any], size_wh: tuple[int, int] | None, suffix: str = "") -> tuple[int, int]:
-    held = [stored.get(f"image_{side}{suffix}") for side in ("width", "height")]
-    if all(isinstance(pixels, float) and np.isfinite(pixels) and pixels for pixels in held):
-        return whole_size(where, np.array(held))
+    stored_size = [stored.get(f"image_{side}{suffix}") for side in ("width", "height")]
+    if all(isinstance(pixels, float) and np.isfinite(pixels) and pixels for pixels in stored_size):
+        return whole_size(where, np.array(stored_size))
     if size_wh is None:
-        raise CalibrationError(f"{where} does not hold the images' size: give it with `--size WIDTHxHEIGHT` in px")
+        raise CalibrationError(f"{where} has no image size: give it with `--size WIDTHxHEIGHT` in px")
     return size_wh
 
 

@@ -1,9 +1,9 @@
 """Qualisys Track Manager's calibration (.qca.txt, an XML file): world in mm with z up, K in 1/64 px.
 
-Lengths of the intrinsics are in 1/64 px from the sensor's corner, so the principal point loses the corner of
-fov_video. The distortion coefficients have no unit and are taken as they are: Pose2Sim divides them by 64 too, but
-OpenCV's calibration of the checkerboards beside its sample gives k1 = -0.053, k2 = 0.151 for cam01, where the file
-says -0.046, 0.140. The transform is world_from_camera, its rotation by columns, its translation in mm.
+Lengths of the intrinsics are in 1/64 px from the sensor's corner, so the corner of fov_video is subtracted from the
+principal point. The distortion coefficients have no unit and are used unchanged: Pose2Sim also divides them by 64, but
+OpenCV's calibration of the checkerboards in its sample gives k1 = -0.053, k2 = 0.151 for cam01, where the file has
+-0.046, 0.140. The transform is world_from_camera, its rotation by columns, its translation in mm.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pose3d_ros.files.door import RIG, read_text
 from pose3d_ros.rigs.formats.entries import check_no_skew, plain_polynomial
 from pose3d_ros.structures import Camera, Floats, Rig
 
-# Qualisys' camera frame looks along -z with y up; the optical frame of REP-103 is that turned by pi about x.
+# Qualisys' camera faces along -z with y up; the optical frame of REP-103 is that frame rotated by pi about x.
 _OPTICAL_FROM_QUALISYS = np.diag([1.0, -1.0, -1.0])
 _SUBPIXELS = 64
 # QTM spells it "tangental".
 _LENS = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2", "radialDistortion3")
 _BY_COLUMNS = tuple(f"r{row}{column}" for row in "123" for column in "123")
-_MEND = "write rig, ros or opencv, which can"
+_FIX = "write rig, ros or opencv, which can"
 
 
 def is_qualisys(text: str) -> bool:
@@ -35,10 +35,10 @@ def is_qualisys(text: str) -> bool:
 
 
 def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] | None = None) -> Rig:
-    """The rig of a Qualisys calibration: world in m, z up, frame "world".
+    """Load the rig of a Qualisys calibration: world in m, z up, frame "world".
 
-    sizes_wh, in px by camera name, are the videos' sizes: one that differs from the calibrated size is taken as
-    scaled to fit and centred between black bars (letterboxed). Cameras that sizes_wh does not name are left out.
+    sizes_wh, in px by camera name, are the videos' sizes: one that differs from the calibrated size is assumed to be
+    scaled to fit and centred between black bars (letterboxed). Cameras not in sizes_wh are left out.
     Raises CalibrationError for a file that is not such a calibration.
     """
     rig = read_qualisys({str(path): read_text(path, RIG)})
@@ -51,7 +51,7 @@ def rig_from_qualisys(path: Path | str, sizes_wh: Mapping[str, tuple[int, int]] 
 
 
 def read_qualisys(files: Mapping[str, str]) -> Rig:
-    """The rig of the file's text: world in m, z up, frame "world"; raises CalibrationError."""
+    """Read the rig of the file's text: world in m, z up, frame "world"; raises CalibrationError."""
     ((where, text),) = files.items()
     root = xml_root(text, where, RIG)
     entries = root.findall("cameras/camera")
@@ -61,12 +61,12 @@ def read_qualisys(files: Mapping[str, str]) -> Rig:
 
 
 def write_qualisys(rig: Rig) -> dict[str, str]:
-    """The .qca.txt of a rig; refuses fisheye, rational lenses and skew."""
+    """Write the .qca.txt of a rig; rejects fisheye, rational lenses and skew."""
     root = ElementTree.Element("calibration", type="regular", source="pose3d_ros")
     cameras = ElementTree.SubElement(root, "cameras")
     for camera in rig.cameras:
-        check_no_skew("qualisys", camera, _MEND)
-        lens = plain_polynomial("qualisys", camera, 5, _MEND)
+        check_no_skew("qualisys", camera, _FIX)
+        lens = plain_polynomial("qualisys", camera, 5, _FIX)
         width, height = camera.size_wh
         entry = ElementTree.SubElement(
             cameras, "camera", {"active": "1", "avg-residual": "0", "model": "video", "serial": camera.name}
@@ -75,8 +75,8 @@ def write_qualisys(rig: Rig) -> dict[str, str]:
             ElementTree.SubElement(entry, view, left="0", top="0", right=str(width - 1), bottom=str(height - 1))
         world_from_camera = np.linalg.inv(_OPTICAL_FROM_QUALISYS @ camera.cam_from_world[:3, :3])
         centre_mm = -np.linalg.solve(camera.cam_from_world[:3, :3], camera.cam_from_world[:3, 3]) * 1000
-        place = dict(zip((*_BY_COLUMNS, *"xyz"), (*world_from_camera.T.ravel(), *centre_mm), strict=True))
-        ElementTree.SubElement(entry, "transform", {key: repr(float(value)) for key, value in place.items()})
+        pose = dict(zip((*_BY_COLUMNS, *"xyz"), (*world_from_camera.T.ravel(), *centre_mm), strict=True))
+        ElementTree.SubElement(entry, "transform", {key: repr(float(value)) for key, value in pose.items()})
         intrinsic = {
             "focalLengthU": camera.K[0, 0] * _SUBPIXELS,
             "focalLengthV": camera.K[1, 1] * _SUBPIXELS,
@@ -95,7 +95,7 @@ def write_qualisys(rig: Rig) -> dict[str, str]:
 
 
 def _camera(where: str, name: str, entry: ElementTree.Element) -> Camera:
-    """One <camera> element."""
+    """Read one <camera> element."""
     view = _numbers(where, name, entry, "fov_video", "left", "top", "right", "bottom")
     fx, fy, cx, cy = _numbers(
         where, name, entry, "intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV"
@@ -103,7 +103,7 @@ def _camera(where: str, name: str, entry: ElementTree.Element) -> Camera:
     optional = entry.find("intrinsic")
     if optional is not None and float(optional.get("skew", 0)):
         raise CalibrationError(
-            f"{where}: camera {name!r} has skew {optional.get('skew')}, whose unit is not known: set it to 0 if it is "
+            f"{where}: camera {name!r} has skew {optional.get('skew')}, whose unit is unknown: set it to 0 if it is "
             "negligible, or calibrate without skew"
         )
     lens = _numbers(where, name, entry, "intrinsic", *_LENS[:4])
@@ -123,7 +123,7 @@ def _camera(where: str, name: str, entry: ElementTree.Element) -> Camera:
 
 
 def _letterboxed(camera: Camera, size_wh: tuple[int, int]) -> Camera:
-    """The camera of an image scaled to fit into size_wh and centred there."""
+    """Return the camera of an image scaled to fit into size_wh and centred there."""
     scale = min(new / old for new, old in zip(size_wh, camera.size_wh, strict=True))
     width, height = (round(old * scale) for old in camera.size_wh)
     left, top = (size_wh[0] - width) // 2, (size_wh[1] - height) // 2
@@ -131,7 +131,7 @@ def _letterboxed(camera: Camera, size_wh: tuple[int, int]) -> Camera:
 
 
 def _numbers(where: str, name: str, entry: ElementTree.Element, element: str, *keys: str) -> Floats:
-    """Attributes of a child element as numbers."""
+    """Return attributes of a child element as numbers."""
     child = entry.find(element)
     try:
         if child is None:

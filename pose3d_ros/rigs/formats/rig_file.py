@@ -1,4 +1,4 @@
-"""Any calibration file in, a Rig out, and back: the format is known by the file's content."""
+"""Read any calibration file as a Rig, and write it; the format is recognised by the file's content."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pose3d_ros.rigs.formats.ros_camera_info import is_ros, read_ros, write_ros
 from pose3d_ros.rigs.rig_yaml import dump_rig, rig_from_mapping
 from pose3d_ros.structures import Camera, Floats, Rig
 
-# What a written file may differ by: the digits that a transform through mm, 1/64 px or Rodrigues vectors keeps.
-HELD = 1e-6
+# Tolerance of a written file: the digits that conversion to mm, 1/64 px or Rodrigues vectors keeps.
+TOLERANCE = 1e-6
 _SUFFIXES = (".yaml", ".yml", ".toml", ".xml", ".txt")
 
 
 @dataclass(frozen=True)
 class RigFormat:
-    """One file format: how it is known, read and written."""
+    """One file format: how it is recognised, read and written."""
 
     description: str
     recognises: Callable[[str], bool]
@@ -46,7 +46,7 @@ def _read_ours(files: Mapping[str, str]) -> Rig:
     return rig_from_mapping(yaml_mapping(where, text), where)
 
 
-# In the order in which a text is asked what it is: marks that are hard to mistake first.
+# In the order in which a text is tested: the most distinctive formats first.
 FORMATS: Mapping[str, RigFormat] = MappingProxyType(
     {
         "qualisys": RigFormat(
@@ -71,21 +71,21 @@ FORMATS: Mapping[str, RigFormat] = MappingProxyType(
 def read_rig(
     path: Path | str, *more: Path | str, size_wh: tuple[int, int] | None = None, cameras: Sequence[str] = ()
 ) -> Rig:
-    """The rig of a calibration of any format of FORMATS, lengths in m.
+    """Read the rig of a calibration in any format of FORMATS, lengths in m.
 
-    Several files, or a folder that holds them, make up one rig where the format splits it (left.yaml and right.yaml,
-    intrinsics.yml and extrinsics.yml). size_wh, in px, is for OpenCV files that hold none. cameras: these
-    only, in this order; a rig.yaml may hold others that cannot be used. The world is the file's
-    own: the first camera's optical frame for ros, kalibr and opencv. Raises CalibrationError that names the file.
+    Several files, or a folder of them, are one rig if the format splits it (left.yaml and right.yaml, intrinsics.yml
+    and extrinsics.yml). size_wh, in px, is for OpenCV files without a size. cameras: only these, in this order; a
+    rig.yaml may contain others that cannot be used. The world is the file's: the first camera's optical frame for
+    ros, kalibr and opencv. Raises CalibrationError with the file.
     """
     files = _texts([Path(path), *map(Path, more)])
     kinds = {where: format_of(where, text) for where, text in files.items()}
     if len(set(kinds.values())) > 1:
-        told = ", ".join(f"{where} ({kind})" for where, kind in kinds.items())
-        raise CalibrationError(f"files of different formats make no rig: {told}: give those of one")
+        listed = ", ".join(f"{where} ({kind})" for where, kind in kinds.items())
+        raise CalibrationError(f"files of different formats: {listed}: give files of one format")
     kind = next(iter(kinds.values()))
     if len(files) > 1 and kind not in ("ros", "opencv"):
-        raise CalibrationError(f"{kind} holds a whole rig in one file, got {', '.join(files)}: give one")
+        raise CalibrationError(f"{kind} has the whole rig in one file, got {', '.join(files)}: give one")
     try:
         with reading(", ".join(files), RIG):
             if kind == "rig":
@@ -95,22 +95,22 @@ def read_rig(
             return rig.subset(cameras) if cameras else rig
     except (InputError, CalibrationError) as error:
         where = ", ".join(files)
-        told = str(error)
-        raise CalibrationError(told if told.startswith(where) else f"{where}: {told}") from error
+        message = str(error)
+        raise CalibrationError(message if message.startswith(where) else f"{where}: {message}") from error
 
 
 def write_rig(rig: Rig, path: Path | str, format: str = "rig") -> tuple[Path, ...]:
-    """Write a rig; returns the files: `path`, or one a camera inside the folder `path` (a pair for ros).
+    """Write a rig; returns the files: `path`, or one per camera inside the folder `path` (a pair for ros).
 
-    What is written is read back first: nothing is written unless it gives the same cameras. Raises CalibrationError
-    that names what the format cannot hold and the mend, InputError for an unknown format.
+    The text is read back first: nothing is written unless it gives the same cameras. Raises CalibrationError for what
+    the format cannot represent, with the fix, and InputError for an unknown format.
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}: use one of {', '.join(FORMATS)}")
     texts = FORMATS[format].write(rig)
     if len(texts) < len(rig.cameras) and format == "ros":
         raise CalibrationError(f"ros cannot name two files after cameras {', '.join(rig.names)}: rename one")
-    _check_held(format, rig, texts)
+    _check_round_trip(format, rig, texts)
     path = Path(path)
     if len(texts) == 1:
         if path.is_dir():
@@ -127,12 +127,12 @@ def write_rig(rig: Rig, path: Path | str, format: str = "rig") -> tuple[Path, ..
 
 
 def format_of(where: str, text: str) -> str:
-    """Name of the format that a text is in; raises CalibrationError that lists them."""
-    for name, one in FORMATS.items():
-        if one.recognises(text):
+    """Return the name of a text's format; raises CalibrationError with the supported ones."""
+    for name, rig_format in FORMATS.items():
+        if rig_format.recognises(text):
             return name
-    known = "; ".join(f"{name}: {one.description}" for name, one in FORMATS.items())
-    raise CalibrationError(f"{where} is in no calibration format that is known here ({known}): check the file")
+    supported = "; ".join(f"{name}: {rig_format.description}" for name, rig_format in FORMATS.items())
+    raise CalibrationError(f"{where} is in no supported calibration format ({supported}): check the file")
 
 
 def same_lens(a: Camera, b: Camera) -> bool:
@@ -145,42 +145,44 @@ def _padded(coefficients: Floats) -> Floats:
     return np.append(coefficients, np.zeros(14 - len(coefficients)))
 
 
-def _check_held(format: str, rig: Rig, texts: Mapping[str, str]) -> None:
-    """Raise CalibrationError unless the texts give the rig's cameras back."""
+def _check_round_trip(format: str, rig: Rig, texts: Mapping[str, str]) -> None:
+    """Raise CalibrationError unless the texts read back as the rig's cameras."""
     try:
         back = FORMATS[format].read(texts)
     except Pose3DError as error:
-        raise CalibrationError(f"{format} cannot hold this rig: what is written does not read back: {error}") from error
+        raise CalibrationError(f"{format} cannot represent this rig, it does not read back: {error}") from error
     if back.names != rig.names:
         raise CalibrationError(
-            f"{format} cannot hold the camera names {rig.names}: they read back as {back.names}: rename the cameras"
+            f"{format} cannot represent the camera names {rig.names}: they read back as {back.names}: rename them"
         )
     for ours, theirs in zip(rig.cameras, back.cameras, strict=True):
         rotation = ours.cam_from_world[:3, :3]
-        # A rotation of few digits is no rotation by as much, and comes back as the nearest one.
+        # A rotation with few digits is not orthonormal, and reads back as the nearest rotation.
         rounding = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         reach = 1.0 + float(np.abs(ours.cam_from_world[:3, 3]).max())
         differs = {
             "image size": ours.size_wh != theirs.size_wh,
-            "K": not np.allclose(ours.K, theirs.K, rtol=1e-9, atol=HELD),
+            "K": not np.allclose(ours.K, theirs.K, rtol=1e-9, atol=TOLERANCE),
             "distortion": not same_lens(ours, theirs),
-            "placement": np.abs(ours.cam_from_world - theirs.cam_from_world).max() > (HELD + 2 * rounding) * reach,
+            "placement": np.abs(ours.cam_from_world - theirs.cam_from_world).max() > (TOLERANCE + 2 * rounding) * reach,
         }
-        lost = [what for what, different in differs.items() if different]
+        lost = [quantity for quantity, different in differs.items() if different]
         if lost:
-            raise CalibrationError(f"{format} cannot hold {lost[0]} of camera {ours.name!r}: write rig, which can")
+            raise CalibrationError(f"{format} cannot represent {lost[0]} of camera {ours.name!r}: write rig, which can")
 
 
 def _texts(paths: list[Path]) -> dict[str, str]:
-    """Texts by file name; of a folder, those of a known format."""
+    """Return texts by file name; of a folder, those in a supported format."""
     texts = {}
     for path in paths:
-        files = sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES) if path.is_dir() else [path]
+        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES) if path.is_dir() else [path]
         for file in files:
             text = read_text(file, RIG)
-            if path.is_dir() and not any(one.recognises(text) for one in FORMATS.values()):
-                continue  # reports and notes lie beside calibrations
+            if path.is_dir() and not any(rig_format.recognises(text) for rig_format in FORMATS.values()):
+                continue  # reports and notes are in the same folder
             texts[str(file)] = text
         if path.is_dir() and not texts:
-            raise CalibrationError(f"folder {path} holds no calibration: expected files such as left.yaml, right.yaml")
+            raise CalibrationError(
+                f"folder {path} contains no calibration: expected files such as left.yaml, right.yaml"
+            )
     return texts

@@ -1,7 +1,7 @@
 """ROS camera_info YAML: camera_calibration's ost.yaml, or left.yaml and right.yaml of a stereo pair.
 
-https://wiki.ros.org/camera_calibration_parsers and sensor_msgs/CameraInfo: K and D are of the raw image, R turns
-the camera into the rectified frame, and P of the second camera holds Tx = -fx B (Ty for a pair one above the other).
+https://wiki.ros.org/camera_calibration_parsers and sensor_msgs/CameraInfo: K and D are of the raw image, R rotates
+the camera into the rectified frame, and P of the second camera has Tx = -fx B (Ty for a vertical pair).
 So second_from_first = R2^T [I | (Tx/fx, Ty/fy, 0)] R1.
 """
 
@@ -22,23 +22,23 @@ from pose3d_ros.structures import DISTORTION_LENGTHS, Camera, Floats, Rig
 
 
 def is_ros(text: str) -> bool:
-    """Whether a text looks like a camera_info, as camera_calibration or as `ros2 topic echo` writes it."""
+    """Whether a text looks like a camera_info written by camera_calibration or `ros2 topic echo`."""
     if "distortion_model" in text and re.search(r"^k\s*:", text, re.MULTILINE):
         return True
     return "camera_matrix" in text and "distortion_model" in text and "!!opencv-matrix" not in text
 
 
 def read_ros(files: Mapping[str, str]) -> Rig:
-    """The rig of one camera's file, or of a stereo pair's two, in the raw optical frame of the first camera.
+    """Read the rig of one camera's file, or of a stereo pair's two, in the raw optical frame of the first camera.
 
-    Raises CalibrationError for a pair without baseline, for half a pair, for more than two files.
+    Raises CalibrationError for a pair without a baseline, for half a pair, and for more than two files.
     """
     entries = [(where, _entry(where, text)) for where, text in files.items()]
     shifts = [_shift(where, entry) for where, entry in entries]
     if len(entries) > 2:
         raise CalibrationError(
-            f"{', '.join(files)}: camera_info places the two cameras of a stereo pair only, got {len(entries)} files: "
-            "give a pair, or place the cameras with a rig file, Kalibr or TF"
+            f"{', '.join(files)}: camera_info has extrinsics for a stereo pair only, got {len(entries)} files: give a "
+            "pair, or extrinsics by a rig file, Kalibr or TF"
         )
     entries = [entry for _, entry in sorted(zip(shifts, entries, strict=True), key=lambda pair: bool(pair[0].any()))]
     shifts = sorted(shifts, key=lambda shift: bool(shift.any()))
@@ -49,14 +49,14 @@ def read_ros(files: Mapping[str, str]) -> Rig:
     if shifts[0].any():
         raise CalibrationError(
             f"{first[0]} is the second camera of a pair (its projection_matrix has Tx = "
-            f"{shifts[0][0]:g} m x fx): give the first camera's file too, or the folder that holds both"
+            f"{shifts[0][0]:g} m x fx): give the first camera's file too, or the folder of both"
         )
     cameras = [_camera(names[0], *first, np.eye(4))]
     if len(entries) == 2:
         if not shifts[1].any():
             raise CalibrationError(
-                f"{entries[0][0]}, {entries[1][0]}: neither projection_matrix holds a baseline (Tx is 0), so the "
-                "cameras' places are unknown: calibrate the pair as stereo, or give one file"
+                f"{entries[0][0]}, {entries[1][0]}: neither projection_matrix has a baseline (Tx is 0), so the "
+                "extrinsics are unknown: calibrate the pair as stereo, or give one file"
             )
         R1, R2 = (
             numbers(where, _matrix(where, entry, "rectification_matrix"), "data", 3, 3) for where, entry in entries
@@ -69,8 +69,8 @@ def read_ros(files: Mapping[str, str]) -> Rig:
 
 
 def _entry(where: str, text: str) -> dict[Any, Any]:
-    """The keys of camera_calibration's YAML; a message that was echoed is put into them."""
-    # OpenCV's own header is no YAML, and echo ends each message with a line of its own: the first one counts.
+    """Return the keys of camera_calibration's YAML; those of an echoed message are converted."""
+    # OpenCV's header is not YAML, and echo ends each message with a separator: the first message is read.
     text = re.sub(r"\A\s*%YAML:[^\n]*\n(---\n)?", "", text)
     first, *_ = re.split(r"^---\s*$", text.strip().removeprefix("---"), maxsplit=1, flags=re.MULTILINE)
     entry = yaml_mapping(where, first)
@@ -80,8 +80,8 @@ def _entry(where: str, text: str) -> dict[Any, Any]:
     roi = region if isinstance(region, dict) else {}
     if max(entry.get("binning_x") or 0, entry.get("binning_y") or 0) > 1 or roi.get("width") or roi.get("height"):
         raise CalibrationError(
-            f"{where} is a camera_info with binning or a region of interest, which a file cannot hold: echo one of "
-            "whole images"
+            f"{where} is a camera_info with binning or a region of interest, which a file cannot represent: echo one "
+            "of the full image"
         )
     matrices = {"k": "camera_matrix", "d": "distortion_coefficients"}
     matrices |= {"r": "rectification_matrix", "p": "projection_matrix"}
@@ -94,14 +94,14 @@ def _entry(where: str, text: str) -> dict[Any, Any]:
 
 
 def write_ros(rig: Rig) -> dict[str, str]:
-    """One YAML a camera, by file name, of a camera or a pair told in the first camera's frame.
+    """Write one YAML per camera, by file name, of a camera or a pair in the first camera's frame.
 
-    A pair is rectified by cv2.stereoRectify, as camera_calibration does, but P's focal length does not reckon with
-    the lens: OpenCV's does, and turns negative for strong barrel lenses. Raises CalibrationError for other rigs.
+    A pair is rectified by cv2.stereoRectify, as in camera_calibration, but P's focal length ignores the distortion:
+    OpenCV's includes it, and is negative for strong barrel lenses. Raises CalibrationError for other rigs.
     """
     if len(rig.cameras) > 2:
         raise CalibrationError(
-            f"ros holds one camera or a stereo pair, got {len(rig.cameras)} cameras ({', '.join(rig.names)}): write "
+            f"ros supports one camera or a stereo pair, got {len(rig.cameras)} cameras ({', '.join(rig.names)}): write "
             "two with `--cameras A,B --origin A`, or write rig, kalibr or anipose"
         )
     check_first_is_origin("ros", rig)
@@ -109,10 +109,11 @@ def write_ros(rig: Rig) -> dict[str, str]:
     R1 = R2 = np.eye(3)
     P1 = P2 = np.hstack([first.K, np.zeros((3, 1))])
     if first is not last:
-        move, none = last.cam_from_world, np.zeros(5)
+        last_from_first, no_distortion = last.cam_from_world, np.zeros(5)
         rectified = cv2.stereoRectify(
-            first.K, none, last.K, none, first.size_wh, move[:3, :3].copy(), move[:3, 3].copy()
-        )
+            first.K, no_distortion, last.K, no_distortion, first.size_wh,
+            last_from_first[:3, :3].copy(), last_from_first[:3, 3].copy(),
+        )  # fmt: skip
         R1, R2, P1, P2 = (np.asarray(matrix, dtype=np.float64) for matrix in rectified[:4])
     return {
         f"{camera.name.strip('/').replace('/', '_')}.yaml": _text(camera, R, P)
@@ -121,7 +122,7 @@ def write_ros(rig: Rig) -> dict[str, str]:
 
 
 def _five(camera: Camera) -> Floats:
-    """At least five coefficients: ROS's plumb_bob is k1 k2 p1 p2 k3."""
+    """Return at least five coefficients: ROS's plumb_bob is k1 k2 p1 p2 k3."""
     lens = camera.distortion
     return np.append(lens, np.zeros(max(0, 5 - len(lens))))
 
@@ -154,7 +155,7 @@ def _matrix(where: str, entry: dict[Any, Any], key: str) -> Any:
 
 
 def _shift(where: str, entry: dict[Any, Any]) -> Floats:
-    """rectified second from rectified first, (3,) m, of P; zeros without P or for the first camera."""
+    """Return the translation from P, rectified second from rectified first, (3,) m; zero without P or for the first."""
     if "projection_matrix" not in entry:
         return np.zeros(3)
     P = numbers(f"{where}: projection_matrix", _matrix(where, entry, "projection_matrix"), "data", 3, 4)

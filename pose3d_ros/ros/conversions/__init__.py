@@ -1,4 +1,4 @@
-"""Between pose3d_ros's nouns and ROS messages: the only place that builds messages.
+"""Conversions between pose3d_ros's types and ROS messages: the only place that builds messages.
 
 stamps -> images, cameras, poses, keypoints, transforms, bodies, markers, diagnostics; one file for each.
 """

@@ -26,7 +26,7 @@ LINKS = {"torso": "Thorax", "head": "Nose"} | {
 
 
 def body_id(person: str, prefix: str = "") -> str:
-    """The id of a person's body: letters and digits, a letter first, for it is a part of topics' names.
+    """The id of a person's body: letters and digits, starting with a letter, because it is part of topic names.
 
     REP-155 fixes the names of frames but not the ids in them, so the frames' prefix becomes a part of the id.
     """
@@ -35,7 +35,7 @@ def body_id(person: str, prefix: str = "") -> str:
 
 
 def tracked_bodies(pose: Pose3D, prefix: str = "") -> list[str]:
-    """Ids of the bodies of everybody who is not LOST."""
+    """Ids of the bodies of all people who are not LOST."""
     people = zip(pose.ids, pose.state, strict=True)
     return [body_id(person, prefix) for person, state in people if state != PersonState.LOST]
 
@@ -43,7 +43,7 @@ def tracked_bodies(pose: Pose3D, prefix: str = "") -> list[str]:
 def bodies_to_transforms(pose: Pose3D, prefix: str = "") -> list[TransformStamped]:
     """body_<id> in pose.frame_id, and in it <link>_<id> at each present joint; LOST people are left out.
 
-    The body's frame is body_frame's. Somebody without one (no hips or shoulders) has no frames at all.
+    The body's frame is body_frame's. A person without one (no hips or shoulders) has no frames at all.
     """
     messages = []
     for p, person in enumerate(pose.ids):

@@ -15,7 +15,7 @@ __all__ = ["camera_from_msgs", "camera_info_to_msg", "stereo_baseline_from_proje
 
 
 def camera_info_to_msg(camera: Camera, stamp_ns: int, frame_id: str) -> CameraInfo:
-    """The CameraInfo of a camera that is not rectified: K, D, R = I, P = [K | 0]; its place goes over TF."""
+    """The CameraInfo of a camera that is not rectified: K, D, R = I, P = [K | 0]; its pose goes over TF."""
     msg = CameraInfo(header=header(stamp_ns, frame_id))
     msg.width, msg.height = camera.size_wh
     msg.distortion_model = camera.distortion_model

@@ -1,4 +1,4 @@
-"""What a node says on /diagnostics."""
+"""Statuses and messages of /diagnostics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pose3d_ros.ros.diagnostics import Level
 
 @dataclass(frozen=True)
 class Status:
-    """One line of /diagnostics: its name, how it stands, and values by key."""
+    """One status of /diagnostics: name, level, message, and values by key."""
 
     name: str
     level: Level
@@ -23,7 +23,7 @@ class Status:
 
 
 def diagnostics_to_msg(statuses: Sequence[Status], stamp_ns: int) -> DiagnosticArray:
-    """One message for all; floats are written with six digits."""
+    """One message for all statuses; floats have six digits."""
     return DiagnosticArray(header=header(stamp_ns, ""), status=[_status(one) for one in statuses])
 
 

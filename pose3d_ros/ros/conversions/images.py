@@ -19,7 +19,7 @@ _bridge: Any = None
 
 
 def image_from_msg(msg: Any) -> Bytes:
-    """The image as uint8 BGR (H, W, 3); a bgr8 image lies on the message's own memory, Bayer goes through cv_bridge.
+    """The image as uint8 BGR (H, W, 3); a bgr8 image shares the message's memory, Bayer goes through cv_bridge.
 
     msg is an Image or a CompressedImage, or has its fields (ros/serialized_images.py). Raises InputError for an unknown
     encoding, an empty or cut message, a corrupt JPEG.
@@ -28,7 +28,7 @@ def image_from_msg(msg: Any) -> Bytes:
 
 
 def image_size(msg: Any) -> tuple[int, int] | None:
-    """Width and height in px that a message announces, read before it is decoded; None where it announces none."""
+    """Width and height in px from a message, before decoding; None if it has none."""
     if hasattr(msg, "encoding"):
         return msg.width, msg.height
     return announced_size(np.frombuffer(msg.data, dtype=np.uint8))
@@ -58,7 +58,7 @@ def image_to_compressed_msg(image: Bytes, stamp_ns: int, frame_id: str, quality:
 
 
 def _byte_array(numbers: Bytes) -> array.array[int]:
-    """What a uint8[] field takes without a copy of every element: 0.08 ms a VGA frame, an ndarray takes 53 ms."""
+    """An array for a uint8[] field without a copy per element: 0.08 ms for a VGA frame, an ndarray takes 53 ms."""
     data = array.array("B")
     data.frombytes(np.ascontiguousarray(numbers).data.cast("B"))
     return data

@@ -1,4 +1,4 @@
-"""Keypoints2DArray messages and Keypoints2D, there and back in float32."""
+"""Keypoints2DArray messages and Keypoints2D, in both directions in float32."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def keypoints_to_msg(
 
 
 def keypoints_from_msg(msg: Keypoints2DArray) -> tuple[Keypoints2D, tuple[str, ...]]:
-    """Keypoints and their people's ids; raises InputError for arrays whose lengths do not fit the skeleton."""
+    """Keypoints and their people's ids; raises InputError for arrays of the wrong length."""
     skeleton = known_skeleton(msg.skeleton, msg.joint_names)
     if len(msg.people) > MOST_PEOPLE:
         raise InputError(f"{len(msg.people)} people in one image, expected at most {MOST_PEOPLE}")
@@ -83,7 +83,7 @@ def _person(keypoints: Keypoints2D, p: int, id_: str) -> Keypoints2DMsg:
 
 
 def _float32s(numbers: ArrayLike) -> array.array[float]:
-    """What a float32[] field takes without a check of every element."""
+    """An array for a float32[] field without a check per element."""
     return array.array("f", np.asarray(numbers, dtype=np.float32).tobytes())
 
 

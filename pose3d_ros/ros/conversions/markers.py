@@ -1,4 +1,4 @@
-"""What RViz shows of a Pose3D: joints, bones and ids."""
+"""RViz markers of a Pose3D: joints, bones and ids."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MIN_LIFETIME_S = 0.1
 
 
 def markers_to_msg(pose: Pose3D, lifetime_s: float, colours: Mapping[str, RGB]) -> MarkerArray:
-    """Joints, bones and id text of everybody, in pose.frame_id.
+    """Joints, bones and id text of all people, in pose.frame_id.
 
-    The array is the whole picture: it opens with DELETEALL, so somebody who left is gone at once and an
+    The array is the whole picture: it opens with DELETEALL, so a person who left disappears at once and an
     empty pose clears the view; the lifetime clears it when the node stops. Marker ids depend on the person's
     id alone, colours (by id) are the caller's. Alpha follows the joints' score.
     """
@@ -69,7 +69,7 @@ def markers_to_msg(pose: Pose3D, lifetime_s: float, colours: Mapping[str, RGB]) 
 
 
 def _shades(pose: Pose3D, p: int, colour: RGB) -> list[ColorRGBA]:
-    """The person's colour for every joint, the fainter the lower its score."""
+    """The person's colour for every joint; opacity follows the score."""
     red, green, blue = (part / 255 for part in colour)
     seen = 1.0 if pose.state[p] == PersonState.VISIBLE else 0.5
     alpha = FAINTEST + (1.0 - FAINTEST) * np.clip(pose.score[p], 0.0, 1.0) * seen
@@ -85,7 +85,7 @@ def _text_place(pose: Pose3D, p: int, present: NDArray[np.bool_]) -> Pose:
 
 
 def _here() -> Pose:
-    """The frame's own origin: points are given in the frame."""
+    """The frame's origin: points are in the frame."""
     return Pose(orientation=Quaternion(w=1.0))
 
 

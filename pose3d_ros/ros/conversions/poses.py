@@ -1,4 +1,4 @@
-"""HumanPose3DArray messages and Pose3D, there and back without a loss beyond the messages' float32 fields."""
+"""HumanPose3DArray messages and Pose3D, in both directions without a loss beyond the messages' float32 fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NS_PER_S = 1e9
 # As many as a detector may give of one image (DetectorOptions.max_detections at its highest): association of more would
 # hold up every pose.
 MOST_PEOPLE = 100
-# The message has names, not texts: what is longer is cut before it is told.
+# Names are short: longer ones are cut in error messages.
 LONGEST_NAME = 80
 
 
@@ -28,7 +28,7 @@ def pose_to_msg(
     processing_latency_s: float = float("nan"),
     calibration_hash: str,
 ) -> HumanPose3DArray:
-    """What /human_pose_3d carries: positions in m in pose.frame_id, NaN where a joint is absent."""
+    """The message of /human_pose_3d: positions in m in pose.frame_id, NaN for an absent joint."""
     msg = HumanPose3DArray(header=header(pose.stamp_ns, pose.frame_id), skeleton=pose.skeleton.name)
     msg.joint_names = list(pose.skeleton.joint_names)
     msg.people = [_person(pose, p) for p in range(len(pose))]
@@ -42,7 +42,7 @@ def pose_to_msg(
 
 
 def pose_from_msg(msg: HumanPose3DArray) -> Pose3D:
-    """The Pose3D of a message; raises InputError for a skeleton or a number of joints that does not fit."""
+    """The Pose3D of a message; raises InputError for a wrong skeleton or number of joints."""
     skeleton = known_skeleton(msg.skeleton, msg.joint_names)
     people, size = len(msg.people), skeleton.size
     if people > MOST_PEOPLE:
@@ -78,21 +78,21 @@ def pose_from_msg(msg: HumanPose3DArray) -> Pose3D:
 
 
 def known_skeleton(name: str, joint_names: list[str]) -> Skeleton:
-    """The skeleton a message speaks of; raises InputError if pose3d_ros has it otherwise or not at all."""
+    """The skeleton of a message; raises InputError if it is unknown or differs from pose3d_ros's."""
     if name not in SKELETONS:
-        raise InputError(f"message speaks of skeleton {shortened(name)!r}, expected one of {', '.join(SKELETONS)}")
+        raise InputError(f"message has skeleton {shortened(name)!r}, expected one of {', '.join(SKELETONS)}")
     skeleton = SKELETONS[name]
     if tuple(joint_names) != skeleton.joint_names:
         raise InputError(
-            f"message gives {name!r} {len(joint_names)} joints: {shortened(', '.join(joint_names[: skeleton.size]))}, "
-            f"expected {', '.join(skeleton.joint_names)}: "
+            f"message has skeleton {name!r} with {len(joint_names)} joints: "
+            f"{shortened(', '.join(joint_names[: skeleton.size]))}, expected {', '.join(skeleton.joint_names)}: "
             "bring sender and receiver to the same version of pose3d_ros"
         )
     return skeleton
 
 
 def shortened(name: str) -> str:
-    """A name out of a message, cut where it is none."""
+    """A name from a message, cut if it is too long."""
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 

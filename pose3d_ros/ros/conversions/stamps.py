@@ -26,5 +26,5 @@ def header(stamp_ns: int, frame_id: str) -> Header:
 
 
 def clock_to_msg(stamp_ns: int) -> Clock:
-    """What /clock says."""
+    """A message of /clock."""
     return Clock(clock=stamp_from_ns(stamp_ns))

@@ -13,7 +13,7 @@ from pose3d_ros.ros import distribution
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import Floats, PersonState, Pose3D
 
-# Shorter torsos and hips than any person's give no direction worth publishing.
+# Torsos and hips shorter than any person's give no reliable direction.
 MIN_LENGTH_M = 0.02
 
 
@@ -27,7 +27,7 @@ def transform_to_msg(matrix: ArrayLike, parent: str, child: str, stamp_ns: int) 
 
 
 def matrix_from_transform(msg: TransformStamped | Transform) -> Floats:
-    """parent_from_child (4, 4), m; raises InputError for a quaternion of no length or numbers that are not finite."""
+    """parent_from_child (4, 4), m; raises InputError for a zero quaternion or numbers that are not finite."""
     transform = msg.transform if isinstance(msg, TransformStamped) else msg
     q, t = transform.rotation, transform.translation
     quaternion = np.array([q.x, q.y, q.z, q.w])
@@ -36,7 +36,7 @@ def matrix_from_transform(msg: TransformStamped | Transform) -> Floats:
     if not np.isfinite(translation).all() or not 0.5 < length < 2.0:
         raise InputError(
             f"transform has translation {translation.tolist()} and quaternion (x, y, z, w) {quaternion.tolist()}, "
-            "expected finite numbers and length 1: mend what publishes it"
+            "expected finite numbers and length 1: fix its publisher"
         )
     matrix = np.array(distribution.quaternion_matrix(quaternion / length), dtype=np.float64)
     matrix[:3, 3] = translation
@@ -91,12 +91,12 @@ def body_frame(pose: Pose3D, p: int) -> Floats | None:
 
 
 def frame_name(text: str) -> str:
-    """text with every character that a frame id should not hold made an underscore."""
+    """text with an underscore for every character that is not allowed in a frame id."""
     return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
 def _stamped(xyz: Floats, rotation: Quaternion, parent: str, child: str, stamp_ns: int) -> TransformStamped:
-    """A transform of finished parts."""
+    """A transform message from its parts."""
     x, y, z = (float(n) for n in xyz)
     transform = Transform(translation=Vector3(x=x, y=y, z=z), rotation=rotation)
     return TransformStamped(header=header(stamp_ns, parent), child_frame_id=child, transform=transform)

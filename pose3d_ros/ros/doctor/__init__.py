@@ -1,1 +1,1 @@
-"""What `pose3d doctor` knows: observe.py gathers facts from a running graph, checks.py judges them without ROS."""
+"""`pose3d doctor`: observe.py gathers facts from a running graph, checks.py evaluates them without ROS."""

@@ -1,4 +1,4 @@
-"""All that `pose3d doctor` looks for, by name, in the order in which causes are reported; docs/doctor.md lists them."""
+"""The checks of `pose3d doctor` by name, in the order in which causes are reported; docs/doctor.md lists them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pose3d_ros.ros.doctor import camera_faults, graph_faults, node_faults, placement_faults
 from pose3d_ros.ros.doctor.facts import Facts, Finding
 
-# A cause stands before what it brings with it: what is not on the graph, not understood, not in time, not calibrated,
-# not placed, not fast enough, and last what the node makes of it all.
+# A cause comes before its consequences: the graph, types and QoS, time, calibration, camera poses, speed, and last the
+# node's own report.
 CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
     check.__name__: check
     for check in (
@@ -47,24 +47,23 @@ CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
         camera_faults.images_dark,
         graph_faults.node_silent,
         node_faults.gpu_unused,
-        camera_faults.node_slow,
-        node_faults.node_says,
+        node_faults.node_report,
         node_faults.no_person,
     )
 }
 
 
-def judge(facts: Facts) -> list[tuple[str, Finding]]:
+def run_checks(facts: Facts) -> list[tuple[str, Finding]]:
     """Every finding with the name of its check, faults first; empty for a healthy system.
 
-    What is said alike of several cameras is one finding.
+    Equal findings of several cameras become one.
     """
-    found: dict[tuple[str, str, str, bool], list[str]] = {}
+    subjects_by_finding: dict[tuple[str, str, str, bool], list[str]] = {}
     for name, check in CHECKS.items():
         for one in check(facts):
-            found.setdefault((name, one.says, one.mend, one.fault), []).append(one.subject)
+            subjects_by_finding.setdefault((name, one.message, one.fix, one.fault), []).append(one.subject)
     merged = [
-        (name, Finding(", ".join(dict.fromkeys(subjects)), says, mend, fault))
-        for (name, says, mend, fault), subjects in found.items()
+        (name, Finding(", ".join(dict.fromkeys(subjects)), message, fix, fault))
+        for (name, message, fix, fault), subjects in subjects_by_finding.items()
     ]
     return sorted(merged, key=lambda one: not one[1].fault)

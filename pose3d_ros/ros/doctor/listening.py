@@ -29,39 +29,39 @@ from pose3d_ros.ros.doctor.facts import (
     KEYPOINTS,
     POSES,
     TRANSFORMS,
-    CameraSeen,
+    CameraFacts,
     Edge,
-    ImageSeen,
-    NodeSeen,
+    ImageFacts,
+    NodeFacts,
     Topic,
 )
 
-# Best effort hears reliable publishers too.
+# Best effort receives from reliable publishers too.
 QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PRODUCTS = {"human_pose_3d": POSES, "keypoints_2d": KEYPOINTS}
-# The frames of people are no cameras': human_4 and REP-155's body_4 and links, behind a prefix or none.
+# Frames of people, not of cameras: human_4 and REP-155's body_4 and links, with or without a prefix.
 PEOPLE = re.compile(r"(?:^|[/_])(?:human|body|face|gaze)_")
 # Each person has about twenty frames.
-MOST_FRAMES, MOST_CALIBRATIONS = 5000, 10
-# Images that are looked at: the last three that came so long after each other.
-KEEP_S, MOST_KEPT = 0.3, 3
+MAX_FRAMES, MAX_CALIBRATIONS = 5000, 10
+# The doctor decodes the last MAX_KEPT images, at least so long apart.
+KEEP_S, MAX_KEPT = 0.3, 3
 
 
-class ClockEars:
-    """Hears /clock, or whatever topic of its type the graph has."""
+class ClockListener:
+    """Subscribes to /clock, and to every other topic of its type."""
 
     def __init__(self, node: Node) -> None:
         self._node, self._topics = node, set[str]()
         self.ticks, self.moved_s, self._now_ns = 0, 0.0, 0
 
     def join(self, kinds: Mapping[str, str]) -> None:
-        """Subscribe to the topics of these types that it did not hear yet."""
+        """Subscribe to the new topics of type Clock."""
         for topic in _new(self._topics, kinds, CLOCK):
             self._node.create_subscription(Clock, topic, self._on_clock, QOS)
 
     def begin(self) -> None:
-        """From now on is watched."""
+        """Start the watch."""
         self.ticks, self.moved_s = 0, 0.0
 
     def late_s(self, stamp_ns: int) -> tuple[float, float]:
@@ -76,64 +76,64 @@ class ClockEars:
             self.moved_s += max(self._now_ns - before_ns, 0) * 1e-9
 
 
-class DiagnosticsEars:
-    """Hears what our nodes say of themselves."""
+class DiagnosticsListener:
+    """Collects the /diagnostics of this package's nodes."""
 
     def __init__(self, node: Node) -> None:
         # Node without its leading slash -> name of the status -> it.
         self._last: dict[str, dict[str, DiagnosticStatus]] = defaultdict(dict)
         self._before: dict[str, dict[str, str]] = {}
-        self._most_people: dict[str, int] = {}
+        self._max_people: dict[str, int] = {}
         self._levels: dict[str, list[int]] = defaultdict(list)
         self._bad: dict[str, DiagnosticStatus] = {}  # the last that was not OK
         self._node, self._topics = node, set[str]()
 
     def join(self, kinds: Mapping[str, str]) -> None:
-        """Subscribe to the topics of diagnostics that it did not hear yet: /diagnostics may be remapped."""
+        """Subscribe to the new topics of type DiagnosticArray: /diagnostics may be remapped."""
         for topic in _new(self._topics, kinds, DIAGNOSTICS):
             self._node.create_subscription(DiagnosticArray, topic, self._on_diagnostics, QOS)
 
     def begin(self) -> None:
-        """From now on is watched: what was heard before is forgotten, but for what the counters start from."""
-        self._before = {name: _values(found) for name, found in self._last.items()}
+        """Start the watch: drop earlier messages, but keep their counters to compare with."""
+        self._before = {name: _values(statuses) for name, statuses in self._last.items()}
         self._last.clear()
-        self._most_people.clear()
+        self._max_people.clear()
         self._levels.clear()
         self._bad.clear()
 
     def products(self) -> dict[str, str]:
-        """Nodes that said what they give, with its type."""
-        said = ((f"/{name}", status.partition(": ")[2]) for name, found in self._last.items() for status in found)
-        return {name: PRODUCTS[product] for name, product in said if product in PRODUCTS}
+        """Nodes that report what they publish, with its type."""
+        products = ((f"/{name}", status.partition(": ")[2]) for name, last in self._last.items() for status in last)
+        return {name: PRODUCTS[product] for name, product in products if product in PRODUCTS}
 
     def camera_topics(self, node: str) -> dict[str, tuple[str, str, str]]:
-        """Image, camera_info and keypoints topic of each camera, by the node's own word."""
-        told = _values(self._last.get(node.lstrip("/"), {}))
-        found = {}
-        for key, value in told.items():
+        """Image, camera_info and keypoints topic of each camera, as the node reports them."""
+        values = _values(self._last.get(node.lstrip("/"), {}))
+        by_camera = {}
+        for key, value in values.items():
             topics = value.split()
             if key.startswith("topics/") and len(topics) == 2:
                 image, info = topics
-                keypoints = told.get("input") == "keypoints" or image.endswith("/keypoints_2d")
-                found[key.removeprefix("topics/")] = ("", info, image) if keypoints else (image, info, "")
-        return found
+                keypoints = values.get("input") == "keypoints" or image.endswith("/keypoints_2d")
+                by_camera[key.removeprefix("topics/")] = ("", info, image) if keypoints else (image, info, "")
+        return by_camera
 
-    def told(self, node: NodeSeen, cameras: tuple[CameraSeen, ...]) -> NodeSeen:
-        """The node with its cameras and what it said."""
+    def with_diagnostics(self, node: NodeFacts, cameras: tuple[CameraFacts, ...]) -> NodeFacts:
+        """The node with its cameras and its diagnostics."""
         name = node.name.lstrip("/")
-        found = self._last.get(name, {})
-        if not found:
+        statuses = self._last.get(name, {})
+        if not statuses:
             return replace(node, cameras=cameras)
         levels, bad = self._levels[name], self._bad.get(name)
         return replace(
             node,
             cameras=cameras,
             level=0 if bad is None else _level(bad),
-            message=next(iter(found.values())).message if bad is None else bad.message,
+            message=next(iter(statuses.values())).message if bad is None else bad.message,
             bad_share=sum(level > 0 for level in levels) / len(levels),
-            values=_values(found),
+            values=_values(statuses),
             before=self._before.get(name, {}),
-            max_people=self._most_people.get(name),
+            max_people=self._max_people.get(name),
         )
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
@@ -145,28 +145,28 @@ class DiagnosticsEars:
                 self._bad[name] = status
             for pair in status.values:
                 if pair.key == "people" and pair.value.isdecimal():
-                    self._most_people[name] = max(self._most_people.get(name, 0), int(pair.value))
+                    self._max_people[name] = max(self._max_people.get(name, 0), int(pair.value))
 
 
 def _level(status: DiagnosticStatus) -> int:
     return int.from_bytes(status.level, "little")
 
 
-def _values(found: dict[str, DiagnosticStatus]) -> dict[str, str]:
-    return {pair.key: pair.value for status in found.values() for pair in status.values}
+def _values(statuses: dict[str, DiagnosticStatus]) -> dict[str, str]:
+    return {pair.key: pair.value for status in statuses.values() for pair in status.values}
 
 
-class TransformEars:
-    """Hears TF on every topic of its type: /tf and /tf_static may be remapped."""
+class TransformListener:
+    """Collects TF from every topic of its type: /tf and /tf_static may be remapped."""
 
-    def __init__(self, node: Node, clock: ClockEars) -> None:
+    def __init__(self, node: Node, clock: ClockListener) -> None:
         self._node, self._clock, self._topics = node, clock, set[str]()
         self._edges: dict[tuple[str, str, str], Edge] = {}
         self._late: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
-        self._gids: dict[str, set[bytes]] = defaultdict(set)  # of what moves, by child frame
+        self._gids: dict[str, set[bytes]] = defaultdict(set)  # publishers of dynamic transforms, by child frame
 
     def join(self, kinds: Mapping[str, str]) -> None:
-        """Subscribe to the topics of TF that it did not hear yet; latched where a publisher or a listener is."""
+        """Subscribe to the new topics of TF; transient local where a publisher or a subscription is."""
         for topic in _new(self._topics, kinds, TRANSFORMS):
             ends = [
                 *self._node.get_publishers_info_by_topic(topic),
@@ -180,50 +180,50 @@ class TransformEars:
             self._node.create_subscription(TFMessage, topic, take, LATCHED if static else QOS)
 
     def begin(self) -> None:
-        """From now on is watched: how late what moves comes; what was heard of places stays."""
+        """Start the watch: drop the delays of dynamic transforms, keep the transforms."""
         self._late.clear()
 
     @property
     def topics(self) -> set[str]:
-        """Those that it hears."""
+        """The subscribed topics."""
         return self._topics
 
     def edges(self) -> tuple[Edge, ...]:
-        """Every transform that came but those of people, the newest of each pair of frames."""
+        """Every received transform but those of people, the newest of each pair of frames."""
         return tuple(
             replace(edge, late_s=tuple(late[0] for late in late_s), sim_late_s=tuple(late[1] for late in late_s))
             for key, edge in self._edges.items()
             for late_s in [self._late[key]]
         )
 
-    def people_frames(self, ours: Collection[str], by_gid: Mapping[bytes, str]) -> dict[str, tuple[str, ...]]:
-        """Frames that nodes of ours send, which are people's, with all nodes that do."""
-        found = {}
+    def people_frames(self, own_nodes: Collection[str], by_gid: Mapping[bytes, str]) -> dict[str, tuple[str, ...]]:
+        """Frames of people that this package's nodes publish, each with all nodes that publish it."""
+        frames = {}
         for child, gids in self._gids.items():
             nodes = {by_gid[gid] for gid in gids if gid in by_gid}
-            if nodes & set(ours):
-                found[child] = tuple(sorted(nodes))
-        return found
+            if nodes & set(own_nodes):
+                frames[child] = tuple(sorted(nodes))
+        return frames
 
     def _take(self, topic: str, message: TFMessage, info: Any, static: bool) -> None:
         gid = _gid(info)
         for one in message.transforms:
             parent, child = one.header.frame_id.lstrip("/"), one.child_frame_id.lstrip("/")
-            if not static and gid and len(self._gids) < MOST_FRAMES:
+            if not static and gid and len(self._gids) < MAX_FRAMES:
                 self._gids[child].add(gid)
             if PEOPLE.search(child):
                 continue
             try:
                 matrix = conversions.matrix_from_transform(one)
             except Pose3DError:
-                continue  # as good as none: what follows TF refuses it too
+                continue  # TF listeners reject it too
             self._edges[topic, parent, child] = Edge(parent, child, matrix, static, topic=topic)
             if not static:
                 self._late[topic, parent, child].append(self._clock.late_s(conversions.stamp_to_ns(one.header.stamp)))
 
 
-class InfoEars:
-    """Hears one topic of camera_info."""
+class InfoListener:
+    """Collects one camera_info topic."""
 
     def __init__(self, node: Node, topic: str, topics: Mapping[str, Topic]) -> None:
         self._infos = 0
@@ -232,24 +232,24 @@ class InfoEars:
         latched = any(one.qos.latched for one in topics.get(topic, Topic()).publishers)
         node.create_subscription(CameraInfo, topic, self._on_info, LATCHED if latched else QOS)
 
-    def seen(self, camera: CameraSeen) -> CameraSeen:
+    def with_info(self, camera: CameraFacts) -> CameraFacts:
         """The camera with its calibration."""
         return replace(camera, info=self._info, infos=self._infos, calibrations=max(len(self._calibrations), 1))
 
     def _on_info(self, info: CameraInfo) -> None:
         self._infos += 1
         self._info = info
-        if len(self._calibrations) < MOST_CALIBRATIONS:
+        if len(self._calibrations) < MAX_CALIBRATIONS:
             numbers = (np.asarray(one, dtype=np.float64).tobytes() for one in (info.k, info.d, info.p))
             self._calibrations.add((info.width, info.height, info.distortion_model, *numbers))
 
 
-class CameraEars:
-    """Hears one camera, or its keypoints; messages stay as they came, but for their stamps and some of them."""
+class CameraListener:
+    """Collects one camera's images or keypoints; reads the stamp of each message and deserialises only a few."""
 
-    def __init__(self, node: Node, camera: CameraSeen, clock: ClockEars) -> None:
+    def __init__(self, node: Node, camera: CameraFacts, clock: ClockListener) -> None:
         self._clock = clock
-        self._raws: list[bytes] = []  # some, to be looked at
+        self._raws: list[bytes] = []  # serialised messages to decode
         self._kept_s = -KEEP_S
         self._stamps: list[int] = []
         self._late: list[tuple[float, float]] = []
@@ -260,8 +260,8 @@ class CameraEars:
             qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
             node.create_subscription(self._kind, camera.topic, self._on_image, qos, raw=True)
 
-    def seen(self, camera: CameraSeen, by_gid: Mapping[bytes, str]) -> CameraSeen:
-        """The camera with what came of it."""
+    def with_images(self, camera: CameraFacts, by_gid: Mapping[bytes, str]) -> CameraFacts:
+        """The camera with its received messages."""
         return replace(
             camera,
             image=self._image(),
@@ -272,41 +272,41 @@ class CameraEars:
         )
 
     def _on_image(self, raw: bytes, info: Any) -> None:
-        # CDR: four bytes of which the second says little endian, then the header's stamp. Reading the whole message
-        # costs milliseconds.
+        # CDR: four bytes, the second of which flags little endian, then the header's stamp. Deserialising the whole
+        # message costs milliseconds.
         sec, nanosec = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
         if (now_s := time.monotonic()) - self._kept_s >= KEEP_S or not self._raws:
             self._kept_s = now_s
-            self._raws = [*self._raws[-MOST_KEPT + 1 :], raw]
+            self._raws = [*self._raws[-MAX_KEPT + 1 :], raw]
         self._stamps.append(sec * 10**9 + nanosec)
         self._late.append(self._clock.late_s(self._stamps[-1]))
         self._gids.add(_gid(info))
 
-    def _image(self) -> ImageSeen | None:
+    def _image(self) -> ImageFacts | None:
         if not self._raws:
             return None
         messages = [deserialize_message(raw, self._kind) for raw in self._raws]
         message, frame_id = messages[-1], messages[-1].header.frame_id
         if self._kind is Keypoints2DArray:
-            return ImageSeen((message.width, message.height), frame_id)
+            return ImageFacts((message.width, message.height), frame_id)
         try:
             images = [conversions.image_from_msg(one) for one in messages]
         except Pose3DError as error:
             size_wh = (message.width, message.height) if self._kind is Image else (0, 0)
-            return ImageSeen(size_wh, frame_id, unreadable=str(error))
-        # One image says nothing: a lamp may flicker, an infrared projector light every other one.
-        shows = {exposure(image) for image in images}
-        dark = WORDS.get(shows.pop(), "") if len(shows) == 1 and len(images) == MOST_KEPT else ""
-        return ImageSeen((images[-1].shape[1], images[-1].shape[0]), frame_id, dark=dark)
+            return ImageFacts(size_wh, frame_id, unreadable=str(error))
+        # One image proves nothing: a lamp may flicker, an infrared projector lights every other one.
+        exposures = {exposure(image) for image in images}
+        dark = WORDS.get(exposures.pop(), "") if len(exposures) == 1 and len(images) == MAX_KEPT else ""
+        return ImageFacts((images[-1].shape[1], images[-1].shape[0]), frame_id, dark=dark)
 
 
-def _new(heard: set[str], kinds: Mapping[str, str], kind: str) -> list[str]:
-    """Topics of a type that are not heard yet; from now on they are."""
-    found = [topic for topic, of in kinds.items() if of == kind and topic not in heard]
-    heard.update(found)
-    return found
+def _new(subscribed: set[str], kinds: Mapping[str, str], kind: str) -> list[str]:
+    """Topics of a type that are not in `subscribed` yet; adds them."""
+    topics = [topic for topic, of in kinds.items() if of == kind and topic not in subscribed]
+    subscribed.update(topics)
+    return topics
 
 
 def _gid(info: Any) -> bytes:
-    """Who sent a message; empty where this rclpy does not say (before Kilted)."""
+    """The publisher's GID of a message; empty where rclpy does not report it (before Kilted)."""
     return bytes((info.get("publisher_gid") or {}).get("data", b""))

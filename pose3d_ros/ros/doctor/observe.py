@@ -1,6 +1,6 @@
-"""Look at a running ROS graph for some seconds: who is there, what comes of cameras, TF and /diagnostics.
+"""Watch a running ROS graph for some seconds: nodes, topics, cameras, TF and /diagnostics.
 
-It publishes nothing and sets nothing: it subscribes, and asks the nodes for their parameters.
+It publishes nothing and sets nothing: it subscribes, and gets the nodes' parameters.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
-from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, CameraSeen, Facts, Machine, NodeSeen, Topic
-from pose3d_ros.ros.doctor.graph import Asked, Onlooker, senders_on, topics_of
-from pose3d_ros.ros.doctor.listening import CameraEars, ClockEars, DiagnosticsEars, InfoEars, TransformEars
-from pose3d_ros.ros.doctor.ours import is_ours, may_be_ours
+from pose3d_ros.ros.doctor.facts import IMAGES, INFO, KEYPOINTS, CameraFacts, Facts, Machine, NodeFacts, Topic
+from pose3d_ros.ros.doctor.graph import ParameterRequest, PassiveNode, senders_on, topics_of
+from pose3d_ros.ros.doctor.listening import (
+    CameraListener,
+    ClockListener,
+    DiagnosticsListener,
+    InfoListener,
+    TransformListener,
+)
+from pose3d_ros.ros.doctor.package_nodes import candidate_nodes, is_package_node
 
-# Discovery, and diagnostics that come once a second; on a busy machine, or with many nodes, until nobody new comes.
+# Discovery, and diagnostics at 1 Hz; on a busy machine or with many nodes, until no new endpoint appears.
 DISCOVERY_S = 2.0
 STEADY_S, LONGEST_DISCOVERY_S = 1.0, 10.0
-# A graph on which there seems to be nothing is watched for longer.
+# Discovery waits so much longer where the graph seems empty.
 EMPTY_S = 3.0
-# How often new topics of diagnostics, TF and time are looked for.
+# Period of the search for new topics of diagnostics, TF and time.
 JOIN_S = 0.25
-# A node that has not answered by then hangs or is another user's, whose parameters cannot be asked for.
+# A node that has not answered by then hangs, or SROS2 denies the request.
 ANSWER_S = 5.0
-# Cameras that are listened to where no node says which ones matter: every image costs the system its bytes.
-MOST_CAMERAS = 8
-# The last part of the topics that drivers and image_proc give to images that people may be found in.
+# Limit of cameras where no node selects them: every image costs bandwidth.
+MAX_CAMERAS = 8
+# Last part of the image topics of drivers and image_proc.
 IMAGE_NAMES = {"image_raw", "image", "image_color", "image_rect", "image_rect_color"}
 
 PARAMETERS = ("cameras", "input", "placement", "fixed_frame", "rig_file", "image_topic", "camera_info_topic",
@@ -41,7 +47,7 @@ PARAMETERS = ("cameras", "input", "placement", "fixed_frame", "rig_file", "image
 
 @contextmanager
 def users_graph() -> Iterator[Context]:
-    """The graph that this process's ROS settings lead to; Ctrl-C stays Python's."""
+    """A context on the graph of this process's ROS settings; Ctrl-C stays Python's."""
     context = Context()
     rclpy.init(args=[], context=context)
     try:
@@ -59,33 +65,33 @@ def observe(
     expect_person: bool = False,
     progress: Callable[[float], None] = lambda done_s: None,
 ) -> Facts:
-    """What is seen in so many seconds on the context's graph.
+    """Observe the context's graph for so many seconds.
 
-    namespace leaves out the nodes elsewhere (and, where there is no node, cameras). progress is told now and then how
-    much time has passed of the discovery and the watching together.
+    namespace limits the nodes, and without a node the cameras, to those below it. progress receives the time passed
+    since the start of the discovery.
     """
-    node = Onlooker(f"_pose3d_doctor_{os.getpid()}", context=context)
+    node = PassiveNode(f"_pose3d_doctor_{os.getpid()}", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     started_s = time.monotonic()
-    clock = ClockEars(node)
-    diagnostics, transforms = DiagnosticsEars(node), TransformEars(node, clock)
+    clock = ClockListener(node)
+    diagnostics, transforms = DiagnosticsListener(node), TransformListener(node, clock)
     joined_s = -JOIN_S
-    parameters: dict[str, Asked] = {}
+    parameters: dict[str, ParameterRequest] = {}
 
     def join() -> None:
         nonlocal joined_s
         if time.monotonic() - joined_s >= JOIN_S:
             joined_s = time.monotonic()
             kinds = {topic: kind for topic, (kind, *_) in node.get_topic_names_and_types()}
-            for ears in (clock, diagnostics, transforms):
-                ears.join(kinds)
+            for listener in (clock, diagnostics, transforms):
+                listener.join(kinds)
 
     def spin(until_s: float, done: Callable[[], bool] = lambda: False) -> None:
         while (left := until_s - time.monotonic()) > 0 and not done():
             join()
             for one in parameters.values():
-                one.done()  # the second question follows the first answer
+                one.done()  # sends the second request once the first is answered
             executor.spin_once(timeout_sec=min(left, 0.1))
             progress(time.monotonic() - started_s)
 
@@ -93,53 +99,54 @@ def observe(
         spin(started_s + DISCOVERY_S)
         spin(started_s + LONGEST_DISCOVERY_S, Settled(node))
         topics = topics_of(node)
-        ours = may_be_ours(topics, diagnostics.products(), node.others())
-        names = {name: kind for name, kind in ours.items() if _within(name, namespace)}
-        parameters = {name: node.ask_parameters(name, PARAMETERS) for name in names}
+        candidates = candidate_nodes(topics, diagnostics.products(), node.others())
+        names = {name: kind for name, kind in candidates.items() if _within(name, namespace)}
+        parameters = {name: node.request_parameters(name, PARAMETERS) for name in names}
         spin(time.monotonic() + ANSWER_S, lambda: all(one.done() for one in parameters.values()))
-        said = diagnostics.products()
-        found = {
+        reported = diagnostics.products()
+        nodes = {
             name: _node(name, kind, answer, diagnostics, topics)
             for name, kind in names.items()
             for answer in [parameters[name].answer()]
-            if is_ours(name, said, answer)
+            if is_package_node(name, reported, answer)
         }
-        listed = [camera for one in found.values() for camera in one.cameras]
-        loose = () if found else _cameras_of_nobody(topics, namespace)
-        if not found and not loose:  # on a busy machine endpoints are heard of later than their nodes
-            spin(time.monotonic() + EMPTY_S, lambda: bool(_cameras_of_nobody(topics_of(node), namespace)))
+        listed = [camera for one in nodes.values() for camera in one.cameras]
+        unclaimed = () if nodes else _unclaimed_cameras(topics, namespace)
+        if not nodes and not unclaimed:  # on a busy machine endpoints are discovered later than their nodes
+            spin(time.monotonic() + EMPTY_S, lambda: bool(_unclaimed_cameras(topics_of(node), namespace)))
             topics = topics_of(node)
-            loose = _cameras_of_nobody(topics, namespace)
+            unclaimed = _unclaimed_cameras(topics, namespace)
         # Two nodes may share a camera's images, or its camera_info.
-        ears = {one.topic: CameraEars(node, one, clock) for one in (*listed, *loose) if one.topic}
-        infos = {topic: InfoEars(node, topic, topics) for topic in {one.info_topic for one in (*listed, *loose)}}
+        every = (*listed, *unclaimed)
+        images = {camera.topic: CameraListener(node, camera, clock) for camera in every if camera.topic}
+        infos = {topic: InfoListener(node, topic, topics) for topic in {camera.info_topic for camera in every}}
         for one in (clock, diagnostics, transforms):
             one.begin()
         watched_from_s = time.monotonic()
         spin(watched_from_s + seconds)
         watched_s = time.monotonic() - watched_from_s
-        topics = topics_of(node)  # who came meanwhile is heard of too
-        found = {name: replace(one, parameters=parameters[name].answer()) for name, one in found.items()}
-        # A busy node that nothing but its diagnostics tell of: it is not configured.
-        for name, kind in may_be_ours({}, diagnostics.products(), node.others()).items():
+        topics = topics_of(node)  # with endpoints that joined meanwhile
+        nodes = {name: replace(one, parameters=parameters[name].answer()) for name, one in nodes.items()}
+        # A node that only its diagnostics show: it is not configured.
+        for name, kind in candidate_nodes({}, diagnostics.products(), node.others()).items():
             if name not in names and _within(name, namespace):
-                found[name] = replace(_node(name, kind, {}, diagnostics, topics), cameras=())
-        by_gid = senders_on(node, {*transforms.topics, *(one.topic for one in (*listed, *loose) if one.topic)})
+                nodes[name] = replace(_node(name, kind, {}, diagnostics, topics), cameras=())
+        by_gid = senders_on(node, {*transforms.topics, *(camera.topic for camera in every if camera.topic)})
 
-        def seen(cameras: tuple[CameraSeen, ...]) -> tuple[CameraSeen, ...]:
-            heard = (ears[one.topic].seen(one, by_gid) if one.topic else one for one in cameras)
-            return tuple(infos[one.info_topic].seen(one) for one in heard)
+        def observed(cameras: tuple[CameraFacts, ...]) -> tuple[CameraFacts, ...]:
+            with_images = (images[one.topic].with_images(one, by_gid) if one.topic else one for one in cameras)
+            return tuple(infos[one.info_topic].with_info(one) for one in with_images)
 
         return Facts(
             watched_s=watched_s,
             namespace=namespace,
             domain=str(context.get_domain_id()),
-            nodes=tuple(diagnostics.told(one, seen(one.cameras)) for one in found.values()),
-            other_nodes=tuple(sorted(set(node.others()) - set(found))),
-            cameras=seen(loose),
+            nodes=tuple(diagnostics.with_diagnostics(one, observed(one.cameras)) for one in nodes.values()),
+            other_nodes=tuple(sorted(set(node.others()) - set(nodes))),
+            cameras=observed(unclaimed),
             topics=topics,
             edges=transforms.edges(),
-            people_frames=transforms.people_frames(found, by_gid),
+            people_frames=transforms.people_frames(nodes, by_gid),
             clock_ticks=clock.ticks,
             clock_moved_s=clock.moved_s,
             machine=machine or Machine(),
@@ -151,19 +158,19 @@ def observe(
 
 
 class Settled:
-    """Tells when nobody has come to the graph for STEADY_S."""
+    """Whether the graph has not changed for STEADY_S."""
 
-    def __init__(self, node: Onlooker) -> None:
+    def __init__(self, node: PassiveNode) -> None:
         self._node = node
-        self._known: list[object] = []
+        self._counts: list[object] = []
         self._since_s = 0.0
 
     def __call__(self) -> bool:
         now_s = time.monotonic()
         topics = self._node.get_topic_names_and_types()
         counts = [(name, self._node.count_publishers(name), self._node.count_subscribers(name)) for name, _ in topics]
-        if counts != self._known:
-            self._known, self._since_s = list(counts), now_s
+        if counts != self._counts:
+            self._counts, self._since_s = list(counts), now_s
         return now_s - self._since_s > STEADY_S
 
 
@@ -172,9 +179,9 @@ def _within(name: str, namespace: str) -> bool:
 
 
 def _node(
-    name: str, kind: str, parameters: dict[str, object], diagnostics: DiagnosticsEars, topics: dict[str, Topic]
-) -> NodeSeen:
-    """A node with the topics of its cameras, which nothing was heard of yet."""
+    name: str, kind: str, parameters: dict[str, object], diagnostics: DiagnosticsListener, topics: dict[str, Topic]
+) -> NodeFacts:
+    """A node with the topics of its cameras, before their messages."""
     cameras = parameters.get("cameras")
     cameras = cameras if isinstance(cameras, list) else []
     what = "detector" if kind == KEYPOINTS else "monocular" if len(cameras) == 1 else "multiview"
@@ -182,11 +189,11 @@ def _node(
     for camera in cameras:
         by_camera.setdefault(camera, _topics_by_parameters(name, camera, parameters))
     ends = [one for topic in topics.values() for one in (*topic.publishers, *topic.subscriptions) if one.node == name]
-    return NodeSeen(
+    return NodeFacts(
         name=name,
         kind=what,
         parameters=parameters,
-        cameras=tuple(CameraSeen(camera, *found) for camera, found in by_camera.items()),
+        cameras=tuple(CameraFacts(camera, *names) for camera, names in by_camera.items()),
         here=ends[0].here if ends else None,
     )
 
@@ -206,16 +213,16 @@ def _topics_by_parameters(node: str, camera: str, parameters: dict[str, object])
     return full("image_topic", "{camera}/image_raw") + suffix, info, ""
 
 
-def _cameras_of_nobody(topics: dict[str, Topic], namespace: str) -> tuple[CameraSeen, ...]:
-    """Cameras on the graph: images, raw or else compressed, with a camera_info of the same name before it."""
-    found: dict[str, CameraSeen] = {}
+def _unclaimed_cameras(topics: dict[str, Topic], namespace: str) -> tuple[CameraFacts, ...]:
+    """Cameras on the graph: raw, else compressed, images with a camera_info in the same namespace."""
+    cameras: dict[str, CameraFacts] = {}
     for name, topic in sorted(topics.items()):
         raw = name.removesuffix("/compressed")
         above, _, last = raw.rpartition("/")
         kinds = {one.kind for one in topic.publishers}
-        beside = topics.get(f"{above}/camera_info", Topic())
+        info = topics.get(f"{above}/camera_info", Topic())
         if last in IMAGE_NAMES and kinds & set(IMAGES) and _within(name, namespace):
-            infos = any(one.kind == INFO for one in beside.publishers)
-            if infos or last != "image":
-                found.setdefault(raw, CameraSeen(above.rpartition("/")[2] or last, name, f"{above}/camera_info"))
-    return tuple(found.values())[:MOST_CAMERAS]
+            calibrated = any(one.kind == INFO for one in info.publishers)
+            if calibrated or last != "image":
+                cameras.setdefault(raw, CameraFacts(above.rpartition("/")[2] or last, name, f"{above}/camera_info"))
+    return tuple(cameras.values())[:MAX_CAMERAS]

@@ -1,4 +1,4 @@
-"""Where TF places the cameras of a node, as far as it was seen (NumPy, float64; ROS-free)."""
+"""Camera poses of a node from the observed TF (NumPy, float64; ROS-free)."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import numpy as np
 
 from pose3d_ros.errors import Pose3DError
 from pose3d_ros.rigs.camera_info import camera_from_msgs
-from pose3d_ros.rigs.placement import LookUp, baseline_in, by_projection, frames_differ, missing_transform
-from pose3d_ros.ros.doctor.facts import CameraSeen, Edge, Facts, NodeSeen
+from pose3d_ros.rigs.placement import LookUp, baseline_in, extrinsics_from_projection, frames_differ, missing_transform
+from pose3d_ros.ros.doctor.facts import CameraFacts, Edge, Facts, NodeFacts
 from pose3d_ros.structures import Floats, Rig
 
-# What a node says of its fixed frame before the first frame set.
+# A node's fixed_frame in /diagnostics before the first frame set.
 NOT_KNOWN = "not known yet"
 
 
-def placed_by_tf(facts: Facts, node: NodeSeen) -> Iterator[tuple[CameraSeen, str]]:
-    """Cameras that the node places by TF and whose image came, with the fixed frame."""
+def cameras_in_tf(facts: Facts, node: NodeFacts) -> Iterator[tuple[CameraFacts, str]]:
+    """Cameras that the node locates by TF and that sent an image, with the fixed frame."""
     if node.kind == "detector" or node.placement not in ("tf", "auto") or facts.edges_of(node) is None:
         return
-    seen = [camera for camera in node.cameras if camera.image is not None]
-    if not seen:
+    cameras = [camera for camera in node.cameras if camera.image is not None]
+    if not cameras:
         return
-    frames = [camera.frame_id for camera in seen]
-    baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in seen)
+    frames = [camera.frame_id for camera in cameras]
+    baseline = any(camera.info is not None and np.any(baseline_in(camera.info)) for camera in cameras)
     if (node.placement == "auto" and baseline) or not frames_differ(frames):
-        return  # a stereo driver's P serves; or frames_equal
-    told = node.values.get("fixed_frame", NOT_KNOWN)
-    fixed = str(node.parameters.get("fixed_frame", "") or (told if told != NOT_KNOWN else "") or frames[0])
-    for camera in seen:
+        return  # located by a stereo driver's P, or reported by frames_equal
+    reported = node.values.get("fixed_frame", NOT_KNOWN)
+    fixed = str(node.parameters.get("fixed_frame", "") or (reported if reported != NOT_KNOWN else "") or frames[0])
+    for camera in cameras:
         if fixed or node.kind == "multiview":
             yield camera, fixed
 
 
-def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
-    """The cameras that TF and camera_info place and calibrate; None for fewer than two."""
+def rig_by_tf(facts: Facts, node: NodeFacts) -> Rig | None:
+    """The cameras that TF locates and camera_info calibrates; None for fewer than two."""
     cameras = []
     edges = facts.edges_of(node) or ()
-    for camera, fixed in placed_by_tf(facts, node):
+    for camera, fixed in cameras_in_tf(facts, node):
         if camera.info is None:
             continue
         try:
@@ -50,16 +50,16 @@ def rig_by_tf(facts: Facts, node: NodeSeen) -> Rig | None:
     return Rig(tuple(one for one, _ in cameras), cameras[0][1]) if len(cameras) > 1 else None
 
 
-def rig_by_projection(node: NodeSeen) -> Rig | None:
-    """The cameras as a stereo driver's P places them; None where fewer than two are calibrated.
+def rig_by_projection(node: NodeFacts) -> Rig | None:
+    """The cameras with the extrinsics of a stereo driver's P; None if fewer than two are calibrated.
 
-    Raises CalibrationError for a P that places them nowhere that they can be.
+    Raises CalibrationError for an impossible P.
     """
     infos = {camera.name: camera.info for camera in node.cameras if camera.info is not None}
     first = next(iter(infos), "")
     cameras = []
     for name, info in infos.items():
-        place = by_projection(name, first, infos)
+        place = extrinsics_from_projection(name, first, infos)
         try:
             cameras.append(camera_from_msgs(name, info, place, node.rectified))
         except (Pose3DError, np.linalg.LinAlgError):
@@ -68,7 +68,7 @@ def rig_by_projection(node: NodeSeen) -> Rig | None:
 
 
 def look_up_in(edges: tuple[Edge, ...]) -> LookUp:
-    """A look-up in the transforms that were seen."""
+    """A look-up in the observed transforms."""
 
     def look_up(target: str, source: str, stamp_ns: int) -> Floats:
         chain = path(edges, target, source)
@@ -80,7 +80,7 @@ def look_up_in(edges: tuple[Edge, ...]) -> LookUp:
 
 
 def path(edges: tuple[Edge, ...], target: str, source: str) -> tuple[Edge, ...] | None:
-    """The transforms between two frames, from source to target; None where TF does not connect them."""
+    """The transforms between two frames, from source to target; None if TF does not connect them."""
     up, down = _ancestors(edges, source), _ancestors(edges, target)
     above = {source, *(edge.parent for edge in up)}
     common = next((name for name in [target, *(edge.parent for edge in down)] if name in above), None)

@@ -1,4 +1,4 @@
-"""Faults of where the cameras stand: transforms that are missing, late, inverted or the same."""
+"""Faults of camera poses: transforms that are missing, late, inverted or equal."""
 
 from __future__ import annotations
 
@@ -9,48 +9,46 @@ import numpy as np
 
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
-from pose3d_ros.rigs.placement import baseline_in, by_tf, check_frame, frames_differ, missing_transform
+from pose3d_ros.rigs.placement import baseline_in, check_frame, extrinsics_from_tf, frames_differ, missing_transform
 from pose3d_ros.rigs.rig_checks import check_rig, lonely_cameras
-from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeSeen
-from pose3d_ros.ros.doctor.placement import look_up_in, path, placed_by_tf, rig_by_projection, rig_by_tf
+from pose3d_ros.ros.doctor.facts import Edge, Facts, Finding, NodeFacts
+from pose3d_ros.ros.doctor.placement import cameras_in_tf, look_up_in, path, rig_by_projection, rig_by_tf
 from pose3d_ros.structures import Camera, Rig
 
 # Cosine between the image's up and the fixed frame's z: few cameras are tilted by more than 45 degrees, and one on its
 # side (portrait) has 0.
 UPRIGHT, LYING = 0.7, 0.5
-# Joints of about half a person: fewer may be a false detection in two cameras.
-UNSURE_JOINTS = 8
-TURN_ROUND = (
-    "publish the pose of the camera's optical frame in its parent, not the parent's in the camera (cv2.solvePnP gives "
-    "the latter)"
+INVERT = (
+    "publish the pose of the camera's optical frame in its parent, not the parent's in the camera (cv2.solvePnP "
+    "returns the latter)"
 )
 
 
 def tf_missing(facts: Facts) -> Iterator[Finding]:
-    """A camera's frame is not connected to the fixed one."""
+    """TF does not connect a camera's frame to the fixed frame."""
     for node in facts.nodes:
-        for camera, fixed in placed_by_tf(facts, node):
+        for camera, fixed in cameras_in_tf(facts, node):
             frame = camera.frame_id
             try:
                 check_frame(camera.name, frame)
             except CalibrationError as error:
-                yield _in_two(camera.topic, error)
+                yield _finding(camera.topic, error)
                 continue
             if path(facts.edges_of(node) or (), fixed, frame) is None:
-                known = sorted({name for edge in facts.edges_of(node) or () for name in (edge.parent, edge.child)})
-                says, mend = str(missing_transform(fixed, frame, "")).split(": ", 1)
-                has = f"TF has {', '.join(known[:8])}" if known else "no transform came on its topics of TF"
-                yield Finding(f"{fixed} -> {frame}", f"{says.split(' (')[0]}: {has}", mend)
+                frames = sorted({name for edge in facts.edges_of(node) or () for name in (edge.parent, edge.child)})
+                message, fix = str(missing_transform(fixed, frame, "")).split(": ", 1)
+                has = f"TF has {', '.join(frames[:8])}" if frames else "no transform arrived on its TF topics"
+                yield Finding(f"{fixed} -> {frame}", f"{message.split(' (')[0]}: {has}", fix)
 
 
-def _in_two(subject: str, error: CalibrationError) -> Finding:
-    """A message that ends in how to fix it."""
-    says, _, mend = str(error).rpartition(": ")
-    return Finding(subject, says, mend)
+def _finding(subject: str, error: CalibrationError) -> Finding:
+    """The finding of an error message that ends in the fix."""
+    message, _, fix = str(error).rpartition(": ")
+    return Finding(subject, message, fix)
 
 
 def frames_equal(facts: Facts) -> Iterator[Finding]:
-    """All cameras carry one frame_id, and nothing else says where they stand."""
+    """All cameras have the same frame_id, and nothing else locates them."""
     for node in facts.nodes:
         frames = [camera.frame_id for camera in node.cameras if camera.image and camera.frame_id]
         elsewhere = node.placement in ("file", "projection") or node.kind == "detector"
@@ -60,40 +58,40 @@ def frames_equal(facts: Facts) -> Iterator[Finding]:
             continue
         yield Finding(
             ", ".join(camera.image_topic for camera in node.cameras),
-            f"images of several cameras carry the same header.frame_id ({frames[0]!r}): TF cannot tell them apart",
-            "give every driver a frame_id of its own, or a rig file (placement: file)",
+            f"images of several cameras have the same header.frame_id ({frames[0]!r}): TF cannot distinguish them",
+            "give every driver its own frame_id, or use a rig file (placement: file)",
         )
 
 
 def tf_two_parents(facts: Facts) -> Iterator[Finding]:
-    """A frame with two parents: it jumps from one to the other."""
+    """A frame has two parents and jumps between them."""
     parents: dict[str, set[str]] = {}
     for node in facts.nodes:
-        # Of what the cameras' places depend on: other trees, of other robots say, are no concern.
+        # Only transforms that locate cameras matter, not, say, the tree of another robot.
         used = {edge.child for edge in _chains(facts, node)}
         for edge in facts.edges_of(node) or ():
             if edge.child in used:
                 parents.setdefault(edge.child, set()).add(edge.parent)
-    for child, found in sorted(parents.items()):
-        if len(found) > 1:
+    for child, names in sorted(parents.items()):
+        if len(names) > 1:
             yield Finding(
                 child,
-                f"this frame has {len(found)} parents in TF ({', '.join(sorted(found))}), so it jumps between them",
-                "end one of the two that publish it",
+                f"this frame has {len(names)} parents in TF ({', '.join(sorted(names))}), so it jumps between them",
+                "stop one of its publishers",
             )
 
 
-def _chains(facts: Facts, node: NodeSeen) -> Iterator[Edge]:
-    """The transforms that place a node's cameras."""
-    for camera, fixed in placed_by_tf(facts, node):
+def _chains(facts: Facts, node: NodeFacts) -> Iterator[Edge]:
+    """The transforms that locate a node's cameras."""
+    for camera, fixed in cameras_in_tf(facts, node):
         yield from path(facts.edges_of(node) or (), fixed, camera.frame_id) or ()
 
 
 def tf_late(facts: Facts) -> Iterator[Finding]:
-    """Transforms of a moving camera come too long after its images."""
+    """Transforms of a moving camera arrive too late for its images."""
     for node in facts.nodes:
         wait = float(node.parameters.get("tf_timeout_s", 0.1))
-        for camera, fixed in placed_by_tf(facts, node):
+        for camera, fixed in cameras_in_tf(facts, node):
             for edge in path(facts.edges_of(node) or (), fixed, camera.frame_id) or ():
                 edge_late_s, camera_late_s = facts.late_s(edge, node), facts.late_s(camera, node)
                 if edge.static or not edge_late_s or not camera_late_s:
@@ -104,105 +102,97 @@ def tf_late(facts: Facts) -> Iterator[Finding]:
                 if behind > wait:
                     yield Finding(
                         f"{edge.parent} -> {edge.child}",
-                        f"this transform comes up to {behind:.2f} s after the images of camera {camera.name!r} "
-                        f"({1 / period:.1f} a second), which wait {wait:g} s for it (tf_timeout_s)",
-                        "publish it more often and at once, synchronise the clocks, or raise tf_timeout_s; for a "
-                        "camera that does not move publish it on /tf_static",
+                        f"this transform arrives up to {behind:.2f} s after the images of camera {camera.name!r} "
+                        f"(at {1 / period:.1f} Hz), expected within tf_timeout_s = {wait:g} s",
+                        "publish it faster and without delay, synchronise the clocks, or raise tf_timeout_s; for a "
+                        "fixed camera publish it on /tf_static",
                     )
 
 
 def body_frame(facts: Facts) -> Iterator[Finding]:
-    """Images carry the frame of the camera's body (x forward) and not its optical frame (z forward)."""
+    """Images have the frame of the camera's body (x forward) instead of its optical frame (z forward)."""
     for node in facts.nodes:
-        if _finds_people(node):
+        if _has_poses(node):
             continue
         rig = rig_by_tf(facts, node)
-        for camera, fixed in placed_by_tf(facts, node):
+        for camera, fixed in cameras_in_tf(facts, node):
             edges = facts.edges_of(node) or ()
             try:
-                by_tf(camera.name, camera.frame_id, 0, fixed, look_up_in(edges))
+                extrinsics_from_tf(camera.name, camera.frame_id, 0, fixed, look_up_in(edges))
             except CalibrationError as error:
                 if path(edges, fixed, camera.frame_id) is not None:
-                    yield _in_two(camera.topic, error)
+                    yield _finding(camera.topic, error)
                 continue
-            if rig is not None and _looks_up(rig, camera.name):
+            if rig is not None and _points_up(rig, camera.name):
                 yield Finding(
                     camera.topic,
-                    f"frame_id {camera.frame_id!r} of its images looks like the camera's body: as an optical frame (z "
-                    "forward) it looks at the ceiling, as a body's (x forward) it looks level",
-                    "publish the optical frame too, turned by roll -90 and yaw -90 degrees from the body's, for the "
-                    "images to carry",
+                    f"frame_id {camera.frame_id!r} of its images seems to be the camera's body: as an optical frame (z "
+                    "forward) it points at the ceiling, as a body frame (x forward) it is level",
+                    "publish the optical frame too, rotated by roll -90 and yaw -90 degrees from the body's, and use "
+                    "it as the frame_id of the images",
                 )
 
 
-def _looks_up(rig: Rig, name: str) -> bool:
-    """Whether a camera looks up steeply in a frame whose z is up; x of its frame, a body's forward, is then level."""
+def _points_up(rig: Rig, name: str) -> bool:
+    """Whether a camera points up steeply, with x of its frame (forward of a body) level, in a frame whose z is up."""
     if name not in rig.names or not _z_is_up(rig):
         return False
     cam_from_world = rig.camera(name).cam_from_world
     return bool(cam_from_world[2, 2] > UPRIGHT and abs(cam_from_world[0, 2]) < UPRIGHT)
 
 
-def _finds_people(node: NodeSeen) -> bool:
-    """Where people are found and the node is well, its cameras stand right, however they are held."""
+def _has_poses(node: NodeFacts) -> bool:
+    """Whether the node is OK and has poses: its camera poses are then right, whatever they look like."""
     return node.level == 0 and bool(node.max_people)
 
 
 def tf_inverted(facts: Facts) -> Iterator[Finding]:
-    """Transforms given the wrong way round: the cameras then see nothing in common, or people behind them."""
+    """TF is inverted: the cameras have no common view, or images lie on their side."""
     if any(body_frame(facts)):
         return
     for node in facts.nodes:
         rig = rig_by_tf(facts, node)
-        if rig is not None and not _finds_people(node):
-            yield from _looking_away(rig) if lonely_cameras(rig) else _lying(rig)
-        behind = _counted(node, "joints_rejected/cheirality")
-        if node.level and not node.max_people and behind >= UNSURE_JOINTS and node.placement == "tf":
-            yield Finding(
-                node.name,
-                f"{behind} joints were found behind the cameras, and no person has a pose",
-                "are the cameras' transforms inverted (TF wants the pose of the camera in its parent, x right, y down, "
-                "z forward), or two image topics exchanged?",
-            )
+        if rig is not None and not _has_poses(node):
+            yield from _without_common_view(rig) if lonely_cameras(rig) else _on_their_side(rig)
 
 
-def _looking_away(rig: Rig) -> Iterator[Finding]:
-    """Some camera sees nothing that another one sees."""
+def _without_common_view(rig: Rig) -> Iterator[Finding]:
+    """A camera shares no view with another."""
     lonely = lonely_cameras(rig)
     for names in (*([name] for name in lonely), list(rig.names)):
-        turned = [turned_round(one) if one.name in names else one for one in rig.cameras]
-        sound = not _z_is_up(rig) or all(upright(one) > UPRIGHT for one in turned if one.name in names)
-        if sound and not lonely_cameras(Rig(tuple(turned), rig.frame_id)):
+        inverted = [inverse(one) if one.name in names else one for one in rig.cameras]
+        sound = not _z_is_up(rig) or all(upright(one) > UPRIGHT for one in inverted if one.name in names)
+        if sound and not lonely_cameras(Rig(tuple(inverted), rig.frame_id)):
             yield Finding(
                 f"{rig.frame_id} -> {', '.join(names)}",
-                f"TF is inverted for {', '.join(names)}: as given, {', '.join(lonely)} see nothing that another camera "
-                "sees; turned round they would",
-                TURN_ROUND,
+                f"TF is inverted for {', '.join(names)}: as published, {', '.join(lonely)} share no view with another "
+                "camera; inverted, they do",
+                INVERT,
             )
             return
     yield Finding(
         f"{rig.frame_id} -> {', '.join(lonely)}",
-        f"by TF {', '.join(lonely)} see nothing that another camera sees",
-        "is the frame_id the optical frame (x right, y down, z forward) and not the camera's body? Look at TF in RViz",
+        f"by TF, {', '.join(lonely)} share no view with another camera",
+        "check TF in RViz: the frame_id must be the optical frame (x right, y down, z forward), not the camera's body",
     )
 
 
-def _lying(rig: Rig) -> Iterator[Finding]:
-    """Cameras that lie on their side or head, and would be upright if turned round."""
+def _on_their_side(rig: Rig) -> Iterator[Finding]:
+    """Cameras that lie on their side or upside down, and would be upright with the inverse transform."""
     if not _z_is_up(rig):
         return
-    names = [one.name for one in rig.cameras if upright(one) < LYING and upright(turned_round(one)) > UPRIGHT]
+    names = [one.name for one in rig.cameras if upright(one) < LYING and upright(inverse(one)) > UPRIGHT]
     if names:
         yield Finding(
             f"{rig.frame_id} -> {', '.join(names)}",
-            f"TF looks inverted for {', '.join(names)}: as given, the image lies on its side or head; turned round it "
-            "would be upright",
-            TURN_ROUND,
+            f"TF seems inverted for {', '.join(names)}: as published, the image lies on its side or upside down; "
+            "inverted, it is upright",
+            INVERT,
         )
 
 
 def _z_is_up(rig: Rig) -> bool:
-    """Frames of robots and rooms have z up, those of cameras do not (REP-103): camera_color_optical_frame."""
+    """Whether the fixed frame has z up: frames of robots and rooms do, optical frames do not (REP-103)."""
     own = any(np.allclose(camera.cam_from_world, np.eye(4)) for camera in rig.cameras)
     return "optical" not in rig.frame_id and not own
 
@@ -212,21 +202,21 @@ def upright(camera: Camera) -> float:
     return -float(camera.cam_from_world[1, 2])
 
 
-def turned_round(camera: Camera) -> Camera:
-    """The camera of the inverse transform."""
+def inverse(camera: Camera) -> Camera:
+    """The camera with the inverse transform."""
     return camera.placed(np.linalg.inv(camera.cam_from_world))
 
 
 def zero_baseline(facts: Facts) -> Iterator[Finding]:
-    """Two cameras in one place: no depth."""
+    """Two cameras have the same position, which gives no depth."""
     for node in facts.nodes:
         rig = rig_by_tf(facts, node)
         for a, b in combinations(rig.cameras, 2) if rig is not None else ():
             if (apart := float(np.linalg.norm(a.centre - b.centre))) < MIN_BASELINE_M:
                 yield Finding(
                     f"{a.name}, {b.name}",
-                    f"by TF both stand at one place ({1000 * apart:.2g} mm apart): what only they see has no depth",
-                    "measure or calibrate where they stand (docs/calibration.md), and publish that",
+                    f"by TF both are at one position ({1000 * apart:.2g} mm apart): the pair gives no depth",
+                    "measure or calibrate their poses (docs/calibration.md) and publish them",
                 )
         if node.placement == "projection" or _needs_projection(node):
             infos = {camera.name: camera.info for camera in node.cameras if camera.info is not None}
@@ -235,38 +225,33 @@ def zero_baseline(facts: Facts) -> Iterator[Finding]:
             ):
                 yield Finding(
                     ", ".join(camera.info_topic for camera in node.cameras),
-                    "P holds no baseline (P[3] = Tx = 0) in any camera_info",
-                    "use a stereo calibration, where P[3] is -fx times the baseline in m, or place the cameras by TF "
+                    "P has no baseline (P[3] = Tx = 0) in any camera_info",
+                    "use a stereo calibration, where P[3] is -fx times the baseline in m, or locate the cameras by TF "
                     "(placement: tf) or by a rig file (placement: file)",
                 )
 
 
 def rig_implausible(facts: Facts) -> Iterator[Finding]:
-    """Cameras that cannot be where or what they are said to be: metres taken for millimetres, K of another image."""
+    """The calibration is implausible: a baseline in millimetres, K of another image size."""
     if any(zero_baseline(facts)) or any(tf_inverted(facts)) or any(body_frame(facts)):
         return
     for node in facts.nodes:
-        if _finds_people(node):
+        if _has_poses(node):
             continue
         by_p = node.placement == "projection" or _needs_projection(node)
         try:
             rig = rig_by_projection(node) if by_p else rig_by_tf(facts, node)
-            faults = [found.text for found in check_rig(rig) if found.fault] if rig is not None else []
+            faults = [problem.text for problem in check_rig(rig) if problem.fault] if rig is not None else []
         except CalibrationError as error:
             faults = [str(error)]
         for text in faults:
-            yield Finding(node.name, text, "correct the calibration or the transform that says so, and ask again")
+            yield Finding(node.name, text, "correct the calibration or the transform, and run pose3d doctor again")
 
 
-def _needs_projection(node: NodeSeen) -> bool:
-    """Whether P is the only thing left that could place its cameras: they share one frame."""
+def _needs_projection(node: NodeFacts) -> bool:
+    """Whether only P can locate its cameras: they share one frame."""
     frames = [camera.frame_id for camera in node.cameras if camera.image]
-    asked = node.parameters.get("placement", "auto")
-    return asked == "projection" or (
-        asked == "auto" and len(frames) > 1 and not frames_differ(frames) and node.values.get("placement") == "auto"
+    placement = node.parameters.get("placement", "auto")
+    return placement == "projection" or (
+        placement == "auto" and len(frames) > 1 and not frames_differ(frames) and node.values.get("placement") == "auto"
     )
-
-
-def _counted(node: NodeSeen, key: str) -> int:
-    """How much a counter of the node's diagnostics grew while it was watched."""
-    return int(node.values.get(key, "0")) - int(node.before.get(key, "0"))

@@ -1,4 +1,4 @@
-"""The node "player": publishes recorded footage as calibrated cameras would, at the pace of whoever answers.
+"""The node "player": publishes recorded footage as calibrated cameras would, at the pace of its subscriber.
 
 Per frame set: /clock, then <camera>/image_raw and <camera>/camera_info of every camera under one stamp;
 world -> <camera>_optical stands on /tf_static.
@@ -36,7 +36,7 @@ from pose3d_ros.structures import FrameSet
 
 # How long a signal may go unnoticed: C code that waits for messages does not hear it.
 SPIN_S = 0.1
-# While a set waits for its answer /clock goes on by this much every SPIN_S: 2 ms in the 20 s of timeout_s.
+# While a set waits for its answer /clock advances by this much every SPIN_S: 2 ms in the 20 s of timeout_s.
 CREEP_NS = 10_000
 
 
@@ -121,7 +121,7 @@ class Player(Node):
         return round(self.options.start_s * 1e9)
 
     def play(self) -> Playback:
-        """Wait for subscribers, publish everything, wait for the last answers; returns what was published when."""
+        """Wait for subscribers, publish everything, wait for the last answers; returns the times of publication."""
         options = self.options
         self._wait_for_subscribers()
         sets = play(self.footage, options.frames, options.loop, self._start_ns)
@@ -157,7 +157,7 @@ class Player(Node):
         )
 
     def _paced(self, sets: Iterable[PreparedSet]) -> Iterator[PreparedSet]:
-        """Each set when it is due: by the rate, or when few enough sets wait for their answer."""
+        """Yield each set when it is due: by the rate, or when few enough sets wait for their answer."""
         begin = 0.0
         for number, ready in enumerate(sets):
             if self.options.rate > 0:
@@ -182,7 +182,7 @@ class Player(Node):
             publisher.publish(image)
 
     def _creep(self) -> None:
-        """Let the clock go on a little: the footage waits for its answer, and a clock that stands has failed."""
+        """Advance the clock a little while the footage waits for its answer: a stopped clock is a fault."""
         self._clock_ns += CREEP_NS
         self._clock_publisher.publish(conversions.clock_to_msg(self._clock_ns))
 
@@ -193,13 +193,13 @@ class Player(Node):
             self._waiting.pop(stamp_ns, None)
 
     def _unanswered(self) -> int:
-        """How many sets still wait for their answer; those that waited too long are given up."""
+        """How many sets still wait for their answer; gives up those that waited too long."""
         now = time.monotonic()
         for stamp_ns in [stamp_ns for stamp_ns, until in self._waiting.items() if now > until]:
             del self._waiting[stamp_ns]
             self.given_up.add(stamp_ns)
             self.get_logger().warning(
-                f"no answer to frame set {stamp_ns} on human_pose_3d within {self.options.timeout_s:g} s: going on"
+                f"no answer to frame set {stamp_ns} on human_pose_3d within {self.options.timeout_s:g} s: continuing"
             )
         return len(self._waiting)
 
@@ -208,11 +208,11 @@ class Player(Node):
             self._executor.spin_once(timeout_sec=min(left, SPIN_S))
 
     def _wait_for_subscribers(self) -> None:
-        told = time.monotonic()
+        logged_s = time.monotonic()
         while missing := self._missing():
             self._executor.spin_once(timeout_sec=0.1)
-            if time.monotonic() - told > 5.0:
-                told = time.monotonic()
+            if time.monotonic() - logged_s > 5.0:
+                logged_s = time.monotonic()
                 self.get_logger().info(f"waiting for {', '.join(missing)}")
         # Discovery is not simultaneous: what this node sees as matched the other side sees a moment later.
         self._spin_until(time.monotonic() + 0.3)
@@ -245,10 +245,10 @@ class Player(Node):
 
 
 def interrupt_once(number: int, frame: Any) -> None:
-    """Signal handler: KeyboardInterrupt at the first SIGINT or SIGTERM, nothing at those that follow.
+    """Signal handler: KeyboardInterrupt at the first SIGINT or SIGTERM, nothing at the following ones.
 
     A terminal's SIGINT to the process group and launch's own come one after the other; the second would cut short
-    the end of the thread that decodes, and a process that exits beside it is aborted.
+    the end of the thread that decodes, and a process that exits while it runs is aborted.
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""A ROS graph of child processes that ends with its parent, cut off from other graphs; imports nothing of ROS."""
+"""A ROS graph of child processes that ends with its parent, isolated from other graphs; imports nothing of ROS."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ BEFORE_RANGES = ("foxy", "galactic", "humble")
 
 # What the recorder logs once the node's messages reach it.
 HEARS_THE_NODE = "hears the node"
-# Domains above have ports that Linux hands out to anybody (docs.ros.org, "The ROS_DOMAIN_ID").
+# Higher domains have ports in Linux's ephemeral range (docs.ros.org, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 102)
 
 
 def isolated_environment() -> dict[str, str]:
-    """This process's environment, made ready for ROS nodes on a domain of their own that stays on this machine."""
+    """This process's environment, for ROS nodes on their own domain that stays on this machine."""
     left_out = (*LEADING_ELSEWHERE, *SECURITY, "ROS_LOCALHOST_ONLY")
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     prepare(environment)
@@ -57,7 +57,7 @@ def isolated_environment() -> dict[str, str]:
 
 
 def free_domain() -> int:
-    """A ROS domain that nobody on this machine is on: the port of its first participant is free."""
+    """A ROS domain without participants on this machine: the port of its first participant is free."""
     for domain in random.sample(DOMAINS, len(DOMAINS)):
         # DDSI-RTPS 9.6.1.1: port base 7400, gain of domains 250, offset of the first participant's discovery 10.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
@@ -77,11 +77,11 @@ class Child:
     def last_lines(self, count: int = 8) -> str:
         """The end of its log; never empty."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-count:]) or "(it said nothing)"
+        return "\n".join(lines[-count:]) or "(no output)"
 
 
 class ChildProcesses:
-    """A context manager: whatever was started in it is stopped at its end, however that comes."""
+    """A context manager that stops its processes at its end, however it ends."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
@@ -121,7 +121,7 @@ class ChildProcesses:
         return child
 
     def running(self) -> list[Child]:
-        """Children that are."""
+        """Running children."""
         return [child for child in self._children if child.process.poll() is None]
 
     def ended(self) -> list[Child]:
@@ -129,7 +129,7 @@ class ChildProcesses:
         return [child for child in self._children if child.process.poll() is not None]
 
     def stop(self, children: Sequence[Child], patience_s: float = STOP_S) -> None:
-        """SIGINT to each group, SIGKILL to what is left of it after patience_s."""
+        """SIGINT to each group, SIGKILL to the rest after patience_s."""
         for child in children:
             if child.process.poll() is None:
                 _signal(child, signal.SIGINT)
@@ -150,7 +150,7 @@ def _signal(child: Child, number: signal.Signals) -> None:
 
 
 def _death_wish() -> Callable[[], None] | None:
-    """What a child does before it becomes itself: on Linux, ask to be killed when its parent dies, however it dies."""
+    """Run in a child before exec: on Linux, request SIGKILL when the parent dies."""
     if sys.platform != "linux":
         return None
     # Looked up now: between fork and exec nothing may be loaded.
@@ -163,12 +163,12 @@ def _death_wish() -> Callable[[], None] | None:
 
 
 def free_port(first: int) -> int:
-    """The first TCP port from `first` on that nobody uses on 127.0.0.1."""
+    """The first unused TCP port from `first` on, on 127.0.0.1."""
     for port in range(first, first + 100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
-    raise InputError(f"ports {first} to {first + 99} on 127.0.0.1 are all in use: end what uses them")
+    raise InputError(f"ports {first} to {first + 99} on 127.0.0.1 are all in use: stop the processes that use them")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The node "recorder": listens to the pose topics as a controller would, and writes what it heard.
+"""The node "recorder": subscribes to the pose topics as a controller would, and writes the messages.
 
 It records until SIGINT or SIGTERM, then waits for a last diagnosis of the stages and writes a Recording.
 """
@@ -82,14 +82,14 @@ class Recorder(Node):
         self.create_subscription(TFMessage, "/tf", self._count_transforms, kept, raw=True)
         for name in self.rig.names:
             self.create_subscription(Keypoints2DArray, f"{name}/keypoints_2d", self.keypoints[name].append, kept)
-        # Last: discovery tells of subscriptions in their order, so a node whose diagnosis arrives knows the others too.
+        # Last: subscriptions are discovered in their order, so a node whose diagnostics arrive knows the others too.
         self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnosis, kept)
 
     def recording(self, playback: Playback) -> Recording:
-        """What was heard, joined with what the player tells; says what does not fit together."""
+        """The messages joined with the player's report; logs differences between the two."""
         heard = {conversions.stamp_to_ns(msg.header.stamp) for _, msg in self.poses}
         if strange := heard - playback.published_ns.keys():
-            self.get_logger().warning(f"{len(strange)} poses carry a stamp that the player never published")
+            self.get_logger().warning(f"{len(strange)} poses have a stamp that the player never published")
         if lost := playback.published_ns.keys() - set(playback.unanswered_ns) - heard:
             self.get_logger().warning(f"{len(lost)} poses reached the player but not this recorder")
         keypoints: dict[str, dict[int, tuple[Keypoints2D, tuple[str, ...]]]] = {}
@@ -113,7 +113,7 @@ class Recorder(Node):
         )
 
     def settled(self) -> bool:
-        """Whether the stages were diagnosed after the last pose, and no pose still waits to be taken."""
+        """Whether the stages were diagnosed after the last pose, and no pose waits in the queue."""
         if not self.poses or time.monotonic_ns() - self.poses[-1][0] < _QUIET_NS:
             return False
         return self._diagnosed_ns > self.poses[-1][0]
@@ -144,7 +144,7 @@ def check_writable(path: Path) -> None:
     """Raise InputError now, and not after the run, when the file cannot be written."""
     folder = path.resolve().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"output {path}: {folder} is not a folder that can be written to; make it, or choose another")
+        raise InputError(f"output {path}: {folder} is not a writable folder: create it, or choose another")
 
 
 def record(recorder: Recorder, executor: Executor, stop: threading.Event) -> None:
@@ -157,7 +157,7 @@ def record(recorder: Recorder, executor: Executor, stop: threading.Event) -> Non
 
 
 def keep(recording: Recording, output: Path) -> int:
-    """Write it to output: 0; where that disk is full, to the folder for temporary files, and say so: 1.
+    """Write it to output and return 0; if that disk is full, to the folder for temporary files, and return 1.
 
     Raises OSError where there is no room either.
     """
@@ -174,7 +174,7 @@ def keep(recording: Recording, output: Path) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Record until told to stop; 0 when the recording is written, 1 with the reason otherwise."""
+    """Record until stopped; 0 when the recording is written, 1 with the reason otherwise."""
     arguments = list(sys.argv if argv is None else argv)
     if (code := answered(Recorder, (RecorderOptions,), arguments)) is not None:
         return code

@@ -1,1 +1,1 @@
-"""What a ROS distribution has and pip has not, small and of the same interface; chosen by ../distribution.py."""
+"""Small replacements of ROS packages that pip lacks, with the same interface; chosen by ../distribution.py."""

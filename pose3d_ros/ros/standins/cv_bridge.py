@@ -1,4 +1,4 @@
-"""cv_bridge's CvBridge over rosbags-image: the encodings of sensor_msgs that turn into colours, and padding."""
+"""cv_bridge's CvBridge over rosbags-image: the colour encodings of sensor_msgs, and padding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CvBridge:
     """Images between ROS messages and OpenCV; an image of one channel has shape (H, W)."""
 
     def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = "passthrough") -> NDArray[Any]:
-        """The message's image in the encoding wanted; raises CvBridgeError."""
+        """The message's image in the desired encoding; raises CvBridgeError."""
         wanted = None if desired_encoding == "passthrough" else desired_encoding
         try:
             return np.asarray(image_to_cvimage(_without_padding(img_msg), wanted))
@@ -33,7 +33,7 @@ class CvBridge:
     def compressed_imgmsg_to_cv2(
         self, cmprs_img_msg: CompressedImage, desired_encoding: str = "passthrough"
     ) -> NDArray[Any]:
-        """The JPEG's or PNG's image in the encoding wanted; raises CvBridgeError."""
+        """The JPEG's or PNG's image in the desired encoding; raises CvBridgeError."""
         wanted = None if desired_encoding == "passthrough" else desired_encoding
         try:
             return np.asarray(compressed_image_to_cvimage(cmprs_img_msg, wanted))

@@ -1,10 +1,10 @@
-"""Whether the distribution's cv_bridge works here: it imports its C++ half only when it is used."""
+"""Whether the distribution's cv_bridge works here: it imports its C++ part only on use."""
 
 from __future__ import annotations
 
 
 def convert_a_pixel() -> None:
-    """Turn one rgb8 pixel into bgr8 with the installed cv_bridge; raises what it raises, ImportError if wrong."""
+    """Convert one rgb8 pixel to bgr8 with the installed cv_bridge; raises its error, or ImportError if it is wrong."""
     import cv_bridge
     from sensor_msgs.msg import Image
 

@@ -15,7 +15,7 @@ NS_PER_S = 1_000_000_000
 
 
 class SimpleFilter:
-    """Something that gives messages to the callbacks registered with it."""
+    """Passes messages to the registered callbacks."""
 
     def __init__(self) -> None:
         self.callbacks: dict[int, tuple[Callable[..., None], tuple[Any, ...]]] = {}
@@ -27,7 +27,7 @@ class SimpleFilter:
         return connection
 
     def signalMessage(self, *msg: Any) -> None:  # noqa: N802 (the original's name)
-        """Give msg to every callback."""
+        """Pass msg to every callback."""
         for callback, args in list(self.callbacks.values()):
             callback(*msg, *args)
 
@@ -42,7 +42,7 @@ class Subscriber(SimpleFilter):
         self.sub = node.create_subscription(msg_type, topic, self.signalMessage, qos_profile=qos_profile, **kwargs)
 
     def getTopic(self) -> str:  # noqa: N802 (the original's name)
-        """The topic as it was given."""
+        """The topic, as passed to the constructor."""
         return self.topic
 
 
@@ -57,7 +57,7 @@ class TimeSynchronizer(SimpleFilter):
         self.input_connections = [one.registerCallback(self.add, n) for n, one in enumerate(fs)]
 
     def add(self, msg: Any, which: int) -> None:
-        """Take a message of filter number which."""
+        """Add a message of filter number which."""
         stamp = stamp_ns(msg)
         with self.lock:
             queue = self.queues[which]

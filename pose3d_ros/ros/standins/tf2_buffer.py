@@ -28,7 +28,7 @@ from scipy.spatial.transform import Rotation
 Floats = NDArray[np.float64]
 
 CACHE_S = 10.0  # tf2::BUFFER_CORE_DEFAULT_CACHE_TIME
-# tf2 refuses a quaternion whose squared length is further than this from 1 (buffer_core.cpp).
+# tf2 rejects a quaternion whose squared length is further than this from 1 (buffer_core.cpp).
 QUATERNION_TOLERANCE = 10e-3
 POLL_S = 0.005
 # One for all, or each would have a throttle of its own.
@@ -36,15 +36,15 @@ LOGGER = get_logger("tf2_buffer")
 
 
 class TransformException(Exception):  # noqa: N818 (tf2's names)
-    """Root of what a lookup raises."""
+    """Base class of the exceptions of a lookup."""
 
 
 class LookupException(TransformException):
-    """A frame is not known."""
+    """A frame is unknown."""
 
 
 class ConnectivityException(TransformException):
-    """Both frames are known, and no chain of transforms joins them."""
+    """Both frames are known, but no chain of transforms connects them."""
 
 
 class ExtrapolationException(TransformException):
@@ -53,7 +53,7 @@ class ExtrapolationException(TransformException):
 
 @dataclass
 class _Frame:
-    """A child frame's place in its parent: pq is (7,) x y z in m, then w x y z (pytransform3d's order)."""
+    """A child frame's pose in its parent: pq is (7,) x y z in m, then w x y z (pytransform3d's order)."""
 
     parent: str
     static: bool
@@ -62,7 +62,7 @@ class _Frame:
     fixed: Floats | None = None  # (4, 4), of a static transform
 
     def add(self, stamp_ns: int, pq: Floats, cache_ns: int) -> None:
-        """Keep a sample in order of time; drop what is older than the cache, itself too if it is."""
+        """Insert a sample in order of time; drop samples older than the cache, including itself."""
         if self.static:
             self.fixed = np.asarray(transform_from_pq(pq))
             return
@@ -96,7 +96,7 @@ class _Frame:
 
 
 class Buffer:
-    """What is known of the frames; safe to use from several threads."""
+    """The transforms of all frames; thread-safe."""
 
     def __init__(
         self,
@@ -113,22 +113,22 @@ class Buffer:
         self._now_s, self._ignored = now_s, 0
         self._lock = threading.Lock()
         if node is not None:
-            # What a bag's or a simulation's second run says must not be older than what is kept.
+            # Transforms of a bag's or a simulation's second run must not be older than the cache.
             back = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True)
             self._jump = node.get_clock().create_jump_callback(back, post_callback=lambda _: self.clear())
 
     def clear(self) -> None:
-        """Forget what moves; static transforms stay, as in tf2, for nobody sends them again."""
+        """Drop dynamic transforms; static ones stay, as in tf2, because they are not sent again."""
         with self._lock:
             for child in list(self._came_s):
                 self._forget(child)
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """Take a transform that holds at its stamp."""
+        """Add a transform that is valid at its stamp."""
         self._set(transform, static=False)
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """Take a transform that holds always."""
+        """Add a transform that is always valid."""
         self._set(transform, static=True)
 
     def lookup_transform(
@@ -150,12 +150,12 @@ class Buffer:
         return True
 
     def all_frames(self) -> dict[str, str]:
-        """Parent by child of everything known."""
+        """Parent by child of all frames."""
         with self._lock:
             return {child: frame.parent for child, frame in self._frames.items()}
 
     def _wait_for(self, target: str, source: str, time: Time, timeout: Duration | None) -> tuple[Floats, int]:
-        """What _look_up finds, or raises once the timeout is over."""
+        """The result of _look_up, or its exception once the timeout is over."""
         give_up = wall.monotonic() + (0.0 if timeout is None else timeout.nanoseconds / 1e9)
         while True:
             try:
@@ -195,7 +195,7 @@ class Buffer:
         )
 
     def _forget_silent(self, came: str) -> None:
-        """Note that a frame came; forget those of which nothing came for as long as samples are kept."""
+        """Record the arrival of a frame; drop frames without an arrival for the length of the cache."""
         now_s = self._now_s()
         self._came_s.pop(came, None)
         self._came_s[came] = now_s

@@ -32,17 +32,17 @@ __all__ = [
 
 
 def dynamic_qos() -> QoSProfile:
-    """What the original uses on /tf."""
+    """The QoS of tf2_ros on /tf."""
     return QoSProfile(depth=100, durability=DurabilityPolicy.VOLATILE, history=HistoryPolicy.KEEP_LAST)
 
 
 def static_qos_of(depth: int) -> QoSProfile:
-    """What the original uses on /tf_static: who comes late gets it all the same."""
+    """The QoS of tf2_ros on /tf_static: late subscribers receive it too."""
     return QoSProfile(depth=depth, durability=DurabilityPolicy.TRANSIENT_LOCAL, history=HistoryPolicy.KEEP_LAST)
 
 
 class TransformListener:
-    """Puts what /tf and /tf_static say into a buffer, as long as somebody spins the node."""
+    """Adds the transforms of /tf and /tf_static to a buffer while the node spins."""
 
     def __init__(self, buffer: Buffer, node: Node, *, qos: Any = None, static_qos: Any = None) -> None:
         self.buffer = buffer
@@ -57,17 +57,17 @@ class TransformListener:
         )
 
     def callback(self, data: TFMessage) -> None:
-        """Take a message of /tf."""
+        """Add a message of /tf."""
         for transform in data.transforms:
             self.buffer.set_transform(transform, "default_authority")
 
     def static_callback(self, data: TFMessage) -> None:
-        """Take a message of /tf_static."""
+        """Add a message of /tf_static."""
         for transform in data.transforms:
             self.buffer.set_transform_static(transform, "default_authority")
 
     def unregister(self) -> None:
-        """Stop listening."""
+        """Destroy the subscriptions."""
         self.node.destroy_subscription(self.tf_sub)
         self.node.destroy_subscription(self.tf_static_sub)
 
@@ -84,7 +84,7 @@ class TransformBroadcaster:
 
 
 class StaticTransformBroadcaster:
-    """Publishes on /tf_static everything it was ever given, the last of each child frame."""
+    """Publishes on /tf_static the last transform of each child frame that it received."""
 
     def __init__(self, node: Node, qos: Any = None) -> None:
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", qos or static_qos_of(1))

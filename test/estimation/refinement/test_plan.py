@@ -72,7 +72,7 @@ def test_auto_takes_posern_only_with_its_own_detector_and_where_it_was_proven() 
 
 def test_both_by_name_warns_of_each_that_auto_would_not_take() -> None:
     assert plan("both", posern=PROVEN, cvugcn=CVUGCN).warning == ""
-    assert "posern: nobody measured" in plan("both", posern=Network(biased()), cvugcn=CVUGCN).warning
+    assert "posern: its weights were not measured" in plan("both", posern=Network(biased()), cvugcn=CVUGCN).warning
 
 
 def test_weights_that_do_not_ship_are_a_reason_for_auto_and_an_error_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

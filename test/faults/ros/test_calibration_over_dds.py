@@ -69,29 +69,29 @@ def ends(graph: Graph, words: str) -> None:
 
 def test_fault_swapped_topics_over_dds(one: Graph) -> None:
     """Fault: the image topics of two of three cameras are exchanged.
-    Sees: ERROR "the images of cameras 'left' and 'side' are exchanged: exchange their topics".
+    Sees: ERROR "the images of cameras 'left' and 'side' are swapped: swap their topics".
     Recovers: by itself when each image comes on its own topic.
     """
     one.cameras.publish_transforms()
     exchange(one)
-    words = "the images of cameras 'left' and 'side' are exchanged: exchange their topics"
+    words = "the images of cameras 'left' and 'side' are swapped: swap their topics"
     one.diagnosis_says(words)
     assert one.controller.level == 2
-    assert one.controller.diagnosis["calibration"] == "exchanged"
+    assert one.controller.diagnosis["calibration"] == "swapped"
     exchange(one)
     ends(one, words)
 
 
 def test_fault_inverted_tf_over_dds(one: Graph) -> None:
     """Fault: TF says where the world is before a camera, instead of where the camera is in the world.
-    Sees: ERROR "the transform of camera 'side' is inverted (world_from_cam where cam_from_world is meant, ...)".
+    Sees: ERROR "the transform of camera 'side' is inverted: publish the pose of the camera in the fixed frame".
     Recovers: at once with the right transform.
     """
     side = RIG.camera("side")
     one.cameras.publish_transforms("left", "right")
     upside_down = conversions.transform_to_msg(side.cam_from_world, "world", "side_optical", 0)
     one.cameras._static.sendTransform([upside_down])
-    words = "the transform of camera 'side' is inverted (world_from_cam where cam_from_world is meant"
+    words = "the transform of camera 'side' is inverted: publish the pose of the camera"
     one.diagnosis_says(words)
     assert one.controller.level == 2
     one.cameras.publish_transforms()

@@ -97,10 +97,10 @@ def test_fault_size_differs(raw: Faults) -> None:
 
 def test_fault_size_of_zero(raw: Faults) -> None:
     """Fault: camera_info says 0 x 0 px.
-    Sees: WARN "... says its images are 0 x 0 px, expected the sensor's size"; others go on.
+    Sees: WARN "... has images of 0 x 0 px, expected the sensor's size"; others go on.
     Recovers: by itself with the size.
     """
-    raw.shows(changed_info(width=0, height=0), "says its images are 0 x 0 px")
+    raw.shows(changed_info(width=0, height=0), "has images of 0 x 0 px")
 
 
 def test_fault_binned(raw: Faults) -> None:

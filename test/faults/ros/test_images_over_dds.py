@@ -50,14 +50,14 @@ def test_fault_encoding_unknown(raw: Faults) -> None:
 
 def test_fault_image_cut(raw: Faults) -> None:
     """Fault: an image has fewer bytes than its header says.
-    Sees: WARN "... has 100 bytes, expected 57600: it was cut on its way"; others go on.
+    Sees: WARN "... has 100 bytes, expected 57600: it was truncated in transit"; others go on.
     Recovers: by itself with the next whole image.
     """
 
     def cut(image: Any, info: Any) -> None:
         image.data = image.data[:100]
 
-    raw.shows(cut, "has 100 bytes, expected 57600: it was cut on its way")
+    raw.shows(cut, "has 100 bytes, expected 57600: it was truncated in transit")
 
 
 def test_fault_step_too_short(raw: Faults) -> None:
@@ -88,10 +88,10 @@ def test_fault_header_of_absurd_size(raw: Faults) -> None:
 
 def test_fault_odd_width_of_yuv(raw: Faults) -> None:
     """Fault: an odd width in an encoding whose neighbouring pixels share their colour.
-    Sees: WARN "image of 159 x 120 px yuv422: 2 x 1 px share their colour there"; others go on.
+    Sees: WARN "image of 159 x 120 px yuv422: 2 x 1 px share one colour"; others go on.
     Recovers: by itself with the next image of an even width.
     """
-    words = "image of 159 x 120 px yuv422: 2 x 1 px share their colour there"
+    words = "image of 159 x 120 px yuv422: 2 x 1 px share one colour"
     raw.shows(changed_image(encoding="yuv422", width=159, step=318), words)
 
 
@@ -104,14 +104,14 @@ def replaced(data: bytes) -> Spoil:
 
 def test_fault_jpeg_cut(compressed: Faults) -> None:
     """Fault: a JPEG is cut on its way.
-    Sees: WARN "... compressed image of format ... cannot be decoded (...), expected a whole JPEG or PNG"; others go on.
+    Sees: WARN "... compressed image of format ... cannot be decoded (...), expected a complete JPEG or PNG".
     Recovers: by itself with the next whole one.
     """
 
     def cut(image: Any, info: Any) -> None:
         image.data = image.data[: len(image.data) - 40]
 
-    compressed.shows(cut, "cannot be decoded (Premature end of JPEG file), expected a whole JPEG or PNG")
+    compressed.shows(cut, "cannot be decoded (Premature end of JPEG file), expected a complete JPEG or PNG")
 
 
 def test_fault_jpeg_of_rubbish(compressed: Faults) -> None:

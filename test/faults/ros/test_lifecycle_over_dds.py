@@ -79,10 +79,10 @@ def activated(one: Graph) -> None:
 
 
 def test_a_managed_node_works_only_while_it_is_active(one: Graph) -> None:
-    one.diagnosis_says("not configured: it looks at no image until `ros2 lifecycle set /multiview configure`")
+    one.diagnosis_says("not configured: it processes no images until `ros2 lifecycle set /multiview configure`")
     assert one.controller.level == 1
     assert change(one, Transition.TRANSITION_CONFIGURE)
-    one.diagnosis_says("inactive: it looks at no image until")
+    one.diagnosis_says("inactive: it processes no images until")
     assert one.controller.poses == []
     assert change(one, Transition.TRANSITION_ACTIVATE)
     assert error_mm(one.poses_after(3)[-1], np.eye(4)) < 1.0
@@ -136,7 +136,7 @@ def test_fault_out_of_memory_while_running(one: Graph) -> None:
     one.poses_after(1)
     fails["now"] = MemoryError("no room for 2.00 GiB")
     try:
-        one.diagnosis_says("out of memory (no room for 2.00 GiB): the frame set was dropped and its memory given back")
+        one.diagnosis_says("out of memory (no room for 2.00 GiB): the frame set was dropped and its memory freed")
         one.diagnosis_says("times in a row: set precision:=half")
     finally:
         fails.clear()

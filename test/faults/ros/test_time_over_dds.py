@@ -59,10 +59,10 @@ def with_side(graph: Graph, spoil: Callable[[Any, Any], None], words: str) -> No
 
 def test_fault_stamps_zero_over_dds(one: Graph) -> None:
     """Fault: the driver of one camera stamps nothing.
-    Sees: WARN "images on /side/image_raw carry the stamp 0.000 s and are not used"; people come from the others.
+    Sees: WARN "images on /side/image_raw have the stamp 0.000 s and are not used"; people come from the others.
     Recovers: by itself with the first stamped image.
     """
-    with_side(one, stamped(lambda n: 0), "images on /side/image_raw carry the stamp 0.000 s and are not used")
+    with_side(one, stamped(lambda n: 0), "images on /side/image_raw have the stamp 0.000 s and are not used")
 
 
 def test_fault_stamps_in_the_future_over_dds(one: Graph) -> None:
@@ -78,30 +78,30 @@ def test_fault_stamps_in_the_future_over_dds(one: Graph) -> None:
 
 def test_fault_stamps_duplicated_over_dds(one: Graph) -> None:
     """Fault: every second image of one camera carries the stamp of the one before.
-    Sees: WARN "images on /side/image_raw carry a stamp that one before them has"; the first of each is used.
+    Sees: WARN "images on /side/image_raw repeat an earlier stamp"; the first of each is used.
     Recovers: by itself.
     """
     twice = stamped(lambda n: T0_NS + n // 2 * 2 * PERIOD_NS)
-    with_side(one, twice, "images on /side/image_raw carry a stamp that one before them has")
+    with_side(one, twice, "images on /side/image_raw repeat an earlier stamp")
 
 
 def test_fault_stamps_reordered_over_dds(one: Graph) -> None:
     """Fault: images of one camera overtake each other.
-    Sees: WARN "images on /side/image_raw came after a newer one"; poses keep the order of time.
+    Sees: WARN "images on /side/image_raw arrived after a newer one"; poses keep the order of time.
     Recovers: by itself.
     """
     before = len(one.controller.poses)
-    with_side(one, stamped(swapped), "images on /side/image_raw came after a newer one")
+    with_side(one, stamped(swapped), "images on /side/image_raw arrived after a newer one")
     stamps = [conversions.stamp_to_ns(pose.header.stamp) for pose in one.controller.poses[before:]]
     assert stamps == sorted(stamps)
 
 
 def test_fault_repeated_frames_over_dds(one: Graph) -> None:
     """Fault: one camera hangs, and its driver sends the last image again and again under new stamps.
-    Sees: WARN "images on /side/image_raw repeat the pixels of the one before"; people come from the others.
+    Sees: WARN "images on /side/image_raw repeat the previous pixels"; people come from the others.
     Recovers: by itself with the first new image.
     """
-    with_side(one, same_pixels, "images on /side/image_raw repeat the pixels of the one before under a new stamp")
+    with_side(one, same_pixels, "images on /side/image_raw repeat the previous pixels under a new stamp")
 
 
 def test_fault_bag_loop_over_dds(one: Graph) -> None:
@@ -116,7 +116,7 @@ def test_fault_bag_loop_over_dds(one: Graph) -> None:
         jumps = int(one.controller.diagnosis["time_jumps"])
         person = one.controller.poses[-1].people[0].id
         one.cameras.sent -= back
-        one.diagnosis_says("s on /left/image_raw (as a bag that begins again, or a clock that is set)")
+        one.diagnosis_says("s on /left/image_raw (a bag restarted, or a clock that is set)")
         pose = one.poses_after(1)[-1]
         assert pose.people[0].id == person
         assert error_mm(pose, IN_WORLD) < 1.0

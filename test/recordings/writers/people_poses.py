@@ -19,7 +19,7 @@ HEAD = H36M_17.index("HeadTop")
 def pose_of(
     frame: int, ids: Sequence[str], *, xyz: Floats | None = None, states: Sequence[PersonState] | None = None
 ) -> Pose3D:
-    """People who walk beside each other, without HeadTop as detectors of COCO-17 see them; world z up, m."""
+    """People who walk side by side, without HeadTop as detectors of COCO-17 see them; world z up, m."""
     people = len(ids)
     if xyz is None:
         xyz = np.array([walker((0, int(one)), (1.2, 0.1), frame / RATE_HZ) for one in ids]).reshape(people, 17, 3)

@@ -67,7 +67,7 @@ def test_any_body_of_fixed_bones_is_met(seed: int, frames: int, tmp_path_factory
     assert np.abs(by_us(path) - xyz).max() < 1e-3
 
 
-def test_a_walker_stands_upright_turned_as_in_the_world(tmp_path: Path) -> None:
+def test_walker_stands_upright_turned_as_in_the_world(tmp_path: Path) -> None:
     (one,) = person_tracks([pose_of(n, ["1"]) for n in range(40)])
     write_bvh(one, tmp_path / "people.1.bvh")
     motion = read_bvh(tmp_path / "people.1.bvh")
@@ -84,13 +84,13 @@ def test_a_walker_stands_upright_turned_as_in_the_world(tmp_path: Path) -> None:
 def test_gaps_are_bridged_straight_and_what_was_seen_stays(tmp_path: Path) -> None:
     xyz = np.repeat(fixed_bones(1, seed=3), 31, axis=0) + np.linspace(0, 3, 31)[:, None, None] * (1.0, 0, 0)
     seen = xyz.copy()
-    seen[10:20] = np.nan  # nobody
+    seen[10:20] = np.nan  # no person
     seen[5, [3, 8]] = np.nan  # an ankle and the thorax
     write_bvh(track(seen), tmp_path / "people.1.bvh")
     assert np.abs(by_us(tmp_path / "people.1.bvh") - xyz).max() < 1e-3
 
 
-def test_a_joint_that_is_never_seen_is_left_out_and_its_children_hang_above(tmp_path: Path) -> None:
+def test_joint_that_is_never_seen_is_left_out_and_its_children_hang_above(tmp_path: Path) -> None:
     xyz = fixed_bones(50, seed=4)
     spine = NAMES.index("Spine")
     # Rigid from pelvis to thorax, so that the bone between them has a length.
@@ -101,7 +101,7 @@ def test_a_joint_that_is_never_seen_is_left_out_and_its_children_hang_above(tmp_
     assert np.abs(by_us(tmp_path / "people.1.bvh") - xyz[:, rest]).max() < 1e-3
 
 
-def test_who_has_no_pelvis_and_other_skeletons_are_refused_by_name(tmp_path: Path) -> None:
+def test_person_without_pelvis_and_other_skeletons_are_rejected(tmp_path: Path) -> None:
     xyz = fixed_bones(3, seed=5)
     xyz[:, 0] = np.nan
     with pytest.raises(InputError, match="Pelvis is never seen"):
@@ -122,7 +122,7 @@ def test_turns_are_rotations_that_hit_their_aim(numbers: list[float]) -> None:
         assert np.linalg.det(turn) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_the_rigid_fit_is_a_rotation_even_of_a_mirrored_body() -> None:
+def test_rigid_fit_is_a_rotation_even_of_a_mirrored_body() -> None:
     rest = np.eye(3)
     (turn,) = rigid_turn(rest, (rest * (1, 1, -1))[None])
     assert np.linalg.det(turn) == pytest.approx(1.0)

@@ -59,7 +59,7 @@ def test_more_frames_than_sixteen_bits_count_are_all_there(tmp_path: Path) -> No
     assert np.float32(1250.0).tobytes() in (tmp_path / "long.c3d").read_bytes()[-1024:]
 
 
-def test_without_ezc3d_the_mend_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ezc3d_is_reported_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ezc3d", None)
     (track,) = person_tracks([pose_of(0, ["1"])])
     with pytest.raises(DependencyError, match="pip install ezc3d"):

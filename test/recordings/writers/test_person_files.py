@@ -14,7 +14,7 @@ from pose3d_ros.mocap.bvh import read_bvh
 from pose3d_ros.recordings.writers.person_files import check_formats, write_person_files
 
 
-def test_everybody_gets_a_file_of_each_format_and_a_line(tmp_path: Path) -> None:
+def test_each_person_gets_a_file_per_format_and_a_line(tmp_path: Path) -> None:
     pytest.importorskip("ezc3d")
     poses = [pose_of(n, ["1", "2"] if n > 5 else ["1"]) for n in range(12)]
     for pose in poses[6:]:
@@ -27,7 +27,7 @@ def test_everybody_gets_a_file_of_each_format_and_a_line(tmp_path: Path) -> None
     assert list(write_person_files(poses, tmp_path / "none", [])) == []
 
 
-def test_a_missing_library_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_is_reported_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ezc3d", None)
     check_formats(["bvh", "json"])
     with pytest.raises(DependencyError, match="pip install ezc3d"):

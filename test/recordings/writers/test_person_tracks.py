@@ -11,7 +11,7 @@ from pose3d_ros.recordings.writers.person_tracks import person_tracks
 from pose3d_ros.structures import PersonState
 
 
-def test_a_track_reaches_from_first_to_last_sight_with_nan_between() -> None:
+def test_track_reaches_from_first_to_last_sight_with_nan_between() -> None:
     poses = [pose_of(n, ["1", "7"] if n in (3, 5) else ["1"]) for n in range(8) if n != 4]
     one, seven = person_tracks(iter(poses))
     assert (one.person, one.first, one.xyz.shape) == ("1", 0, (8, 17, 3))
@@ -22,16 +22,16 @@ def test_a_track_reaches_from_first_to_last_sight_with_nan_between() -> None:
     assert np.isnan(seven.xyz[1]).all()
 
 
-def test_who_is_not_visible_is_not_written() -> None:
+def test_invisible_person_is_not_written() -> None:
     poses = [pose_of(n, ["1", "2"], states=[PersonState.VISIBLE, PersonState.LOST]) for n in range(3)]
     assert [track.person for track in person_tracks(poses)] == ["1"]
 
 
-def test_nobody_gives_no_track() -> None:
+def test_no_people_give_no_track() -> None:
     assert list(person_tracks([])) == []
     assert list(person_tracks([pose_of(0, [])])) == []
 
 
-def test_stamps_that_do_not_rise_are_refused() -> None:
+def test_stamps_that_do_not_rise_are_rejected() -> None:
     with pytest.raises(InputError, match="they must rise"):
         list(person_tracks([pose_of(1, ["1"]), pose_of(0, ["1"])]))

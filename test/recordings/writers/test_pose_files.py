@@ -64,12 +64,12 @@ def test_trc_is_y_up_in_order_of_capture_with_blanks_for_what_is_absent(poses: l
     assert np.isnan(world[:, :, H36M_17.index("HeadTop")]).all()
 
 
-def test_trc_of_nobody_is_a_header(tmp_path: Path) -> None:
+def test_trc_without_people_is_a_header(tmp_path: Path) -> None:
     write_trc([], tmp_path / "people.trc")
     assert read_trc(tmp_path / "people.trc").xyz.shape == (0, 0, 3)
 
 
-def test_file_that_is_no_trc_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_trc_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.trc").write_text("hello")
     with pytest.raises(FootageError, match=r"x\.trc is not a readable TRC"):
         read_trc(tmp_path / "x.trc")

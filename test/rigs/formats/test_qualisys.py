@@ -33,20 +33,20 @@ def qualisys(tmp_path: Path) -> Path:
     return path
 
 
-def test_qualisys_placement_is_the_one_that_pose2sim_publishes(qualisys: Path) -> None:
+def test_qualisys_extrinsics_match_those_published_by_pose2sim(qualisys: Path) -> None:
     camera = rig_from_qualisys(qualisys).camera("cam01")
     rotation = cv2.Rodrigues(camera.cam_from_world[:3, :3])[0].ravel()
     np.testing.assert_allclose(rotation, [1.68827548, 1.04832205, -0.41955852], atol=1e-7)
     np.testing.assert_allclose(camera.cam_from_world[:3, 3], [0.32110489, 0.95633206, 2.89071305], atol=1e-7)
 
 
-def test_qualisys_camera_sits_at_the_published_position_and_looks_down(qualisys: Path) -> None:
+def test_qualisys_camera_has_the_published_position_and_faces_down(qualisys: Path) -> None:
     camera = rig_from_qualisys(qualisys).camera("cam01")
     np.testing.assert_allclose(camera.centre, [1.46023237, -1.90915905, 1.89650585], atol=1e-7)
     assert camera.cam_from_world[2, 2] < 0  # the optical axis points below the horizon of a z-up world
 
 
-def test_qualisys_principal_point_loses_the_corner_of_the_field_of_view(qualisys: Path) -> None:
+def test_qualisys_principal_point_is_relative_to_the_field_of_view(qualisys: Path) -> None:
     camera = rig_from_qualisys(qualisys).camera("cam01")
     np.testing.assert_allclose(camera.K[:2, 2], [34110.316406 / 64 - 8, 60680.792969 / 64 - 4])
     np.testing.assert_allclose([camera.K[0, 0], camera.K[1, 1]], [107599.671875 / 64, 107588.828125 / 64])
@@ -64,11 +64,11 @@ def test_narrower_video_is_scaled_and_centred_between_black_bars(qualisys: Path)
     assert boxed.size_wh == (540, 1000)
     point = np.array([0.21, -0.1, 3.0])
     x, y = (full.K @ point / point[2])[:2]
-    # Pixel centres lie at whole numbers, so the image's corner is at -0.5.
+    # Pixel centres are at integers, so the image's corner is at -0.5.
     np.testing.assert_allclose((boxed.K @ point / point[2])[:2], [x / 2 - 0.25, y / 2 - 0.25 + 21])
 
 
-def test_video_of_the_calibrated_size_leaves_the_intrinsics(qualisys: Path) -> None:
+def test_video_of_the_calibrated_size_keeps_the_intrinsics(qualisys: Path) -> None:
     full, same = rig_from_qualisys(qualisys), rig_from_qualisys(qualisys, {"cam01": (1080, 1916)})
     assert same.calibration_hash == full.calibration_hash
 
@@ -78,7 +78,7 @@ def test_unknown_qualisys_camera_is_named(qualisys: Path) -> None:
         rig_from_qualisys(qualisys, {"cam09": (10, 10)})
 
 
-def test_file_that_is_no_calibration_says_what_to_do(tmp_path: Path) -> None:
+def test_file_that_is_not_a_calibration_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "x.qca.txt"
     path.write_text("hello")
     with pytest.raises(CalibrationError, match="is not valid XML"):
@@ -99,7 +99,7 @@ def test_third_radial_coefficient_is_read_where_the_file_has_one(qualisys: Path)
     )
 
 
-def test_skew_whose_unit_nobody_says_is_refused(qualisys: Path) -> None:
+def test_skew_of_unknown_unit_is_rejected(qualisys: Path) -> None:
     qualisys.write_text(QUALISYS.replace("<intrinsic", '<intrinsic skew="3"'))
     with pytest.raises(CalibrationError, match=r"cam01.*skew 3"):
         rig_from_qualisys(qualisys)

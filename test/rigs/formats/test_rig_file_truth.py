@@ -1,4 +1,4 @@
-"""What other programs' calibrations mean, against their own published numbers and OpenCV's projection."""
+"""Other programs' calibrations are read as their published numbers and OpenCV's projection require."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ K1 = np.array([[534.0, 0, 335.5], [0, 536.0, 240.7], [0, 0, 1]])
 K2 = np.array([[531.0, 0, 328.1], [0, 530.0, 250.2], [0, 0, 1]])
 D1, D2 = np.array([-0.29, 0.11, 0.001, -0.002, 0.02]), np.array([-0.27, 0.08, -0.001, 0.001, 0.01])
 R = cv2.Rodrigues(np.array([0.01, -0.05, 0.02]))[0]
-T = np.array([-0.12, 0.003, -0.004])  # the second camera stands 12 cm to the right
-POINTS = np.random.default_rng(5).uniform([-0.8, -0.6, 2], [0.8, 0.6, 5], (40, 3))  # m, before the first camera
+T = np.array([-0.12, 0.003, -0.004])  # the second camera is 12 cm to the right
+POINTS = np.random.default_rng(5).uniform([-0.8, -0.6, 2], [0.8, 0.6, 5], (40, 3))  # m, in front of the first camera
 LRYAML = """image_width: 640
 image_height: 480
 camera_name: narrow_stereo/{name}
@@ -66,7 +66,7 @@ def opencv_pixels(K: Floats, D: Floats, rotation: Floats, translation: Floats, p
 
 @pytest.fixture
 def ros_pair(tmp_path: Path) -> Path:
-    """left.yaml, right.yaml and a report, as camera_calibration packs them."""
+    """left.yaml, right.yaml and a report, as packed by camera_calibration."""
     R1, R2, P1, P2, *_ = cv2.stereoRectify(K1, D1, K2, D2, (640, 480), R, T)
     for name, *matrices in (("right", K2, D2, R2, P2), ("left", K1, D1, R1, P1)):
         lists = {key: matrix.ravel().tolist() for key, matrix in zip("KDRP", matrices, strict=True)}
@@ -75,7 +75,7 @@ def ros_pair(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pose2sim_file_and_the_qualisys_file_that_it_was_made_from_place_the_camera_alike(tmp_path: Path) -> None:
+def test_pose2sim_file_and_its_qualisys_source_give_the_same_camera(tmp_path: Path) -> None:
     (tmp_path / "Calib.toml").write_text(POSE2SIM)
     (tmp_path / "Calib.qca.txt").write_text(
         QUALISYS.replace('left="8" right="1087" top="4"', 'left="0" right="1087" top="0"')
@@ -90,18 +90,18 @@ def test_pose2sim_file_and_the_qualisys_file_that_it_was_made_from_place_the_cam
     assert (pixels[0][1, 1] < pixels[0][0, 1]).all()  # z is up: the head is higher in the image
 
 
-def test_what_pose2sim_reads_of_our_file_projects_as_our_camera(tmp_path: Path) -> None:
+def test_pose2sim_file_that_we_write_equals_the_original(tmp_path: Path) -> None:
     (tmp_path / "in.toml").write_text(POSE2SIM)
     camera = read_rig(tmp_path / "in.toml").cameras[0]
     write_rig(Rig((camera,)), tmp_path / "out.toml", "pose2sim")
-    wanted = dict(line.split(" = ") for line in POSE2SIM.splitlines() if " = " in line)
-    found = dict(line.split(" = ") for line in (tmp_path / "out.toml").read_text().splitlines() if " = " in line)
+    original = dict(line.split(" = ") for line in POSE2SIM.splitlines() if " = " in line)
+    written = dict(line.split(" = ") for line in (tmp_path / "out.toml").read_text().splitlines() if " = " in line)
     for key in ("size", "matrix", "distortions", "rotation", "translation"):
-        np.testing.assert_allclose(yaml.safe_load(found[key]), yaml.safe_load(wanted[key]), rtol=1e-9)
-    assert found["fisheye"] == "false"
+        np.testing.assert_allclose(yaml.safe_load(written[key]), yaml.safe_load(original[key]), rtol=1e-9)
+    assert written["fisheye"] == "false"
 
 
-def test_stereo_pair_of_ros_gives_the_calibrated_placement_and_opencvs_pixels(ros_pair: Path) -> None:
+def test_ros_stereo_pair_gives_the_calibrated_extrinsics_and_opencvs_pixels(ros_pair: Path) -> None:
     rig = read_rig(ros_pair)
     assert rig.names == ("narrow_stereo/left", "narrow_stereo/right")
     assert rig.frame_id == "narrow_stereo/left_optical"
@@ -113,10 +113,11 @@ def test_stereo_pair_of_ros_gives_the_calibrated_placement_and_opencvs_pixels(ro
     np.testing.assert_allclose(project(right, POINTS), opencv_pixels(K2, D2, R, T), atol=1e-6)
 
 
-def test_images_rectified_by_what_we_write_for_ros_lie_in_rows_and_their_disparity_is_the_depth(tmp_path: Path) -> None:
-    move = np.eye(4)
-    move[:3, :3], move[:3, 3] = R, T
-    rig = Rig((Camera("left", (640, 480), K1, "plumb_bob", D1), Camera("right", (640, 480), K2, "plumb_bob", D2, move)))
+def test_ros_pair_that_we_write_rectifies_rows_and_its_disparity_gives_the_depth(tmp_path: Path) -> None:
+    right_from_left = np.eye(4)
+    right_from_left[:3, :3], right_from_left[:3, 3] = R, T
+    left = Camera("left", (640, 480), K1, "plumb_bob", D1)
+    rig = Rig((left, Camera("right", (640, 480), K2, "plumb_bob", D2, right_from_left)))
     write_rig(rig, tmp_path, "ros")
     rectified, P, R1 = [], [], []
     for name, pixels in (
@@ -137,20 +138,20 @@ def test_images_rectified_by_what_we_write_for_ros_lie_in_rows_and_their_dispari
     np.testing.assert_allclose(depth, (POINTS @ R1[0].T)[:, 2], rtol=2e-3)
 
 
-def test_second_camera_of_a_ros_pair_alone_asks_for_the_first(ros_pair: Path) -> None:
+def test_second_camera_of_a_ros_pair_alone_is_rejected(ros_pair: Path) -> None:
     with pytest.raises(CalibrationError, match=r"right\.yaml is the second camera of a pair .*give the first"):
         read_rig(ros_pair / "right.yaml")
 
 
-def test_two_single_calibrations_of_ros_are_no_pair(ros_pair: Path) -> None:
+def test_two_single_ros_calibrations_are_rejected_as_a_pair(ros_pair: Path) -> None:
     text = (ros_pair / "left.yaml").read_text()
     (ros_pair / "right.yaml").write_text(text)
-    with pytest.raises(CalibrationError, match="neither projection_matrix holds a baseline"):
+    with pytest.raises(CalibrationError, match="neither projection_matrix has a baseline"):
         read_rig(ros_pair)
 
 
-def test_kalibrs_chain_takes_coordinates_from_each_camera_to_the_next(tmp_path: Path) -> None:
-    # Three cameras in a row along x of the first, 0.1 m apart; the last is turned about its y by 30 degrees.
+def test_kalibr_chain_transforms_from_each_camera_to_the_next(tmp_path: Path) -> None:
+    # Three cameras in a row along x of the first, 0.1 m apart; the last is rotated about its y by 30 degrees.
     turned = cv2.Rodrigues(np.array([0, np.deg2rad(30), 0]))[0]
     steps = [np.eye(4), np.eye(4)]
     steps[0][0, 3] = -0.1
@@ -189,14 +190,14 @@ def test_kalibrs_chain_takes_coordinates_from_each_camera_to_the_next(tmp_path: 
     )
 
 
-def test_kalibrs_other_camera_models_are_named(tmp_path: Path) -> None:
+def test_unsupported_kalibr_camera_model_is_rejected(tmp_path: Path) -> None:
     text = "cam0: {camera_model: omni, distortion_model: radtan, intrinsics: [1.0, 2.0], resolution: [4, 4]}"
     (tmp_path / "camchain.yaml").write_text(text)
-    with pytest.raises(CalibrationError, match=r"camchain\.yaml: cam0 is camera_model 'omni'.*pinhole-radtan"):
+    with pytest.raises(CalibrationError, match=r"camchain\.yaml: cam0 has camera_model 'omni'.*pinhole-radtan"):
         read_rig(tmp_path / "camchain.yaml")
 
 
-def test_stereo_calib_of_opencv_is_read_from_its_two_files(tmp_path: Path) -> None:
+def test_opencv_stereo_calib_is_read_from_its_two_files(tmp_path: Path) -> None:
     intrinsics = cv2.FileStorage(str(tmp_path / "intrinsics.yml"), cv2.FILE_STORAGE_WRITE)
     for key, matrix in {"M1": K1, "D1": D1[None], "M2": K2, "D2": np.append(D2, [0.1, 0.2, 0.3])[None]}.items():
         intrinsics.write(key, matrix)
@@ -214,11 +215,11 @@ def test_stereo_calib_of_opencv_is_read_from_its_two_files(tmp_path: Path) -> No
     np.testing.assert_allclose(project(right, POINTS), wanted, atol=1e-6)
     with pytest.raises(CalibrationError, match="size: give it with `--size"):
         read_rig(*files)
-    with pytest.raises(CalibrationError, match=r"lacks R, T of .*give intrinsics\.yml and extrinsics\.yml both"):
+    with pytest.raises(CalibrationError, match=r"lacks R, T of .*give both intrinsics\.yml and extrinsics\.yml"):
         read_rig(files[0], size_wh=(640, 480))
 
 
-def test_anipose_fisheye_is_opencvs(tmp_path: Path) -> None:
+def test_anipose_fisheye_projects_like_opencvs(tmp_path: Path) -> None:
     # As aniposelib's FisheyeCamera.get_dict writes it.
     coefficients, vector, move = [0.05, -0.01, 0.002, 0.001], [0.2, -0.1, 0.05], [0.1, 0.2, 0.3]
     (tmp_path / "calibration.toml").write_text(
@@ -231,8 +232,8 @@ def test_anipose_fisheye_is_opencvs(tmp_path: Path) -> None:
     np.testing.assert_allclose(project(camera, POINTS), expected[0][:, 0], atol=1e-6)
 
 
-def test_our_qualisys_file_holds_mm_the_transposed_rotation_and_64ths_of_a_pixel(tmp_path: Path) -> None:
-    # A camera 2 m up, looking along world y: right is x, down is -z.
+def test_qualisys_file_that_we_write_has_mm_transposed_rotation_and_64ths_of_a_pixel(tmp_path: Path) -> None:
+    # A camera 2 m up, facing along world y: right is x, down is -z.
     placed = np.eye(4)
     placed[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
     placed[:3, 3] = -placed[:3, :3] @ [0.5, -3, 2]
@@ -247,16 +248,16 @@ def test_our_qualisys_file_holds_mm_the_transposed_rotation_and_64ths_of_a_pixel
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("hello", "in no calibration format.*kalibr: Kalibr camchain"), ("cam0: [1", "not valid YAML"),
+    [("hello", "in no supported calibration format.*kalibr: Kalibr camchain"), ("cam0: [1", "not valid YAML"),
      ("matrix = [", "not valid TOML"), ("<calibration/>", "no <cameras><camera>"), ("cameras: []", "at least one")],
 )  # fmt: skip
-def test_files_that_are_no_calibration_say_so(tmp_path: Path, text: str, message: str) -> None:
+def test_files_that_are_not_calibrations_are_rejected(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(CalibrationError, match=rf"x\.yaml.*{message}"):
         read_rig(tmp_path / "x.yaml")
 
 
-def test_files_of_different_formats_are_no_rig(ros_pair: Path) -> None:
+def test_files_of_different_formats_are_rejected(ros_pair: Path) -> None:
     (ros_pair / "a.toml").write_text(POSE2SIM)
     with pytest.raises(CalibrationError, match=r"different formats.*a\.toml \(pose2sim\).*left\.yaml \(ros\)"):
         read_rig(ros_pair)

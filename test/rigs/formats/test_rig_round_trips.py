@@ -1,4 +1,4 @@
-"""Every calibration format gives back what was written, or says what it cannot hold."""
+"""Every calibration format reads back what was written, or rejects what it cannot represent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.rigs.formats.rig_file import FORMATS, read_rig, write_rig
-from pose3d_ros.rigs.rig_frames import seen_from
+from pose3d_ros.rigs.rig_frames import relative_to
 from pose3d_ros.structures import Camera, Floats, Rig
 
-ABSOLUTE = ("rig", "qualisys", "pose2sim", "anipose")  # tell where a camera stands in a world
+ABSOLUTE = ("rig", "qualisys", "pose2sim", "anipose")  # formats with extrinsics in a world frame
 MOST = {"ros": 2, "opencv": 2}
 FISHEYE = ("rig", "ros", "kalibr", "opencv", "anipose")
 RATIONAL = ("rig", "ros", "opencv")
@@ -45,19 +45,21 @@ def rigs(draw: st.DrawFn, format: str) -> Rig:
     for name in draw(st.lists(names, min_size=count, max_size=count, unique_by=str.lower)):
         size = draw(st.tuples(st.integers(16, 8000), st.integers(16, 8000)))
         model, lens = draw(lenses(format))
-        if format == "opencv" and cameras:  # the two share fisheye_model
+        if format == "opencv" and cameras:  # both share fisheye_model
             first = cameras[0]
             model, lens = (first.distortion_model, first.distortion.tolist())
         f = draw(st.floats(50, 20000))
         K = np.array(
             [[f, 0, size[0] * draw(st.floats(0, 1))], [0, f * draw(st.floats(0.5, 2)), size[1] / 2], [0, 0, 1]]
         )
-        placed = transform([draw(st.floats(-3.1, 3.1)) for _ in "xyz"], [draw(st.floats(-50, 50)) for _ in "xyz"])
+        cam_from_world = transform(
+            [draw(st.floats(-3.1, 3.1)) for _ in "xyz"], [draw(st.floats(-50, 50)) for _ in "xyz"]
+        )
         if not cameras and format not in ABSOLUTE:
-            placed = np.eye(4)
-        elif cameras and np.abs(placed[:3, 3]).max() < 1e-3:
-            placed[0, 3] += 1.0  # ros knows pairs by their baseline
-        cameras.append(Camera(name, size, K, model, np.array(lens), placed))
+            cam_from_world = np.eye(4)
+        elif cameras and np.abs(cam_from_world[:3, 3]).max() < 1e-3:
+            cam_from_world[0, 3] += 1.0  # ros recognises pairs by their baseline
+        cameras.append(Camera(name, size, K, model, np.array(lens), cam_from_world))
     return Rig(tuple(cameras), frame_id="world")
 
 
@@ -68,15 +70,19 @@ def transform(rotation_vector: list[float], translation: list[float]) -> Floats:
     return matrix
 
 
-def pinhole(name: str, placed: Floats | None = None, **others: object) -> Camera:
+def pinhole(name: str, cam_from_world: Floats | None = None, **others: object) -> Camera:
     K = np.array([[900.0, 0, 640], [0, 905, 360], [0, 0, 1]])
     return Camera(
-        name, (1280, 720), others.pop("K", K), cam_from_world=np.eye(4) if placed is None else placed, **others
+        name,
+        (1280, 720),
+        others.pop("K", K),
+        cam_from_world=np.eye(4) if cam_from_world is None else cam_from_world,
+        **others,
     )
 
 
 @pytest.mark.parametrize("format", ABSOLUTE)
-def test_a_turn_too_small_for_opencv_is_kept(tmp_path: Path, format: str) -> None:
+def test_rotation_too_small_for_opencv_is_kept(tmp_path: Path, format: str) -> None:
     pair = (pinhole("a"), pinhole("b", transform([0.0, 6e-8, 0.0], [-40.0, 0.0, 0.0])))
     target = tmp_path / ("rig" + FORMATS[format].suffix)
     write_rig(Rig(pair, "world"), target, format)
@@ -88,7 +94,7 @@ def test_a_turn_too_small_for_opencv_is_kept(tmp_path: Path, format: str) -> Non
 @pytest.mark.parametrize("format", FORMATS)
 @settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(data=st.data())
-def test_every_format_gives_back_the_cameras_that_were_written(format: str, data: st.DataObject) -> None:
+def test_every_format_reads_back_the_cameras_that_were_written(format: str, data: st.DataObject) -> None:
     rig = data.draw(rigs(format))
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / (
@@ -97,7 +103,7 @@ def test_every_format_gives_back_the_cameras_that_were_written(format: str, data
         write_rig(rig, target, format)
         back = read_rig(target)
     assert set(back.names) == set(rig.names)
-    # Equal matrices are not asked for: equal pixels of points before each camera are.
+    # Matrices need not be equal, but the pixels of points in front of each camera.
     for ours in rig.cameras:
         theirs = back.camera(ours.name)
         assert theirs.size_wh == ours.size_wh
@@ -111,36 +117,36 @@ def test_every_format_gives_back_the_cameras_that_were_written(format: str, data
 RATIONAL_LENS = {"distortion_model": "rational_polynomial", "distortion": [0.1] * 8}
 FISHEYE_LENS = {"distortion_model": "equidistant", "distortion": [0.1] * 4}
 SKEWED = {"K": np.array([[900.0, 2, 640], [0, 900, 360], [0, 0, 1]])}
-REFUSED = [
-    ("kalibr", {"distortion": [0.1, 0, 0, 0, 0.2]}, "its k3 has no place", "write rig, ros or opencv"),
+REJECTED = [
+    ("kalibr", {"distortion": [0.1, 0, 0, 0, 0.2]}, "its k3 does not fit", "write rig, ros or opencv"),
     ("kalibr", RATIONAL_LENS, "rational_polynomial", "write rig"),
     ("anipose", RATIONAL_LENS, "rational_polynomial", "write rig"),
     ("pose2sim", RATIONAL_LENS, "rational_polynomial", "write rig"),
     ("qualisys", RATIONAL_LENS, "rational_polynomial", "write rig"),
-    ("pose2sim", FISHEYE_LENS, "equidistant", "anipose holds fisheye"),
+    ("pose2sim", FISHEYE_LENS, "equidistant", "anipose supports fisheye"),
     ("qualisys", FISHEYE_LENS, "equidistant", "write rig"),
     ("qualisys", SKEWED, "skew of 2 px", "write rig"),
     ("kalibr", SKEWED, "skew of 2 px", "write rig"),
 ]
 
 
-@pytest.mark.parametrize(("format", "lens", "what", "mend"), REFUSED)
-def test_what_a_format_cannot_hold_is_refused_by_name_with_the_mend(
-    tmp_path: Path, format: str, lens: dict[str, object], what: str, mend: str
+@pytest.mark.parametrize(("format", "lens", "reason", "fix"), REJECTED)
+def test_camera_that_a_format_cannot_represent_is_rejected_with_the_fix(
+    tmp_path: Path, format: str, lens: dict[str, object], reason: str, fix: str
 ) -> None:
     rig = Rig((pinhole("front", **lens),))
-    with pytest.raises(CalibrationError, match=rf"{format} cannot hold camera 'front'.*{what}.*{mend}"):
+    with pytest.raises(CalibrationError, match=rf"{format} cannot represent camera 'front'.*{reason}.*{fix}"):
         write_rig(rig, tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("format", ["ros", "kalibr", "opencv"])
-def test_formats_without_a_world_refuse_one_and_name_the_option_that_mends_it(tmp_path: Path, format: str) -> None:
+def test_formats_without_a_world_reject_one_with_the_option_that_fixes_it(tmp_path: Path, format: str) -> None:
     pair = (pinhole("a", transform([0, 0.3, 0], [1, 0, 0])), pinhole("b", transform([0, -0.3, 0], [-1, 0, 0])))
     rig = Rig(pair, "map")
-    with pytest.raises(CalibrationError, match=rf"{format} cannot hold camera 'a'.*frame 'map'.*--origin a"):
+    with pytest.raises(CalibrationError, match=rf"{format} cannot represent camera 'a'.*frame 'map'.*--origin a"):
         write_rig(rig, tmp_path / "out", format)
-    write_rig(seen_from(rig, "a"), tmp_path / "out", format)
+    write_rig(relative_to(rig, "a"), tmp_path / "out", format)
     back = read_rig(tmp_path / "out")
     assert back.frame_id == "a_optical"
     relative = pair[1].cam_from_world @ np.linalg.inv(pair[0].cam_from_world)
@@ -148,52 +154,54 @@ def test_formats_without_a_world_refuse_one_and_name_the_option_that_mends_it(tm
 
 
 @pytest.mark.parametrize("format", ["ros", "opencv"])
-def test_formats_of_pairs_refuse_three_cameras(tmp_path: Path, format: str) -> None:
+def test_pair_formats_reject_three_cameras(tmp_path: Path, format: str) -> None:
     rig = Rig(tuple(pinhole(name, transform([0, 0, 0], [n, 0, 0])) for n, name in enumerate("abc")))
-    with pytest.raises(CalibrationError, match=rf"{format} holds one camera or a stereo pair, got 3 .*--cameras A,B"):
+    with pytest.raises(
+        CalibrationError, match=rf"{format} supports one camera or a stereo pair, got 3 .*--cameras A,B"
+    ):
         write_rig(rig, tmp_path / "out", format)
 
 
-def test_opencv_refuses_a_fisheye_beside_a_plain_lens(tmp_path: Path) -> None:
+def test_opencv_rejects_a_fisheye_paired_with_a_plain_lens(tmp_path: Path) -> None:
     fisheye = pinhole("b", transform([0, 0, 0], [-1, 0, 0]), distortion_model="equidistant", distortion=[0.1] * 4)
-    with pytest.raises(CalibrationError, match="fisheye_model is of both cameras"):
+    with pytest.raises(CalibrationError, match="fisheye_model applies to both cameras"):
         write_rig(Rig((pinhole("a"), fisheye)), tmp_path / "out", "opencv")
 
 
 @pytest.mark.parametrize("format", ["kalibr", "anipose", "pose2sim", "qualisys", "opencv"])
-def test_names_that_a_format_would_change_are_refused_or_kept(tmp_path: Path, format: str) -> None:
+def test_names_are_kept_or_rejected(tmp_path: Path, format: str) -> None:
     rig = Rig((pinhole(' "lå\\ft" \x7f<&>'),))
-    told = ""
+    message = ""
     try:
         write_rig(rig, tmp_path / "out", format)
     except CalibrationError as error:
-        told = str(error)
+        message = str(error)
     if (tmp_path / "out").exists():
         assert read_rig(tmp_path / "out").names == rig.names
     else:
-        assert "cannot hold" in told
+        assert "cannot represent" in message
 
 
-def test_unknown_format_lists_the_known(tmp_path: Path) -> None:
+def test_unknown_format_is_rejected_with_the_supported_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown format 'tsai': use one of .*kalibr"):
         write_rig(Rig((pinhole("a"),)), tmp_path / "out", "tsai")
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_damaged_file_of_any_format_is_named_and_never_a_traceback(tmp_path: Path, format: str) -> None:
-    write_rig(Rig((pinhole("a", distortion=[0.1, 0.2, 0.01, 0.02]),)), tmp_path / "whole", format)
-    text = (tmp_path / "whole").read_text()
+def test_damaged_file_of_any_format_raises_only_calibration_errors(tmp_path: Path, format: str) -> None:
+    write_rig(Rig((pinhole("a", distortion=[0.1, 0.2, 0.01, 0.02]),)), tmp_path / "intact", format)
+    text = (tmp_path / "intact").read_text()
     broken = tmp_path / "broken"
     random = np.random.default_rng(0)
     cuts = [text[:n] for n in random.integers(1, len(text), 25)]
     digits = [match.span() for match in re.finditer(r"-?\d+\.\d+", text)]
     cuts += [text[:a] + word + text[b:] for a, b in digits[::3] for word in (".nan", "[]", "x", '""')]
-    told = []
+    messages = []
     for cut in cuts:
         broken.write_text(cut)
         try:
             read_rig(broken)
         except CalibrationError as error:
-            told.append(str(error))
-    assert len(told) > 5
-    assert all("broken" in message for message in told)
+            messages.append(str(error))
+    assert len(messages) > 5
+    assert all("broken" in message for message in messages)

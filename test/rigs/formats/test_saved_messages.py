@@ -1,4 +1,4 @@
-"""Calibrations as people have them at hand: an echoed camera_info, places by an IMU, tables nested deeper."""
+"""Calibrations in common variants: an echoed camera_info, extrinsics by way of an IMU, nested tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INTRINSICS = """  camera_model: pinhole
 
 def test_fault_saved_echo_of_camera_info(tmp_path: Path) -> None:
     """Fault: `ros2 topic echo` of camera_info was saved as a calibration.
-    Sees: nothing: it is read, a pair with its baseline; with binning "which a file cannot hold".
+    Sees: nothing: it is read, a pair with its baseline; with binning "which a file cannot represent".
     Recovers: there is nothing to recover from.
     Kind: K2
     Before: "in no calibration format that is known here".
@@ -51,12 +51,12 @@ def test_fault_saved_echo_of_camera_info(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["T_cam_imu", "T_imu_cam"])
-def test_cameras_placed_to_one_imu_are_placed_to_each_other(key: str, tmp_path: Path) -> None:
+def test_extrinsics_relative_to_one_imu_give_relative_cameras(key: str, tmp_path: Path) -> None:
     cams = ""
     for name, along in (("cam0", 0.3), ("cam1", 0.1)):
-        placed = np.eye(4)
-        placed[0, 3] = along if key == "T_cam_imu" else -along
-        cams += f"{name}:\n{INTRINSICS}  {key}: {placed.tolist()}\n"
+        transform = np.eye(4)
+        transform[0, 3] = along if key == "T_cam_imu" else -along
+        cams += f"{name}:\n{INTRINSICS}  {key}: {transform.tolist()}\n"
     (tmp_path / "camchain.yaml").write_text(cams, encoding="utf-8")
     np.testing.assert_allclose(read_rig(tmp_path / "camchain.yaml").camera("cam1").centre, [0.2, 0, 0], atol=1e-12)
     (tmp_path / "camchain.yaml").write_text(cams.replace(key, "T_else"), encoding="utf-8")
@@ -64,7 +64,7 @@ def test_cameras_placed_to_one_imu_are_placed_to_each_other(key: str, tmp_path: 
         read_rig(tmp_path / "camchain.yaml")
 
 
-def test_tables_may_lie_one_deeper(tmp_path: Path) -> None:
+def test_nested_camera_tables_are_read(tmp_path: Path) -> None:
     table = """[cameras.left]
 name = "left"
 size = [640, 480]
@@ -84,10 +84,10 @@ def test_fault_uncalibrated_camera_among_others_in_a_rig_file(tmp_path: Path) ->
     Kind: K2
     Before: the whole file was refused though --cameras named the others.
     """
-    place = np.eye(4).ravel().tolist()
+    cam_from_world = np.eye(4).ravel().tolist()
     entry = "- {{name: {}, width: 640, height: 480, K: {}, cam_from_world: {}}}\n"
     text = "".join(
-        entry.format(name, [f, 0.0, 320.0, 0.0, f, 240.0, 0.0, 0.0, 1.0], place)
+        entry.format(name, [f, 0.0, 320.0, 0.0, f, 240.0, 0.0, 0.0, 1.0], cam_from_world)
         for name, f in (("a", 500.0), ("b", 0.0), ("c", 500.0))
     )
     (tmp_path / "rig.yaml").write_text(f"cameras:\n{text}", encoding="utf-8")

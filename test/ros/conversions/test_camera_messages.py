@@ -44,19 +44,19 @@ def test_rectified_images_have_p_and_no_distortion():
     assert not found.distortion.any()
 
 
-def test_the_place_is_kept():
+def test_camera_pose_is_kept():
     placed = np.eye(4)
     placed[:3, 3] = 1, 2, 3
     assert (conversions.camera_from_msgs("left", info(), placed, False).cam_from_world == placed).all()
 
 
-def test_a_region_of_interest_moves_the_principal_point():
+def test_region_of_interest_moves_the_principal_point():
     found = camera(roi=RegionOfInterest(x_offset=100, y_offset=50, width=200, height=100))
     assert found.size_wh == (200, 100)
     assert (found.K[0, 2], found.K[1, 2], found.K[0, 0]) == (220, 190, 500)
 
 
-def test_a_binned_pixel_stands_for_its_neighbourhoods_centre():
+def test_binned_pixel_stands_for_its_neighbourhoods_centre():
     found = camera(binning_x=2, binning_y=4)
     assert found.size_wh == (320, 120)
     assert (found.K[0, 0], found.K[1, 1]) == (250, 127.5)
@@ -65,7 +65,7 @@ def test_a_binned_pixel_stands_for_its_neighbourhoods_centre():
     assert found.K[1, 2] * 4 + 1.5 == pytest.approx(K[1, 2])
 
 
-def test_the_region_is_in_pixels_of_the_sensor_before_binning():
+def test_region_is_in_pixels_of_the_sensor_before_binning():
     found = camera(binning_x=2, binning_y=2, roi=RegionOfInterest(x_offset=100, y_offset=50, width=201, height=100))
     assert found.size_wh == (100, 50)
     assert found.K[0, 2] * 2 + 0.5 == pytest.approx(K[0, 2] - 100)
@@ -76,12 +76,12 @@ def test_regions_and_binning_hold_for_rectified_images_too():
     assert found.K[0, 2] == 290
 
 
-def test_a_region_beyond_the_sensor_is_refused():
+def test_roi_outside_the_sensor_is_rejected():
     with pytest.raises(CalibrationError, match=r"'left' \(left/camera_info\).*640 x 480.*REP-104"):
         camera(roi=RegionOfInterest(x_offset=600, width=100, height=100))
 
 
-def test_a_camera_that_was_never_calibrated_is_named_with_its_topic_and_the_mend():
+def test_uncalibrated_camera_is_reported_with_its_topic_and_the_fix():
     with pytest.raises(
         CalibrationError, match=r"'left' \(left/camera_info\) is not calibrated: its K .*fx=0.*calibrat"
     ):
@@ -90,12 +90,12 @@ def test_a_camera_that_was_never_calibrated_is_named_with_its_topic_and_the_mend
         conversions.camera_from_msgs("left", info(k=np.zeros(9)), np.eye(4), False, topic="/rig/left/info")
 
 
-def test_rectified_images_without_p_say_how_to_go_on():
+def test_rectified_images_without_p_are_rejected_with_the_fix():
     with pytest.raises(CalibrationError, match=r"its P has fx=0.*rectified: false"):
         camera(rectified=True, p=np.zeros(12))
 
 
-def test_a_camera_info_without_a_size_is_refused():
+def test_camera_info_without_a_size_is_rejected():
     with pytest.raises(CalibrationError, match="0 x 480 px"):
         camera(width=0)
 
@@ -117,14 +117,14 @@ def test_fisheye_is_the_equidistant_model(model):
     assert len(camera(distortion_model=model, d=array.array("d")).distortion) == 4
 
 
-def test_an_unknown_model_is_refused_with_those_known():
+def test_unknown_model_is_rejected_with_the_known_ones():
     with pytest.raises(CalibrationError, match=r"'left'.*'omni'.*plumb_bob, rational_polynomial, equidistant, fisheye"):
         camera(distortion_model="omni")
     with pytest.raises(CalibrationError, match="''"):
         camera(distortion_model="")
 
 
-def test_a_wrong_number_of_coefficients_is_refused():
+def test_wrong_number_of_coefficients_is_rejected():
     with pytest.raises(CalibrationError, match="3 coefficients for plumb_bob, expected 0 or 4 or 5"):
         camera(d=array.array("d", [0.1] * 3))
 
@@ -137,7 +137,7 @@ def test_a_wrong_number_of_coefficients_is_refused():
         ("rational_polynomial", LENS_8),
     ],
 )
-def test_a_camera_goes_there_and_back(model, coefficients):
+def test_camera_round_trip(model, coefficients):
     own = Camera("left", (640, 480), K, model, np.array(coefficients))
     msg = conversions.camera_info_to_msg(own, 7, "left_optical")
     back = conversions.camera_from_msgs("left", msg, np.eye(4), rectified=False)
@@ -147,11 +147,11 @@ def test_a_camera_goes_there_and_back(model, coefficients):
     assert (conversions.stamp_to_ns(msg.header.stamp), msg.header.frame_id) == (7, "left_optical")
 
 
-def test_the_baseline_of_a_stereo_driver_is_minus_tx_over_fx():
+def test_baseline_of_a_stereo_driver_is_minus_tx_over_fx():
     assert conversions.stereo_baseline_from_projection(info()) == pytest.approx(0.1)
 
 
-def test_a_projection_without_a_baseline_is_refused_with_the_mend():
+def test_projection_without_a_baseline_is_rejected_with_the_fix():
     left = P.copy()
     left[0, 3] = 0
     with pytest.raises(CalibrationError, match=r"no baseline.*TF or a rig file"):

@@ -45,7 +45,7 @@ def to_msg(keypoints, ids):
 @pytest.mark.parametrize("covariance", [True, False])
 @pytest.mark.parametrize("boxes", [True, False])
 @pytest.mark.parametrize("skeleton", [H36M_17, COCO_17])
-def test_keypoints_go_there_and_back_over_the_wire(skeleton, boxes, covariance):
+def test_keypoints_round_trip_over_the_wire(skeleton, boxes, covariance):
     keypoints = some(2, skeleton, covariance, boxes)
     msg = deserialize_message(serialize_message(to_msg(keypoints, ["7", ""])), Keypoints2DArray)
     back, ids = conversions.keypoints_from_msg(msg)
@@ -60,12 +60,12 @@ def test_keypoints_go_there_and_back_over_the_wire(skeleton, boxes, covariance):
             np.testing.assert_array_equal(after, before)
 
 
-def test_nobody_goes_there_and_back():
+def test_empty_keypoints_round_trip():
     back, ids = conversions.keypoints_from_msg(to_msg(some(0), []))
     assert (len(back), ids) == (0, ())
 
 
-def test_the_camera_and_the_detector_are_told():
+def test_message_has_the_camera_and_the_detector():
     msg = to_msg(some(), ["1", "2"])
     assert (msg.camera_name, msg.header.frame_id, msg.detector) == ("left", "left_optical", "movenet_thunder")
     assert (msg.width, msg.height, msg.skeleton, len(msg.joint_names)) == (1920, 1088, "h36m_17", 17)
@@ -77,7 +77,7 @@ def test_every_person_needs_an_id():
         to_msg(some(), ["1"])
 
 
-def test_arrays_of_another_length_are_refused():
+def test_arrays_of_wrong_length_are_rejected():
     msg = to_msg(some(), ["1", "2"])
     msg.people[1].scores = array.array("f", [0.5] * 16)
     with pytest.raises(InputError, match=r"person 1 in 'left'.*16.*expected 34, 17"):

@@ -1,4 +1,4 @@
-"""What RViz is told of people."""
+"""Markers of people for RViz."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_array_opens_with_delete_all_so_that_an_empty_pose_clears_the_view
     assert all(one.action == Marker.ADD for one in others)
 
 
-def test_joints_are_spheres_at_the_positions_that_are_there():
+def test_joints_are_spheres_at_present_positions():
     pose = a_pose(2, absent=[(0, 10)])
     first, second = markers(pose, "joints")
     assert first.type == Marker.SPHERE_LIST
@@ -47,7 +47,7 @@ def test_bones_join_parents_to_children_and_skip_absent_joints():
     assert len(bones.colors) == len(bones.points)
 
 
-def test_the_id_is_written_above_the_head():
+def test_id_is_written_above_the_head():
     (text,) = markers(a_pose(1), "ids")
     assert (text.type, text.text) == (Marker.TEXT_VIEW_FACING, "1")
     assert text.pose.position.z > a_pose(1).xyz[0, :, 2].max()
@@ -73,7 +73,7 @@ def test_ids_and_colours_follow_the_person_and_are_the_same_every_time():
     assert len(set(keys)) == len(keys)
 
 
-def test_the_lower_the_score_the_fainter_the_joint_and_predicted_people_are_fainter():
+def test_opacity_follows_the_score_and_predicted_people_are_fainter():
     pose = a_pose(1)
     (seen,) = markers(pose, "joints")
     order = np.argsort(pose.score[0])
@@ -90,13 +90,13 @@ def test_markers_end_with_their_lifetime():
         assert one.lifetime.nanosec > 0, "0 would be for ever"
 
 
-def test_the_stamp_is_the_capture_stamp():
+def test_stamp_is_the_capture_stamp():
     for one in to_msg(a_pose(1), 0.5).markers:
         assert conversions.stamp_to_ns(one.header.stamp) == a_pose(1).stamp_ns
         assert one.header.frame_id == "world"
 
 
-def test_a_person_with_a_name_has_a_marker_id_too():
+def test_person_with_a_name_has_a_marker_id_too():
     assert person_number("17") == 17
     assert 0 <= person_number("anna") < 2**31
     assert person_number("anna") != person_number("bert")

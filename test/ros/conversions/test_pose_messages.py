@@ -25,7 +25,7 @@ def to_msg(pose, **more):
 
 @pytest.mark.parametrize("wire", [False, True], ids=["in memory", "serialised"])
 @pytest.mark.parametrize("people", [0, 1, 3])
-def test_a_pose_goes_there_and_back_exactly(people, wire):
+def test_pose_round_trip_is_exact(people, wire):
     pose = a_pose(people, absent=[(0, 10), (0, 16)] if people else ())
     msg = to_msg(pose)
     if wire:
@@ -38,21 +38,21 @@ def test_a_pose_goes_there_and_back_exactly(people, wire):
     )  # fmt: skip
 
 
-def test_an_absent_joint_is_nan_with_confidence_zero_never_a_zero_coordinate():
+def test_absent_joint_is_nan_with_confidence_zero_never_a_zero_coordinate():
     joint = to_msg(a_pose(1, absent=[(0, 4)])).people[0].joints[4]
     assert np.isnan([joint.position.x, joint.position.y, joint.position.z, joint.reprojection_px]).all()
     assert np.isnan(joint.covariance).all()
     assert (joint.confidence, joint.n_views, joint.source) == (0.0, 0, joint.SOURCE_ABSENT)
 
 
-def test_a_persons_confidence_is_the_mean_of_the_joints_that_are_there():
+def test_person_confidence_is_the_mean_of_present_joints():
     pose = a_pose(1, absent=[(0, 0), (0, 1)])
     assert to_msg(pose).people[0].confidence == pytest.approx(pose.score[0, 2:].mean())
     nobody_seen = to_msg(a_pose(1, absent=[(0, j) for j in range(J)]))
     assert nobody_seen.people[0].confidence == 0.0
 
 
-def test_the_header_the_cameras_and_the_skeleton_are_told():
+def test_message_has_header_cameras_and_skeleton():
     msg = to_msg(a_pose(states=[PersonState.OCCLUDED, PersonState.LOST]), processing_latency_s=0.125)
     assert (msg.header.frame_id, msg.skeleton, msg.joint_names[0]) == ("world", "h36m_17", "Pelvis")
     assert [conversions.stamp_to_ns(stamp) for stamp in msg.camera_stamps] == [2_000_000_000, 1_990_000_000]
@@ -62,11 +62,11 @@ def test_the_header_the_cameras_and_the_skeleton_are_told():
     assert [person.state for person in msg.people] == [msg.people[0].STATE_OCCLUDED, msg.people[0].STATE_LOST]
 
 
-def test_a_latency_that_was_not_measured_is_nan():
+def test_latency_that_was_not_measured_is_nan():
     assert np.isnan(to_msg(a_pose()).processing_latency)
 
 
-def test_a_message_of_another_skeleton_is_refused_by_name():
+def test_message_of_another_skeleton_is_rejected_with_its_name():
     msg = to_msg(a_pose())
     msg.skeleton = "body_99"
     with pytest.raises(InputError, match="'body_99', expected one of h36m_17, coco_17"):
@@ -77,7 +77,7 @@ def test_a_message_of_another_skeleton_is_refused_by_name():
         conversions.pose_from_msg(msg)
 
 
-def test_a_person_of_too_few_joints_is_refused_by_id():
+def test_person_with_too_few_joints_is_rejected_with_the_id():
     msg = to_msg(a_pose())
     msg.people[1].joints = msg.people[1].joints[:-1]
     with pytest.raises(InputError, match="'2' has 16 joints, expected 17"):
@@ -97,7 +97,7 @@ def test_three_people_are_written_as_fast_as_their_message_is_copied_without_fie
     assert cpu_s(to_msg, pose, repeats=10) < 3 * cpu_s(copy.deepcopy, to_msg(pose), repeats=10)
 
 
-def test_the_message_does_not_share_memory_with_the_pose():
+def test_message_does_not_share_memory_with_the_pose():
     pose = a_pose(1)
     msg = to_msg(pose)
     before = pose.covariance.copy()

@@ -21,7 +21,7 @@ def random_place(rng):
     return matrix
 
 
-def test_a_matrix_goes_there_and_back():
+def test_matrix_round_trip():
     rng = np.random.default_rng(5)
     for _ in range(30):
         matrix = random_place(rng)
@@ -32,20 +32,20 @@ def test_a_matrix_goes_there_and_back():
         assert conversions.matrix_from_transform(msg.transform) == pytest.approx(matrix, abs=1e-9)
 
 
-def test_the_quaternion_is_x_y_z_w_as_ros_has_it():
+def test_quaternion_is_x_y_z_w_as_ros_has_it():
     quarter_turn_about_z = np.array([[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     q = conversions.transform_to_msg(quarter_turn_about_z, "a", "b", 0).transform.rotation
     assert np.array([q.x, q.y, q.z, q.w]) * np.sign(q.w) == pytest.approx([0, 0, np.sqrt(0.5), np.sqrt(0.5)])
 
 
-def test_a_transform_without_a_rotation_is_refused():
+def test_transform_without_a_rotation_is_rejected():
     msg = TransformStamped()
     msg.transform.rotation.w = 0.0
     with pytest.raises(InputError, match="expected finite numbers and length 1"):
         conversions.matrix_from_transform(msg)
 
 
-def test_a_matrix_with_nan_never_becomes_a_message():
+def test_matrix_with_nan_never_becomes_a_message():
     with pytest.raises(InputError, match="'world' from 'left'"):
         conversions.transform_to_msg(np.full((4, 4), np.nan), "world", "left", 0)
 
@@ -64,13 +64,13 @@ def test_every_present_joint_is_a_child_of_the_poses_frame():
     assert conversions.stamp_to_ns(wrist.header.stamp) == pose.stamp_ns
 
 
-def test_the_body_frame_looks_forward_with_y_left_and_z_up():
+def test_body_frame_looks_forward_with_y_left_and_z_up():
     assert conversions.body_frame(a_pose(1), 0) == pytest.approx(
         np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.9], [0, 0, 0, 1]])
     )
 
 
-def test_the_body_frame_turns_with_the_person():
+def test_body_frame_turns_with_the_person():
     pose = a_pose(1)
     place = random_place(np.random.default_rng(6))
     moved = pose.xyz[0] @ place[:3, :3].T + place[:3, 3]
@@ -81,7 +81,7 @@ def test_the_body_frame_turns_with_the_person():
 
 
 @pytest.mark.parametrize("missing", ["Pelvis", "Thorax", "LHip", "RShoulder"])
-def test_a_body_that_cannot_be_oriented_has_no_frame_but_its_joints_have(missing):
+def test_body_that_cannot_be_oriented_has_no_frame_but_its_joints_have(missing):
     pose = a_pose(1, absent=[(0, H36M_17.index(missing))])
     assert conversions.body_frame(pose, 0) is None
     children = [one.child_frame_id for one in conversions.transforms_to_msgs(pose)]

@@ -1,6 +1,6 @@
-"""Systems in which nothing is wrong, though each looks odd to one who takes the plain stereo graph for the only one.
+"""Healthy systems that differ from the plain stereo graph.
 
-ROS-free: facts are made by hand, as `pose3d doctor` sees such graphs.
+ROS-free: facts are made by hand, as `pose3d doctor` observes such graphs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from seeded_systems import (
     BEST_EFFORT,
     CLOCK_MESSAGES,
-    DRIVER_SEEN,
+    DRIVER_ENDPOINT,
     EDGES,
     HEALTHY,
     IMAGE,
@@ -21,12 +21,12 @@ from seeded_systems import (
     LISTENER,
     MOVING,
     NODE,
-    NODE_SEEN,
+    NODE_FACTS,
     STAMPS_NS,
     WITH_BASELINE,
     camera,
+    camera_pose,
     info,
-    looking_at_person,
     node,
     on_topic,
     parameters,
@@ -37,13 +37,13 @@ from pose3d_ros.ros.doctor.facts import (
     KEYPOINTS,
     POSES,
     TRANSFORMS,
-    CameraSeen,
+    CameraFacts,
     Edge,
     Endpoint,
     Facts,
-    ImageSeen,
+    ImageFacts,
     Machine,
-    NodeSeen,
+    NodeFacts,
     Topic,
 )
 from pose3d_ros.ros.qos_fit import Qos
@@ -54,16 +54,16 @@ MARKERS = "visualization_msgs/msg/MarkerArray"
 
 def stereo_driver() -> Facts:
     """One frame for both cameras, P of a stereo calibration, no TF at all."""
-    frame = ImageSeen((640, 480), "head_camera")
+    frame = ImageFacts((640, 480), "head_camera")
     cameras = camera("left", image=frame), camera("right", image=frame, info=WITH_BASELINE)
     return replace(node(cameras=cameras, values=values(placement="projection")), edges=())
 
 
-def another_makers_detector() -> Facts:
-    """It takes the same images, reliable though they are best effort, and publishes our Keypoints2DArray."""
+def other_package() -> Facts:
+    """It requests the same best effort images as reliable, and publishes our Keypoints2DArray."""
     theirs = {
         "/their_detector/keypoints_2d": Topic((Endpoint("/their_detector", KEYPOINTS),)),
-        "/left/image_raw": Topic((DRIVER_SEEN,), (LISTENER, Endpoint("/their_detector", IMAGE))),
+        "/left/image_raw": Topic((DRIVER_ENDPOINT,), (LISTENER, Endpoint("/their_detector", IMAGE))),
         "/their_detector/depth": Topic((), (Endpoint("/their_detector", IMAGE),)),
         "/fused_poses": Topic((Endpoint("/their_fusion", POSES), Endpoint("/their_backup", POSES))),
     }
@@ -72,67 +72,67 @@ def another_makers_detector() -> Facts:
 
 
 def rig_file() -> Facts:
-    """A rig file calibrates and places: one camera_info is never published, the other is zero; TF is not needed."""
-    found = {name: topic for name, topic in HEALTHY.topics.items() if not name.startswith("/tf")}
+    """A rig file replaces camera_info and TF: one camera_info is never published, the other is zero."""
+    topics = {name: topic for name, topic in HEALTHY.topics.items() if not name.startswith("/tf")}
     waiting = Endpoint(NODE, INFO, qos=BEST_EFFORT)
     cameras = camera("left", info=None, infos=0), camera("right", info=info(k=[0.0] * 9))
-    told = {key: value for key, value in values().items() if key != "placement"}  # before the first frame set
-    filed = node(cameras=cameras, parameters=parameters(rig_file="~/rig.yaml"), values=told)
-    return replace(filed, edges=(), topics={**found, "/left/camera_info": Topic((), (waiting,))})
+    reported = {key: value for key, value in values().items() if key != "placement"}  # before the first frame set
+    facts = node(cameras=cameras, parameters=parameters(rig_file="~/rig.yaml"), values=reported)
+    return replace(facts, edges=(), topics={**topics, "/left/camera_info": Topic((), (waiting,))})
 
 
 def two_namespaces() -> Facts:
-    """A pose node each for two robots; people's frames carry the namespaces, /tf is one."""
+    """Two robots with one pose node each on one /tf; the frames of people have the namespace as prefix."""
     nodes, found, edges = [], {}, []
     for robot in ("/robot1", "/robot2"):
         name = f"{robot}/multiview"
         cameras = tuple(
             replace(one, image_topic=f"{robot}{one.image_topic}", info_topic=f"{robot}{one.info_topic}")
-            for one in NODE_SEEN.cameras
+            for one in NODE_FACTS.cameras
         )
-        given = parameters(frame_prefix="auto", publish_tf=True)
-        nodes.append(replace(NODE_SEEN, name=name, cameras=cameras, parameters=given))
+        prefixed = parameters(frame_prefix="auto", publish_tf=True)
+        nodes.append(replace(NODE_FACTS, name=name, cameras=cameras, parameters=prefixed))
         for one in cameras:
-            found[one.image_topic] = Topic((DRIVER_SEEN,), (replace(LISTENER, node=name),))
+            found[one.image_topic] = Topic((DRIVER_ENDPOINT,), (replace(LISTENER, node=name),))
         found[f"{robot}/human_pose_3d"] = Topic((Endpoint(name, POSES),))
     ends = [Endpoint(one.name, TRANSFORMS) for one in nodes]
     found |= {"/tf": Topic(tuple(ends), tuple(ends)), "/tf_static": Topic((), tuple(ends))}
     edges = [replace(edge, topic="/tf_static") for edge in EDGES.values()]
-    seen = {"robot1/human_4": ("/robot1/multiview",), "robot2/human_4": ("/robot2/multiview",)}
-    return replace(HEALTHY, nodes=tuple(nodes), topics=found, edges=tuple(edges), people_frames=seen)
+    frames = {"robot1/human_4": ("/robot1/multiview",), "robot2/human_4": ("/robot2/multiview",)}
+    return replace(HEALTHY, nodes=tuple(nodes), topics=found, edges=tuple(edges), people_frames=frames)
 
 
 def compressed() -> Facts:
-    """Images as JPEG; raw ones are published too, and one of them is looked at by another tool."""
+    """JPEG images; raw ones are published too."""
     found: dict[str, Any] = {}
     for name in ("left", "right"):
         driver, ours = Endpoint(f"/{name}_camera", COMPRESSED), Endpoint(NODE, COMPRESSED, qos=BEST_EFFORT)
         found[f"/{name}/image_raw/compressed"] = Topic((driver,), (ours,))
         found[f"/{name}/image_raw"] = Topic((replace(driver, kind=IMAGE),), ())
-    cameras = tuple(replace(one, image_topic=f"{one.image_topic}/compressed") for one in NODE_SEEN.cameras)
-    given = node(cameras=cameras, parameters=parameters(image_transport="compressed"))
-    return replace(given, topics={**HEALTHY.topics, **found})
+    cameras = tuple(replace(one, image_topic=f"{one.image_topic}/compressed") for one in NODE_FACTS.cameras)
+    facts = node(cameras=cameras, parameters=parameters(image_transport="compressed"))
+    return replace(facts, topics={**HEALTHY.topics, **found})
 
 
 def best_effort() -> Facts:
-    """Cameras send best effort, three of ten images are lost; RViz asks for them reliable and sees none."""
+    """Cameras send best effort and three of ten images are lost; RViz requests reliable and receives none."""
     rng = np.random.default_rng(3)
     cameras = []
     for name in ("left", "right"):
         kept = tuple(stamp for stamp in STAMPS_NS if rng.random() > 0.3)
         cameras.append(camera(name, stamps_ns=kept, late_s=(0.02,) * len(kept)))
     rviz = Endpoint("/rviz2", IMAGE, qos=Qos())
-    return on_topic("/left/image_raw", Topic((DRIVER_SEEN,), (LISTENER, rviz)), node(cameras=tuple(cameras)))
+    return on_topic("/left/image_raw", Topic((DRIVER_ENDPOINT,), (LISTENER, rviz)), node(cameras=tuple(cameras)))
 
 
 def waiting_for_its_manager(state: str, message: str) -> Facts:
-    """A managed node that is not active takes no images; its cameras run."""
-    told = {"use_sim_time": "false", "state": state}
+    """A managed node that is not active processes no images; its cameras run."""
+    reported = {"use_sim_time": "false", "state": state}
     found = {
         name: Topic(topic.publishers, tuple(one for one in topic.subscriptions if one.node != NODE))
         for name, topic in HEALTHY.topics.items()
     }
-    return replace(node(level=1, message=message, values=told, max_people=None), topics=found)
+    return replace(node(level=1, message=message, values=reported, max_people=None), topics=found)
 
 
 def bag_playing() -> Facts:
@@ -152,11 +152,11 @@ def bag_playing() -> Facts:
 
 
 def remapped() -> Facts:
-    """Node, cameras and TF of a robot in its namespace: /robot1/tf_static; another robot's tree says otherwise."""
+    """Node, cameras and TF of a robot in its namespace: /robot1/tf_static; another robot's tree contradicts it."""
     name = "/robot1/multiview"
     cameras = tuple(
         replace(one, image_topic=f"/robot1{one.image_topic}", info_topic=f"/robot1{one.info_topic}")
-        for one in NODE_SEEN.cameras
+        for one in NODE_FACTS.cameras
     )
     found = {
         f"/robot1{topic}": Topic(
@@ -168,14 +168,14 @@ def remapped() -> Facts:
     edges = [replace(edge, topic="/robot1/tf_static") for edge in EDGES.values()]
     others = [Edge("map", "left_optical"), Edge("left_optical", "right_optical", topic="/robot2/tf")]
     return replace(
-        HEALTHY, nodes=(replace(NODE_SEEN, name=name, cameras=cameras),), topics=found, edges=(*edges, *others)
+        HEALTHY, nodes=(replace(NODE_FACTS, name=name, cameras=cameras),), topics=found, edges=(*edges, *others)
     )
 
 
 def several_machines() -> Facts:
-    """Detector nodes here, where a GPU is; the pose node takes their keypoints on a machine without one."""
+    """Detector nodes on this machine with a GPU; the pose node takes their keypoints on a machine without one."""
     detectors = tuple(
-        NodeSeen(
+        NodeFacts(
             name=f"/{name}_detector",
             kind="detector",
             parameters={"cameras": [name], "use_sim_time": False, "device": "auto"},
@@ -189,32 +189,32 @@ def several_machines() -> Facts:
         for name in ("left", "right")
     )
     cameras = tuple(
-        CameraSeen(
-            name, "", f"/{name}/camera_info", f"/{name}/keypoints_2d", ImageSeen((640, 480), f"{name}_optical"),
+        CameraFacts(
+            name, "", f"/{name}/camera_info", f"/{name}/keypoints_2d", ImageFacts((640, 480), f"{name}_optical"),
             info=info(), infos=150, stamps_ns=STAMPS_NS, late_s=(0.08,) * 150,
         )
         for name in ("left", "right")
     )  # fmt: skip
     poses = replace(
-        NODE_SEEN, parameters=parameters(input="keypoints"), values=values(device="cpu", input="keypoints"),
+        NODE_FACTS, parameters=parameters(input="keypoints"), values=values(device="cpu", input="keypoints"),
         cameras=cameras, here=False,
     )  # fmt: skip
     found = dict(HEALTHY.topics)
     for name in ("left", "right"):
         detector = f"/{name}_detector"
-        found[f"/{name}/image_raw"] = Topic((DRIVER_SEEN,), (replace(LISTENER, node=detector),))
+        found[f"/{name}/image_raw"] = Topic((DRIVER_ENDPOINT,), (replace(LISTENER, node=detector),))
         found[f"/{name}/keypoints_2d"] = Topic((Endpoint(detector, KEYPOINTS),), (Endpoint(NODE, KEYPOINTS),))
     return replace(HEALTHY, nodes=(*detectors, poses), topics=found)
 
 
 def detector_without_camera_info() -> Facts:
-    """The detector node's camera_info, which it does not need, is published nowhere: the pose node has a rig file."""
-    here = several_machines()
+    """No camera_info for a detector node, which does not need it: the pose node has a rig file."""
+    facts = several_machines()
     waiting = {
         f"/{name}/camera_info": Topic((), (Endpoint(f"/{name}_detector", INFO, qos=BEST_EFFORT),))
         for name in ("left", "right")
     }
-    return replace(here, nodes=here.nodes[:2], topics={**here.topics, **waiting})
+    return replace(facts, nodes=facts.nodes[:2], topics={**facts.topics, **waiting})
 
 
 def twelve_cameras() -> Facts:
@@ -223,12 +223,12 @@ def twelve_cameras() -> Facts:
     stamps = tuple(STAMPS_NS[0] + n * 16_666_667 for n in range(300))
     cameras = tuple(camera(one, stamps_ns=stamps, late_s=(0.03,) * 300) for one in names)
     around = [(4 * np.cos(n * np.pi / 6), 4 * np.sin(n * np.pi / 6), 1.5) for n in range(12)]
-    edges = tuple(Edge("world", f"{one}_optical", looking_at_person(at)) for one, at in zip(names, around, strict=True))
+    edges = tuple(Edge("world", f"{one}_optical", camera_pose(at)) for one, at in zip(names, around, strict=True))
     return replace(node(cameras=cameras, parameters=parameters(cameras=names)), edges=edges)
 
 
 def one_camera() -> Facts:
-    """The node for one camera, with an inference time as of a CPU that was asked for."""
+    """The node for one camera, at the rate of a CPU selected by device: cpu."""
     return node(
         kind="monocular",
         parameters={"camera": "left", "fixed_frame": "", "use_sim_time": False, "device": "cpu"},
@@ -238,18 +238,18 @@ def one_camera() -> Facts:
 
 
 def rep155() -> Facts:
-    """People's frames go out twice, as REP-155 names them too; RViz listens to markers and TF."""
+    """People's frames under REP-155 names too; RViz subscribes to markers and TF."""
     found = {
         "/human_pose_3d/markers": Topic((Endpoint(NODE, MARKERS),), (Endpoint("/rviz2", MARKERS),)),
         "/tf": Topic((Endpoint(NODE, TRANSFORMS),), (Endpoint(NODE, TRANSFORMS), Endpoint("/rviz2", TRANSFORMS))),
         "/humans/bodies/tracked": Topic((Endpoint(NODE, "hri_msgs/msg/IdsList"),)),
     }
-    seen = {name: (NODE,) for name in ("human_4", "body_4", "human_4_LWrist")}
-    return replace(HEALTHY, topics={**HEALTHY.topics, **found}, people_frames=seen)
+    frames = {name: (NODE,) for name in ("human_4", "body_4", "human_4_LWrist")}
+    return replace(HEALTHY, topics={**HEALTHY.topics, **found}, people_frames=frames)
 
 
 def stamps_by_arrival() -> Facts:
-    """Cameras that stamp with the time since boot, and a node that is asked to take arrival for capture."""
+    """Cameras that stamp with the time since boot, and a node with stamps: arrival."""
     boot = tuple(stamp - STAMPS_NS[0] + 10**12 for stamp in STAMPS_NS)
     cameras = (
         camera("left", stamps_ns=boot, late_s=(1.7e9,) * 150),
@@ -259,16 +259,18 @@ def stamps_by_arrival() -> Facts:
 
 
 def other_camera_infos() -> Facts:
-    """A depth camera that is nowhere calibrated, and a second node that publishes our camera_info word for word."""
+    """An uncalibrated depth camera, and a second node that publishes an equal camera_info."""
     depth = Endpoint("/depth_camera", INFO)
-    two = Topic((DRIVER_SEEN, replace(DRIVER_SEEN, node="/info_relay", kind=INFO)), (replace(LISTENER, kind=INFO),))
+    two = Topic(
+        (DRIVER_ENDPOINT, replace(DRIVER_ENDPOINT, node="/info_relay", kind=INFO)), (replace(LISTENER, kind=INFO),)
+    )
     two = replace(two, publishers=tuple(replace(one, kind=INFO) for one in two.publishers))
     return on_topic("/depth/camera_info", Topic((depth,)), on_topic("/right/camera_info", two))
 
 
 def standby_driver() -> Facts:
-    """A second driver is on the graph and sends nothing until the first one fails."""
-    two = Topic((DRIVER_SEEN, replace(DRIVER_SEEN, node="/spare_camera")), (LISTENER,))
+    """A standby driver sends nothing until the first one fails."""
+    two = Topic((DRIVER_ENDPOINT, replace(DRIVER_ENDPOINT, node="/spare_camera")), (LISTENER,))
     cameras = camera("left"), camera("right", senders=("/right_camera",))
     return on_topic("/right/image_raw", two, node(cameras=cameras))
 
@@ -279,18 +281,18 @@ def half_the_rate() -> Facts:
 
 
 def moving_camera() -> Facts:
-    """A camera on an arm, whose transform comes 30 times a second."""
+    """A camera on an arm, with its transform at 30 Hz."""
     return replace(HEALTHY, edges=(EDGES["left"], replace(MOVING, late_s=(0.02,) * 150)))
 
 
 def simulation_next_door() -> Facts:
-    """Something else on the graph publishes /clock; cameras and node follow this machine's."""
+    """A simulation publishes /clock; cameras and node follow this machine's clock."""
     cameras = tuple(camera(name, sim_late_s=(-1.7e9,) * 150) for name in ("left", "right"))
     return replace(on_topic("/clock", CLOCK_MESSAGES, node(cameras=cameras)), clock_ticks=100, clock_moved_s=5.0)
 
 
 def another_robots_static_tf() -> Facts:
-    """A node whose /tf_static is not latched, which the node cannot hear and does not need."""
+    """A volatile /tf_static that the node neither receives nor needs."""
     volatile = Endpoint("/other_robot", TRANSFORMS)
     topic = HEALTHY.topics["/tf_static"]
     return on_topic("/tf_static", replace(topic, publishers=(*topic.publishers, volatile)))
@@ -300,11 +302,11 @@ def another_robots_static_tf() -> Facts:
 SYSTEMS: dict[str, Facts] = {
     "plain stereo graph, cameras placed by TF": HEALTHY,
     "stereo driver, placed by P": stereo_driver(),
-    "another maker's Keypoints2DArray publisher and fusion": another_makers_detector(),
+    "another package's Keypoints2DArray publisher and fusion": other_package(),
     "rig_file is set, camera_info is missing or zero": rig_file(),
     "two pose nodes in two namespaces on one /tf": two_namespaces(),
     "compressed images": compressed(),
-    "best effort cameras, 30 % lost, RViz asks for reliable": best_effort(),
+    "best effort cameras, 30 % lost, RViz requests reliable": best_effort(),
     "managed node, inactive": waiting_for_its_manager("inactive", "inactive: activate it"),
     "managed node, not configured yet": waiting_for_its_manager("unconfigured", "not configured: configure it"),
     "a bag plays slowly with --clock": bag_playing(),
@@ -312,8 +314,8 @@ SYSTEMS: dict[str, Facts] = {
     "detectors here, pose node elsewhere (input: keypoints)": several_machines(),
     "detectors alone, no camera_info anywhere": detector_without_camera_info(),
     "twelve cameras at 60 Hz": twelve_cameras(),
-    "one camera, the CPU asked for": one_camera(),
-    "rep155, RViz listens": rep155(),
+    "one camera, device: cpu": one_camera(),
+    "rep155, RViz subscribes": rep155(),
     "stamps: arrival, cameras on the time since boot": stamps_by_arrival(),
     "other cameras' and a second, equal camera_info": other_camera_infos(),
     "a spare driver that sends nothing": standby_driver(),
@@ -323,7 +325,11 @@ SYSTEMS: dict[str, Facts] = {
     "another robot's volatile /tf_static": another_robots_static_tf(),
     "images without a frame_id, camera_info has it": node(
         cameras=tuple(
-            camera(name, image=ImageSeen((640, 480), ""), info=info(header=SimpleNamespace(frame_id=f"{name}_optical")))
+            camera(
+                name,
+                image=ImageFacts((640, 480), ""),
+                info=info(header=SimpleNamespace(frame_id=f"{name}_optical")),
+            )
             for name in ("left", "right")
         )
     ),

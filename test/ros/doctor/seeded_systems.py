@@ -1,6 +1,6 @@
-"""A healthy system as the doctor sees it, and one system a fault, each with the words that must be reported.
+"""A healthy system as the doctor observes it, and one system per fault, each with words its report must contain.
 
-ROS-free: facts are made by hand. docs/doctor.md is made of what the doctor says of these systems.
+ROS-free: facts are made by hand. docs/doctor.md is generated from the doctor's reports of these systems.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pose3d_ros.ros.doctor.facts import (
     KEYPOINTS,
     POSES,
     TRANSFORMS,
-    CameraSeen,
+    CameraFacts,
     Edge,
     Endpoint,
     Facts,
-    ImageSeen,
+    ImageFacts,
     Machine,
-    NodeSeen,
+    NodeFacts,
     Topic,
 )
 from pose3d_ros.ros.qos_fit import Qos
@@ -43,14 +43,14 @@ def info(**changes: Any) -> SimpleNamespace:
     K = [600.0, 0, 319.5, 0, 600.0, 239.5, 0, 0, 1]
     P = [600.0, 0, 319.5, 0, 0, 600.0, 239.5, 0, 0, 0, 1, 0]
     roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
-    given = {"width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": K, "p": P,
+    fields = {"width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": K, "p": P,
              "r": list(np.eye(3).ravel()), "binning_x": 0, "binning_y": 0, "roi": roi,
              "header": SimpleNamespace(frame_id="")}  # fmt: skip
-    return SimpleNamespace(**{**given, **changes})
+    return SimpleNamespace(**{**fields, **changes})
 
 
-def looking_at_person(centre: tuple[float, float, float]) -> Any:
-    """world_from_camera (4, 4) of a camera at centre (m) that looks at (0, 0, 1)."""
+def camera_pose(centre: tuple[float, float, float]) -> Any:
+    """world_from_camera (4, 4) of a camera at centre (m) that faces (0, 0, 1)."""
     forward = np.array([0.0, 0.0, 1.0]) - centre
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, (0.0, 0.0, 1.0))
@@ -61,13 +61,13 @@ def looking_at_person(centre: tuple[float, float, float]) -> Any:
     return matrix
 
 
-def camera(name: str, **changes: Any) -> CameraSeen:
+def camera(name: str, **changes: Any) -> CameraFacts:
     return replace(
-        CameraSeen(
+        CameraFacts(
             name,
             f"/{name}/image_raw",
             f"/{name}/camera_info",
-            image=ImageSeen(SIZE_WH, f"{name}_optical"),
+            image=ImageFacts(SIZE_WH, f"{name}_optical"),
             info=info(),
             infos=150,
             stamps_ns=STAMPS_NS,
@@ -77,7 +77,7 @@ def camera(name: str, **changes: Any) -> CameraSeen:
     )
 
 
-NODE_SEEN = NodeSeen(
+NODE_FACTS = NodeFacts(
     name=NODE,
     kind="multiview",
     parameters={"cameras": ["left", "right"], "placement": "auto", "fixed_frame": "world", "stamp_tolerance_s": 0.01,
@@ -89,8 +89,8 @@ NODE_SEEN = NodeSeen(
     cameras=(camera("left"), camera("right")),
 )  # fmt: skip
 EDGES = {
-    "left": Edge("world", "left_optical", looking_at_person((4.0, -0.75, 1.3))),
-    "right": Edge("world", "right_optical", looking_at_person((4.0, 0.75, 1.4))),
+    "left": Edge("world", "left_optical", camera_pose((4.0, -0.75, 1.3))),
+    "right": Edge("world", "right_optical", camera_pose((4.0, 0.75, 1.4))),
 }
 
 
@@ -108,7 +108,7 @@ def topics() -> dict[str, Topic]:
 
 
 HEALTHY = Facts(
-    nodes=(NODE_SEEN,),
+    nodes=(NODE_FACTS,),
     other_nodes=("/arm", "/left_camera", "/right_camera"),
     topics=topics(),
     edges=tuple(EDGES.values()),
@@ -118,11 +118,11 @@ HEALTHY = Facts(
 
 def node(**changes: Any) -> Facts:
     """The healthy system with another node."""
-    return replace(HEALTHY, nodes=(replace(NODE_SEEN, **changes),))
+    return replace(HEALTHY, nodes=(replace(NODE_FACTS, **changes),))
 
 
 def values(**changes: str) -> dict[str, str]:
-    return {**NODE_SEEN.values, **{key.replace("__", "/"): value for key, value in changes.items()}}
+    return {**NODE_FACTS.values, **{key.replace("__", "/"): value for key, value in changes.items()}}
 
 
 def right(**changes: Any) -> Facts:
@@ -143,11 +143,11 @@ def right_edge(edge: Edge, *more: Edge) -> Facts:
 
 
 def parameters(**changes: Any) -> dict[str, Any]:
-    return {**NODE_SEEN.parameters, **changes}
+    return {**NODE_FACTS.parameters, **changes}
 
 
-DRIVER_SEEN = HEALTHY.topics["/right/image_raw"].publishers[0]
-REAR, WITHOUT_PROFILES = replace(DRIVER_SEEN, node="/rear_camera"), replace(DRIVER_SEEN, profiles=False)
+DRIVER_ENDPOINT = HEALTHY.topics["/right/image_raw"].publishers[0]
+REAR, WITHOUT_PROFILES = replace(DRIVER_ENDPOINT, node="/rear_camera"), replace(DRIVER_ENDPOINT, profiles=False)
 LISTENER = HEALTHY.topics["/right/image_raw"].subscriptions[0]
 RIGHT_SILENT = {"stamps_ns": (), "late_s": (), "image": None}
 SILENT = {**RIGHT_SILENT, "infos": 0}
@@ -155,10 +155,10 @@ SHIFTED = tuple(stamp + 17_000_000 for stamp in STAMPS_NS)
 WITH_BASELINE = info(p=[600.0, 0, 319.5, -72.0, 0, 600.0, 239.5, 0, 0, 0, 1, 0])
 INVERTED = Edge("world", "right_optical", np.linalg.inv(EDGES["right"].parent_from_child))
 MOVING = replace(EDGES["right"], static=False)
-ONE_FRAME = ImageSeen(SIZE_WH, "camera")
+ONE_FRAME = ImageFacts(SIZE_WH, "camera")
 CLOCK_MESSAGES = Topic((Endpoint("/rosbag2_player", CLOCK),))
 
-# Check -> (a system with that fault and no other, words that must be said of it).
+# Check -> (a system with only that fault, words its report must contain).
 SEEDED: dict[str, tuple[Facts, str]] = {
     "ros_missing": (
         Facts(machine=Machine(ros_missing="rclpy is not installed for /usr/bin/python3")),
@@ -166,11 +166,11 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     ),
     "node_not_running": (
         Facts(other_nodes=("/left_camera", "/right_camera")),
-        "no node of pose3d_ros is there; other nodes (2): /left_camera",
+        "no pose3d_ros node is running; other nodes (2): /left_camera",
     ),
     "node_silent": (
         node(level=None, message="", values={"placement": "tf"}, max_people=None),
-        "nothing of it came on /diagnostics in 5 s",
+        "it is on the graph, but sent nothing on /diagnostics in 5 s",
     ),
     "package_broken": (
         replace(
@@ -178,7 +178,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
             machine=Machine(
                 broken_packages=(
                     "cv_bridge is installed but broken (ImportError: numpy.core.multiarray failed to import): using "
-                    "the stand-in over rosbags-image. To mend it, install your ROS distribution's cv_bridge again",
+                    "the stand-in over rosbags-image. To fix it, install your ROS distribution's cv_bridge again",
                 )
             ),
         ),
@@ -192,8 +192,8 @@ SEEDED: dict[str, tuple[Facts, str]] = {
         "two definitions of pose3d_ros/msg/HumanPose3DArray are in use",
     ),
     "wrong_type": (
-        on_topic("/right/image_raw", Topic((replace(DRIVER_SEEN, kind=COMPRESSED),), (LISTENER,))),
-        "/right_camera publishes sensor_msgs/msg/CompressedImage, /multiview takes sensor_msgs/msg/Image",
+        on_topic("/right/image_raw", Topic((replace(DRIVER_ENDPOINT, kind=COMPRESSED),), (LISTENER,))),
+        "/right_camera publishes sensor_msgs/msg/CompressedImage, /multiview expects sensor_msgs/msg/Image",
     ),
     "qos_mismatch": (
         on_topic("/human_pose_3d", Topic(
@@ -203,24 +203,24 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     "topic_unpublished": (
         on_topic("/right/image_raw", Topic((), (LISTENER,)),
                  on_topic("/rear/image_raw", Topic((REAR,)), right(**RIGHT_SILENT))),
-        "/multiview waits for it, and nothing publishes it",
+        "/multiview subscribes to it, but nothing publishes it",
     ),
     "two_publishers": (
         on_topic("/human_pose_3d", Topic((Endpoint(NODE, POSES), Endpoint("/head/multiview", POSES)))),
-        "2 publish it (/head/multiview, /multiview), and their messages mix",
+        "it has 2 publishers (/head/multiview, /multiview), expected 1: their messages mix",
     ),
     "camera_silent": (
         right(**RIGHT_SILENT, infos=0, info=info()),
-        "/right_camera publishes it, but no image came in 5 s",
+        "/right_camera publishes it, but no image arrived in 5 s",
     ),
     "large_images_dropped": (
         on_topic("/right/image_raw", Topic((WITHOUT_PROFILES,), (LISTENER,)), right(**RIGHT_SILENT)),
-        "/right_camera publishes it, 150 camera_info, 0 images came: its process runs without "
-        "FASTDDS_DEFAULT_PROFILES_FILE, and Fast DDS then drops what exceeds 512 KiB",
+        "/right_camera publishes it, 150 camera_info but 0 images arrived: its process has no "
+        "FASTDDS_DEFAULT_PROFILES_FILE, so Fast DDS drops images over 512 KiB",
     ),
     "camera_info_missing": (
         right(info=None, infos=0),
-        "images of camera 'right' come, but no camera_info: /right_camera publishes it and sent none in 5 s",
+        "camera 'right' has images but no camera_info: /right_camera sent none in 5 s",
     ),
     "camera_info_zero": (
         right(info=info(k=[0.0] * 9)),
@@ -231,18 +231,18 @@ SEEDED: dict[str, tuple[Facts, str]] = {
         "has distortion model 'thin_prism', expected one of",
     ),
     "size_mismatch": (
-        right(image=ImageSeen((1280, 720), "right_optical")),
+        right(image=ImageFacts((1280, 720), "right_optical")),
         "images of camera 'right' are 1280 x 720 px, its camera_info is for 640 x 480 px",
     ),
     "low_rate": (
         both(stamps_ns=STAMPS_NS[::10], late_s=(0.02,) * 15, infos=15),
-        "3.0 images a second come, fewer than 5",
+        "images arrive at 3.0 Hz, expected at least 5 Hz",
     ),
     "sim_time": (
         node(parameters=parameters(use_sim_time=True)),
-        "use_sim_time is true, and no /clock came (nothing publishes it)",
+        "use_sim_time is true, but no /clock arrived (nothing publishes it)",
     ),
-    "stamps_zero": (right(stamps_ns=(0,) * 150), "150 of 150 images carry the stamp 0.000 s and are not used"),
+    "stamps_zero": (right(stamps_ns=(0,) * 150), "150 of 150 images have the stamp 0.000 s and are not used"),
     "stamp_offset": (
         right(late_s=(3600.02,) * 150),
         "its images are stamped 3600.0 s old when they come",
@@ -257,7 +257,7 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     ),
     "frames_equal": (
         both(image=ONE_FRAME),
-        "images of several cameras carry the same header.frame_id ('camera')",
+        "images of several cameras have the same header.frame_id ('camera')",
     ),
     "tf_two_parents": (
         right_edge(EDGES["right"], replace(EDGES["left"], parent="map"), Edge("map", "world")),
@@ -265,42 +265,42 @@ SEEDED: dict[str, tuple[Facts, str]] = {
     ),
     "tf_late": (
         right_edge(replace(MOVING, late_s=(0.35,) * 50)),
-        "this transform comes up to 0.43 s after the images of camera 'right' (10.0 a second), which wait 0.1 s",
+        "this transform arrives up to 0.43 s after the images of camera 'right' (at 10.0 Hz), expected within",
     ),
     "tf_inverted": (
         replace(right_edge(INVERTED), nodes=node(max_people=0).nodes),
-        "TF looks inverted for right: as given, the image lies on its side or head; turned round it would be upright",
+        "TF seems inverted for right: as published, the image lies on its side or upside down; inverted, it is upright",
     ),
     "zero_baseline": (
         right_edge(replace(EDGES["left"], child="right_optical")),
-        "by TF both stand at one place (0 mm apart)",
+        "by TF both are at one position (0 mm apart)",
     ),
     "gpu_unused": (
         node(values=values(device="cpu")),
-        "its networks run on the CPU, and this machine has NVIDIA A2",
+        "its networks run on the CPU, but this machine has NVIDIA A2",
     ),
     "no_person": (
         replace(node(max_people=0, values=values(people="0", joints_rejected__uncertain="60")), expect_person=True),
-        "it runs, and saw nobody in 5 s; joints were seen and refused: 60 uncertain",
+        "it runs, but published no person in 5 s; rejected joints: 60 uncertain",
     ),
-    "node_says": (
+    "node_report": (
         node(level=1, message="running, but 20% of the images on /left/image_raw are lost"),
-        "its own diagnostics: running, but 20% of the images on /left/image_raw are lost",
+        "it reports: running, but 20% of the images on /left/image_raw are lost",
     ),
 }  # fmt: skip
 
 
 def with_report(facts: Facts, message: str, level: int = 2, **more: str) -> Facts:
-    """The system with what its node makes of the fault."""
-    told = replace(facts.nodes[0], level=level, message=message, values=values(people="0", **more), max_people=0)
-    return replace(facts, nodes=(told, *facts.nodes[1:]))
+    """The system with its node's diagnostics of the fault."""
+    reporting = replace(facts.nodes[0], level=level, message=message, values=values(people="0", **more), max_people=0)
+    return replace(facts, nodes=(reporting, *facts.nodes[1:]))
 
 
 def keypoints_best_effort() -> Facts:
-    """Another's detectors publish best effort what the pose node asks for reliable."""
+    """Detectors of another package publish best effort, the pose node requests reliable."""
     cameras = tuple(
-        CameraSeen(
-            name, "", f"/{name}/camera_info", f"/{name}/keypoints_2d", ImageSeen(SIZE_WH, f"{name}_optical"),
+        CameraFacts(
+            name, "", f"/{name}/camera_info", f"/{name}/keypoints_2d", ImageFacts(SIZE_WH, f"{name}_optical"),
             info=info(), infos=150, stamps_ns=STAMPS_NS, late_s=(0.06,) * 150,
         )
         for name in ("left", "right")
@@ -313,18 +313,18 @@ def keypoints_best_effort() -> Facts:
 
 
 def static_tf_volatile() -> Facts:
-    """What publishes /tf_static does not latch it: the node, which came later, never hears it; nor does the doctor."""
+    """/tf_static is volatile: the node and the doctor, which started later, never receive it."""
     ends = Topic((Endpoint("/their_tf", TRANSFORMS),), (Endpoint(NODE, TRANSFORMS, qos=LATCHED),))
     facts = replace(on_topic("/tf_static", ends), edges=())
     return with_report(facts, "no poses yet: TF has no transform from 'left_optical' to 'world'", placement="auto")
 
 
-def two_nodes(prefix: str = "", seen: bool = True) -> Facts:
+def two_nodes(prefix: str = "", published: bool = True) -> Facts:
     """Two pose nodes on one /tf whose people have the same names."""
-    first = replace(NODE_SEEN, parameters=parameters(publish_tf=True, frame_prefix=prefix))
+    first = replace(NODE_FACTS, parameters=parameters(publish_tf=True, frame_prefix=prefix))
     second = replace(first, name="/robot2/multiview")
     ends = (Endpoint(NODE, TRANSFORMS), Endpoint(second.name, TRANSFORMS))
-    frames = {"human_4": (NODE, second.name)} if seen else {}
+    frames = {"human_4": (NODE, second.name)} if published else {}
     facts = on_topic("/tf", Topic(ends, ends), replace(HEALTHY, nodes=(first, second), people_frames=frames))
     return on_topic("/tf_static", Topic((), tuple(replace(one, qos=LATCHED) for one in ends)), facts)
 
@@ -336,27 +336,27 @@ LINKS = tuple(Edge("world", f"{name}_link", edge.parent_from_child @ np.linalg.i
 
 
 def body_frames(*more: Edge) -> Facts:
-    """Images that carry the frame of the camera's body, where TF knows the optical one too, or does not."""
-    cameras = tuple(camera(name, image=ImageSeen(SIZE_WH, f"{name}_link")) for name in ("left", "right"))
+    """Images with the frame of the camera's body; TF may have the optical one too."""
+    cameras = tuple(camera(name, image=ImageFacts(SIZE_WH, f"{name}_link")) for name in ("left", "right"))
     return with_report(replace(node(cameras=cameras), edges=(*LINKS, *more)), "running, but no person has a pose", 1)
 
 
 def stereo(tx: float) -> Facts:
     """A rectified stereo head whose second P holds this Tx in px m."""
     P = [600.0, 0, 319.5, tx, 0, 600.0, 239.5, 0, 0, 0, 1, 0]
-    frame = ImageSeen(SIZE_WH, "head")
+    frame = ImageFacts(SIZE_WH, "head")
     cameras = (camera("left", image=frame), camera("right", image=frame, info=info(p=P)))
-    seen = node(cameras=cameras, values=values(placement="projection", people="0"), max_people=0)
-    return replace(seen, edges=())
+    facts = node(cameras=cameras, values=values(placement="projection", people="0"), max_people=0)
+    return replace(facts, edges=())
 
 
 def late(name: str, seconds: float) -> tuple[float, ...]:
     return (seconds,) * len(STAMPS_NS)
 
 
-IMAGE_SEEN = {name: ImageSeen(SIZE_WH, f"{name}_optical") for name in ("left", "right")}
+IMAGE_FACTS = {name: ImageFacts(SIZE_WH, f"{name}_optical") for name in ("left", "right")}
 
-# What is wrong -> (the system with all that it brings with it, the check that must come first, its words).
+# Fault -> (the system with all its consequences, the check that must come first, its words).
 CAUSES: dict[str, tuple[Facts, str, str]] = {
     "keypoints published best effort": (
         keypoints_best_effort(), "qos_mismatch",
@@ -369,8 +369,8 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
         two_nodes(), "people_collide", "human_4: 2 nodes publish this frame (/multiview, /robot2/multiview)",
     ),
     "two nodes will publish the same frames": (
-        two_nodes(seen=False), "people_collide",
-        "/tf: /multiview, /robot2/multiview give people's frames the same names",
+        two_nodes(published=False), "people_collide",
+        "/tf: /multiview, /robot2/multiview publish people's frames under equal names",
     ),
     "cameras stamp with the time since boot": (
         with_report(both(stamps_ns=BOOT_NS, late_s=late("boot", 1.7e9)), "running, but stamps are old", 1),
@@ -389,7 +389,8 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
         # Nine periods: every stamp has a neighbour all the same.
         with_report(right(stamps_ns=tuple(stamp - 299_999_997 for stamp in STAMPS_NS), late_s=late("right", 0.32)),
                     "running: 29.9 frame sets a second, 1 person", 0),
-        "clocks_differ", "/left/image_raw and /right/image_raw: on arrival images of the first are 20 ms old",
+        "clocks_differ",
+        "/left/image_raw and /right/image_raw: by their stamps, images of the first are 20 ms old on arrival",
     ),
     "Tx in mm": (stereo(-72_000.0), "rig_implausible", "120"),
     "K of half the resolution": (
@@ -405,24 +406,24 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
     ),
     "images carry the body's frame, TF has no optical one": (body_frames(), "body_frame", "'left_link'"),
     "black images": (
-        with_report(node(cameras=tuple(camera(name, image=replace(IMAGE_SEEN[name], dark=WORDS["dark"]))
+        with_report(node(cameras=tuple(camera(name, image=replace(IMAGE_FACTS[name], dark=WORDS["dark"]))
                                        for name in ("left", "right"))), "running, 0 people", 0),
         "images_dark", "nearly black",
     ),
     "a node too slow for its cameras": (
         node(level=1, message="running, but poses are 1.4 s old when they leave", values=values(rate_hz="0.70")),
-        "node_slow", "it works off 0.7 frame sets a second of the 30.0 that the cameras give",
+        "node_report", "it reports: running, but poses are 1.4 s old when they leave",
     ),
     "wrong domain": (
         Facts(domain="3", machine=Machine(elsewhere=("multiview_node (process 71) with ROS_DOMAIN_ID=5 (here 3)",))),
-        "node_not_running", "on this machine runs multiview_node (process 71) with ROS_DOMAIN_ID=5 (here 3)",
+        "node_not_running", "this machine runs multiview_node (process 71) with ROS_DOMAIN_ID=5 (here 3)",
     ),
     "people in two views and none in 3D": (
-        with_report(HEALTHY, "running, but people are seen in 2 views and none has a pose: 34 joints behind", 1),
-        "node_says", "people are seen in 2 views and none has a pose",
+        with_report(HEALTHY, "running, but people are in view of left, right, none has a pose: 34 of 34 2D people", 1),
+        "node_report", "people are in view of left, right, none has a pose",
     ),
     "the world's y points down": (
-        node(level=1, message="running, but people stand with their feet up: y of world points down"), "node_says",
+        node(level=1, message="running, but people stand with their feet up: y of world points down"), "node_report",
         "y of world points down",
     ),
     "a bag is paused": (
@@ -430,7 +431,7 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
                          with_report(node(parameters=parameters(use_sim_time=True),
                                           cameras=tuple(camera(name, **SILENT) for name in ("left", "right"))),
                                      "no poses for 4 s")), clock_ticks=200),
-        "sim_time", "200 messages on /clock name one time",
+        "sim_time", "200 messages on /clock have the same time",
     ),
     "a bag plays, the node is on this machine's time": (
         with_report(replace(on_topic("/clock", CLOCK_MESSAGES,
@@ -441,7 +442,7 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
     "a driver without the Fast DDS profile": (
         with_report(on_topic("/right/image_raw", Topic((WITHOUT_PROFILES,), (LISTENER,)), right(**RIGHT_SILENT)),
                     "no poses yet: no image on /right/image_raw"),
-        "large_images_dropped", "its process runs without FASTDDS_DEFAULT_PROFILES_FILE",
+        "large_images_dropped", "its process has no FASTDDS_DEFAULT_PROFILES_FILE",
     ),
     "45 % of the images lost, and clocks half a period apart": (
         with_report(node(cameras=(camera("left", stamps_ns=STAMPS_NS[::2], late_s=late("left", 0.02)[::2]),
@@ -452,23 +453,23 @@ CAUSES: dict[str, tuple[Facts, str, str]] = {
     "a node that failed to configure": (
         node(level=2, message="not configured: rig ~/rig.yaml does not exist", values={"state": "unconfigured"},
              max_people=None),
-        "node_says", "rig ~/rig.yaml does not exist",
+        "node_report", "rig ~/rig.yaml does not exist",
     ),
 }  # fmt: skip
 
-INACTIVE = "inactive: it looks at no image until `ros2 lifecycle set /multiview activate`"
+INACTIVE = "inactive: it processes no images until `ros2 lifecycle set /multiview activate`"
 SEEDED |= {
     "node_inactive": (
         node(level=1, message=INACTIVE, values={"state": "inactive"}, max_people=None, cameras=()), INACTIVE,
     ),
     "people_collide": (two_nodes(), "2 nodes publish this frame (/multiview, /robot2/multiview): it jumps between"),
     "image_unreadable": (
-        right(image=replace(IMAGE_SEEN["right"], size_wh=(0, 0), unreadable="the JPEG ends too soon")),
+        right(image=replace(IMAGE_FACTS["right"], size_wh=(0, 0), unreadable="the JPEG ends too soon")),
         "an image of camera 'right' cannot be decoded: the JPEG ends too soon",
     ),
     "clocks_differ": (
         right(late_s=late("right", 0.32)),
-        "on arrival images of the first are 20 ms old by their stamps, of the second 320 ms",
+        "by their stamps, images of the first are 20 ms old on arrival, of the second 320 ms",
     ),
     "info_frame_differs": (CAUSES["camera_info names another frame than the images"][0], "'right_rectified'"),
     "body_frame": (
@@ -477,11 +478,9 @@ SEEDED |= {
     ),
     "rig_implausible": (stereo(-72_000.0), "120"),
     "images_dark": (
-        right(image=replace(IMAGE_SEEN["right"], dark=WORDS["dark"])), "images of camera 'right' are nearly black",
+        right(image=replace(IMAGE_FACTS["right"], dark=WORDS["dark"])), "images of camera 'right' are nearly black",
     ),
-    "node_slow": (
-        node(values=values(rate_hz="2.10")), "it works off 2.1 frame sets a second of the 30.0 that the cameras give",
-    ),
+
 }  # fmt: skip
-# Checks that find what is no fault.
-TO_KNOW = {"node_inactive"}
+# Checks that only give notes.
+NOTES = {"node_inactive"}

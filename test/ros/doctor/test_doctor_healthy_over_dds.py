@@ -1,6 +1,6 @@
-"""pose3d doctor on one real graph of many makers and robots: no fault is reported, each node is known for what it is.
+"""pose3d doctor on one real graph of several packages and robots: it reports no fault and identifies every node.
 
-All of it at once, so that each look that the test pays for holds as much as it can.
+One graph holds all of it, because each observation costs seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pose3d_ros.msg import Keypoints2DArray
 from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.detector_node import DetectorNode
-from pose3d_ros.ros.doctor.checks import judge
+from pose3d_ros.ros.doctor.checks import run_checks
 from pose3d_ros.ros.doctor.facts import Facts
 from pose3d_ros.ros.doctor.observe import observe
 from pose3d_ros.ros.doctor.report import printed
@@ -39,13 +39,13 @@ from pose3d_ros.ros.pose_node import PoseNode
 RIG = ring("left", "right")
 PERIOD_S = 0.15
 WATCH_S = 2.0
-# What a machine that is busy with something else may make of a healthy system.
+# Findings that a busy machine may cause in a healthy system.
 PATIENT = {"stale_after_s": 5.0, "silent_after_s": 5.0}
-BUSY = {"low_rate", "node_slow", "node_says", "camera_silent", "no_person"}
+BUSY = {"low_rate", "node_report", "camera_silent", "no_person"}
 
 
 class RobotCameras(Cameras):
-    """The cameras of a robot in its namespace, of which TF is remapped, with stamps of now."""
+    """The cameras of a robot in its namespace with TF remapped; stamps are the current time."""
 
     def __init__(self, context: Context, namespace: str) -> None:
         super().__init__(context, RIG, wall=True)
@@ -56,13 +56,13 @@ class RobotCameras(Cameras):
         image.header.stamp = info.header.stamp = self.get_clock().now().to_msg()
 
 
-def pose_node(context: Context, namespace: str, tf: str = "/tf", **given: object) -> PoseNode:
+def pose_node(context: Context, namespace: str, tf: str = "/tf", **more: object) -> PoseNode:
     arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
     for topic in ("/tf", "/tf_static"):
         arguments += ["-r", f"{topic}:={topic.replace('/tf', tf)}"]
     parameters = {"cameras": list(RIG.names), "fixed_frame": "world", "refine": "none", "monocular_fallback": "never",
                   "image_topic": "/{camera}/image_raw", "camera_info_topic": "/{camera}/camera_info",
-                  **PATIENT, **given}  # fmt: skip
+                  **PATIENT, **more}  # fmt: skip
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     return PoseNode(
         KnownDetector(RIG),
@@ -73,7 +73,7 @@ def pose_node(context: Context, namespace: str, tf: str = "/tf", **given: object
 
 
 def others(context: Context, first: Mapping[str, threading.Event]) -> list[Node]:
-    """Nodes of other makers: a detector, RViz, to which the first markers of a robot come."""
+    """Nodes of other packages: a detector, and RViz, which gets the first markers of a robot."""
     theirs, rviz = Node("their_detector", context=context), Node("rviz2", context=context)
     theirs.create_publisher(Keypoints2DArray, "/their_detector/keypoints_2d", 10)
     theirs.create_publisher(Keypoints2DArray, "/left/their_keypoints", QoSProfile(depth=1))
@@ -88,7 +88,7 @@ def others(context: Context, first: Mapping[str, threading.Event]) -> list[Node]
 
 @contextmanager
 def robots(folder: Path) -> Iterator[Context]:
-    """Two pose nodes, one with a remapped TF and one with a rig file, a node that is inactive, a detector node."""
+    """Two pose nodes, one with a remapped TF and one with a rig file, an inactive node, a detector node."""
     save_rig(RIG, folder / "rig.yaml")
     with own_context() as context, ExitStack() as ends:
         cameras = RobotCameras(context, "")
@@ -105,9 +105,9 @@ def robots(folder: Path) -> Iterator[Context]:
         static = Node("rig_tf", context=context, cli_args=["--ros-args", "-r", "/tf_static:=/robot1/tf_static"])
         broadcaster = conversions_broadcaster(static)
         first = {robot: threading.Event() for robot in ("robot1", "robot2")}
-        every = [cameras, static, *nodes, *others(context, first)]
+        every_node = [cameras, static, *nodes, *others(context, first)]
         executor = SingleThreadedExecutor(context=context)
-        for one in every:
+        for one in every_node:
             executor.add_node(one)
 
         def publish() -> None:
@@ -124,7 +124,7 @@ def robots(folder: Path) -> Iterator[Context]:
             for one in nodes:
                 ends.callback(one.close)
             ends.close()
-            for one in every:
+            for one in every_node:
                 one.destroy_node()
 
 
@@ -142,7 +142,7 @@ def conversions_broadcaster(node: Node) -> object:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
     with robots(tmp_path_factory.mktemp("rig")) as graph:
         own = Context()
         rclpy.init(context=own, args=[], domain_id=graph.get_domain_id())
@@ -153,37 +153,37 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
         yield facts
 
 
-def test_no_fault_is_reported_of_many_makers_on_one_graph(seen: Facts) -> None:
-    found = judge(seen)
+def test_no_fault_is_reported_with_other_packages_on_the_graph(observed: Facts) -> None:
+    found = run_checks(observed)
     faults = {name for name, finding in found if finding.fault}
-    assert faults <= BUSY, printed(seen, found)
+    assert faults <= BUSY, printed(observed, found)
 
 
-def test_our_nodes_are_known_and_no_others(seen: Facts) -> None:
-    kinds = {node.name: node.kind for node in seen.nodes}
+def test_only_nodes_of_this_package_are_identified(observed: Facts) -> None:
+    kinds = {node.name: node.kind for node in observed.nodes}
     assert kinds == {
         "/robot1/multiview": "multiview",
         "/robot2/multiview": "multiview",
         "/spare/multiview": "multiview",
         "/detectors/detector": "detector",
     }
-    by_name = {node.name: node for node in seen.nodes}
+    by_name = {node.name: node for node in observed.nodes}
     assert not by_name["/spare/multiview"].active
     assert by_name["/robot1/multiview"].active
     assert by_name["/robot2/multiview"].placement == "file"
-    assert {"/their_detector", "/rviz2"} <= set(seen.other_nodes)
+    assert {"/their_detector", "/rviz2"} <= set(observed.other_nodes)
 
 
-def test_transforms_are_heard_where_the_node_hears_them(seen: Facts) -> None:
-    by_name = {node.name: node for node in seen.nodes}
-    edges = seen.edges_of(by_name["/robot1/multiview"])
+def test_transforms_come_from_the_topics_the_node_subscribes_to(observed: Facts) -> None:
+    by_name = {node.name: node for node in observed.nodes}
+    edges = observed.edges_of(by_name["/robot1/multiview"])
     assert edges is not None
     assert {edge.child for edge in edges} == {"left_optical", "right_optical"}
     assert {edge.topic for edge in edges} == {"/robot1/tf_static"}
 
 
-def test_who_sends_peoples_frames_is_seen(seen: Facts) -> None:
-    """Where this rclpy says who sent a message."""
-    if seen.people_frames:
-        assert all(len(nodes) == 1 for nodes in seen.people_frames.values()), seen.people_frames
-        assert any("/human_" in name for name in seen.people_frames), "with the namespace in front"
+def test_publishers_of_people_frames_are_identified(observed: Facts) -> None:
+    """Where this rclpy reports the publisher of a message."""
+    if observed.people_frames:
+        assert all(len(nodes) == 1 for nodes in observed.people_frames.values()), observed.people_frames
+        assert any("/human_" in name for name in observed.people_frames), "with the namespace in front"

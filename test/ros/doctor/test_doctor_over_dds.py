@@ -1,4 +1,4 @@
-"""pose3d doctor beside real nodes over real DDS: a healthy system, a sick one, and drivers without a node."""
+"""pose3d doctor next to real nodes over real DDS: a healthy system, one with faults, and drivers without a node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from synthetic_cameras import TIMEOUT_S, Graph, graph
 from pose3d_ros import cli
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.ros import conversions
-from pose3d_ros.ros.doctor.checks import judge
+from pose3d_ros.ros.doctor.checks import run_checks
 from pose3d_ros.ros.doctor.facts import Facts
 from pose3d_ros.ros.doctor.observe import observe
 from pose3d_ros.ros.environment import PROFILES_VARIABLES
@@ -33,11 +33,11 @@ from pose3d_ros.ros.harness.processes import free_domain
 WATCH_S = 1.5
 PERIOD_NS = 120_000_000
 # On a machine that stalls for seconds even a healthy system has a low rate.
-LOOKS = 3
+ATTEMPTS = 3
 
 
 class Running:
-    """A graph whose cameras go on as real ones do: at their rate and with stamps of now, whatever else is done."""
+    """A graph whose cameras keep publishing at their rate with current stamps."""
 
     def __init__(self, one: Graph) -> None:
         self.graph, self.spoil = one, lambda name, image, info: None
@@ -64,8 +64,8 @@ class Running:
             assert time.monotonic() < give_up, f"{words!r}: {self.graph.controller.message}"
             time.sleep(0.1)
 
-    def look(self) -> Facts:
-        """What the doctor sees, from a context of its own."""
+    def observe(self) -> Facts:
+        """The doctor's facts, from a context of its own."""
         context = Context()
         rclpy.init(context=context, args=[], domain_id=self.graph.cameras.context.get_domain_id())
         try:
@@ -74,16 +74,16 @@ class Running:
             rclpy.try_shutdown(context=context)
 
 
-def says(facts: Facts) -> dict[str, str]:
+def report(facts: Facts) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, finding in judge(facts):
-        found[name] = f"{found.get(name, '')}{finding.subject}: {finding.says}\n"
+    for name, finding in run_checks(facts):
+        found[name] = f"{found.get(name, '')}{finding.subject}: {finding.message}\n"
     return found
 
 
 @pytest.fixture(scope="module")
-def looks() -> Iterator[tuple[Facts, Facts]]:
-    """The same graph while it is healthy, and with eight faults at once."""
+def observations() -> Iterator[tuple[Facts, Facts]]:
+    """Facts of the same graph while healthy, and with eight faults at once."""
     with graph(
         ring("left", "right", "side", "door"), fixed_frame="world", stale_after_s=5.0, silent_after_s=5.0, wall=True
     ) as one:
@@ -91,12 +91,12 @@ def looks() -> Iterator[tuple[Facts, Facts]]:
         running = Running(one)
         try:
             running.wait_for("running: ")
-            for _ in range(LOOKS):
-                healthy = running.look()
-                # A busy node may not answer what its parameters are within one look.
-                if not judge(healthy) and all(node.parameters for node in healthy.nodes):
+            for _ in range(ATTEMPTS):
+                healthy = running.observe()
+                # A busy node may not answer the parameter request in time.
+                if not run_checks(healthy) and all(node.parameters for node in healthy.nodes):
                     break
-            yield healthy, sick_look(running)
+            yield healthy, faulty_facts(running)
         finally:
             running.end()
 
@@ -114,11 +114,11 @@ def spoil(name, image, info) -> None:
         image.header.frame_id = "nowhere_optical"
 
 
-def sick_look(running: Running) -> Facts:
-    """What the doctor sees while eight things are wrong."""
+def faulty_facts(running: Running) -> Facts:
+    """The doctor's facts with eight faults."""
     cameras = running.graph.cameras
     running.spoil = spoil
-    running.period_ns = 2 * PERIOD_NS  # a node that has nothing else to do answers questions for parameters sooner
+    running.period_ns = 2 * PERIOD_NS  # an idle node answers parameter requests sooner
     cameras.without_info.add("door")
     cameras.destroy_publisher(cameras.infos["door"])
     elsewhere = Context()  # within one participant a topic has one type
@@ -129,18 +129,18 @@ def sick_look(running: Running) -> Facts:
     robot.create_publisher(HumanPose3DArray, "/human_pose_3d", 1)
     robot.create_publisher(CompressedImage, "/side/image_raw", 1)
     try:
-        return running.look()
+        return running.observe()
     finally:
         robot.destroy_node()
         rclpy.try_shutdown(context=elsewhere)
 
 
-def test_nothing_is_said_of_a_healthy_system_over_dds(looks: tuple[Facts, Facts]) -> None:
-    healthy, _ = looks
+def test_healthy_system_has_no_findings_over_dds(observations: tuple[Facts, Facts]) -> None:
+    healthy, _ = observations
     (node,) = healthy.nodes
-    # On a machine that is busy with something else the node may be slow indeed, and say so.
-    busy = {"low_rate", "node_slow", *(["node_says"] if node.level else [])}
-    assert set(says(healthy)) <= busy, says(healthy)
+    # On a busy machine the node may be slow and report so.
+    busy = {"low_rate", *(["node_report"] if node.level else [])}
+    assert set(report(healthy)) <= busy, report(healthy)
     assert (node.name, node.kind, node.max_people) == ("/multiview", "multiview", 1)
     assert node.parameters["fixed_frame"] == "world"
     assert [camera.name for camera in node.cameras] == ["left", "right", "side", "door"]
@@ -157,14 +157,14 @@ def test_nothing_is_said_of_a_healthy_system_over_dds(looks: tuple[Facts, Facts]
         ("stamp_offset", "/side/image_raw: its images are stamped 60.0 s old"),
         ("tf_missing", "world -> nowhere_optical: TF has no transform from 'nowhere_optical' to 'world': TF has door_"),
         ("qos_mismatch", "/human_pose_3d: /multiview -> /arm: it is published volatile, the subscription asks for"),
-        ("two_publishers", "/human_pose_3d: 2 publish it (/arm, /multiview)"),
-        ("wrong_type", "/arm publishes sensor_msgs/msg/CompressedImage, /multiview takes sensor_msgs/msg/Image"),
-        ("topic_unpublished", "/door/camera_info: /multiview waits for it, and nothing publishes it"),
-        ("node_says", "/multiview: its own diagnostics: "),
+        ("two_publishers", "/human_pose_3d: it has 2 publishers (/arm, /multiview)"),
+        ("wrong_type", "/arm publishes sensor_msgs/msg/CompressedImage, /multiview expects sensor_msgs/msg/Image"),
+        ("topic_unpublished", "/door/camera_info: /multiview subscribes to it, but nothing publishes it"),
+        ("node_report", "/multiview: it reports: "),
     ],
 )
-def test_a_fault_is_named_over_dds(name: str, words: str, looks: tuple[Facts, Facts]) -> None:
-    assert words in says(looks[1])[name]
+def test_fault_is_reported_over_dds(name: str, words: str, observations: tuple[Facts, Facts]) -> None:
+    assert words in report(observations[1])[name]
 
 
 BIG_CAMERA = """
@@ -186,10 +186,10 @@ while True:
 """
 
 
-def test_large_images_that_dds_drops_are_named_with_the_driver_that_lacks_the_profile(
+def test_dropped_large_images_are_reported_with_the_driver_that_lacks_the_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole command, on a graph with a driver in a process of its own and no node of ours."""
+    """The whole command, on a graph with a driver in its own process and no node of this package."""
     monkeypatch.setenv("ROS_DOMAIN_ID", str(free_domain()))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     environment = {name: value for name, value in os.environ.items() if name not in PROFILES_VARIABLES}
@@ -201,24 +201,24 @@ def test_large_images_that_dds_drops_are_named_with_the_driver_that_lacks_the_pr
     finally:
         driver.kill()
         driver.wait()
-    told = " ".join(capsys.readouterr().out.split())
+    printed_report = " ".join(capsys.readouterr().out.split())
     assert code == 1
-    assert "[node_not_running] no node of pose3d_ros is there; other nodes (1): /big_camera" in told
-    assert "/big/image_raw [large_images_dropped] /big_camera publishes it," in told
-    assert "its process runs without FASTDDS_DEFAULT_PROFILES_FILE, and Fast DDS then drops what exceeds" in told
+    assert "[node_not_running] no pose3d_ros node is running; other nodes (1): /big_camera" in printed_report
+    assert "/big/image_raw [large_images_dropped] /big_camera publishes it," in printed_report
+    assert "its process has no FASTDDS_DEFAULT_PROFILES_FILE, so Fast DDS drops images over" in printed_report
     assert '"name": "large_images_dropped"' in (tmp_path / "doctor.json").read_text()
 
 
-def test_the_doctor_publishes_nothing(context: Context) -> None:
+def test_doctor_publishes_nothing(context: Context) -> None:
     """Another node lists every publisher of the graph while the doctor watches."""
     witness = Node("witness", context=context, enable_rosout=False, start_parameter_services=False)
-    found: set[str] = set()
-    seen: set[str] = set()
+    nodes: set[str] = set()
+    publishers: set[str] = set()
 
     def note(done_s: float) -> None:
-        seen.update(name for name, _ in witness.get_node_names_and_namespaces())
+        nodes.update(name for name, _ in witness.get_node_names_and_namespaces())
         for topic, _ in witness.get_topic_names_and_types():
-            found.update(one.node_name for one in witness.get_publishers_info_by_topic(topic))
+            publishers.update(one.node_name for one in witness.get_publishers_info_by_topic(topic))
 
     second = Context()
     rclpy.init(context=second, args=[], domain_id=context.get_domain_id())
@@ -227,5 +227,5 @@ def test_the_doctor_publishes_nothing(context: Context) -> None:
     finally:
         rclpy.try_shutdown(context=second)
         witness.destroy_node()
-    assert f"_pose3d_doctor_{os.getpid()}" in seen
-    assert found == {"witness"}
+    assert f"_pose3d_doctor_{os.getpid()}" in nodes
+    assert publishers == {"witness"}

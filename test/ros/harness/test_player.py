@@ -1,4 +1,4 @@
-"""The player over real DDS: every frame arrives in order, at the pace of whoever answers."""
+"""The player over real DDS: every frame arrives in order, at the pace of its subscriber."""
 
 import os
 import signal
@@ -56,11 +56,11 @@ def test_paced_every_frame_of_every_loop_arrives_in_order_with_increasing_stamps
     assert [stamp for stamp, _ in fake.seen] == stamps
     for k, (_, greys) in enumerate(fake.seen):
         assert greys == pytest.approx(dict.fromkeys(CAMERAS, grey_of(k % FRAMES)), abs=4)
-    told = [conversions.stamp_to_ns(clock.clock) for clock in clocks]
-    assert told == sorted(told)
-    assert set(stamps) <= set(told)
+    times_ns = [conversions.stamp_to_ns(clock.clock) for clock in clocks]
+    assert times_ns == sorted(times_ns)
+    assert set(stamps) <= set(times_ns)
     # Where a set is answered late the clock creeps meanwhile, by far less than the period of 33 ms.
-    assert max(min(abs(each - stamp) for stamp in stamps) for each in told) < 1_000_000
+    assert max(min(abs(each - stamp) for stamp in stamps) for each in times_ns) < 1_000_000
     assert playback == Playback(T0_NS, FPS, FRAMES, 2 * FRAMES, playback.published_ns, unanswered_ns=())
     published = list(playback.published_ns.values())
     assert list(playback.published_ns) == stamps
@@ -81,7 +81,7 @@ def test_calibration_and_placement_come_with_the_images(folder):
     assert placed["right_optical"][:3, 3] == pytest.approx(rig.camera("right").centre)
 
 
-def test_a_set_without_answer_is_given_up_counted_and_the_play_goes_on(folder):
+def test_set_without_an_answer_is_dropped_and_counted(folder):
     playback, fake, _, _ = play(folder, silent_at=[1, 5], timeout_s=0.3, in_flight=1)
     assert len(fake.seen) == FRAMES
     assert playback.frame_sets_sent == FRAMES
@@ -113,7 +113,7 @@ def test_only_the_named_cameras_and_frames_are_played(folder):
         ("speed", 2.0, InputError, "unknown parameter 'speed'"),
     ],
 )
-def test_a_wrong_parameter_is_refused_with_the_mend(folder, name, value, error, message):
+def test_wrong_parameter_is_rejected_with_the_fix(folder, name, value, error, message):
     with own_context() as context:
         values = {"footage": str(folder), name: value}
         parameters = [Parameter(one, value=given) for one, given in values.items()]
@@ -121,14 +121,14 @@ def test_a_wrong_parameter_is_refused_with_the_mend(folder, name, value, error, 
             Player(context=context, parameter_overrides=parameters)
 
 
-def test_the_command_says_in_one_line_why_it_cannot_play(tmp_path, capsys):
+def test_command_prints_one_line_if_it_cannot_play(tmp_path, capsys):
     assert main(["--ros-args", "-p", f"footage:={tmp_path}"]) == 1
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("player: footage")
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
 def test_signals_end_it_cleanly_while_its_thread_decodes(folder, tmp_path, numbers):
-    """A second SIGINT comes while the first is being obeyed: from the terminal's group and from launch."""
+    """A second SIGINT comes while the first is being handled: from the terminal's group and from launch."""
     environment = {
         **os.environ,
         "ROS_DOMAIN_ID": str(free_domain()),
@@ -161,7 +161,7 @@ def test_signals_end_it_cleanly_while_its_thread_decodes(folder, tmp_path, numbe
 
 
 @pytest.mark.parametrize(("name", "parameter"), [("player", "in_flight"), ("recorder", "settle_s")])
-def test_programs_answer_help_and_refuse_arguments_that_ros_would_ignore(name, parameter, capsys):
+def test_programs_print_help_and_reject_arguments_that_ros_ignores(name, parameter, capsys):
     main_of = {"player": main, "recorder": record_main}[name]
     assert main_of([name, "--help"]) == 0
     assert f"\n  {parameter} (default" in capsys.readouterr().out

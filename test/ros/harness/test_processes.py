@@ -39,7 +39,7 @@ def stays_here(environment: dict[str, str]) -> bool:
 
 
 @pytest.mark.usefixtures("abroad")
-def test_what_leads_to_other_machines_does_not_reach_our_own_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_other_machines_do_not_reach_the_isolated_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stays_here(isolated_environment())
     monkeypatch.setenv("ROS_DISTRO", "humble")  # it knows the older variable only
     assert isolated_environment()["ROS_LOCALHOST_ONLY"] == "1"
@@ -48,8 +48,8 @@ def test_what_leads_to_other_machines_does_not_reach_our_own_graph(monkeypatch: 
 
 
 @pytest.mark.usefixtures("abroad")
-def test_the_benchmark_over_ros_keeps_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both of its processes; they end at once here, which is told."""
+def test_benchmark_over_ros_keeps_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both of its processes; they end at once here, which is reported."""
     seen: list[dict[str, str]] = []
     real = processes.subprocess.Popen
 
@@ -65,7 +65,7 @@ def test_the_benchmark_over_ros_keeps_to_this_machine(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("abroad")
-def test_a_node_for_the_users_own_camera_keeps_the_users_ros_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_for_the_users_own_camera_keeps_the_users_ros_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """`pose3d mono` live owns no graph: it becomes a node of the user's."""
     from pose3d_ros.cli import build_parser
 

@@ -30,7 +30,7 @@ def recorder_of(context, folder, **parameters):
     return Recorder(context=context, parameter_overrides=[Parameter(name, value=v) for name, v in values.items()])
 
 
-def test_a_played_loop_is_recorded_whole(folder):
+def test_played_loop_is_recorded_whole(folder):
     with own_context() as context:
         recorder = recorder_of(context, folder)
         executor = SingleThreadedExecutor(context=context)
@@ -66,7 +66,7 @@ def test_a_played_loop_is_recorded_whole(folder):
     assert (recording.frames_per_loop, recording.frame_sets_sent) == (FRAMES, 2 * FRAMES)
 
 
-def test_it_does_not_end_while_poses_may_still_wait_to_be_taken(folder):
+def test_recorder_does_not_end_while_poses_wait_in_the_queue(folder):
     """A diagnosis after one pose of a burst says nothing of the poses that the executor has not come to yet."""
     with own_context() as context:
         recorder = recorder_of(context, folder)
@@ -78,12 +78,12 @@ def test_it_does_not_end_while_poses_may_still_wait_to_be_taken(folder):
         recorder.destroy_node()
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_the_run(folder):
-    with own_context() as context, pytest.raises(InputError, match="missing is not a folder that can be written"):
+def test_folder_that_is_not_writable_is_rejected_before_the_run(folder):
+    with own_context() as context, pytest.raises(InputError, match="missing is not a writable folder"):
         recorder_of(context, folder, output=str(folder / "missing" / "recording.npz"))
 
 
-def test_poses_that_never_came_are_told(folder, capfd):
+def test_missing_poses_are_reported(folder, capfd):
     with own_context() as context:
         recorder = recorder_of(context, folder)
         recorder.recording(Playback(1, 60.0, 2, 2, {1: 5, 2: 6}, unanswered_ns=(2,)))

@@ -45,27 +45,27 @@ def test_mono16_becomes_bgr8_by_its_upper_byte(bridge):
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
-def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(bridge, pattern):
+def test_bayer_mosaic_of_one_colour_becomes_that_colour(bridge, pattern):
     colour = {"b": 20, "g": 120, "r": 220}
     mosaic = np.tile(np.array([colour[c] for c in pattern], np.uint8).reshape(2, 2), (8, 8))
     image = bridge.imgmsg_to_cv2(message(mosaic, f"bayer_{pattern}8"), desired_encoding="bgr8")
     assert np.abs(image[4:-4, 4:-4].astype(int) - [20, 120, 220]).max() <= 1
 
 
-def test_an_image_goes_there_and_back(bridge):
+def test_image_round_trip(bridge):
     bgr = RNG.integers(0, 255, (5, 7, 3), np.uint8)
     msg = bridge.cv2_to_imgmsg(bgr, encoding="bgr8")
     assert (msg.height, msg.width, msg.step, msg.encoding) == (5, 7, 21, "bgr8")
     assert (bridge.imgmsg_to_cv2(msg, desired_encoding="bgr8") == bgr).all()
 
 
-def test_a_jpeg_becomes_bgr8(bridge):
+def test_jpeg_becomes_bgr8(bridge):
     bgr = np.full((16, 16, 3), (10, 100, 200), np.uint8)
     msg = CompressedImage(format="jpeg", data=array.array("B", cv2.imencode(".jpg", bgr)[1].tobytes()))
     assert np.abs(bridge.compressed_imgmsg_to_cv2(msg, "bgr8").astype(int) - bgr).max() <= 3
 
 
-def test_what_cannot_be_converted_raises_cv_bridge_error(taken, bridge):
+def test_impossible_conversion_raises_cv_bridge_error(taken, bridge):
     error = taken("cv_bridge").CvBridgeError
     msg = message(np.zeros((2, 2, 3), np.uint8), "bgr8")
     with pytest.raises(error):

@@ -47,7 +47,7 @@ def test_only_equal_stamps_are_paired_and_in_the_filters_order(filters):
     assert pairs == [("image", "info")]
 
 
-def test_a_message_is_used_once(filters):
+def test_message_is_used_once(filters):
     a, b = inputs(filters, 2)
     found = collected(filters.TimeSynchronizer([a, b], 5))
     for one in (a, b, b, a):
@@ -55,7 +55,7 @@ def test_a_message_is_used_once(filters):
     assert found == [[7, 7], [7, 7]]
 
 
-def test_the_oldest_is_dropped_when_a_queue_is_full(filters):
+def test_oldest_is_dropped_when_a_queue_is_full(filters):
     a, b = inputs(filters, 2)
     found = collected(filters.TimeSynchronizer([a, b], 2))
     for stamp in (1, 2, 3):
@@ -96,7 +96,7 @@ def test_stamps_within_the_slop_are_paired_and_others_not(filters):
     assert found == [[1_000_000_000, 1_004_000_000, 1_008_000_000]]
 
 
-def test_the_nearest_of_several_is_taken(filters):
+def test_nearest_of_several_is_taken(filters):
     a, b = inputs(filters, 2)
     found = collected(filters.ApproximateTimeSynchronizer([a, b], 5, 0.010))
     a.signalMessage(Stamped(1_000_000_000))

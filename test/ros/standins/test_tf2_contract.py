@@ -50,7 +50,7 @@ def look_up(buffer, target, source, time=NEWEST, **timeout):
     return matrix_from_transform(buffer.lookup_transform(target, source, time, **timeout))
 
 
-def test_a_static_transform_holds_at_any_time_and_both_ways(buffer):
+def test_static_transform_holds_at_any_time_and_both_ways(buffer):
     world_from_camera = placed([1, 2, 3], 0.7)
     put(buffer, "world", "camera", world_from_camera)
     assert look_up(buffer, "world", "camera", Time(nanoseconds=99 * S)) == pytest.approx(world_from_camera)
@@ -81,7 +81,7 @@ def test_rotations_are_slerped_the_short_way(buffer):
     assert found == pytest.approx(placed([0, 0, 0], np.pi))
 
 
-def test_time_zero_is_the_newest_that_the_whole_chain_knows(buffer):
+def test_time_zero_is_the_newest_common_time_of_the_chain(buffer):
     put(buffer, "world", "base", placed([1, 0, 0]), 10 * S)
     put(buffer, "world", "base", placed([3, 0, 0]), 12 * S)
     put(buffer, "base", "arm", placed([0, 1, 0]), 9 * S)
@@ -123,14 +123,14 @@ def test_samples_are_kept_for_ten_seconds(tf2, buffer):
         buffer.lookup_transform("world", "arm", Time(nanoseconds=10 * S))
 
 
-def test_the_cache_can_be_longer(tf2):
+def test_cache_can_be_longer(tf2):
     buffer = tf2.Buffer(Duration(seconds=60))
     for second in (10, 50):
         put(buffer, "world", "arm", placed([second, 0, 0]), second * S)
     assert look_up(buffer, "world", "arm", Time(nanoseconds=10 * S))[0, 3] == pytest.approx(10)
 
 
-def test_an_unknown_frame_is_a_lookup_error_that_names_it(tf2, buffer):
+def test_unknown_frame_is_a_lookup_error_with_its_name(tf2, buffer):
     put(buffer, "world", "camera", np.eye(4))
     with pytest.raises(tf2.LookupException, match="elsewhere"):
         buffer.lookup_transform("world", "elsewhere", NEWEST)
@@ -147,7 +147,7 @@ def test_two_trees_are_a_connectivity_error(tf2, buffer):
 
 
 @pytest.mark.parametrize("harm", ["nan", "quaternion", "self"])
-def test_a_transform_that_cannot_be_is_ignored(tf2, buffer, harm):
+def test_invalid_transform_is_ignored(tf2, buffer, harm):
     put(buffer, "world", "camera", placed([1, 0, 0]))
     msg = transform_to_msg(placed([9, 0, 0]), "world", "camera", 0)
     if harm == "nan":
@@ -162,7 +162,7 @@ def test_a_transform_that_cannot_be_is_ignored(tf2, buffer, harm):
     assert look_up(buffer, "world", "camera") == pytest.approx(placed([1, 0, 0]))
 
 
-def test_a_lookup_waits_for_what_comes_within_its_timeout(tf2, buffer):
+def test_lookup_waits_for_a_transform_within_its_timeout(tf2, buffer):
     timer = threading.Timer(0.2, put, (buffer, "world", "camera", placed([4, 0, 0])))
     timer.start()
     # What is waited for without end would run into the limit of every test.
@@ -170,14 +170,14 @@ def test_a_lookup_waits_for_what_comes_within_its_timeout(tf2, buffer):
     timer.join()
 
 
-def test_a_timeout_ends(tf2, buffer):
+def test_timeout_ends(tf2, buffer):
     start = wall.monotonic()
     with pytest.raises(tf2.TransformException):
         buffer.lookup_transform("world", "camera", NEWEST, timeout=Duration(seconds=0.2))
     assert wall.monotonic() > start + 0.15
 
 
-def test_a_late_listener_hears_static_transforms_and_the_running_ones(tf2, buffer, context):
+def test_late_listener_receives_static_and_dynamic_transforms(tf2, buffer, context):
     sender = rclpy.create_node("sender", context=context)
     static, running = tf2.StaticTransformBroadcaster(sender), tf2.TransformBroadcaster(sender)
     static.sendTransform(transform_to_msg(placed([1, 0, 0]), "world", "left", 0))
@@ -200,7 +200,7 @@ def test_a_late_listener_hears_static_transforms_and_the_running_ones(tf2, buffe
     sender.destroy_node()
 
 
-def test_a_clock_that_jumps_back_empties_the_buffer_of_what_moves(tf2, context):
+def test_clock_jump_back_drops_dynamic_transforms(tf2, context):
     sim_time = [Parameter("use_sim_time", value=True)]
     node = rclpy.create_node("jumping", context=context, parameter_overrides=sim_time)
     buffer = tf2.Buffer(node=node)
@@ -225,7 +225,7 @@ def test_a_clock_that_jumps_back_empties_the_buffer_of_what_moves(tf2, context):
     node.destroy_node()
 
 
-def test_a_broadcaster_sends_several_in_one_message(tf2, context):
+def test_broadcaster_sends_several_in_one_message(tf2, context):
     node = rclpy.create_node("broadcaster", context=context)
     got = []
     node.create_subscription(TFMessage, "/tf", got.append, 10)
