@@ -176,11 +176,11 @@ def test_interrupted_demo_stays_on_this_machine_and_leaves_no_process_behind(tmp
     with subprocess.Popen(command, preexec_fn=listen, **pipe) as process:
         until = time.monotonic() + 120  # a busy machine starts three nodes slowly
         children: list[psutil.Process] = []
-        while len(children) < 3 and time.monotonic() < until:
+        while len(children) < 3 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
             children = psutil.Process(process.pid).children(recursive=True)
         try:
-            assert len(children) == 3
+            assert len(children) == 3, process.poll()
             for environment in [child.environ() for child in children]:
                 assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
                 assert environment["ROS_DOMAIN_ID"] != "177"

@@ -1,9 +1,12 @@
 """pose3d evaluate prints, writes and plots tables, and reports what is missing."""
 
 import argparse
+import contextlib
+import io
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,11 @@ import pytest
 pytest.importorskip("lightning_fabric", reason="rows are trained with Lightning Fabric")
 
 
-from pose3d_ros.cli import build_parser
+from pose3d_ros.cli import build_parser, main
 from pose3d_ros.commands import evaluate
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation import latency, multiview_tables, trials
+from pose3d_ros.training import rows
 
 SHORT = "--epochs 1 --people 32 --rig-count 1 --width 8 --accelerator cpu --quiet --threads 1"
 
@@ -30,6 +34,13 @@ def evaluated(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
     return evaluate.run(parser.parse_args(arguments))
+
+
+def in_process(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    """`python -m pose3d_ros.cli ...` run here."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        code = main(command[3:])
+    return subprocess.CompletedProcess(command, code, printed.getvalue())
 
 
 def test_missing_data_is_rejected_with_the_option():
@@ -82,6 +93,8 @@ def test_same_seed_gives_the_same_numbers_and_another_seed_others(motion_file, t
 
 
 def test_trained_rows_are_reused(motion_file, tmp_path, monkeypatch):
+    # test_rows.py trains in a process of its own, which takes ten seconds longer.
+    monkeypatch.setattr(rows.subprocess, "run", in_process)
     monkeypatch.setattr(multiview_tables, "LAMBDAS", (0.02,))
     words = ("multiview", "--data", str(motion_file), "--people", "8", "--tables", "lambda", "--runs", str(tmp_path))
     assert evaluated(*words, "--train", "--train-with", SHORT, "--json", str(tmp_path / "trained.json")) == 0
