@@ -373,6 +373,7 @@ def run(environment: Environment, command: str, rest: list[str]) -> int:
         # The whole suite: each process has files of its own, so that their graphs start once. One more than cores, for
         # a third of the time tests wait for nodes.
         options += ["-n", str(min((os.cpu_count() or 1) + 1, MOST_PROCESSES)), "--dist", "loadfile"]
+        options += ["--no-loadscope-reorder"]  # test/conftest.py puts the longest files first
         environ["OMP_NUM_THREADS"] = "1"
     if not any(Path(test.partition("::")[0]).exists() for test in tests if not test.startswith("-")):
         tests.append(str(CHECKOUT / "test"))
