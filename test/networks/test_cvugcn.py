@@ -74,7 +74,9 @@ def test_one_batch_is_overfitted():
         loss = (net(coarse, coarse) - target).square().mean()
         loss.backward()
         optimiser.step()
-    assert loss.item() < 0.1 * before
+        if loss.item() < 0.1 * before:
+            return
+    pytest.fail(f"the loss went from {before:.5f} to {loss.item():.5f} only")
 
 
 def test_without_cross_view_kernels_views_are_independent():
