@@ -184,7 +184,7 @@ def record(request: Request, children: ChildProcesses, logs: Path) -> Recording:
               "jump_distance_m": SEAM_M, **detector_options.non_default(request.detector)}  # fmt: skip
     own: dict[str, Any]
     if request.mono:
-        own = {"camera": request.mono, **({"lifter": request.lifter} if request.lifter else {})}
+        own = {"cameras": [request.mono], **({"lifter": request.lifter} if request.lifter else {})}
         node = children.start(f"{NODES}.monocular_node", _parameters(**own, **common), logs / "monocular.log")
     else:
         own = {"cameras": list(request.cameras), "placement": "tf", "refine": request.refine}
