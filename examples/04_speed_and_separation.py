@@ -4,8 +4,8 @@
     .venv/bin/python examples/04_speed_and_separation.py --ros-args -p use_sim_time:=true
 
 Afterwards your controller can scale its speed by /speed_scale (std_msgs/Float64, 0 to 1, 20 times a second). It is 0
-for old poses, LOST people, people whose place is not known, without a camera and without a message for silent_after.
-Parameters: tool (the robot's nearest point, m, in the poses' frame), robot_speed (m/s), silent_after (0.2 s; give 1.0
+for old poses, LOST people, people whose place is not known, without a camera and without a message for silent_after_s.
+Parameters: tool (the robot's nearest point, m, in the poses' frame), robot_speed (m/s), silent_after_s (0.2 s; give 1.0
 on a machine that makes fewer than ten poses a second). Nothing here is functional safety: it shows how to use age,
 state and covariance.
 """
@@ -80,7 +80,7 @@ class SpeedAndSeparation(Node):
         super().__init__("speed_and_separation", **node_arguments)
         self.tool: NDArray[np.float64] = np.array(self.declare_parameter("tool", [0.0, 0.0, 1.0]).value)
         self.robot_m_s = float(self.declare_parameter("robot_speed", 1.0).value)
-        self.silent_after_s = float(self.declare_parameter("silent_after", 0.2).value)
+        self.silent_after_s = float(self.declare_parameter("silent_after_s", 0.2).value)
         self.scale = 0.0
         self._message: HumanPose3DArray | None = None
         self._received_s = -math.inf

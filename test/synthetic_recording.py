@@ -1,4 +1,4 @@
-"""A recording of somebody who walks through a Human3.6M room, with errors that are known."""
+"""A recording of a walking person through a Human3.6M room, with errors that are known."""
 
 import numpy as np
 from synthetic_people import h36m_rig, walker
@@ -15,7 +15,7 @@ OFFSETS_PX = np.array([(9.0, -4.0), (-6.0, 3.0), (2.0, 8.0), (-5.0, -7.0)])
 
 
 def recording(cameras=4, offsets=False, change=None, sigma=SIGMA_CROP_PX, seed=0):
-    """Somebody who walks through a Human3.6M room; change(view, frame, coco px) may spoil keypoints."""
+    """A person who walks through a Human3.6M room; change(view, frame, coco px) may spoil keypoints."""
     rig = Rig(h36m_rig("S9").cameras[:cameras])
     random = np.random.default_rng(seed)
     keypoints = {}

@@ -140,10 +140,10 @@ def test_environment_keeps_what_the_user_has_set(tmp_path: Path) -> None:
     assert environ == mine
 
 
-@pytest.mark.parametrize(("absent", "mend"), [("rclpy", "source a ROS 2 installation"), ("pose3d_ros.msg", "colcon")])
-def test_missing_ros_is_reported_with_the_fix(monkeypatch: pytest.MonkeyPatch, absent: str, mend: str) -> None:
+@pytest.mark.parametrize(("absent", "fix"), [("rclpy", "source a ROS 2 installation"), ("pose3d_ros.msg", "colcon")])
+def test_missing_ros_is_reported_with_the_fix(monkeypatch: pytest.MonkeyPatch, absent: str, fix: str) -> None:
     monkeypatch.setattr(environment, "find_spec", lambda name: None if name == absent else object())
-    with pytest.raises(DependencyError, match=mend):
+    with pytest.raises(DependencyError, match=fix):
         environment.require_ros()
 
 

@@ -34,7 +34,7 @@ NAMES = {
     r"gone_after_s": "max_age_s",
     r"birth_(sets|score|joints)": "min_hits",
     r"most_people": "max_people",
-    r"huber_delta|detector_spread|box_score|box_scale": "a constant",
+    r"huber_delta|detector_spread": "a constant",
     r"Sightings?": "Observations",
     r"Lessons?": "BackgroundUpdates",
     r"JointFinder": "KeypointHead",

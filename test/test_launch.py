@@ -41,8 +41,8 @@ from pathlib import Path
 here = Path({here!r})
 name = Path(sys.argv[0]).name
 files = [Path(after).read_text() for one, after in zip(sys.argv, sys.argv[1:]) if one == "--params-file"]
-told = {{"arguments": sys.argv[1:], "files": files, "profiles": os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE")}}
-(here / f"{{name}}.json").write_text(json.dumps(told))
+reported = {{"arguments": sys.argv[1:], "files": files, "profiles": os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE")}}
+(here / f"{{name}}.json").write_text(json.dumps(reported))
 starts = here / f"{{name}}.starts"
 first = not starts.exists()
 with starts.open("a") as file:
@@ -97,12 +97,12 @@ class Launched:
 
     def started(self, name: str) -> dict[str, Any]:
         """How a program was started, its parameter files put together as ROS does it: the last one holds."""
-        told = json.loads((self.folder / f"{name}.json").read_text())
-        told["parameters"] = {}
-        for text in told["files"]:
+        reported = json.loads((self.folder / f"{name}.json").read_text())
+        reported["parameters"] = {}
+        for text in reported["files"]:
             for section in yaml.load(text, Loader=yaml.UnsafeLoader).values():
-                told["parameters"].update(section["ros__parameters"])
-        return told
+                reported["parameters"].update(section["ros__parameters"])
+        return reported
 
     def has_started(self, name: str) -> bool:
         return (self.folder / f"{name}.json").exists()

@@ -85,7 +85,7 @@ def opens(call: ast.Call) -> bool:
 
 
 def test_no_node_opens_a_file_but_those_whose_paths_a_user_gives() -> None:
-    """Whoever opens one more is to think of where its path comes from, and to write it down in OPENING."""
+    """A new one has to state in OPENING where its path comes from."""
     found = set()
     for path in sorted((CHECKOUT / "pose3d_ros" / "ros").rglob("*.py")):
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
@@ -95,7 +95,7 @@ def test_no_node_opens_a_file_but_those_whose_paths_a_user_gives() -> None:
 
 
 def test_every_graph_of_our_own_is_cut_off() -> None:
-    """`pose3d demo`, bench and whoever else starts nodes gives them isolated_environment()."""
+    """`pose3d demo`, the benchmarks and all that start nodes give them isolated_environment()."""
     found = []
     for path in SOURCES:
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]

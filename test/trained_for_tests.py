@@ -1,4 +1,4 @@
-"""Networks whose answer is known: real ones with a last layer that gives the same to everybody."""
+"""Networks whose answer is known: real ones with a last layer that gives the same to all people."""
 
 from __future__ import annotations
 

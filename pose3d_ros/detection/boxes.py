@@ -16,6 +16,8 @@ COCO_SIGMAS = (
 )  # fmt: skip
 # For joints outside COCO, such as toes and the neck: as for knees.
 OTHER_SIGMA = 0.087
+# Minimum score of a box around a person; low, because person_score rejects what is none. By choice.
+MIN_BOX_SCORE = 0.15
 
 
 def iou(a: Floats, b: Floats) -> Floats:

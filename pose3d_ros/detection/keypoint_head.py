@@ -23,6 +23,8 @@ from pose3d_ros.structures import Floats, Skeleton
 from pose3d_ros.weights import store
 
 Image = NDArray[np.uint8]
+# Size of the crop relative to the box around the person. By choice.
+CROP_SCALE = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class MoveNetJoints:
 
     def __init__(self, name: str, device: str, options: DetectorOptions) -> None:
         """name is one of movenet.SIZES. Raises WeightsMissingError, WeightsCorruptError, InputError."""
-        self.name, self._device, self._box_scale = name, torch_device(device), options.box_scale
+        self.name, self._device = name, torch_device(device)
         network = movenet.MoveNet(store.path(name), movenet.SIZES[name]).eval()
         sides = network.size, network.size
         self._heads = backend_of(name, network.network, movenet.in_bfloat16, sides, self._device, options)
@@ -88,7 +90,7 @@ class MoveNetJoints:
     def __call__(self, images: Sequence[Image], boxes: Floats, exact: NDArray[np.bool_]) -> FoundKeypoints:
         """Detect all people in one forward pass; exact has no effect."""
         size = self._network.size
-        crops = [square(box) for box in grown(boxes, self._box_scale)]
+        crops = [square(box) for box in grown(boxes, CROP_SCALE)]
         if not crops:
             return FoundKeypoints(np.zeros((0, movenet.JOINTS, 2)), np.zeros((0, movenet.JOINTS)), np.zeros(0))
         rgb = np.empty((len(crops), size, size, 3), dtype=np.uint8)

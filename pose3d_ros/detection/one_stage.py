@@ -11,7 +11,7 @@ import torch
 
 from pose3d_ros.detection import movenet, multipose
 from pose3d_ros.detection.backend import backend_of
-from pose3d_ros.detection.boxes import iou, suppress
+from pose3d_ros.detection.boxes import MIN_BOX_SCORE, iou, suppress
 from pose3d_ros.detection.crops import EVEN, shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_finite
@@ -84,9 +84,9 @@ class OneStageDetector:
         return detections.select(distinct(detections, self.options.person_score)[: self.options.max_detections])
 
     def _best(self, candidates: FoundPeople) -> tuple[Floats, Floats]:
-        """Return boxes and joints of the people above box_score, without duplicates, best first."""
+        """Return boxes and joints of the people above MIN_BOX_SCORE, without duplicates, best first."""
         order = np.argsort(-candidates.boxes[:, 4], kind="stable")[:MAX_BOXES]
-        sure = order[candidates.boxes[order, 4] >= self.options.box_score]
+        sure = order[candidates.boxes[order, 4] >= MIN_BOX_SCORE]
         boxes, points = candidates.boxes[sure], candidates.points[sure]
         kept = suppress(iou(boxes[:, :4], boxes[:, :4]), boxes[:, 4], SAME_BOX_IOU)
         return boxes[kept], points[kept]

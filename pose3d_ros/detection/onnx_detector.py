@@ -112,7 +112,6 @@ class OnnxJoints:
     def __init__(self, model: OnnxModel, kind: str, skeleton: Skeleton, options: DetectorOptions) -> None:
         self._model, self._kind = model, kind
         self._normalisation = "imagenet" if options.detector_input == "auto" else options.detector_input
-        self._spread = options.detector_spread
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
         self.backend = "onnxruntime"
 
@@ -131,7 +130,7 @@ class OnnxJoints:
         scale, shift = affine[:, 0, 0], affine[:, :, 2]
         xy = (points[..., :2] - shift[:, None]) / scale[:, None, None]
         longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        return FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), crop_scale(longer) * self._spread)
+        return FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), crop_scale(longer))
 
 
 def crop_from_image(box: Floats, size_wh: tuple[int, int]) -> Floats:
@@ -157,7 +156,7 @@ class OnnxPeople:
         self._normalisation = auto if options.detector_input == "auto" else options.detector_input
         self.name, self.skeleton, self.device = model.file.stem, skeleton, model.device
         self.backend = "onnxruntime"
-        self.spread = options.detector_spread
+        self.spread = 1.0
 
     def canvas_wh(self, size_wh: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Scale the image to fit into the upper left of the network's input."""

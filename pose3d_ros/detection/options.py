@@ -48,13 +48,6 @@ class DetectorOptions:
         choices=("auto", "imagenet", "unit", "raw"),
         read_only=True,
     )
-    detector_spread: float = option(
-        1.0,
-        "ratio of the network's keypoint errors to those of MoveNet Thunder",
-        low=0.1,
-        high=10.0,
-        read_only=True,
-    )
     search_every: int = option(
         8,
         "search new people in every n-th image of a camera (with three or more cameras: every 2n-th, in turn), and "
@@ -63,8 +56,6 @@ class DetectorOptions:
         high=1000,
         read_only=True,
     )
-    box_score: float = option(0.15, "minimum score of a box around a person", low=0.0, high=1.0, read_only=True)
-    box_scale: float = option(1.1, "size of the crop relative to the person", low=1.0, high=2.0, read_only=True)
     person_score: float = option(
         0.5, "minimum mean score of a person's better half of joints", low=0.0, high=1.0, read_only=True
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pose3d_ros.detection import nanodet
 from pose3d_ros.detection.backend import backend_of
 from pose3d_ros.detection.box_tracks import NO_BOXES, SURE_SCORE, BoxTracks, better_half
-from pose3d_ros.detection.boxes import iou, suppress
+from pose3d_ros.detection.boxes import MIN_BOX_SCORE, iou, suppress
 from pose3d_ros.detection.crops import shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_finite
@@ -151,7 +151,7 @@ class TopDownDetector:
             with one_thread(), torch.inference_mode():
                 for camera, cells in zip(batch, nanodet.boxes(heads), strict=True):
                     # NaN is kept; otherwise no person would be detected and no error reported.
-                    kept_cells = cells[~(cells[:, 4] < self.options.box_score)].cpu().numpy().astype(np.float64)
+                    kept_cells = cells[~(cells[:, 4] < MIN_BOX_SCORE)].cpu().numpy().astype(np.float64)
                     check_finite(kept_cells, "NanoDet")
                     detected[camera] = _boxes_of(kept_cells, images[camera])
         return detected

@@ -28,9 +28,9 @@ def test_no_options_give_the_default_detector():
 
 def test_command_line_and_parameters_give_the_same_options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = _parsed("--detector", "onnx", "--detector-model", "x.onnx", "--detector-spread", "0.5")
+    options = _parsed("--detector", "onnx", "--detector-model", "x.onnx", "--detector-kind", "simcc")
     assert options == DetectorOptions(
-        detector="onnx", detector_model=str(tmp_path / "x.onnx"), detector_spread=0.5
+        detector="onnx", detector_model=str(tmp_path / "x.onnx"), detector_kind="simcc"
     )  # absolute: nodes run in another folder
     assert from_mapping(DetectorOptions, detector_options.non_default(options)) == options
 

@@ -1,4 +1,4 @@
-"""What is learnt beside the poses is learnt after them, and no less for it."""
+"""What is learnt apart from the poses is learnt after them."""
 
 from __future__ import annotations
 

@@ -51,13 +51,13 @@ def with_residual(px: float) -> Observed3D:
 
 def test_empty_views_measure_nothing_and_old_observations_are_dropped() -> None:
     meter = CalibrationNoise()
-    nobody = with_residual(np.nan)
-    assert meter.update(nobody, 0) == 0.0
+    no_people = with_residual(np.nan)
+    assert meter.update(no_people, 0) == 0.0
     assert meter.update(with_residual(4.0), 0) == pytest.approx(4.0)
     soon = meter.update(with_residual(1.0), 1)
     assert 1.0 < soon < 4.0
     assert meter.update(with_residual(1.0), round(20e9 * MEMORY_S)) == pytest.approx(1.0, abs=1e-3)
-    assert meter.update(nobody, round(21e9 * MEMORY_S)) == pytest.approx(1.0, abs=1e-3)
+    assert meter.update(no_people, round(21e9 * MEMORY_S)) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_rig_that_is_off_publishes_wider_joints_in_the_same_places() -> None:

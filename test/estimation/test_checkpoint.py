@@ -27,7 +27,7 @@ RIG = Rig(h36m_rig("S9").cameras[:3])
 
 
 def moment(k: int) -> dict[str, Keypoints2D]:
-    """Somebody who walks, and is hidden now and then; noise of 2 px."""
+    """A person who walks, and is hidden now and then; noise of 2 px."""
     random = np.random.default_rng(k)
     xyz = to_coco(walker((-0.5, 0.2), (0.9, 0.3), k / 30))[None]
     found = {}

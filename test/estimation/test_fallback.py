@@ -103,7 +103,7 @@ def test_ids_survive_three_cameras_then_one_then_three(depth_error: float) -> No
 
 
 def test_one_camera_alone_uses_the_heights_measured_by_several() -> None:
-    """A lifter that takes everybody for 25 % further and larger: what was learned puts both right."""
+    """A lifter that takes all people for 25 % further and larger: what was learned puts both right."""
     watched = Watched(depth_error=1.25)
     for frame in range(20):
         watched.see(frame, [0, 1, 2])
@@ -164,12 +164,12 @@ def test_half_a_second_without_any_frame_set_costs_no_id() -> None:
 def test_a_bystander_seen_by_one_of_three_cameras_is_not_lifted() -> None:
     watched = Watched()
     people = walkers(0.0)
-    everybody = np.concatenate([people, STANDING[None] + (0.0, 2.5, 0.0)])
-    watched.oracle.watch(everybody, 1.0)
+    all_people = np.concatenate([people, STANDING[None] + (0.0, 2.5, 0.0)])
+    watched.oracle.watch(all_people, 1.0)
     for frame in range(5):
         stamp_ns = T0 + round(frame / FPS * 1e9)
         views = {
-            camera.name: seen(camera, everybody if n == 1 else people, watched.rng, stamp_ns=stamp_ns)
+            camera.name: seen(camera, all_people if n == 1 else people, watched.rng, stamp_ns=stamp_ns)
             for n, camera in enumerate(RIG.cameras)
         }
         result = watched.estimator.estimate_from_keypoints(views)
@@ -198,8 +198,8 @@ def test_an_empty_view_of_the_only_camera_is_no_fault() -> None:
     watched = Watched()
     for frame in range(3):
         watched.see(frame, [0, 1, 2])
-    nobody = {RIG.names[1]: Keypoints2D.empty(H36M_17, T0 + 200_000_000)}
-    result = watched.estimator.estimate_from_keypoints(nobody)
+    no_people = {RIG.names[1]: Keypoints2D.empty(H36M_17, T0 + 200_000_000)}
+    result = watched.estimator.estimate_from_keypoints(no_people)
     assert set(result.pose.state.tolist()) == {PersonState.OCCLUDED}
 
 
@@ -210,5 +210,5 @@ def test_known_people_are_found_by_the_rays_to_their_joints_however_far_they_wer
     assert sorted(matched_by_direction(centre, people, lifted)) == [(0, 1), (1, 0)]
     assert matched_by_direction(centre, people, people[:0]) == []
     assert matched_by_direction(centre, centre - (people - centre), people) == []  # behind the camera
-    # 2 m aside is somebody else.
+    # 2 m aside is another person.
     assert matched_by_direction(centre, people[:1] + np.array([0.0, 0.0, 2.0]), lifted) == []

@@ -117,7 +117,7 @@ def test_the_mirrored_image_of_a_mirrored_camera_gives_the_mirrored_pose() -> No
 def test_a_known_height_puts_right_a_depth_and_size_that_are_wrong_together() -> None:
     people = people_in_camera()[:1]
     keypoints = seen_by(PLAIN, people)
-    small = Oracle(people * 0.9)  # the same picture of somebody a tenth smaller and nearer
+    small = Oracle(people * 0.9)  # the same picture of a person a tenth smaller and nearer
     wrong = lift(PLAIN, keypoints, OracleLoaded(small))
     np.testing.assert_allclose(wrong.xyz, 0.9 * people, atol=1e-3)
     true_height = lift(PLAIN, keypoints, OracleLoaded(Oracle(people))).height_m[0]
@@ -175,13 +175,13 @@ def test_an_empty_image_is_no_fault() -> None:
 
 
 class _AnyFocal(Oracle):
-    """As the shipped network: made for any focal length, and told the height where it is known."""
+    """As the shipped network: made for any focal length, and given the height where it is known."""
 
     options = SimpleNamespace(any_focal=True, height=True)
-    told: Tensor | None = None
+    reported: Tensor | None = None
 
     def forward(self, xy: Tensor, K: Tensor, height: Tensor | None = None) -> Lifted:
-        self.told = height
+        self.reported = height
         return super().forward(xy, K)
 
 
@@ -192,9 +192,9 @@ def test_a_network_for_any_focal_length_gets_the_image_as_it_is_and_the_heights_
     lifted = lift(camera, seen_by(camera, people), OracleLoaded(net), np.array([np.nan, 1.6]))
     np.testing.assert_allclose(lifted.xyz, people, atol=1e-3)
     assert net.called_with is not None
-    assert net.told is not None
+    assert net.reported is not None
     assert net.called_with[1][0, 0, 0] == pytest.approx(3600.0)
-    np.testing.assert_allclose(net.told.numpy(), [np.nan, 1.6], rtol=1e-6)
+    np.testing.assert_allclose(net.reported.numpy(), [np.nan, 1.6], rtol=1e-6)
 
 
 def test_depth_is_the_least_known_and_lies_along_the_ray() -> None:

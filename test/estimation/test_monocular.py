@@ -47,7 +47,7 @@ def seen(people: Floats, stamp_ns: int, rng: np.random.Generator | None = None) 
 def run(
     fps: float, depth_std: float, options: EstimatorOptions | None = None, seed: int = 0
 ) -> list[tuple[Floats, Estimate]]:
-    """What comes of the crossing, with depths that err anew in each image by so much."""
+    """What comes of the crossing, with depths that err independently in each image by so much."""
     rng = np.random.default_rng(seed)
     net = Oracle(crossing(0.0))
     estimator = one_camera(CAMERA, OracleLoaded(net), options=options or EstimatorOptions())

@@ -13,8 +13,8 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Rig
 
 CAMERA = h36m_rig().cameras[0]
-BESIDE = np.array([0.5, 1.0, 0.0])
-PEOPLE = np.stack([STANDING, STANDING + BESIDE])
+OFFSET = np.array([0.5, 1.0, 0.0])
+PEOPLE = np.stack([STANDING, STANDING + OFFSET])
 
 
 def lifter_of(camera: Camera) -> OracleLoaded:
@@ -46,7 +46,7 @@ def test_poses_are_in_the_cameras_frame_or_in_the_one_that_it_is_placed_in(frame
 
 
 def test_a_camera_that_moves_sees_people_stand_still() -> None:
-    """The tracker works in the fixed frame: the camera's own motion, 1.5 m/s here, is nobody's velocity."""
+    """The tracker works in the fixed frame: the camera's own motion, 1.5 m/s here, is no person's velocity."""
     lifter = lifter_of(CAMERA)
     estimator = one_camera(CAMERA, lifter, frame_id="odom")
     for k in range(10):

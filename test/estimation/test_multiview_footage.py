@@ -46,7 +46,7 @@ def test_the_subject_agrees_with_the_reference(cameras: tuple[str, ...] | None, 
         apart_mm = np.nanmean(np.linalg.norm(limbs - truth, axis=-1), axis=-1) * 1000
         assert apart_mm.min() < limit_mm
         assert "1" in result.pose.ids
-        # The bystander is her own person or nobody: nobody else is near the subject.
+        # The bystander is her own person or none: no other person is near the subject.
         assert np.sort(apart_mm)[1:].min(initial=np.inf) > 1000
 
 
@@ -56,7 +56,7 @@ def test_two_people_and_the_bystander_are_three_at_most() -> None:
     for result in results[1:]:
         assert {"1", "2"} <= set(result.pose.ids) <= {"1", "2", "3"}
         assert (result.pose.state == PersonState.VISIBLE).all()
-    # Everyone's 2D people carry their ids in at least two cameras.
+    # All 2D people carry their ids in at least two cameras.
     last = results[-1]
     for person in last.pose.ids:
         assert sum(person in ids for ids in last.ids.values()) >= 2

@@ -36,9 +36,9 @@ def test_every_group_is_placed_and_absent_views_are_left_out() -> None:
 
 
 def test_no_groups_give_no_people() -> None:
-    nobody = [Keypoints2D.empty(H36M_17) for _ in RIG.cameras]
+    no_people = [Keypoints2D.empty(H36M_17) for _ in RIG.cameras]
     groups = np.zeros((0, 4), dtype=int)
-    assert len(triangulated(RIG.cameras, gathered(nobody, groups), min_views=2, max_std_m=0.3)) == 0
+    assert len(triangulated(RIG.cameras, gathered(no_people, groups), min_views=2, max_std_m=0.3)) == 0
 
 
 def test_more_views_and_higher_scores_give_a_higher_score() -> None:

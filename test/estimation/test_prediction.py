@@ -104,11 +104,11 @@ def test_it_carries_its_own_stamp_and_says_that_it_is_predicted() -> None:
 
 def test_fault_lost_people_are_not_predicted() -> None:
     """Fault: a person has not been seen for longer than lost_after_s.
-    Sees: LOST on human_pose_3d; nobody on human_pose_3d/predicted.
+    Sees: LOST on human_pose_3d; no person on human_pose_3d/predicted.
     Recovers: by itself when the person is seen again.
     """
-    nobody = np.zeros((0, 17, 3))
-    found = watched(lambda t_s: walk(t_s) if t_s < 0.5 else nobody, 35)
+    no_people = np.zeros((0, 17, 3))
+    found = watched(lambda t_s: walk(t_s) if t_s < 0.5 else no_people, 35)
     states = [int(pose.state[0]) for _, pose, _ in found if len(pose)]
     assert set(states) == set(PersonState)
     for _, pose, motion in found:

@@ -257,15 +257,15 @@ def test_a_newcomer_next_to_a_person_just_hidden_gets_that_id_by_option_only(jum
 
 
 def test_a_person_present_before_another_goes_missing_does_not_take_the_id() -> None:
-    # The one beside is seen too poorly for an id until the first is hidden.
+    # The second one is seen too poorly for an id until the first is hidden.
     tracker = Tracker(H36M_17, jump_distance_m=1.5)
-    first, beside = walker((0, 0), (0, 0), 0), walker((1, 0), (0, 0), 0)
-    poor = beside.copy()
+    first, second = walker((0, 0), (0, 0), 0), walker((1, 0), (0, 0), 0)
+    poor = second.copy()
     poor[6:] = np.nan
     for k in range(5):
         tracker.update(observe([first, poor]), stamp(k / 30))
     for k in range(5, 10):
-        pose, ids = tracker.update(observe([beside]), stamp(k / 30))
+        pose, ids = tracker.update(observe([second]), stamp(k / 30))
     assert ids == ("2",)
     assert pose.ids == ("1", "2")
     assert pose.state.tolist() == [PersonState.OCCLUDED, PersonState.VISIBLE]

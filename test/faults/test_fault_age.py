@@ -28,7 +28,7 @@ from pose3d_ros.structures import JointSource, PersonState, Pose3D
 
 LIMITS = Limits()
 T0_NS = 1_700_000_000 * 10**9
-SPEED = np.array([1.2, 0.0, 0.0])  # m/s, of everybody here
+SPEED = np.array([1.2, 0.0, 0.0])  # m/s, of all people here
 
 
 def pose_at(t_s: float, *, states: tuple[int, ...] = (0,), age_s: float = 0.0) -> Pose3D:
@@ -97,8 +97,8 @@ def test_a_change_since_the_judgement_is_known_without_judging_again(later_s: fl
     pose = pose_at(0.0, states=(0, 1, 0))
     first = dog.saw(pose, 0.0, 0.05, LIMITS)
     then = again.saw(pose, 0.0, 0.05 + later_s, LIMITS)
-    told = [(one.ids, one.state.tolist()) for one in (first, then)]
-    assert dog.changed(pose, 0.0, 0.05 + later_s, LIMITS) == (told[0] != told[1])
+    reported = [(one.ids, one.state.tolist()) for one in (first, then)]
+    assert dog.changed(pose, 0.0, 0.05 + later_s, LIMITS) == (reported[0] != reported[1])
 
 
 def test_a_pose_on_time_stays_as_sure_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""Cameras that move, transforms that are inverted, images that are exchanged: told by the people before them."""
+"""Cameras that move, transforms that are inverted, images that are exchanged: found by the people in front of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def watched(
     rig: Rig | None = None,
     change: Callable[[Seen], Seen] = lambda seen: seen,
 ) -> tuple[list[tuple[float, CalibrationReport]], CalibrationHealth]:
-    """Reports by time; the fault comes at MOVES_S, change and rig hold from the start. Ends when a fault is told."""
+    """Reports by time; the fault comes at MOVES_S, change and rig hold from the start. Ends when a fault is reported."""
     rig = rig or scene.rig
     health, reports = CalibrationHealth(rig), []
     for number in range(round(until_s * RATE_HZ)):
@@ -96,7 +96,7 @@ def test_fault_camera_shifted(family: str, number: int, fault: Fault) -> None:
 
 
 def test_fault_pair_moved() -> None:
-    """Fault: one of two cameras turns by 2 degrees; which of them, nobody can say.
+    """Fault: one of two cameras turns by 2 degrees; it cannot be decided which.
     Sees: ERROR "cameras 'c1' and 'c2' have moved since the start: views differ by 31 px (1.6 deg)".
     Recovers: when it is put back, or with the new calibration.
     """
@@ -121,9 +121,9 @@ def test_fault_pair_moved_along_its_epipolar_lines() -> None:
         reports.append(shown(health, scene.rig, scene.keypoints(number, None), now_s, ids=("1",), bodies=body))
     assert all(not one.fault for one in reports[: round(MOVES_S * RATE_HZ)])
     assert reports[-1].cameras == ("c1", "c2")
-    told = re.search(r"people have (\d+)% of their size", reports[-1].fault)
-    assert told is not None
-    assert int(told[1]) == pytest.approx(80, abs=3)
+    reported = re.search(r"people have (\d+)% of their size", reports[-1].fault)
+    assert reported is not None
+    assert int(reported[1]) == pytest.approx(80, abs=3)
 
 
 @pytest.mark.parametrize("views", [2, 4])
@@ -193,9 +193,9 @@ def test_fault_tx_of_wrong_sign() -> None:
 
 
 def test_fault_camera_put_back() -> None:
-    """Fault: a camera is knocked and, once that is told, put back.
+    """Fault: a camera is knocked and, once that is reported, put back.
     Sees: the fault while it lasts.
-    Recovers: by itself some seconds after; another calibration begins anew at once.
+    Recovers: by itself some seconds after; another calibration restarts at once.
     """
     scene = Walked("room4", 1, seed=1, frames=200)
     reports, health = watched(scene, YAW)
@@ -226,7 +226,7 @@ def test_fault_cameras_that_never_fitted() -> None:
 
 @pytest.mark.parametrize(("family", "number", "views"), [("h36m", 1, 3), ("room4", 1, 0), ("head1060", 0, 0)])
 def test_fault_none_no_alarm(family: str, number: int, views: int) -> None:
-    """Fault: none: somebody walks about before cameras that are 0.1 to 0.3 deg and 2 to 5 mm off.
+    """Fault: none: a person walks in front of cameras that are 0.1 to 0.3 deg and 2 to 5 mm off.
     Sees: nothing; the residuals as values.
     Recovers: there is nothing to recover from.
     """

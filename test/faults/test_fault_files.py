@@ -73,7 +73,7 @@ STATE = state()
 def test_fault_state_of_a_run_tampered_with(place: int, change: int) -> None:
     """Fault: a byte of the state of a stopped `pose3d estimate` changes on disk, or the file is cut short.
     Sees: "the estimator's state cannot be read (...): start again with --overwrite"; nothing of it is run.
-    Recovers: --overwrite; a byte that nothing depends on is not told.
+    Recovers: --overwrite; a byte that nothing depends on is not reported.
     """
     data = bytearray(STATE)
     data[place] ^= change

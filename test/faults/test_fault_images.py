@@ -227,7 +227,7 @@ def test_fault_no_distortion_coefficients() -> None:
 
 
 def test_fault_unknown_distortion_model() -> None:
-    """Fault: camera_info names a distortion model that nobody knows, or coefficients that its model has not.
+    """Fault: camera_info names a distortion model that is unknown, or coefficients that its model has not.
     Sees: "... has distortion model 'division', expected one of ..." or "... has 3 coefficients for plumb_bob ...".
     Recovers: by itself with a sound camera_info.
     """

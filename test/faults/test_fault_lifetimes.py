@@ -33,7 +33,7 @@ def moment(k: int, rig: Rig) -> dict[str, Keypoints2D]:
 
 
 def knocked(rig: Rig) -> Rig:
-    """The rig as it stands after somebody hit its last camera, by 3 degrees."""
+    """The rig as it stands after its last camera was hit, by 3 degrees."""
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler("y", 3, degrees=True).as_matrix()
     camera = rig.cameras[-1]
@@ -114,7 +114,7 @@ def test_fault_learning_fails_outside_the_node(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_fault_thousands_of_people_come_and_go() -> None:
-    """Fault: people come and go for months; nobody stays longer than some seconds.
+    """Fault: people come and go for months; each stays for some seconds.
     Sees: memory as with the people of the last minute, with smoothing, clock offsets and every other memory on.
     Recovers: nothing is needed.
     Kind: K8

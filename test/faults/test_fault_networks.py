@@ -45,7 +45,7 @@ def estimate_with(**values: Any) -> Estimate:
 RESULT = Result({"detect": 80.0}, latency_ms=100.0, spread_ms=0.0, people=1, cameras=("left", "right"))
 
 
-def told(result: Result) -> tuple[Level, str]:
+def reported(result: Result) -> tuple[Level, str]:
     record = Record()
     record.processed(0.0, result)
     health = record.health(0.1, [], {})
@@ -54,7 +54,7 @@ def told(result: Result) -> tuple[Level, str]:
 
 def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: a network of the detector gives NaN, as after an overflow in half precision.
-    Sees: the frame set is dropped, the network named, never an empty message that says nobody is there.
+    Sees: the frame set is dropped, the network named, never an empty message that says no person is there.
     Recovers: by itself with the next frame set that gives numbers; else precision:=full.
     """
     detector = TopDownDetector("cpu", DetectorOptions(precision="full"))
@@ -65,12 +65,12 @@ def test_fault_network_output_nan_in_the_detector(weights: None, monkeypatch: py
     monkeypatch.setattr(detector, "_heads", whole)
     assert len(detector(IMAGES)["cam"]) == 0  # black images
     joints = detector._joints
-    box, everybody = np.array([[10.0, 10, 60, 90]]), np.array([True])
-    assert np.isfinite(joints([IMAGES.images["cam"]], box, everybody).xy).all()
+    box, all_people = np.array([[10.0, 10, 60, 90]]), np.array([True])
+    assert np.isfinite(joints([IMAGES.images["cam"]], box, all_people).xy).all()
     heads = joints._heads  # type: ignore[attr-defined]
     monkeypatch.setattr(joints, "_heads", lambda images: [one * torch.nan for one in heads(images)])
     with pytest.raises(InputError, match=r"movenet-thunder output .* set precision:=full"):
-        joints([IMAGES.images["cam"]], box, everybody)
+        joints([IMAGES.images["cam"]], box, all_people)
 
 
 def test_fault_network_output_nan_in_a_refiner() -> None:
@@ -99,13 +99,13 @@ def test_fault_network_output_nan_in_a_refiner() -> None:
     np.testing.assert_array_equal(seen_.xy, found.xy)
     np.testing.assert_array_equal(after.xyz, observed.xyz)
 
-    level, words = told(replace(RESULT, estimate=estimate_with(not_refined={"not_finite": 32})))
+    level, words = reported(replace(RESULT, estimate=estimate_with(not_refined={"not_finite": 32})))
     assert (level, "refines returned NaN for 32 joints" in words) == (Level.WARN, True)
 
 
 def test_fault_network_output_nan_in_the_lifter() -> None:
     """Fault: the network that lifts people from one view gives NaN.
-    Sees: nobody gets a pose of it; WARN "the network that lifts returned NaN".
+    Sees: it gives no pose; WARN "the network that lifts returned NaN".
     Recovers: by itself with the next image that gives numbers, under the same id.
     """
     camera = Camera("front", (1280, 720), np.array([[1000.0, 0, 640], [0, 1000, 360], [0, 0, 1]]))
@@ -122,7 +122,7 @@ def test_fault_network_output_nan_in_the_lifter() -> None:
     assert all(np.isfinite(one.pose.xyz).all() for one in poses[2:])  # predicted meanwhile
     assert [int(one.pose.state[0]) for one in poses[2:]] == [0, 1, 1, 0]
     assert {one.pose.ids for one in poses[2:]} == {("1",)}
-    level, words = told(replace(RESULT, people=0, estimate=poses[3]))
+    level, words = reported(replace(RESULT, people=0, estimate=poses[3]))
     assert (level, "lifts returned NaN for 1 people" in words) == (Level.WARN, True)
 
 
@@ -137,7 +137,7 @@ def test_fault_network_output_nan_in_the_lifter() -> None:
     ids=["python", "torch on the CPU", "torch on a GPU", "ONNX Runtime"],
 )
 def test_fault_out_of_memory_in_the_detector(error: Exception) -> None:
-    """Fault: memory runs out in the detector, on the GPU or beside it.
+    """Fault: memory runs out in the detector, on the GPU or the CPU.
     Sees: the frame set is dropped; ERROR or WARN "out of memory (...)", which after three in a row names the options
     that need less.
     Recovers: by itself with the next frame set that fits; what the failed one held is given back.
@@ -172,7 +172,7 @@ def test_fault_out_of_memory_in_the_detector(error: Exception) -> None:
 
 def test_fault_weights_missing_or_tampered_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: the detector's weights are not there when the node is configured, or not the published ones.
-    Sees: the node does not start (exit code 1), or stays unconfigured where it is managed, with ERROR and the mend.
+    Sees: the node does not start (exit code 1), or stays unconfigured where it is managed, with ERROR and the fix.
     Recovers: `pose3d models fetch`, then configure, or by the launch file's respawn.
     """
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))

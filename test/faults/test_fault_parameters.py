@@ -35,7 +35,7 @@ def step(estimator: PoseEstimator, t_s: float) -> Estimate:
 
 def test_fault_parameters_changed_while_people_are_followed() -> None:
     """Fault: limits, smoothing and the workspace are changed while people are in view.
-    Sees: the new values hold from the next frame set on; everybody keeps their id, also who is out of the workspace.
+    Sees: the new values hold from the next frame set on; all people keep their ids, also who is out of the workspace.
     Recovers: nothing to recover; the values may be set back the same way.
     """
     estimator = PoseEstimator(RIG, options=OPTIONS)
@@ -55,13 +55,13 @@ def test_fault_parameters_changed_while_people_are_followed() -> None:
     assert strict.rejected["uncertain"] == 2 * 17  # 4 px at 5 m are a centimetre
     estimator.set_options(OPTIONS)
     assert sorted(step(estimator, 0.7).pose.ids) == ["1", "2"]
-    # Gone after 0.2 s now: who comes back later is somebody new.
+    # Gone after 0.2 s now: who comes back later is a new person.
     estimator.set_options(replace(OPTIONS, lost_after_s=0.1, max_age_s=0.2))
     assert sorted(step(estimator, 1.2).pose.ids) == ["3", "4"]
 
 
 def test_fault_parameter_of_one_camera_changed_while_people_are_followed() -> None:
-    """Fault: options of the node for one camera are changed while somebody is in view.
+    """Fault: options of the node for one camera are changed while a person is in view.
     Sees: the new values hold from the next image on, under the same id.
     Recovers: nothing to recover; the values may be set back the same way.
     """

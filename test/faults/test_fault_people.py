@@ -32,7 +32,7 @@ def walking(t_s: float) -> Sequence[Floats]:
     return [walker((-1.0 + abs((0.8 * t_s) % 4 - 2), 0.3), (0.0, 0.0), t_s)]
 
 
-def nobody(t_s: float) -> Sequence[Floats]:
+def empty_room(t_s: float) -> Sequence[Floats]:
     """An empty room."""
     return []
 
@@ -170,7 +170,7 @@ def test_each_reason_is_counted_and_named_with_its_fix(reason: str, monkeypatch:
 @pytest.mark.parametrize(
     ("people", "visible"),
     [
-        (nobody, lambda camera, person, t_s: True),
+        (empty_room, lambda camera, person, t_s: True),
         (walking, lambda camera, person, t_s: camera == 1),
         (walking, lambda camera, person, t_s: camera == int(t_s) % 2),
         (walking, lambda camera, person, t_s: t_s < 1 + 0.8 * camera),
@@ -248,7 +248,7 @@ def seated(t_s: float) -> Sequence[Floats]:
 
 
 def partly(t_s: float) -> Sequence[Floats]:
-    """One whose legs nobody sees below the knee."""
+    """A person whose legs are hidden below the knee."""
     body = walking(t_s)[0].copy()
     body[[3, 6]] = np.nan
     return [body]

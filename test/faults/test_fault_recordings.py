@@ -64,7 +64,7 @@ def test_fault_lost_frames_that_even_out(tmp_path: Path) -> None:
 
 
 def test_fault_variable_frame_rate(tmp_path: Path) -> None:
-    """Fault: a phone's video of variable frame rate beside an even one.
+    """Fault: a phone's video of variable frame rate next to one of constant rate.
     Sees: images within half a frame's time go together, each with its own stamp; "frames are matched by time".
     Recovers: nothing to recover.
     Kind: K5
@@ -150,7 +150,7 @@ def test_double_the_rate_gives_every_second_image(tmp_path: Path) -> None:
 
 
 def test_images_of_b_frames_keep_their_own_times() -> None:
-    """They are decoded in another order than they are shown, and this file has two gaps of 100 ms besides."""
+    """They are decoded in another order than they are shown, and this file has two gaps of 100 ms as well."""
     times = video_times(B_FRAMES)
     ticks = np.cumsum([0, *[1001 if k not in (7, 15) else 4004 for k in range(1, 24)]])
     np.testing.assert_allclose(times.at_ns, ticks * 1e9 / 30000, atol=1)

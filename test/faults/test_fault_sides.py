@@ -16,7 +16,7 @@ from pose3d_ros.structures import Floats, Keypoints2D
 
 RIG = h36m_rig()
 BODY = walker((0.2, 0.1), (0.4, 0.3), 0.0)
-EVERYBODY = np.zeros((1, len(RIG.cameras)), dtype=np.intp)  # (G, V): one person, the first in every view
+ALL_PEOPLE = np.zeros((1, len(RIG.cameras)), dtype=np.intp)  # (G, V): one person, the first in every view
 
 
 def errors_m(heard: Sequence[Message]) -> Floats:
@@ -60,7 +60,7 @@ def views_of(body: Floats, wrong: Sequence[int] = ()) -> list[Keypoints2D]:
 
 def test_the_view_is_found_and_its_sides_are_changed_back() -> None:
     people, right = views_of(BODY, wrong=[2]), views_of(BODY)
-    exchanged = swapped(RIG.cameras, gathered(people, EVERYBODY), BODY[None])
+    exchanged = swapped(RIG.cameras, gathered(people, ALL_PEOPLE), BODY[None])
     assert exchanged.any(axis=(1, 2)).tolist() == [False, False, True, False]
     flat, rows = People2D.of(people), np.arange(len(people))[None]
     ours = flat.with_joints(joint_order(len(flat.xy), rows, exchanged)).xy[:-1]
@@ -70,11 +70,11 @@ def test_the_view_is_found_and_its_sides_are_changed_back() -> None:
 
 @pytest.mark.parametrize("wrong", [[], [0, 1, 2], [0, 1, 2, 3]])
 def test_where_most_views_say_so_the_expectation_is_wrong(wrong: list[int]) -> None:
-    assert not swapped(RIG.cameras, gathered(views_of(BODY, wrong), EVERYBODY), BODY[None]).any()
+    assert not swapped(RIG.cameras, gathered(views_of(BODY, wrong), ALL_PEOPLE), BODY[None]).any()
 
 
 def test_without_an_expected_person_or_for_another_no_swap_is_reported() -> None:
-    people = gathered(views_of(BODY), EVERYBODY)
+    people = gathered(views_of(BODY), ALL_PEOPLE)
     assert not swapped(RIG.cameras, people, np.zeros((0, 17, 3))).any()
     assert not swapped(RIG.cameras, people, BODY[None] + (0.8, 0.0, 0.0)).any()
     assert not swapped(RIG.cameras, people, np.full((1, 17, 3), np.nan)).any()
@@ -82,6 +82,6 @@ def test_without_an_expected_person_or_for_another_no_swap_is_reported() -> None
 
 def test_what_fits_worse_with_its_sides_changed_is_left_alone() -> None:
     triangulate = partial(triangulated, min_views=2, max_std_m=np.inf)
-    right, wrong = (gathered(views_of(BODY, one), EVERYBODY) for one in ([], [1]))
+    right, wrong = (gathered(views_of(BODY, one), ALL_PEOPLE) for one in ([], [1]))
     assert fits_no_worse(RIG.cameras, triangulate, wrong, right).tolist() == [True]
     assert fits_no_worse(RIG.cameras, triangulate, right, wrong).tolist() == [False]

@@ -61,8 +61,8 @@ def test_fault_all_cameras_stop(latency_s: float) -> None:
 
 
 def test_fault_all_cameras_stop_while_nobody_is_there() -> None:
-    """Fault: all cameras stop while nobody is in view.
-    Sees: messages without camera_names within 0.2 s: an empty list then no longer means that nobody is there.
+    """Fault: all cameras stop while no person is in view.
+    Sees: messages without camera_names within 0.2 s: an empty list then no longer means that no person is there.
     Recovers: by itself with the next images.
     """
     chain = Chain(lambda t_s: [])
@@ -111,7 +111,7 @@ def test_fault_one_camera_stops_and_returns() -> None:
 
 
 def test_fault_person_occluded_for_a_moment() -> None:
-    """Fault: nobody sees a person for 0.3 s, behind a pillar.
+    """Fault: no camera sees a person for 0.3 s, behind a pillar.
     Sees: OCCLUDED, PREDICTED joints with growing covariance and age.
     Recovers: by itself, VISIBLE under the same id.
     """
@@ -163,7 +163,7 @@ def test_fault_lost_between_two_frame_sets() -> None:
 def test_fault_ten_people_crossing() -> None:
     """Fault: ten people, five from each side, walk through each other.
     Sees: ten people, at most some OCCLUDED for a moment.
-    Recovers: by itself; nobody's id goes to anybody else.
+    Recovers: by itself; no id goes to another person.
     """
     lanes = np.linspace(-1.6, 1.6, 5)
 

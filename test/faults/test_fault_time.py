@@ -53,7 +53,7 @@ def grouped(frames: list[tuple[str, int, int]], cameras: str = "ab", **options: 
 @pytest.mark.parametrize("back_s", [0.3, 0.5, 0.9, 1.5, 3600.0])
 @pytest.mark.parametrize("sim_time", [False, True])
 def test_fault_bag_loop(back_s: float, sim_time: bool) -> None:
-    """Fault: a bag begins anew, or the clock is set back, by a third of a second or by hours.
+    """Fault: a bag restarts, or the clock is set back, by a third of a second or by hours.
     Sees: WARN "time went back by ... s on /left/image_raw"; sets go on after six images of each camera at most.
     Recovers: by itself.
     """
@@ -70,12 +70,12 @@ def test_fault_bag_loop(back_s: float, sim_time: bool) -> None:
     assert faults.count(StampFault.BACK) == 1
     assert faults[60 + JUMP_STAMPS :] == [None] * (60 - JUMP_STAMPS)
     assert one.checks.counts[StampFault.BACK] == 1
-    told = Camera()
+    reported = Camera()
     for stamp in stamps[: 60 + JUMP_STAMPS]:
-        told.sees(stamp)
-    assert f"time went back by {back_s - 0.033:.1f} s on {TOPIC} (a bag restarted" in told.words()
-    assert "after a newer one" not in told.words()
-    assert "time went back" not in told.words(REPORTED_S + 0.1)
+        reported.sees(stamp)
+    assert f"time went back by {back_s - 0.033:.1f} s on {TOPIC} (a bag restarted" in reported.words()
+    assert "after a newer one" not in reported.words()
+    assert "time went back" not in reported.words(REPORTED_S + 0.1)
 
 
 def test_fault_bag_loop_begins_with_the_image_it_ended_with() -> None:
@@ -129,7 +129,7 @@ def test_fault_stamps_zero() -> None:
 
 
 def test_fault_stamps_in_the_future() -> None:
-    """Fault: a machine's clock is ten seconds ahead, or images of a bag's last round come after it began anew.
+    """Fault: a machine's clock is ten seconds ahead, or images of a bag's last round come after it restarted.
     Sees: "images on /left/image_raw are stamped 10.0 s in the future: ... synchronise clocks (chrony, PTP), ...".
     Recovers: by itself when the clocks agree; no pose that looks fresh for ten seconds was published.
     """
@@ -248,7 +248,7 @@ def test_fault_20_percent_loss() -> None:
     for n in range(300, 421):
         one.sees(T0 + n * PERIOD)
     assert one.words() == ""
-    # A camera that stopped and returned has lost nothing: that is told as "no image for".
+    # A camera that stopped and returned has lost nothing: that is reported as "no image for".
     for n in range(521, 600):
         one.sees(T0 + n * PERIOD)
     assert one.words() == ""

@@ -37,7 +37,7 @@ class Message:
 
 
 class Chain:
-    """Four cameras of Human3.6M at 20 Hz; people(t) gives (17, 3) m of everybody there at t seconds.
+    """Four cameras of Human3.6M at 20 Hz; people(t) gives (17, 3) m of all people at t seconds.
 
     visible(camera, t) says who of them, by place in the list, a camera sees; latency_s lies between images and pose.
     """
@@ -85,11 +85,11 @@ class Chain:
 
     def _images(self) -> None:
         now_ns = T0_NS + round(self.now_s * 1e9)
-        everybody = list(self.people(self.now_s))
+        all_people = list(self.people(self.now_s))
         for camera in self.rig.cameras:
             if camera.name not in self.living:
                 continue
-            shown = [one for p, one in enumerate(everybody) if self.visible(camera.name, p)]
+            shown = [one for p, one in enumerate(all_people) if self.visible(camera.name, p)]
             xyz = np.stack(shown) if shown else np.zeros((0, 17, 3))
             people = seen(camera, xyz, self._rng, stamp_ns=now_ns)
             if camera.name in self.swapped:

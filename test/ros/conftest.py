@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="module")
 def context() -> Iterator[object]:
-    """An rclpy context on a domain that nobody else is on."""
+    """An rclpy context on a domain of its own."""
     import rclpy
     from rclpy.context import Context
 

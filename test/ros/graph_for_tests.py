@@ -38,9 +38,9 @@ def grey_of(frame):
 def write_footage(folder):
     """rig.yaml and a video a camera; frame k is grey_of(k)."""
     K = np.array([[50.0, 0, 32], [0, 50.0, 24], [0, 0, 1]])
-    beside = np.eye(4)
-    beside[0, 3] = -0.5
-    rig = Rig((Camera("left", (64, 48), K), Camera("right", (64, 48), K, "plumb_bob", np.zeros(5), beside)))
+    second = np.eye(4)
+    second[0, 3] = -0.5
+    rig = Rig((Camera("left", (64, 48), K), Camera("right", (64, 48), K, "plumb_bob", np.zeros(5), second)))
     save_rig(rig, folder / "rig.yaml")
     for name in CAMERAS:
         writer = cv2.VideoWriter(str(folder / f"{name}.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (64, 48))

@@ -125,7 +125,7 @@ class Cameras(Node):
         )
 
     def latch_infos(self) -> None:
-        """Publish every camera_info once for whoever comes, and no more with the images."""
+        """Publish every camera_info once for late subscribers, and no more with the images."""
         qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         for camera in self.rig.cameras:
             self.without_info.add(camera.name)

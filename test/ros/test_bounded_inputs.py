@@ -83,7 +83,7 @@ def test_a_frame_stays_known_while_anything_names_it() -> None:
 
 
 def test_fault_a_thousand_bad_transforms(capfd: pytest.CaptureFixture[str]) -> None:
-    """Fault: somebody sends transforms that are none, a thousand in a moment.
+    """Fault: a node sends invalid transforms, a thousand in a moment.
     Sees: one line every 5 s that names one of them and counts all; sound ones are used.
     Recovers: by itself.
     Kind: K8

@@ -17,7 +17,7 @@ def test_fault_camera_info_waited_for_though_a_rig_file_is_there(context: Any, n
     Sees: the log and /diagnostics wait for images alone; without a rig file for camera_info too.
     Recovers: by itself when images come.
     Kind: K10
-    Before: the log waited for camera_info as well, which nobody sends there.
+    Before: the log waited for camera_info as well, which no camera sends there.
     """
     node = Node("waiting", context=context)
     one = CameraInput(

@@ -139,7 +139,7 @@ def test_detection_in_another_process_gives_the_same_poses(tmp_path: Path) -> No
             assert process.poll() is None, "the process that detects has ended, see its last lines"
             give_up = time.monotonic() + START_S
             while not pairs and time.monotonic() < give_up:
-                # Everybody is forgotten in this pause, so that both forms have the same past.
+                # All people are forgotten in this pause, so that both forms have the same past.
                 cameras.sent += round(10e9 / PERIOD_NS)
                 known_s = time.monotonic() + 0.5
                 cameras.begin_set()
@@ -228,13 +228,13 @@ def in_person(field: str, change: Callable[[list[float]], list[float]]) -> Calla
 def test_malformed_keypoints_are_left_out_with_their_cause_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Without any weights on the machine: whoever triangulates needs none."""
+    """Without any weights on the machine: the central node needs none."""
     monkeypatch.setenv("POSE3D_CACHE", str(tmp_path))
     with keypoint_graph() as one:
         assert error_mm(one.poses_after(2)[-1], IN_WORLD) < 1.0
         one.diagnosis_says("running: ")
         assert one.controller.diagnosis["detector"] == "known"
-        assert one.controller.poses[-1].processing_latency > 0.05  # what detection took elsewhere is told too
+        assert one.controller.poses[-1].processing_latency > 0.05  # what detection took elsewhere is reported too
         assert not any(key == "stage_ms/detect" for key in one.controller.diagnosis)
         assert isinstance(one.cameras, KeypointCameras)
         for spoil, words in (

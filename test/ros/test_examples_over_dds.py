@@ -114,7 +114,7 @@ def test_a_controller_and_a_wrist_target_follow_the_cameras_and_stop_with_them()
     with graph(ring("left", "right"), fixed_frame="world") as one:
         sim = Parameter("use_sim_time", value=True)
         # This machine may be busy: silence is tested above, here the age of the stamps.
-        patient = [sim, Parameter("silent_after", value=1e3), Parameter("tool", value=[0.0, 9.0, 1.0])]
+        patient = [sim, Parameter("silent_after_s", value=1e3), Parameter("tool", value=[0.0, 9.0, 1.0])]
         speed = SPEED.SpeedAndSeparation(context=one.cameras.context, parameter_overrides=patient)
         wrist = loaded(5).WristFollower(context=one.cameras.context, parameter_overrides=[sim])
         scales: list[float] = []

@@ -7,7 +7,7 @@ import pytest
 from pose3d_ros.ros.log_lines import LONGEST, MOST_TEXTS, Repetition, short
 
 WAITING = "no poses yet: " + "; ".join(
-    f"no {what} on /{camera}/{topic} (nobody publishes it)"
+    f"no {what} on /{camera}/{topic} (no publisher)"
     for camera in ("left", "right", "front", "back")
     for what, topic in (("image", "image_raw"), ("camera_info", "camera_info"))
 )
@@ -27,7 +27,7 @@ def test_fault_warnings_that_fill_the_terminal() -> None:
             lines.append(short(message))
     assert 10 <= len(lines) <= 20
     assert all(len(line) <= LONGEST for line in lines)
-    assert "no image on /left/image_raw (nobody publishes it); no camera_info on /left/camera_info" in lines[0]
+    assert "no image on /left/image_raw (no publisher); no camera_info on /left/camera_info" in lines[0]
     assert lines[0].endswith("; 6 more in /diagnostics")
 
 

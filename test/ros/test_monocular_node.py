@@ -114,7 +114,8 @@ def test_a_camera_info_that_comes_now_and_then_holds_until_the_next_one() -> Non
 
         one.cameras.alter = seldom
         one.play_until(
-            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/camera", ""), "pairing is told"
+            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/camera", ""),
+            "pairing is reported",
         )
         stamps = [conversions.stamp_to_ns(pose.header.stamp) for pose in one.poses_after(25)]
         steps = np.diff(stamps) // PERIOD_NS
@@ -130,7 +131,8 @@ def test_a_camera_info_that_was_latched_once_is_heard() -> None:
     with monocular_graph(RIG, latched=True) as one:
         assert error_mm(one.poses_after(3)[-1], CAMERA.cam_from_world) < 2.0
         one.play_until(
-            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/camera", ""), "pairing is told"
+            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/camera", ""),
+            "pairing is reported",
         )
 
 

@@ -318,7 +318,7 @@ def test_camera_info_with_stamps_of_its_own_is_paired_with_the_newest_image() ->
         one.cameras.alter = late
         assert error_mm(one.poses_after(2)[-1], IN_WORLD) < 1.0
         one.play_until(
-            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/left", ""), "pairing is told"
+            lambda: "newest camera_info" in one.controller.diagnosis.get("camera_info/left", ""), "pairing is reported"
         )
 
 
@@ -391,7 +391,7 @@ def test_people_outside_the_workspace_are_omitted_from_every_topic_and_counted()
     with graph(ring("left", "right"), fixed_frame="world", publish_keypoints=True, **box) as one:
         one.cameras.publish_transforms()
         one.poses_after(2)
-        one.play_until(lambda: one.controller.diagnosis.get("people_left_out") == "1", "somebody is left out")
+        one.play_until(lambda: one.controller.diagnosis.get("people_left_out") == "1", "a person is left out")
         one.poses_after(2)
         known = [pose for pose in one.controller.poses if pose.people]
         assert {person.id for pose in known for person in pose.people} == {"1"}
@@ -429,7 +429,7 @@ def test_fault_sigint_once_twice_and_sigterm(tmp_path: Path) -> None:
     """Fault: SIGINT comes once; or twice, from the terminal's group and from launch, while the first is obeyed; or
     SIGTERM.
     Sees: the node finishes what is under way, shuts down and ends with exit code 0, without a traceback.
-    Recovers: start it again, which the launch files do where nobody stopped them.
+    Recovers: start it again, which the launch files do where they were not stopped.
     """
     code = (
         "import sys; from known_person import KnownDetector, ring; from pose3d_ros.ros.running import run_node\n"

@@ -426,7 +426,7 @@ def test_fault_frame_id_of_the_cameras_body() -> None:
 def test_fault_lengths_in_another_unit(apart_m: float, fault: bool | None) -> None:
     """Fault: a calibration is in millimetres or in squares of the board.
     Sees: from 25 m to the next camera a warning, from 50 m a fault: "is 60.7 m from the nearest camera ... in mm?".
-    Recovers: with `pose3d rig convert --unit mm`, or squares in m; nearer ones are told by people's own size.
+    Recovers: with `pose3d rig convert --unit mm`, or squares in m; nearer ones are found by people's own size.
     Kind: K2
     Before: "no fault found".
     """

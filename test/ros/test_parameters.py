@@ -193,23 +193,23 @@ def test_several_dataclasses_share_a_node(node_with):
 
 
 def test_changes_at_run_time_are_checked_and_reported(node_with):
-    node, told, others = node_with(), [], []
-    declare(node, CameraOptions, told.append)
+    node, reported, others = node_with(), [], []
+    declare(node, CameraOptions, reported.append)
     declare(node, TrackOptions, others.append)
-    assert (told, others) == ([], [])
+    assert (reported, others) == ([], [])
     assert node.set_parameters([Parameter("rate_hz", value=12)])[0].successful
-    assert told == [CameraOptions(rate_hz=12.0)] == [current(node, CameraOptions)]
+    assert reported == [CameraOptions(rate_hz=12.0)] == [current(node, CameraOptions)]
     assert others == []
 
 
 def test_a_refused_change_leaves_everything_as_it_was(node_with):
-    node, told = node_with(), []
-    declare(node, CameraOptions, told.append)
+    node, reported = node_with(), []
+    declare(node, CameraOptions, reported.append)
     both = [Parameter("views", value=3), Parameter("placement", value="file")]
     result = node.set_parameters_atomically(both)
     assert (result.successful, result.reason) == (False, "three views and a file do not go together")
     assert current(node, CameraOptions) == CameraOptions()
-    assert told == []
+    assert reported == []
     # Each alone is fine, so it was the pair that was refused.
     assert node.set_parameters_atomically(both[:1]).successful
 
@@ -269,13 +269,13 @@ def test_what_another_node_sees_are_descriptions_units_ranges_and_choices(node_w
 
 
 def test_what_is_fixed_changes_only_while_it_may_and_setting_it_to_what_it_is_is_no_change(node_with):
-    node, mend = node_with(), ["clean it up first"]
-    declare(node, CameraOptions, fixed=lambda: mend[0])
+    node, fix = node_with(), ["clean it up first"]
+    declare(node, CameraOptions, fixed=lambda: fix[0])
     both = [Parameter("cameras", value=["a", "b"]), Parameter("views", value=3)]
     result = node.set_parameters_atomically(both)
     assert (result.successful, result.reason) == (False, "parameter 'cameras' cannot change now: clean it up first")
     assert current(node, CameraOptions) == CameraOptions()
     assert node.set_parameters_atomically([Parameter("cameras", Parameter.Type.STRING_ARRAY, []), both[1]]).successful
-    mend[0] = ""
+    fix[0] = ""
     assert node.set_parameters_atomically(both).successful
     assert current(node, CameraOptions) == CameraOptions(cameras=("a", "b"), views=3)

@@ -46,7 +46,7 @@ def publish(publisher: PosePublisher, people: Pose3D, lifetime_s: float = 1.0) -
 
 
 def optional_topics(node: Node) -> set[str]:
-    """Full names of what the node publishes beside its own topics of ROS and human_pose_3d."""
+    """Full names of what the node publishes apart from its own topics of ROS and human_pose_3d."""
     own = ("/rosout", "/parameter_events", f"{node.get_namespace().rstrip('/')}/human_pose_3d")
     return {one.topic_name for one in node.publishers} - set(own)
 
@@ -128,7 +128,7 @@ def test_fault_topics_that_are_switched_off(node: Node) -> None:
         ({}, set()),
         ({"publish_markers": True}, {"/robot1/human_pose_3d/markers"}),
         ({"publish_tf": True}, {"/tf"}),
-        ({"rep155": True}, {"/tf"}),  # and the list, where hri_msgs is installed and somebody was there
+        ({"rep155": True}, {"/tf"}),  # and the list, where hri_msgs is installed and a person was there
         ({"prediction_horizon_s": 0.1}, {"/robot1/human_pose_3d/predicted"}),
         ({"publish_keypoints": True}, {"/robot1/left/keypoints_2d", "/robot1/right/keypoints_2d"}),
         ({}, set()),

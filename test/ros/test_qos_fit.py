@@ -47,9 +47,9 @@ def test_fault_transforms_of_other_qos() -> None:
     listener = SimpleNamespace(tf_sub=subscription("/tf", RELIABLE), tf_static_sub=subscription("/tf_static", LATCHED))
     sick = Graph(tf_static=[("rig_tf", RELIABLE), ("robot_state_publisher", LATCHED)], tf=[("arm", BEST_EFFORT)])
     look_up = tf_look_up(Buffer(), 0.0, threading.Event(), lambda: unheard_by(listener, sick))
-    with pytest.raises(CalibrationError) as told:
+    with pytest.raises(CalibrationError) as reported:
         look_up("world", "left_optical", 1)
-    words = str(told.value)
+    words = str(reported.value)
     assert "does not hear /tf of arm: it is published best effort, the subscription asks for reliable" in words
     assert "/tf_static of rig_tf: it is published volatile, the subscription asks for transient local" in words
     assert "static_transform_publisher" not in words

@@ -82,7 +82,7 @@ def test_frames_are_where_the_joints_are_for_a_listener_of_tf(context: Any) -> N
             np.testing.assert_allclose(at[:3, 3], people.xyz[n, H36M_17.index(joint)], atol=1e-6)
             np.testing.assert_allclose(at[:3, :3], body[:3, :3], atol=1e-6)
         assert buffer.can_transform(f"body_b{n + 7}", f"l_wrist_b{n + 7}", Time()), "the tree hangs together"
-    assert not buffer.can_transform("map", "body_b9", Time()), "nobody follows who is LOST"
+    assert not buffer.can_transform("map", "body_b9", Time()), "a LOST person has no frame"
     for node in (sender, hearer):
         node.destroy_node()
 

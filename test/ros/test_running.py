@@ -1,4 +1,4 @@
-"""Arguments that ROS cannot read are told in one line."""
+"""Arguments that ROS cannot read are reported in one line."""
 
 import pytest
 

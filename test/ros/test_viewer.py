@@ -52,7 +52,7 @@ def shown() -> Iterator[tuple[Viewer, int]]:
 
 @pytest.fixture
 def draw(shown: tuple[Viewer, int]) -> Iterator[Draw]:
-    """Hands a message of these people to the viewer; nobody is left on the page afterwards."""
+    """Hands a message of these people to the viewer; the page is empty afterwards."""
 
     def take(*people: Pose3D) -> None:
         message = conversions.pose_to_msg(a_pose(10**9, 0.5), camera_stamps_ns={"left": 10**9}, calibration_hash="test")
@@ -79,7 +79,7 @@ def test_people_appear_and_vanish_on_a_page_that_only_this_machine_sees(shown: t
 
 
 def test_fault_view_that_flickers(shown: tuple[Viewer, int], draw: Draw) -> None:
-    """Fault: somebody walks, loses an elbow and gets it back, is predicted, while another stands still.
+    """Fault: a person walks, loses an elbow and gets it back, is predicted, while another stands still.
     Sees: skeletons that move; name and colour stay, darker while the person is predicted.
     Recovers: nothing to recover.
     Kind: K10
@@ -109,7 +109,7 @@ def test_fault_view_of_a_node_that_is_gone(
     shown: tuple[Viewer, int], draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fault: the live view is open before poses come, or the node that sent them is killed.
-    Sees: "waiting for poses on /human_pose_3d", and nobody; while poses come how many people there are.
+    Sees: "waiting for poses on /human_pose_3d", and no person; while poses come how many people there are.
     Recovers: by itself with the next message.
     Kind: K10
     Before: an empty page, or people who stood still for ever.

@@ -22,11 +22,11 @@ from pose3d_ros.structures import Camera, Floats
 
 TRUTH = np.stack([*TWO, walker((-0.8, 0.2), (0, 0), 0)])
 WRIST, THORAX, HEAD = (H36M_17.index(name) for name in ("LWrist", "Thorax", "HeadTop"))
-EVERYBODY = np.tile(np.arange(len(TRUTH))[:, None], (1, len(CAMERAS)))
+ALL_PEOPLE = np.tile(np.arange(len(TRUTH))[:, None], (1, len(CAMERAS)))
 
 
 def scene(
-    groups: np.ndarray = EVERYBODY, cameras: tuple[Camera, ...] = CAMERAS, truth: Floats = TRUTH, noise_px: float = 3.0
+    groups: np.ndarray = ALL_PEOPLE, cameras: tuple[Camera, ...] = CAMERAS, truth: Floats = TRUTH, noise_px: float = 3.0
 ) -> tuple[Grouped2D, Observed3D]:
     return observe(truth, cameras, groups, noise_px)
 
@@ -69,7 +69,7 @@ def test_a_network_that_moves_nothing_gives_what_was_triangulated() -> None:
 
 def test_a_known_shift_comes_out_in_the_world_downwards_here() -> None:
     cameras = (CAMERAS[0], CAMERAS[2])  # on one side of the room
-    found, observed = scene(EVERYBODY[:, :2], cameras)
+    found, observed = scene(ALL_PEOPLE[:, :2], cameras)
     shift = moved(cameras, found, observed, 0.1) - observed.xyz
     assert np.linalg.norm(shift, axis=-1) == pytest.approx(0.1, abs=1e-5)
     assert (shift[..., 2] < -0.09).all()  # the rig's y points down

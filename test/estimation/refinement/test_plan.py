@@ -1,4 +1,4 @@
-"""Which refinement runs, and what a user is told of it."""
+"""Which refinement runs, and what is reported of it."""
 
 from __future__ import annotations
 

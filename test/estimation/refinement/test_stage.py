@@ -101,7 +101,7 @@ def test_a_joint_without_triangulation_is_filled_in_and_marked() -> None:
     assert result.n_views[0, WRIST] == 0
     assert np.isnan(result.reprojection_px[0, WRIST])
     assert 0 < result.score[0, WRIST] < 0.5 * result.score[0].max()
-    assert result.joints[0] == observed.joints[0]  # no evidence of anybody
+    assert result.joints[0] == observed.joints[0]  # no evidence of a person
     assert result.guessed[0, WRIST]
 
 

@@ -88,8 +88,8 @@ def test_the_mean_distance_to_the_cameras_decides_whether_a_person_is_in_range()
 def test_a_higher_resolution_is_compared_at_the_training_resolution() -> None:
     fine = tuple(replace(one, K=one.K * [[4], [4], [1]], size_wh=(4000, 4000)) for one in pair(2.0))
     person = np.array([1.0, 0.0, 4.0])
-    told = range_of("room2").told_focal_px(fine, person)
-    np.testing.assert_allclose(told / np.hypot(1.0, 4.0), 350.0)
+    reported = range_of("room2").told_focal_px(fine, person)
+    np.testing.assert_allclose(reported / np.hypot(1.0, 4.0), 350.0)
     for known, cameras in ((range_of("room2"), pair(2.0)), (RigRange(), fine)):  # coarse enough, and an unknown rig
         np.testing.assert_allclose(
             known.told_focal_px(cameras, person), np.sqrt(cameras[0].K[0, 0] * cameras[0].K[1, 1])

@@ -1,4 +1,4 @@
-"""A running graph of three cameras: "side" is spoilt and mended, left and right give the true pose all the while."""
+"""A running graph of three cameras: "side" is broken and repaired, left and right give the true pose all the while."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Spoil = Callable[[Any, Any], None]  # (image, camera_info) of "side", before the
 
 
 class Faults:
-    """A running graph whose camera "side" is spoilt and mended."""
+    """A running graph whose camera "side" is broken and repaired."""
 
     def __init__(self, one: Graph) -> None:
         self.graph, self.transforms, self.since_ns = one, [], 0
@@ -90,7 +90,7 @@ class Faults:
         return self.pose_of(RIG.names, what)
 
     def without_side(self, words: str) -> None:
-        """The cause is told, the others' poses are true, and the camera is in none."""
+        """The cause is reported, the others' poses are true, and the camera is in none."""
         self.graph.diagnosis_says(words)
         self.pose_of(("left", "right"), "poses of the others")
         spoilt = [

@@ -1,4 +1,4 @@
-"""Exchanged image topics and an inverted transform before a real node over DDS: named in /diagnostics with the mend."""
+"""Exchanged image topics and an inverted transform before a real node over DDS: named in /diagnostics with the fix."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def exchange(graph: Graph) -> None:
 def ends(graph: Graph, words: str) -> None:
     """The words end, and what is published then is true."""
     graph.play_until(lambda: words not in graph.controller.message, f"an end of {words!r}")
-    # Whoever was placed wrongly is soon where they are.
+    # A person at a wrong place is soon at the right one.
     graph.play_until(
         lambda: bool(graph.controller.poses[-1].people) and error_mm(graph.controller.poses[-1], np.eye(4)) < 1.0,
         "poses that are true",

@@ -32,7 +32,7 @@ def described(camera: Camera, **fields: Any) -> Spoil:
 
 def test_fault_camera_info_of_zeros(raw: Faults) -> None:
     """Fault: a driver publishes an uncalibrated camera_info, K full of zeros.
-    Sees: WARN "camera 'side' (side/camera_info) is not calibrated: its K has fx=0", with the mend; others go on.
+    Sees: WARN "camera 'side' (side/camera_info) is not calibrated: its K has fx=0", with the fix; others go on.
     Recovers: by itself with a calibrated camera_info.
     """
     raw.shows(changed_info(k=np.zeros(9)), "camera 'side' (side/camera_info) is not calibrated: its K has fx=0")
@@ -57,7 +57,7 @@ def test_fault_camera_info_of_absurd_numbers(raw: Faults) -> None:
 
 
 def test_fault_distortion_model_unknown(raw: Faults) -> None:
-    """Fault: camera_info names a distortion model that nobody knows.
+    """Fault: camera_info names a distortion model that is unknown.
     Sees: WARN "... has distortion model 'division', expected one of ..."; others go on.
     Recovers: by itself with a known model.
     """
@@ -176,7 +176,7 @@ def test_fault_camera_info_stops(raw: Faults) -> None:
     one = raw.graph
     one.cameras.without_info = {"side"}
     try:
-        one.play_until(lambda: "newest" in one.controller.diagnosis.get("camera_info/side", ""), "pairing is told")
+        one.play_until(lambda: "newest" in one.controller.diagnosis.get("camera_info/side", ""), "pairing is reported")
         raw.three_cameras("the camera is used without camera_info")
     finally:
         one.cameras.without_info = set()

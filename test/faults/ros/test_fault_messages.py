@@ -1,4 +1,4 @@
-"""Messages that nobody honest sends: too large, too many, or texts where names belong."""
+"""Messages that no sound program sends: too large, too many, or texts where names belong."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def test_fault_texts_where_names_belong() -> None:
     ):
         message = keypoints(1)
         setattr(message, field, value)
-        with pytest.raises(InputError) as told:
+        with pytest.raises(InputError) as reported:
             checked(message, CAMERA)
-        assert len(str(told.value)) < 1500
+        assert len(str(reported.value)) < 1500
     crowd = HumanPose3DArray(skeleton=H36M_17.name, joint_names=list(H36M_17.joint_names))
     crowd.people = [HumanPose3D(id=text)]
-    with pytest.raises(InputError, match=r"person 'x{80}\.\.\.' has 0 joints") as told:
+    with pytest.raises(InputError, match=r"person 'x{80}\.\.\.' has 0 joints") as reported:
         conversions.pose_from_msg(crowd)
     crowd.people = [HumanPose3D()] * 101
     with pytest.raises(InputError, match="101 people in one message, expected at most 100"):

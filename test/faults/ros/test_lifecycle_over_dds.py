@@ -90,7 +90,7 @@ def test_a_managed_node_works_only_while_it_is_active(one: Graph) -> None:
 
     assert change(one, Transition.TRANSITION_DEACTIVATE)
     one.diagnosis_says("inactive")
-    # The last word to whoever holds a pose: nobody is seen, and no image says so.
+    # The last message to subscribers: no person is seen, and no image says so.
     one.play_until(lambda: bool(one.controller.aged) and not one.controller.aged[-1].people, "an empty last message")
     assert state(one) == State.PRIMARY_STATE_INACTIVE
     heard = len(one.controller.poses)
@@ -121,7 +121,7 @@ def test_fault_parameter_updates_good_and_bad(one: Graph) -> None:
     assert (one.node.live.outputs.publish_markers, one.node.live.estimation.max_std_m) == (False, 0.25)
 
     assert {person.id for person in one.poses_after(3)[-1].people} == ids
-    assert set_together(one, max_std_m=0.001) == (True, "")  # 1 mm: nobody is placed so surely
+    assert set_together(one, max_std_m=0.001) == (True, "")  # 1 mm: no person is located so surely
     one.diagnosis_says("none has a pose")
     assert set_together(one, max_std_m=0.5, smoothing="none", publish_markers=True) == (True, "")
     one.poses_after(1)
@@ -166,7 +166,7 @@ def test_fault_deactivated_with_images_under_way(one: Graph) -> None:
 def test_fault_configuration_that_cannot_be(one: Graph) -> None:
     """Fault: a managed node is activated with a rig file that is not there.
     Sees: the transition fails, ERROR with the cause; the process stays, unconfigured.
-    Recovers: mend it, set the parameter, configure and activate again.
+    Recovers: fix it, set the parameter, configure and activate again.
     """
     activated(one)
     assert change(one, Transition.TRANSITION_DEACTIVATE)
@@ -237,7 +237,7 @@ def test_what_is_loaded_is_kept_from_the_garbage_collector_while_active(
             assert getattr(node, f"trigger_{step}")() is SUCCESS, step
         node.close()
         node.destroy_node()
-    # What somebody else keeps from it is left alone.
+    # What others keep from it is left alone.
     assert collector.calls == ([] if frozen else ["collect", "freeze", "unfreeze"] * 2)
 
 

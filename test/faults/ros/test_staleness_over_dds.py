@@ -73,7 +73,7 @@ def test_fault_all_cameras_stop_for_good(started: Callable[[], AbstractContextMa
         )
         one.play_until(lambda: node.action == "stop" and not node.people, "a listener that knows that nothing is seen")
         one.play_until(lambda: [m.action for m in controller.markers[-1].markers] == [Marker.DELETEALL], "no marker")
-        one.play_until(lambda: not ahead[-1].people, "nobody on predicted")
+        one.play_until(lambda: not ahead[-1].people, "no person on predicted")
         # On a machine that stood still for a moment, people aged before already: only the end counts.
         last_ns = conversions.stamp_to_ns(controller.poses[-1].header.stamp)
         aged = [m for m in controller.aged if conversions.stamp_to_ns(m.header.stamp) == last_ns]

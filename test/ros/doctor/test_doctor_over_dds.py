@@ -163,7 +163,7 @@ def test_healthy_system_has_no_findings_over_dds(observations: tuple[Facts, Fact
         ("node_report", "/multiview: it reports: "),
     ],
 )
-def test_fault_is_reported_over_dds(name: str, words: str, observations: tuple[Facts, Facts]) -> None:
+def test_seeded_fault_is_reported_over_dds(name: str, words: str, observations: tuple[Facts, Facts]) -> None:
     assert words in report(observations[1])[name]
 
 

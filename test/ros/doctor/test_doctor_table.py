@@ -41,7 +41,7 @@ NODELESS = {"ros_missing", "node_not_running", "node_silent", "node_report", "no
 
 
 @pytest.mark.parametrize("name", [name for name in SEEDED if name not in NODELESS])
-def test_fault_comes_before_the_report_of_the_node(name: str) -> None:
+def test_seeded_fault_comes_before_the_report_of_the_node(name: str) -> None:
     """The node has no poses and reports it, as in most of these systems."""
     facts = SEEDED[name][0]
     reporting = replace(facts.nodes[0], level=2, message="no poses yet: some consequence", max_people=0)
