@@ -42,7 +42,7 @@ def watched(
     rig: Rig | None = None,
     change: Callable[[Seen], Seen] = lambda seen: seen,
 ) -> tuple[list[tuple[float, CalibrationReport]], CalibrationHealth]:
-    """Reports by time; the fault comes at MOVES_S, change and rig hold from the start. Ends when a fault is reported."""
+    """Reports by time; the fault comes at MOVES_S, change and rig hold from the start. Ends at a reported fault."""
     rig = rig or scene.rig
     health, reports = CalibrationHealth(rig), []
     for number in range(round(until_s * RATE_HZ)):
