@@ -61,7 +61,7 @@ def oracles(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(factory, "make_detector", make_detector)
     monkeypatch.setattr(single_view, "load_lifter", lambda name: OracleLoaded(Oracle(people())))
-    monkeypatch.setattr(factory, "weights_of", lambda options: ())
+    monkeypatch.setattr(detector_options, "weights_of", lambda options: ())
 
 
 @pytest.mark.usefixtures("oracles")

@@ -28,7 +28,7 @@ from pose3d_ros.weights.table import MODELS, ModelFile
 @pytest.mark.parametrize("place", [0, 1000, -1])
 def test_fault_weights_tampered_with(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: a byte of a network's weights on disk is another one than was published.
-    Sees: the node ends at start: "... is not the file that was published: SHA-256 ..., expected ..." with the command.
+    Sees: the node ends at start: "... is not the published file: SHA-256 ..., expected ..." with the command.
     Recovers: `pose3d models fetch`.
     """
     good = tmp_path / "cache" / "weights" / "a" / "a.bin"
@@ -43,7 +43,7 @@ def test_fault_weights_tampered_with(place: int, tmp_path: Path, monkeypatch: py
     data = bytearray(good.read_bytes())
     data[place] ^= 1
     good.write_bytes(bytes(data))
-    with pytest.raises(WeightsCorruptError, match=r"a\.bin is not the file that was published.*pose3d models fetch"):
+    with pytest.raises(WeightsCorruptError, match=r"a\.bin is not the published file.*pose3d models fetch"):
         store.path("a")
     shutil.copy(published, good)
     assert store.path("a") == good

@@ -116,7 +116,7 @@ def test_fault_bag_loop_over_dds(one: Graph) -> None:
         jumps = int(one.controller.diagnosis["time_jumps"])
         person = one.controller.poses[-1].people[0].id
         one.cameras.sent -= back
-        one.diagnosis_says("s on /left/image_raw (a bag restarted, or a clock that is set)")
+        one.diagnosis_says("s on /left/image_raw (a bag restarted, or a clock was set)")
         pose = one.poses_after(1)[-1]
         assert pose.people[0].id == person
         assert error_mm(pose, IN_WORLD) < 1.0
