@@ -31,7 +31,7 @@ from pose3d_ros.structures import Floats, PersonState, Pose3D
 
 # More than any rig has: each is a subscription, and messages name them.
 MOST_CAMERAS = 64
-# A node that runs says at least so often what became of people who are still there: see watchdog.py.
+# A node that runs says at least so often what became of people who are still there: see staleness.py.
 SILENT_S = 2.0
 LOOK_S = 0.5
 NOT_SEEN = 0.45  # brightness of people who are predicted only
