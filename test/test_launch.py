@@ -193,7 +193,7 @@ def test_one_camera_by_its_parameter_file_alone(launched: Launched) -> None:
     node = launched.started("monocular_node")
     assert "process has finished cleanly" in said
     assert node["files"] == [(CHECKOUT / "config" / "mono.yaml").read_text()]
-    assert node["parameters"]["camera"] == "camera"
+    assert node["parameters"]["cameras"] == ["camera"]
     assert "__node:=monocular" in node["arguments"]
     assert Path(node["profiles"]).samefile(CHECKOUT / "config" / "fastdds.xml")
 
@@ -205,7 +205,7 @@ def test_one_cameras_arguments_stand_over_the_parameter_file(launched: Launched)
     )  # fmt: skip
     node = launched.started("monocular_node")
     given = node["parameters"]
-    assert (given["camera"], given["image_topic"], given["fixed_frame"]) == ("02", "/usb_cam/image_raw", "map")
+    assert (list(given["cameras"]), given["image_topic"], given["fixed_frame"]) == (["02"], "/usb_cam/image_raw", "map")
     assert (given["device"], given["use_sim_time"]) == ("cpu", True)
     assert (given["body_height_m"], type(given["body_height_m"])) == (2.0, float)
     assert "__ns:=/robot1" in node["arguments"]
