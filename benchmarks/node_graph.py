@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import CHECKOUT
 from pose3d_ros.errors import Pose3DError
 
 if TYPE_CHECKING:
@@ -64,10 +67,13 @@ def play(
         with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
             begun_s = time.monotonic()
             own = [str(files[0]), str(slow_s), str(cameras), str(people)]
-            node = children.start("benchmarks.ros_node", [*own, *ros, *words], folder / "node.log")
+            # Last on the import path of the children, so that an installed package goes before it.
+            path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), CHECKOUT]))
+            start = partial(children.start, environment={"PYTHONPATH": path})
+            node = start("benchmarks.ros_node", [*own, *ros, *words], folder / "node.log")
             if listener:
-                ears = children.start(listener, [str(heard), *ros], folder / "listener.log")
-            player = children.start(cameras_module, [*arguments, str(files[1]), *ros], folder / "cameras.log")
+                ears = start(listener, [str(heard), *ros], folder / "listener.log")
+            player = start(cameras_module, [*arguments, str(files[1]), *ros], folder / "cameras.log")
             _follow(player, node, seconds)
             stopped_s = time.monotonic()
             children.stop([node])
