@@ -8,12 +8,14 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
+from pose3d_ros.files.door import expanded
+
 
 def cache_dir() -> Path:
     """POSE3D_CACHE if it is set, else pose3d_ros in the user's cache, absolute; made when first written to."""
     chosen = os.environ.get("POSE3D_CACHE")
     # Downloaders run in folders of their own, where a relative path would mean another place.
-    return Path(chosen or user_cache_dir("pose3d_ros")).expanduser().absolute()
+    return expanded(chosen or user_cache_dir("pose3d_ros")).absolute()
 
 
 def sha256_of(path: Path) -> str:

@@ -12,8 +12,8 @@ PACKAGE = Path(pose3d_ros.__file__).parent
 # Lowest first: a module may import from its own layer and from those above it in this list.
 LAYERS = (
     {"errors"},
-    {"cache"},
     {"files"},
+    {"cache"},
     {"arguments"},
     {"structures", "options", "downloads", "state"},
     {"kernels"},

@@ -24,6 +24,7 @@ from pose3d_ros import __version__
 from pose3d_ros.detection import options as detector_options
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
 from pose3d_ros.estimation.refinement.plan import CHOICES
+from pose3d_ros.files.door import expanded
 from pose3d_ros.files.output_lock import output_lock
 from pose3d_ros.plots.summary_table import summary_table
 from pose3d_ros.recordings.footage import CAMERAS, SAMPLES, Sample, fetch_sample, reference_single
@@ -156,12 +157,12 @@ def checked(args: argparse.Namespace) -> Request:
         raise InputError(f"--rate {args.rate:g}: give 0 (paced) to 1000 frame sets per second")
     if args.view:
         _require_viewer()
-    output = args.output.expanduser().resolve()
+    output = expanded(args.output).resolve()
     _prepare_output(output)
     frames = args.frames or 0
     return Request(
         args.people, cameras, args.rate, frames, args.loop, output, args.view, args.device,
-        args.mono or "", str(Path(args.lifter).expanduser().resolve()) if args.lifter else "", args.refine,
+        args.mono or "", str(expanded(args.lifter).resolve()) if args.lifter else "", args.refine,
         detector_options.from_arguments(args, precision=args.precision),
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ from pose3d_ros.errors import InputError, shown
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.plan import CHOICES
 from pose3d_ros.files.documents import yaml_content
-from pose3d_ros.files.door import PARAMETER
+from pose3d_ros.files.door import PARAMETER, expanded
 from pose3d_ros.files.output_lock import output_lock
 from pose3d_ros.options import from_mapping
 from pose3d_ros.recordings.bag_input import add_bag_arguments, bag_topics
@@ -146,7 +146,7 @@ def _run(args: argparse.Namespace) -> int:
         "options": dataclasses.asdict(options),
         "detector": dataclasses.asdict(_detector_options(args)) if recorded.has_images else None,
     }
-    output = args.output.expanduser().resolve()
+    output = expanded(args.output).resolve()
     log = prepare(output, settings, len(source), resume=args.resume, overwrite=args.overwrite)
     if len(log) < len(source):
         if len(log):

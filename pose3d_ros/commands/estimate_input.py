@@ -13,6 +13,7 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.summary import Reference
+from pose3d_ros.files.door import expanded
 from pose3d_ros.recordings.bag_frames import BagFrames
 from pose3d_ros.recordings.bag_input import BagTopics, open_bag_frames
 from pose3d_ros.recordings.bag_recording import is_bag
@@ -76,7 +77,7 @@ def open_input(request: Request) -> Input:
         raise InputError(f"--fps {request.fps:g}: give frames a second, more than 0 and 10000 at most")
     if request.footage:
         return _footage(request)
-    if any(is_bag(Path(video).expanduser()) for video in request.videos):
+    if any(is_bag(expanded(video)) for video in request.videos):
         return _bag(request)
     if request.rig is None:
         raise InputError("--rig is missing: give the calibration file of the cameras (docs/calibration.md)")
@@ -93,7 +94,7 @@ def open_input(request: Request) -> Input:
         )
     videos = _chosen(assigned(rig, request.videos), request)
     people = _chosen(_by_camera(rig, request.keypoints, "--keypoints"), request)
-    paths = {name: Path(path).expanduser() for name, path in people.items()}
+    paths = {name: expanded(path) for name, path in people.items()}
     return _compared(_opened(request, rig, videos, paths, request.fps), request)
 
 
@@ -120,7 +121,7 @@ def _bag(request: Request) -> Input:
         if other:
             raise InputError(f"{name} does not apply to a recording of ROS topics: omit {name}")
     source = open_bag_frames(
-        Path(request.videos[0]).expanduser(),
+        expanded(request.videos[0]),
         rig_file=request.rig,
         cameras=[name.strip() for name in request.cameras.split(",") if name.strip()],
         topics=request.bag,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pose3d_ros.detection import factory
 from pose3d_ros.detection import options as detector_options
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import expanded
 from pose3d_ros.recordings.footage import SAMPLES, fetch_sample
 from pose3d_ros.ros.environment import node_command, prepare, require_ros
 from pose3d_ros.structures import Camera, FrameSet, Rig
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if args.body_height_m is not None and not 0.5 <= args.body_height_m <= 2.5:
         raise InputError(f"--body-height-m {args.body_height_m:g}: give 0.5 to 2.5 m, or omit it")
     image = _read(args.image)
-    output = args.output.expanduser().resolve()
+    output = expanded(args.output).resolve()
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

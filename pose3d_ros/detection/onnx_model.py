@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from pose3d_ros.cache import cache_dir
 from pose3d_ros.detection.finite import check_finite
 from pose3d_ros.errors import DependencyError, InputError
-from pose3d_ros.files.door import DETECTOR_MODEL, checked
+from pose3d_ros.files.door import DETECTOR_MODEL, checked, expanded
 from pose3d_ros.structures import Floats
 
 INSTALL = "pip install 'pose3d_ros[onnx]'"
@@ -41,7 +40,7 @@ class OnnxModel:
             import onnxruntime
         except ImportError as error:
             raise DependencyError(f"detector onnx needs ONNX Runtime ({error}): {INSTALL}") from error
-        self.file = Path(file).expanduser()
+        self.file = expanded(file)
         checked(self.file, DETECTOR_MODEL)
         requested = _providers(device, onnxruntime.get_available_providers())
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from pose3d_ros.errors import OptionError
+from pose3d_ros.files.door import expanded
 from pose3d_ros.options import check, from_mapping, info_of, option
 
 DETECTORS = ("auto", "topdown", "movenet-lightning", "movenet-multipose", "onnx")
@@ -130,5 +130,5 @@ def from_arguments(args: argparse.Namespace, **others: Any) -> DetectorOptions:
     names = [field.name for field in fields(DetectorOptions) if field.name.startswith("detector")]
     values = {name: value for name in names if (value := getattr(args, name)) is not None} | others
     if values.get("detector_model"):
-        values["detector_model"] = str(Path(values["detector_model"]).expanduser().resolve())
+        values["detector_model"] = str(expanded(values["detector_model"]).resolve())
     return from_mapping(DetectorOptions, values)

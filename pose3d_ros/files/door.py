@@ -67,6 +67,14 @@ KINDS = (
 )  # fmt: skip
 
 
+def expanded(path: Path | str) -> Path:
+    """The path with ~ and ~user replaced by the home directory; raises InputError for an unknown user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{shown(str(path))} starts with ~ of an unknown user: give the path itself") from error
+
+
 def refused(path: Path | str, kind: Kind, why: object) -> Pose3DError:
     """Return the error for an invalid file, with its name, the reason and the fix."""
     return kind.error(f"{kind.what} {path} cannot be read ({why}): {kind.fix}")

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import expanded
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def output_lock(output: Path) -> Iterator[None]:
     Raises InputError where another run holds it. A folder that cannot be made or locked is left to the command, which
     says what is wrong with it, or to a file system without locks.
     """
-    folder = output.expanduser().absolute()
+    folder = expanded(output).absolute()
     existed = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

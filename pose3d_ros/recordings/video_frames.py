@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.files.door import expanded
 from pose3d_ros.files.media import open_video
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.recordings.footage import video_size
@@ -186,7 +187,7 @@ def assigned(rig: Rig, arguments: Sequence[str]) -> dict[str, Path]:
             )
         if camera in videos:
             raise InputError(f"camera {camera!r} has two videos, {videos[camera]} and {path}: give one")
-        videos[camera] = path.expanduser()
+        videos[camera] = expanded(path)
     return {name: videos[name] for name in rig.names if name in videos}
 
 

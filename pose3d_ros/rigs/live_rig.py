@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pose3d_ros.errors import CalibrationError, Pose3DError
+from pose3d_ros.files.door import expanded
 from pose3d_ros.geometry.calibration import MIN_BASELINE_M
 from pose3d_ros.rigs.camera_info import camera_from_msgs
 from pose3d_ros.rigs.placement import (
@@ -237,7 +237,7 @@ def _rig_of_file(path: str, names: Sequence[str]) -> Rig:
     if not path:
         raise CalibrationError("placement is 'file', but the parameter rig_file is empty: give the path of a rig.yaml")
     try:
-        return load_rig(Path(path).expanduser(), names)  # a shell does not expand ~ in rig_file:=~/rig.yaml
+        return load_rig(expanded(path), names)  # a shell does not expand ~ in rig_file:=~/rig.yaml
     except CalibrationError as error:
         raise CalibrationError(f"{error} (the parameter cameras is {', '.join(names)})") from error
 
