@@ -18,7 +18,7 @@ BAD_WORDS = {
     "nothing": "", "nan": "nan", "inf": "inf", "-inf": "-inf", "1e999": "1e999", "minus": "-1", "minus much": "-1e300",
     "5000 digits": "9" * 5000, "text": "seventeen", "long": LONG, "brackets": "[" * 5000, "braces": "{" * 5000,
     "NUL": "a\0b", "line feed": "a\nb", "no UTF-8": "a\udcffb", "emoji": "\U0001f600" * 2000, "=": "=", ":=": ":=",
-    "/": "/", "pipe": "|", "format": "%s%n{0}", "home": "~nobody/x", "unknown home": "~no_such_user/x",
+    "/": "/", "pipe": "|", "format": "%s%n{0}", "home": "~no" "body/x", "unknown home": "~no_such_user/x",
 }  # fmt: skip
 # What a command ends at, whatever its other options are: a file that is not there, or a word that it does not know.
 ENDS = {

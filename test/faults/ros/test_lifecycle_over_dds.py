@@ -268,5 +268,6 @@ def test_a_hundred_cycles_leave_nothing_behind(kind: str) -> None:
     rss, *counts = np.array(after).T
     # A thread that has ended is still listed for a moment, so single counts may be one too high.
     assert all(np.median(count[-40:]) == np.median(count[20:60]) for count in counts), counts
-    grown = np.polyfit(np.arange(80), rss[20:], 1)[0] * 80
+    # In both halves: another thread of the test process may allocate once.
+    grown = min(np.polyfit(np.arange(40), rss[begin : begin + 40], 1)[0] * 80 for begin in (20, 60))
     assert grown < 2e6, f"{grown / 1e6:.1f} MB in 80 cycles"  # one frame set that is kept is as much
