@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pose3d_ros.arguments import check_is
 from pose3d_ros.detection.detector import UsesPredictedBoxes
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
-from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation, MultiViewObservation
+from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.left_right import unswap_left_right
+from pose3d_ros.estimation.measured_people import MeasuredPeople, Stopwatch
 from pose3d_ros.estimation.observation import (
     Grouped2D,
     People2D,
@@ -55,41 +55,6 @@ from pose3d_ros.synchronisation.resampling import Resampler
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
-
-
-class Stopwatch:
-    """Milliseconds by stage, from lap to lap."""
-
-    def __init__(self) -> None:
-        self.laps_ms: dict[str, float] = {}
-        self._since = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """The time since the last lap was this stage's."""
-        now = time.perf_counter()
-        self.laps_ms[stage] = self.laps_ms.get(stage, 0.0) + (now - self._since) * 1e3
-        self._since = now
-
-
-@dataclass(frozen=True, eq=False)
-class MeasuredPeople:
-    """The people of one frame set, before they are tracked."""
-
-    observed: Observed3D  # G people
-    groups: NDArray[np.intp]  # (G, V) index of each in the usable 2D people of each view, or -1
-    stage_ms: Mapping[str, float]
-    single_view: int  # people whom one camera only saw
-    all_groups: NDArray[np.intp] | None = None  # (G', V) with those of one view; None where people were lifted
-    not_refined: Mapping[str, int] = field(default_factory=dict)  # joints by the gate that refused them
-    swapped: tuple[str, ...] = ()  # cameras in which left and right were swapped
-
-    def together(self, views: Views, ids: tuple[str, ...], tracked: tuple[str, ...]) -> MultiViewObservation | None:
-        """What was seen in two cameras or more, with the ids of these and of all tracked people; None if lifted."""
-        if self.all_groups is None:
-            return None
-        return MultiViewObservation(
-            views.cameras, views.people, self.all_groups, self.groups, self.observed, ids, tracked
-        )
 
 
 class PoseEstimator:

@@ -23,7 +23,8 @@ from scipy.stats import chi2
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
-from pose3d_ros.estimation.estimator import PoseEstimator, Stopwatch
+from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.measured_people import Stopwatch
 from pose3d_ros.estimation.observation import Grouped2D, triangulated, weighed_by_score
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.stage import load_refinement

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -129,17 +130,21 @@ class DetectorSession:
         sync: SyncOptions,
     ) -> None:
         self._detector, self._topics, self._report, self._inputs = detector, publishers, report, inputs
-        self._lifecycle, self._stopped, self._shortage = lifecycle, threading.Event(), MemoryShortage()
+        self._stopped, self._shortage = threading.Event(), MemoryShortage()
         waiting = "images come; the first of them are waited for"
         report.begin(Record(waiting, product="keypoints", stale_s=inputs.stale_after_s))
         detector.reset()
         streams = {name: image_stream(node, name, inputs) for name in publishers}
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
-        # Late cameras are waited for in real time, whatever ROS time does.
-        self._sets = CameraSets(
-            node, streams, inputs, sync, report, self._hand_over, lambda _: time.monotonic_ns(), info_needed=False
-        )
-        self._thread = start_worker(self._mailbox, self._work, self._failed, "detector worker")
+        with ExitStack() as begun:
+            # Late cameras are waited for in real time, whatever ROS time does.
+            self._sets = CameraSets(
+                node, streams, inputs, sync, report, self._hand_over, lambda _: time.monotonic_ns(), info_needed=False
+            )
+            begun.callback(self._sets.close)
+            thread = start_worker(self._mailbox, self._work, self._failed, "detector worker")
+            begun.callback(lifecycle.end_worker, self._mailbox, thread)
+            self._begun = begun.pop_all()
         note_stamps(node, inputs)
         words = detector_words(detector_facts(detector, inputs.device))
         node.get_logger().info(short(f"{words}, waiting for {', '.join(self._sets.topics)}", ", "))
@@ -147,10 +152,7 @@ class DetectorSession:
     def close(self) -> None:
         """Stop working; what is under way is finished first, and not published. Raises StillBusyError."""
         self._stopped.set()
-        try:
-            self._lifecycle.end_worker(self._mailbox, self._thread)
-        finally:
-            self._sets.close()
+        self._begun.close()
 
     def missing(self) -> list[str]:
         """Which inputs do not come, in words."""
