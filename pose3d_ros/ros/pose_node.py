@@ -104,9 +104,10 @@ class PoseNode(LifecycleNode):
             choice = estimation.monocular_fallback if several else "auto"
             lifter = self._given_lifter or PersonLifter(choice, estimation.lifter)
             # In the middle of the work it would hold up the poses.
-            if not several:
+            if several:
+                lifter.load()
+            else:
                 lifter.require()
-            lifter.load()
         self._networks = Networks(detector, decoder, refinement, lifter)
         self._publisher = PosePublisher(self, options.cameras, detector, self.live.outputs, keypoints_topic)
 
