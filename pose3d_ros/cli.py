@@ -21,6 +21,7 @@ COMMANDS = {
     "rig": ("pose3d_ros.commands.rig", "draw, check and convert the calibration of your cameras"),
     "doctor": ("pose3d_ros.commands.doctor", "inspect a running system and report what is wrong and how to fix it"),
     "models": ("pose3d_ros.commands.models", "list, fetch, verify and locate the 2D models' weights"),
+    "render": ("pose3d_ros.commands.render", "render people before cameras, with the truth about every joint"),
     "train": ("pose3d_ros.commands.train", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
     "evaluate": ("pose3d_ros.commands.evaluate", "print the papers' tables next to ours, on held-out people and rigs"),
     "fit-noise": ("pose3d_ros.commands.fit_noise", "measure a detector's errors on a recording and fit noise to them"),

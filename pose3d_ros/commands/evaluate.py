@@ -12,12 +12,17 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pose3d_ros.commands.train import duration, natural, positive
+from pose3d_ros.detection import options as detector_options
 from pose3d_ros.options import HelpFormatter
+
+if TYPE_CHECKING:
+    from pose3d_ros.evaluation.tables import Table
 
 NETWORKS = {
     "multiview": "refined poses of several cameras (CV-UGCN)",
@@ -56,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     _add_footage(parts)
     _add_prediction(parts)
+    _add_rendered(parts)
 
 
 def _add_footage(parts: Any) -> None:
@@ -82,23 +88,60 @@ def _add_prediction(parts: Any) -> None:
     )
 
 
+def _add_rendered(parts: Any) -> None:
+    text = "the detector and the whole chain on rendered people, whose joints are known"
+    part = parts.add_parser("rendered", help=text, description=text)
+    part.formatter_class = HelpFormatter
+    part.add_argument("scenes", type=Path, nargs="+", metavar="DIR", help="folders written by `pose3d render`")
+    part.add_argument(
+        "--recording", type=Path, nargs="+", default=[], metavar="DIR",
+        help="folders written by `pose3d demo`: compare the detector on rendered people with the detector on footage",
+    )  # fmt: skip
+    part.add_argument(
+        "--node", action="store_true", help="also through the node over DDS; needs scenes rendered with --video"
+    )
+    detector_options.add_arguments(part)
+    part.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+    part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+
+
 def run(args: argparse.Namespace) -> int:
     """Print one table after another; raises pose3d_ros.errors."""
-    if args.part == "prediction":
-        return _prediction(args)
-    return _footage(args) if args.part == "footage" else _networks(args)
+    parts = {"prediction": _prediction, "footage": _footage, "rendered": _rendered}
+    return parts.get(args.part, _networks)(args)
 
 
 def _prediction(args: argparse.Namespace) -> int:
     from pose3d_ros.evaluation.prediction import tables
+
+    return _print(args, tables(args.recordings), args.plots)
+
+
+def _rendered(args: argparse.Namespace) -> int:
+    from pose3d_ros.detection import factory
+    from pose3d_ros.estimation.options import EstimatorOptions
+    from pose3d_ros.evaluation.rendered_tables import evaluated, tables
+    from pose3d_ros.simulation.rendering.rendered_set import load_scenes
+    from pose3d_ros.weights import store
+
+    scenes = load_scenes(args.scenes)
+    options = detector_options.from_arguments(args)
+    for name in detector_options.weights_of(options):
+        store.fetch(name)
+    done = evaluated(scenes, factory.make_detector(options, args.device), EstimatorOptions())
+    return _print(args, tables(done, args.recording))
+
+
+def _print(args: argparse.Namespace, tables: Iterable[Table], plots: Path | None = None) -> int:
+    """Print tables as they come, write --json at the end."""
     from pose3d_ros.evaluation.tables import as_json, printed
 
     content = []
-    for table in tables(args.recordings):
+    for table in tables:
         print(printed(table), flush=True)
         content.append(as_json(table))
-        if args.plots:
-            _draw(table, args.plots)
+        if plots:
+            _draw(table, plots)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({"part": args.part, "tables": content}, indent=1) + "\n")
@@ -108,18 +151,11 @@ def _prediction(args: argparse.Namespace) -> int:
 def _footage(args: argparse.Namespace) -> int:
     from pose3d_ros.errors import InputError
     from pose3d_ros.evaluation.footage_tables import tables, trials
-    from pose3d_ros.evaluation.tables import as_json, printed
 
     if args.calibration_px is not None and not 0 <= args.calibration_px < math.inf:
         raise InputError(f"--calibration-px {args.calibration_px:g}: give 0 px or more")
     made = trials(args.recordings, args.calibration_px)
-    footage_tables = list(tables(made))
-    for table in footage_tables:
-        print(printed(table), flush=True)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"part": args.part, "tables": [as_json(table) for table in footage_tables]}
-        args.json.write_text(json.dumps(content, indent=1) + "\n")
+    _print(args, tables(made))
     if args.plots:
         _draw_coverage(made, args.plots / "left_out.png")
     return 0
@@ -142,7 +178,7 @@ def _draw_coverage(made: Any, path: Path) -> None:
 
 def _networks(args: argparse.Namespace) -> int:
     from pose3d_ros.errors import InputError
-    from pose3d_ros.evaluation.tables import EvaluationRequest, Table, as_json, printed
+    from pose3d_ros.evaluation.tables import EvaluationRequest, as_json, printed
     from pose3d_ros.mocap.load import load_motion
 
     if args.train and args.runs is None:

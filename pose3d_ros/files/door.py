@@ -58,12 +58,13 @@ VIDEO = Kind("video", 0, FootageError, "check the file")
 BAG = Kind("recording", 0, FootageError, "give a rosbag2 folder, an .mcap or a .db3 file")
 BAG_INDEX = Kind("recording's index", 16, FootageError, "make it again with `ros2 bag reindex`")
 RUN_STATE = Kind("state of a run", 1000, FootageError, "start again with --overwrite")
+TRUTH = Kind("truth of a rendered scene", 1000, FootageError, "render it again with `pose3d render`")
 REPORT = Kind("player's report", 64, FootageError, "check its log")
 TIMINGS = Kind("timings of backends", 1, InputError, "delete it: they are measured again")
 KINDS = (
     RIG, PARAMETERS, PARAMETER, KEYPOINTS, MARKERS, CAPTURE, MOTION, RECORDING, LABELS, BLOCKS, NOISE, CHECKPOINT,
-    NETWORK, RECIPE, DETECTOR_MODEL, PICTURE, VIDEO, BAG, BAG_INDEX, RUN_STATE, REPORT,
-    TIMINGS,
+    NETWORK, RECIPE, DETECTOR_MODEL, PICTURE, VIDEO, BAG, BAG_INDEX, RUN_STATE, TRUTH,
+    REPORT, TIMINGS,
 )  # fmt: skip
 
 
