@@ -30,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="instead of a recording: an .npz of labelled detections from detectors not trained on the subject",
     )
+    parser.add_argument(
+        "--rendered", type=Path, nargs="+", default=[], metavar="DIR",
+        help="instead of a recording: run the default detector on scenes of `pose3d render`, whose joints are known",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, default=Path("noise.json"), help="the fitted noise")
     parser.add_argument("--plot", type=Path, help="plot of the errors and the fit (PNG)")
     parser.add_argument("--blocks", type=Path, help="also save the errors themselves, as test noise (.npz)")
@@ -38,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fit and print the noise, write the files; raises pose3d_ros.errors."""
     residuals, source = _measure(args)
-    against_itself = args.labels is None and not args.leave_one_out
+    against_itself = args.labels is None and not args.rendered and not args.leave_one_out
     noise = fit_noise(residuals, source, shrunk=against_itself)
     noise.save(args.output)
     _report(residuals, noise, against_itself)
@@ -54,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace) -> tuple[Residuals, str]:
-    if (args.recording is None) == (args.labels is None):
-        raise InputError("give either a recording (of `pose3d demo --output DIR`: DIR) or --labels FILE.npz")
+    if (args.recording is not None) + (args.labels is not None) + bool(args.rendered) != 1:
+        raise InputError("give one of: a recording (of `pose3d demo --output DIR`: DIR), --labels FILE, --rendered DIR")
+    if args.rendered:
+        return _rendered(args.rendered)
     if args.labels is not None:
         return residuals_of_labels(args.labels), f"labels {args.labels.name}"
     path = args.recording
@@ -73,6 +79,24 @@ def _measure(args: argparse.Namespace) -> tuple[Residuals, str]:
     subjects = "1 person" if people == 1 else f"{people} people"
     cameras, frames = len(recording.rig.cameras), residuals.error.shape[1]
     return residuals, f"{subjects}, {cameras} cameras, {frames} frames against {kind}"
+
+
+def _rendered(folders: list[Path]) -> tuple[Residuals, str]:
+    """Of the default detector with the estimator behind it, as in the nodes."""
+    from pose3d_ros.detection import factory
+    from pose3d_ros.detection.options import DetectorOptions, weights_of
+    from pose3d_ros.estimation.options import EstimatorOptions
+    from pose3d_ros.simulation.rendering.rendered_set import load_scenes
+    from pose3d_ros.training.rendered_people import match_detections, residuals_of_scenes, run_chain
+    from pose3d_ros.weights import store
+
+    scenes = load_scenes(folders)
+    for name in weights_of(DetectorOptions()):
+        store.fetch(name)
+    detector = factory.make_detector(DetectorOptions())
+    found = [match_detections(scene, run_chain(scene, detector, EstimatorOptions())[1]) for scene in scenes]
+    people = sum(scene.truth.joints_m.shape[1] for scene in scenes)
+    return residuals_of_scenes(scenes, found), f"{people} rendered people in {len(scenes)} scenes"
 
 
 def _report(residuals: Residuals, noise: DetectorNoise, against_itself: bool) -> None:

@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", choices=("train", "val", "test"), default="test",
         help="whose motion; train also takes the rigs that networks are trained on, the others take held-out ones",
     )  # fmt: skip
+    parser.add_argument(
+        "--in-place", action="store_true", help="leave people where their motion has them in the rig's world"
+    )
     parser.add_argument("--people", type=positive, default=1, metavar="N", help=f"people per scene, 1 to {MOST_PEOPLE}")
     parser.add_argument("--scenes", type=positive, default=1, metavar="N", help="scenes: people, room, rig, cameras")
     parser.add_argument("--frames", type=positive, default=24, metavar="N", help="moments per scene")
@@ -80,14 +83,10 @@ def _render(args: argparse.Namespace) -> int:
             folder = args.output / f"scene_{number:03d}"
             rig = _rig(args, number)
             request = SceneRequest(
-                rig, args.people, args.frames, args.fps, args.seed, number, args.occluders, args.samples
+                rig, args.people, args.frames, args.fps, args.seed, number, args.occluders, args.samples, args.in_place
             )
-            settings = {
-                "rig": rig.name,
-                "data": str(args.data or "generated"),
-                "split": args.split,
-                **request.settings(),
-            }
+            source = {"rig": rig.name, "data": str(args.data or "generated"), "split": args.split}
+            settings = {**source, **request.settings()}
             if _is_there(folder, settings):
                 continue
             plan = plan_scene(request, motion)

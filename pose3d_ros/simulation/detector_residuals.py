@@ -114,11 +114,11 @@ def residuals_of_labels(path: Path | str) -> Residuals:
             "score (R, T, 17) and fps"
         ) from error
     with reading(path, LABELS):
-        return _against_labels(detected, label, score, fps)
+        return against_labels(detected, label, score, fps)
 
 
-def _against_labels(detected: Floats, label: Floats, score: Floats, fps: float) -> Residuals:
-    """Errors (R, T, 17, 2) px of detections against labels."""
+def against_labels(detected: Floats, label: Floats, score: Floats, fps: float) -> Residuals:
+    """Errors of detections against labels, both (R, T, 17, 2) px of COCO-17; score (R, T, 17); NaN: no label."""
     scale = crop_scale(label)
     off, exchanged = _unexchanged(detected[:, None, :, DETECTED], label[:, None, :, DETECTED])
     labelled = np.isfinite(label[:, :, DETECTED]).all(axis=-1)

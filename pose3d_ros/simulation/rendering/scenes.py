@@ -58,6 +58,7 @@ class SceneRequest:
     number: int = 0  # of the scene
     occluders: int = 3  # pieces of furniture
     samples: int = 4  # rays a pixel
+    in_place: bool = False  # people stay where their motion has them
 
     def settings(self) -> dict[str, float]:
         """What decides a scene apart from its rig and motion, ready for JSON."""
@@ -128,7 +129,7 @@ def on_floor(path: Path | str) -> SimulatedRig:
             f"{path}: the cameras look at {np.round(middle, 2).tolist()} m, {distance:.1f} m away: expected "
             "a place over the floor z = 0, 1 to 30 m away: put the rig's world on the floor, z up"
         )
-    floor = Floor((float(middle[0]), float(middle[1])), 0.0, min(0.3 * distance, 1.5))
+    floor = Floor((float(middle[0]), float(middle[1])), 0.0, min(0.15 * distance, 1.0))
     return SimulatedRig(Path(path).name, rig, floor, 0.0)
 
 
@@ -202,7 +203,9 @@ def _cast(
         if len(bodies) == request.people:
             return bodies, actions
         xyz, action = _take(motion, request, rng)
-        body = pose_body(shapes[len(bodies)], placed(xyz[None], floor, rng)[0], rng)
+        if not request.in_place:
+            xyz = placed(xyz[None], floor, rng)[0]
+        body = pose_body(shapes[len(bodies)], xyz, rng)
         near = [np.linalg.norm(body.joints[:, 0, :2] - other.joints[:, 0, :2], axis=-1).min() for other in bodies]
         distance = np.linalg.norm(body.joints[:, :, None] - eyes, axis=-1).min()
         if min(near, default=np.inf) >= APART_M and distance >= FROM_CAMERA_M:
