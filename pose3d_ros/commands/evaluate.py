@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pose3d_ros.commands.train import duration, natural, positive
@@ -23,6 +24,8 @@ from pose3d_ros.options import HelpFormatter
 
 if TYPE_CHECKING:
     from pose3d_ros.evaluation.tables import Table
+    from pose3d_ros.recordings.recording import Recording
+    from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 
 NETWORKS = {
     "multiview": "refined poses of several cameras (CV-UGCN)",
@@ -129,7 +132,28 @@ def _rendered(args: argparse.Namespace) -> int:
     for name in detector_options.weights_of(options):
         store.fetch(name)
     done = evaluated(scenes, factory.make_detector(options, args.device), EstimatorOptions())
-    return _print(args, tables(done, args.recording))
+    node = [_through_node(scene, options, args.device) for scene in scenes] if args.node else []
+    return _print(args, tables(done, args.recording, node))
+
+
+def _through_node(scene: RenderedScene, options: detector_options.DetectorOptions, device: str) -> Recording:
+    """Play a scene to the node, as `pose3d demo` plays footage."""
+    from pose3d_ros.commands.demo import Request, record
+    from pose3d_ros.ros.environment import require_ros
+    from pose3d_ros.ros.harness.processes import ChildProcesses, isolated_environment, sigterm_as_interrupt
+
+    require_ros()
+    with (
+        TemporaryDirectory() as folder,
+        sigterm_as_interrupt(),
+        ChildProcesses(isolated_environment()) as children,
+    ):
+        logs = Path(folder) / "log"
+        logs.mkdir()
+        request = Request(
+            str(scene.folder.resolve()), scene.rig.names, 0.0, 0, 1, Path(folder), False, device, detector=options
+        )
+        return record(request, children, logs)
 
 
 def _print(args: argparse.Namespace, tables: Iterable[Table], plots: Path | None = None) -> int:

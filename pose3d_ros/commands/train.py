@@ -202,3 +202,7 @@ def _add_own(subparser: argparse.ArgumentParser, name: str) -> None:
         subparser.add_argument(
             "--loss", default="absolute", choices=("absolute", "squared"), help="the paper uses squared"
         )
+        subparser.add_argument(
+            "--rendered", nargs="+", default=[], metavar="DIR",
+            help="scenes of `pose3d render` instead of motion and rigs: learn the default detector's errors on them",
+        )  # fmt: skip

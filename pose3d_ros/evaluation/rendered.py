@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.trials import Trial
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.simulated_rigs import Floor, SimulatedRig
@@ -53,14 +54,19 @@ def estimate(
     return [estimator.estimate_from_keypoints({name: one[name] for name in rig.names}).pose for one in detected]
 
 
-def match_poses(scene: RenderedScene, poses: Sequence[Pose3D]) -> Published:
-    """Which true person each published one is; people who are only predicted or lost are not published."""
+def match_poses(scene: RenderedScene, poses: Sequence[Pose3D | None]) -> Published:
+    """Which true person each published one is at every moment; None: no pose.
+
+    People who are only predicted or lost are not published.
+    """
     moments, people = scene.truth.joints_m.shape[:2]
     xyz = np.full(scene.truth.joints_m.shape, np.nan)
     covariance = np.full((*xyz.shape, 3), np.nan)
     ids = np.full((moments, people), "", dtype="U32")
     false = np.zeros(moments, dtype=np.intp)
     for moment, pose in enumerate(poses):
+        if pose is None:
+            continue
         shown = np.flatnonzero(pose.state == PersonState.VISIBLE)
         truth = scene.truth.joints_m[moment]
         apart = _mean_finite(np.linalg.norm(pose.xyz[shown][:, None] - truth[None], axis=-1)[..., GIVEN])
@@ -70,6 +76,14 @@ def match_poses(scene: RenderedScene, poses: Sequence[Pose3D]) -> Published:
             ids[moment, person] = pose.ids[shown[row]]
         false[moment] = len(shown) - len(pairs)
     return Published(xyz, covariance, ids, false)
+
+
+def by_moment(recording: Recording) -> list[Pose3D | None]:
+    """The poses of a recording that a node made of a scene, moment by moment; None where it published none."""
+    poses: list[Pose3D | None] = [None] * recording.frames_per_loop
+    for pose in recording.poses:
+        poses[recording.footage_frame(pose.stamp_ns)] = pose
+    return poses
 
 
 def true_detections(scene: RenderedScene) -> list[Detected]:

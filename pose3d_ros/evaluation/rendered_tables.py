@@ -21,6 +21,7 @@ from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.posern_footage import read
 from pose3d_ros.evaluation.rendered import (
     Published,
+    by_moment,
     estimate,
     match_poses,
     matched_detections,
@@ -95,16 +96,17 @@ def evaluated(scenes: Sequence[RenderedScene], detector: Detector, options: Esti
     return done
 
 
-def tables(done: Sequence[Evaluated], recordings: Sequence[Path] = ()) -> Iterator[Table]:
-    """All tables; reality only with recordings of footage."""
-    if recordings:
-        yield reality_table(done, recordings)
+def tables(done: Sequence[Evaluated], footage: Sequence[Path] = (), node: Sequence[Recording] = ()) -> Iterator[Table]:
+    """All tables; reality only with recordings of footage, a row of the node only with its recordings of all scenes."""
+    over_dds = [match_poses(one.scene, by_moment(recording)) for one, recording in zip(done, node, strict=False)]
+    if footage:
+        yield reality_table(done, footage)
     yield people_table(done)
     yield keypoint_table(done)
     yield score_table(done)
-    yield stage_table(done)
+    yield stage_table(done, over_dds)
     yield group_table(done)
-    yield identity_table(done)
+    yield identity_table(done, over_dds)
 
 
 def reality_table(done: Sequence[Evaluated], folders: Sequence[Path]) -> Table:
@@ -221,7 +223,7 @@ def score_table(done: Sequence[Evaluated]) -> Table:
     return Table("scores", "error by the keypoint's score", columns, rows, note, decimals=2)
 
 
-def stage_table(done: Sequence[Evaluated]) -> Table:
+def stage_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()) -> Table:
     """What each stage of the chain costs, in mm of true joints."""
     rows: list[tuple[Cell, ...]] = []
 
@@ -239,6 +241,13 @@ def stage_table(done: Sequence[Evaluated]) -> Table:
         for one, options in zip(done, plain, strict=True)
     ])  # fmt: skip
     row(f"the whole chain, refine {done[0].options.refine}", [one.published for one in done])
+    exact = [replace(options, calibration_px=0.0) for options in plain]
+    row("detected, cameras taken as exact", [
+        match_poses(one.scene, estimate(one.scene, one.detected, options))
+        for one, options in zip(done, exact, strict=True)
+    ])  # fmt: skip
+    if over_dds:
+        row("the node over DDS", over_dds)
     if all(len(one.scene.rig.cameras) > 2 for one in done):
         for refine in ("none", "cvugcn"):
             row(f"first two cameras, refine {refine}", [
@@ -288,24 +297,36 @@ def group_table(done: Sequence[Evaluated]) -> Table:
     return Table("groups", "errors of 3D joints by what was to be seen", columns, rows, note)
 
 
-def identity_table(done: Sequence[Evaluated]) -> Table:
-    """Ids and people who are not there."""
-    expected = matched = switches = false = moments = 0
-    for one in done:
-        ids = one.published.ids
-        wanted = _expected(one, 2)
-        expected += int(wanted.sum())
-        matched += _longest(ids)
-        false += int(one.published.false.sum())
-        moments += len(ids)
-        for person in range(ids.shape[1]):
-            named = [name for name in ids[:, person] if name]
-            switches += sum(a != b for a, b in pairwise(named))
-    published = sum(int((one.published.ids != "").sum() + one.published.false.sum()) for one in done)
-    idf1 = 2.0 * matched / max(expected + published, 1)
-    rows = [("whole chain", sum(one.scene.truth.joints_m.shape[1] for one in done), moments, idf1, switches, false)]
-    columns = ("", "people", "moments", "IDF1", "switches", "false people")
-    return Table("identities", "ids of published people", columns, rows, decimals=3)
+def identity_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()) -> Table:
+    """Ids, people who are not there, and people published though no two cameras show them any longer."""
+    rows = [("the whole chain", *_identities(done, [one.published for one in done]))]
+    if over_dds:
+        rows.append(("the node over DDS", *_identities(done, over_dds)))
+    columns = ("", "people", "moments", "IDF1", "switches", "false people", "unseen %")
+    note = (
+        "IDF1 of people of whom two cameras show half. False people: published where there is none. Unseen: share of "
+        "published people of whom no two cameras show a quarter at that moment: a stale pose that looks fresh."
+    )
+    return Table("identities", "ids of published people", columns, rows, note, decimals=3)
+
+
+def _identities(done: Sequence[Evaluated], published: Sequence[Published]) -> tuple[Cell, ...]:
+    expected = matched = switches = unseen = 0
+    for one, found in zip(done, published, strict=True):
+        given = found.ids != ""
+        expected += int(_expected(one, 2).sum())
+        matched += _longest(found.ids)
+        unseen += int((given & ((one.shown >= 0.25).sum(axis=0) < 2)).sum())
+        for person in range(given.shape[1]):
+            switches += sum(a != b for a, b in pairwise(found.ids[given[:, person], person]))
+    people, moments = sum(one.scene.truth.joints_m.shape[1] for one in done), sum(len(one.scene) for one in done)
+    right, false = (sum(int(of(one)) for one in published) for of in (_given, lambda one: one.false.sum()))
+    idf1 = 2.0 * matched / max(expected + right + false, 1)
+    return people, moments, idf1, switches, false, 100.0 * unseen / max(right, 1)
+
+
+def _given(found: Published) -> int:
+    return int((found.ids != "").sum())
 
 
 def _longest(ids: NDArray[np.str_]) -> int:

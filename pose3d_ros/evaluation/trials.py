@@ -1,9 +1,9 @@
 """Held-out people in held-out rigs, with noise that no network was trained on (NumPy, float64).
 
 People: the motion data's test subjects, native clips only. Rigs: simulated_rig(..., held_out=True). Noise (a) is
-independent and Gaussian, (b) replays a real detector's errors at the same error of triangulation. Who stands where
-and how the detector errs depends on the request's seed, the rig and the noise alone, so that every network is shown
-the same.
+independent and Gaussian, (b) replays a real detector's errors at the same error of triangulation, (c) its errors on
+rendered people as they are. Who stands where and how the detector errs depends on the request's seed, the rig and the
+noise alone, so that every network is shown the same.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pose3d_ros.networks.rig_features import Sight
 from pose3d_ros.simulation.augmentation import placed
 from pose3d_ros.simulation.detector_bias import DetectorBias
 from pose3d_ros.simulation.noise_models import GaussianNoise, Noise
-from pose3d_ros.simulation.replayed_noise import ResidualBlocks, matched, single_trial
+from pose3d_ros.simulation.replayed_noise import ResidualBlocks, matched, rendered_people, single_trial
 from pose3d_ros.simulation.simulated_rigs import PAIRS, SimulatedRig, simulated_rig
 from pose3d_ros.simulation.views import GIVEN, SimulatedViews, simulate
 from pose3d_ros.skeletons import COCO_17, H36M_17, map_matrix
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.training.refinement import SIGHT, refinement_data
 
-NOISES = ("a", "b")
+NOISES = ("a", "b", "c")
 MATCHING_PEOPLE = 256
 HELD_OUT_RIGS = 4  # of each family
 PELVIS = H36M_17.index("Pelvis")
@@ -158,9 +158,11 @@ class HeldOut:
         return np.random.default_rng([self.seed, 9, zlib.crc32(" ".join(str(one) for one in what).encode())])
 
     def noise(self, family: str, one: SimulatedRig, kind: str) -> Noise:
-        """Test noise (a) or (b) in a rig; (b) is matched once per family, on its held-out rigs."""
+        """Test noise (a), (b) or (c) in a rig; (b) is matched once per family, on its held-out rigs."""
         if kind == "a":
             return GaussianNoise(one.sigma_px)
+        if kind == "c":
+            return rendered_people()
         if family not in self._blocks:
             rigs = tuple(pair for name in PAIRS for pair in self.pairs(name)) if family == "h36m" else self.rigs(family)
             # The rigs of one family have floors alike.

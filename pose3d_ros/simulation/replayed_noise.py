@@ -107,6 +107,14 @@ def single_trial() -> ResidualBlocks:
     return ResidualBlocks.load(str(files("pose3d_ros.simulation").joinpath("residuals_single.npz")))
 
 
+def rendered_people() -> ResidualBlocks:
+    """Test noise (c): the shipped blocks of the default detector on rendered people, against their true joints.
+
+    At their own size: held-out bodies, rooms and cameras of Human3.6M's rigs; made by `pose3d fit-noise --rendered`.
+    """
+    return ResidualBlocks.load(str(files("pose3d_ros.simulation").joinpath("residuals_rendered.npz")))
+
+
 def blocks_of(residuals: Residuals) -> ResidualBlocks:
     """Blocks from residuals; a gap is bridged by the series' neighbouring frames."""
     error, score = residuals.error.copy(), np.nan_to_num(residuals.score)

@@ -29,6 +29,7 @@ from pose3d_ros.training import bias, lifting, refinement
 from pose3d_ros.training.draws import Draws
 from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
 from pose3d_ros.training.losses import LossWeights
+from pose3d_ros.training.rendered_draws import RenderedDraws
 from pose3d_ros.training.spread import PEOPLE as SPREAD_PEOPLE
 from pose3d_ros.training.spread import fit_spread
 from pose3d_ros.weights.trained import SUFFIX, save
@@ -42,7 +43,7 @@ def train(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     recipe = recipe_of(args)
-    motion = load_motion(args.data)
+    motion = None if recipe.get("rendered") else load_motion(args.data)
     torch.manual_seed(args.seed)
     net = build(recipe)
     options = FitOptions(
@@ -51,7 +52,7 @@ def train(args: argparse.Namespace) -> int:
         precision=args.precision, progress=not args.quiet,
     )  # fmt: skip
     optimiser, schedule = optimiser_of(args.network, net, args.epochs, args.schedule)
-    draws = Draws(recipe, motion, args.people)
+    draws = RenderedDraws(recipe["rendered"]) if motion is None else Draws(recipe, motion, args.people)
     if isinstance(net, CvUgcn | MlpRefiner):
         net.norm.measure(refiner_features(draws.epoch(0), recipe["form"]))
     if isinstance(net, AbsPoseLifter):
@@ -60,7 +61,8 @@ def train(args: argparse.Namespace) -> int:
     loss_of = loss_for(recipe)
     held_out = draws.validation()
     size = sum(parameter.numel() for parameter in net.parameters())
-    _say(f"{args.network}: {size / 1e6:.2f} M parameters, {4 * size / 1e6:.1f} MB; {args.people} people an epoch")
+    people = f"{args.people} people" if motion else f"{len(draws.epoch(0)['xyz'])} views of rendered people"
+    _say(f"{args.network}: {size / 1e6:.2f} M parameters, {4 * size / 1e6:.1f} MB; {people} an epoch")
 
     def validate(current: nn.Module) -> float:
         device = next(current.parameters()).device
@@ -74,11 +76,12 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
-def export(folder: Path, motion: Motion, people: int = SPREAD_PEOPLE) -> None:
+def export(folder: Path, motion: Motion | None, people: int = SPREAD_PEOPLE) -> None:
     """Convert the best checkpoint of a run's folder to weights for the estimators, with the covariance of its poses."""
     net, recipe = load_trained(folder / BEST)
     path = folder / f"{recipe['network']}{SUFFIX}"
-    digest = save(path, net, recipe, fit_spread(net, recipe, motion, min(people, SPREAD_PEOPLE)))
+    spread = fit_spread(net, recipe, motion, min(people, SPREAD_PEOPLE)) if motion else {}
+    digest = save(path, net, recipe, spread)
     print(f"for use: {path} ({path.stat().st_size / 1e6:.1f} MB, SHA-256 {digest})")
 
 
@@ -104,7 +107,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     own = {
         "cvugcn": ("form", "joints", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
         "lifter": ("form", "dropout", "zoom", "depth_weight", "without", "plain_depth", "true_keypoints"),
-        "posern": ("target", "loss", "bias_free", "dropout"),
+        "posern": ("target", "loss", "bias_free", "dropout", "rendered"),
     }
     recipe.update({name: getattr(args, name) for name in own[args.network]})
     return recipe
