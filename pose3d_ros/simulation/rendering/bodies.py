@@ -97,9 +97,9 @@ def draw_shapes(count: int, rng: np.random.Generator) -> list[Shape]:
 def pose_body(shape: Shape, xyz: Floats, rng: np.random.Generator) -> PosedBody:
     """The body in the poses of joints (T, 17, 3) m, world z up, on the floor z = 0.
 
-    The motion gives directions of bones; their lengths are the body's. The pelvis' height is scaled by the legs' length,
-    and the whole clip is lifted or lowered so that its lowest point touches the floor. rng turns wrists and bends
-    fingers.
+    The motion gives directions of bones; their lengths are the body's. The pelvis' height is scaled by the legs'
+    length, and the whole clip is lifted or lowered so that its lowest point touches the floor. rng turns wrists and
+    bends fingers.
     """
     import torch
 
