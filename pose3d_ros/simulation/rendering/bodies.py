@@ -67,6 +67,14 @@ class PosedBody:
     coco: Floats  # (T, 17, 3), COCO-17
 
 
+def check_anny() -> None:
+    """Raise DependencyError where Anny is not installed."""
+    try:
+        import anny  # noqa: F401
+    except ImportError as error:
+        raise DependencyError("rendering needs Anny's bodies: run `pip install 'pose3d_ros[render]'`") from error
+
+
 def draw_shapes(count: int, rng: np.random.Generator) -> list[Shape]:
     """People of both sexes, uniform in age, with the statures and weights that their age and sex have (WHO)."""
     import torch
@@ -251,12 +259,9 @@ def _top_of_head() -> int:
 
 @cache
 def _model() -> Any:
-    try:
-        import anny
-    except ImportError as error:
-        raise DependencyError(
-            "rendering people needs Anny's bodies and Embree: run `pip install 'pose3d_ros[render]'`"
-        ) from error
+    check_anny()
+    import anny
+
     return anny.Anny(skinning_method="lbs")
 
 

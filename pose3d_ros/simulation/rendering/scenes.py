@@ -22,7 +22,7 @@ from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.simulation.augmentation import placed
-from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape, draw_shapes, pose_body, template
+from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape, check_anny, draw_shapes, pose_body, template
 from pose3d_ros.simulation.rendering.outfits import Outfit, body_fields, draw_outfit
 from pose3d_ros.simulation.rendering.rooms import Room, draw_room
 from pose3d_ros.simulation.rendering.sensor import Sensor, develop, draw_sensor
@@ -162,11 +162,17 @@ def plan_scene(request: SceneRequest, motion: Motion) -> Plan:
     )  # fmt: skip
 
 
+def check_installed() -> None:
+    """Raise DependencyError where a part of the extra `render` is missing."""
+    check_embree()
+    check_anny()
+
+
 class Renderer:
     """Renders scenes by several processes; workers are given the skin, and need neither torch nor the body model."""
 
     def __init__(self, processes: int) -> None:
-        check_embree()
+        check_installed()
         self._plans = count()
         self._mesh = Mesh(template()[1], body_fields())
         context = get_context("spawn")

@@ -228,7 +228,8 @@ def test_truth_of_other_shapes_is_rejected():
     joints = np.stack([body.joints for body in plan.bodies], axis=1)
     right = {
         "fps": FPS, "joints_m": joints, "coco_m": joints, "visibility": np.zeros((2, 3, 2, 17), np.uint8),
-        "boxes_px": np.zeros((2, 3, 2, 4)), "stature_m": np.ones(2), "age_years": np.ones(2), "female": np.ones(2, bool),
+        "boxes_px": np.zeros((2, 3, 2, 4)), "stature_m": np.ones(2), "age_years": np.ones(2),
+        "female": np.ones(2, dtype=bool),
     }  # fmt: skip
     Truth(**right)
     for name, value in right.items():

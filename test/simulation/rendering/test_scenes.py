@@ -130,7 +130,7 @@ def test_more_people_than_find_room_are_rejected(motion, monkeypatch):
     monkeypatch.setattr(scenes, "TRIES", 12)
     request = request_of(people=5)
     narrow = SimulatedRig("narrow", request.one.rig, Floor((0.0, 0.0), 0.0, 0.3, half_angle_rad=1.0), 0.0)
-    with pytest.raises(InputError, match="'narrow': 5 people .* ask for fewer people or frames"):
+    with pytest.raises(InputError, match=r"'narrow': 5 people .* ask for fewer people or frames"):
         plan_scene(replace(request, one=narrow), motion)
 
 
