@@ -114,7 +114,7 @@ def test_scenes_are_found_below_a_folder_in_order(tmp_path):
 
 
 def test_a_folder_without_scenes_is_rejected_with_the_command_that_makes_one(tmp_path):
-    with pytest.raises(FootageError, match="contains no rendered scene.*`pose3d render`") as raised:
+    with pytest.raises(FootageError, match=r"contains no rendered scene.*`pose3d render`") as raised:
         load_scenes([tmp_path])
     assert str(tmp_path) in str(raised.value)
 
