@@ -340,7 +340,7 @@ def _figures(done: Sequence[Evaluated], published: Sequence[Published]) -> tuple
         inside.append(np.asarray(_squared(miss[known], found.covariance[known]) <= chi2.ppf(LEVEL, 3)))
         expected = _expected(one, min(2, len(one.scene.rig.cameras)))
         wanted += int(expected.sum()) * int(GIVEN.sum())
-        given += int(np.isfinite(found.xyz[expected]).all(axis=-1)[:, GIVEN].sum())
+        given += int(_finite(found.xyz[expected], 1)[:, GIVEN].sum())
     together = pooled(parts)
     figures = together.figures()
     far = 100 * _mean(together.absolute > 100.0)

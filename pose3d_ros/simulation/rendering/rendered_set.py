@@ -107,7 +107,10 @@ class RenderedScene:
 def write_scene(
     folder: Path, plan: Plan, frames: Iterable[RenderedFrame], settings: dict[str, Any], *, video: bool
 ) -> Iterator[int]:
-    """Write a scene as its frames come, scene.json last; yields how many are written. Raises FootageError."""
+    """Write a scene as its frames come, scene.json last; yields how many are written.
+
+    Raises FootageError where a file cannot be written, InputError for a video of odd sides.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_rig(plan.rig, folder / "rig.yaml")
     for camera in plan.rig.cameras:  # of a run that was stopped: a video would be read instead of the JPEGs
@@ -161,6 +164,11 @@ def settings_of(folder: Path) -> dict[str, Any] | None:
 
 def _film(folder: Path, camera: Camera, fps: float) -> cv2.VideoWriter:
     path = folder / f"{camera.name}.mp4"
+    if any(side % 2 for side in camera.size_wh):
+        raise InputError(
+            f"{path}: images of {camera.size_wh[0]} x {camera.size_wh[1]} px are no MPEG-4 video, expected even sides: "
+            "leave out --video, or give a smaller --size"
+        )
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODEC), fps, camera.size_wh)
     if not film.isOpened():
         raise FootageError(f"{path} cannot be written: this OpenCV has no {CODEC}; leave out --video")

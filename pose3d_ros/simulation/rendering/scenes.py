@@ -110,11 +110,11 @@ class RenderedFrame:
 
 
 def resized(one: SimulatedRig, longest_px: int) -> SimulatedRig:
-    """The rig with images of at most longest_px on their longer side."""
+    """The rig with images of at most longest_px on their longer side; those made smaller have even sides, for video."""
     cameras = []
     for camera in one.rig.cameras:
         scale = min(1.0, longest_px / max(camera.size_wh))
-        width, height = (max(round(side * scale), 1) for side in camera.size_wh)
+        width, height = (max(2 * round(side * scale / 2.0), 2) for side in camera.size_wh)
         cameras.append(camera.resized((width, height)) if scale < 1.0 else camera)
     return replace(one, rig=Rig(tuple(cameras), one.rig.frame_id))
 

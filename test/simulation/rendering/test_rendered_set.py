@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -104,6 +105,16 @@ def test_images_of_a_run_that_stopped_as_a_video_are_not_read(tmp_path):
     next(writing)
     writing.close()
     assert len(list(load_scene(write(tmp_path / "scene")).read())) == 3
+
+
+def test_a_video_of_odd_sides_is_rejected_with_the_fix(tmp_path):
+    """The codec would drop a row or column, and the images would not fit their calibration."""
+    plan = made_up_plan()
+    camera = plan.rig.cameras[0].resized((63, 48))
+    one = replace(plan.request.one, rig=Rig((camera, *plan.rig.cameras[1:])))
+    odd = replace(plan, request=replace(plan.request, one=one))
+    with pytest.raises(InputError, match=r"63 x 48 px .* leave out --video"):
+        list(write_scene(tmp_path / "scene", odd, made_up_frames(odd), SETTINGS, video=True))
 
 
 def test_scenes_are_found_below_a_folder_in_order(tmp_path):

@@ -55,6 +55,7 @@ def test_resized_rigs_have_images_of_that_size_and_the_same_view():
     point = np.array([0.2, -0.3, 1.1])
     for before, after in zip(whole.rig.cameras, small.rig.cameras, strict=True):
         assert max(after.size_wh) == 100
+        assert not any(side % 2 for side in after.size_wh)
         scale = np.array(after.size_wh) / before.size_wh
         assert np.allclose(project(after, point), (project(before, point) + 0.5) * scale - 0.5, atol=1e-6)
     assert resized(whole, 5000).rig.cameras[0].size_wh == whole.rig.cameras[0].size_wh
