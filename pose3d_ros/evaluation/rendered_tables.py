@@ -117,8 +117,8 @@ def reality_table(done: Sequence[Evaluated], folders: Sequence[Path]) -> Table:
             ratios = (100.0 * (ours[n] / real[n] - 1.0) for n in (0, 2))
             rows.append((name.lower(), *(one for pair in zip(real, ours, strict=True) for one in pair), *ratios))
     columns = (
-        "joint", "footage, median", "rendered", "footage, 90th", "rendered", "footage, score", "rendered",
-        "footage, missed %", "rendered", "median: change %", "score: change %",
+        "joint", "footage, median", "rendered, median", "footage, 90th", "rendered, 90th", "footage, score",
+        "rendered, score", "footage, missed %", "rendered, missed %", "median: change %", "score: change %",
     )  # fmt: skip
     note = (
         "Distances in px of the detector's 256 px crop from the triangulation of all cameras, what is constant per "
@@ -182,7 +182,8 @@ def keypoint_table(done: Sequence[Evaluated]) -> Table:
         )  # fmt: skip
     columns_ = (
         "joint", "visible", "median %", "90th %", f"> {100 * FAR:.0f} %, %", "from joint, median %", "score",
-        "in ellipse %", "joint in ellipse %", "behind body %", "score", "behind others %", "score",
+        "in ellipse %", "joint in ellipse %", "behind body %", "behind body, score", "behind others %",
+        "behind others, score",
     )  # fmt: skip
     note = (
         "Errors in % of the person's size in the image, of people that were found. Median and 90th percentile against "

@@ -70,7 +70,7 @@ def test_every_scene_has_rig_images_truth_and_a_description(rendered):
 @NEEDS_RENDER
 def test_a_second_run_renders_nothing_and_reports_it(rendered, capsys, monkeypatch):
     before = contents(rendered)
-    monkeypatch.setattr(scenes, "plan_scene", None)  # whoever would plan a scene fails
+    monkeypatch.setattr(scenes, "plan_scene", None)
     assert render(rendered, "--scenes", "2") == 0
     printed = capsys.readouterr()
     assert "scene_000 is there already" in printed.err

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from rendered_people import made_up_scene, walkers
@@ -24,12 +26,13 @@ from pose3d_ros.evaluation.rendered import (
     true_points,
 )
 from pose3d_ros.evaluation.rendered_tables import Evaluated
+from pose3d_ros.evaluation.tables import as_json, printed
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17, DERIVED, H36M_17
-from pose3d_ros.structures import Floats, Keypoints2D, Pose3D
+from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Pose3D
 
 OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never", min_hits=1, calibration_px=0.0)
 STARTS = [(-0.8, -0.4), (0.7, 0.5)]
@@ -91,12 +94,9 @@ def evaluated(scene: RenderedScene, detected: list[Detected], poses: list[Pose3D
 
 
 def by_row(table) -> dict[str, dict[str, object]]:
-    """Cells by the first column and the column's name; of columns with one name the first."""
-    found = {}
-    for row in table.rows:
-        cells = dict(reversed(list(zip(table.columns, row, strict=True))))
-        found[row[0]] = cells
-    return found
+    """Cells by the first column and the column's name, of which no two are alike: JSON would hold one of them."""
+    assert len(set(table.columns)) == len(table.columns)
+    return {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
 
 
 def assert_true(scene: RenderedScene, found: Published, people: object = slice(None)) -> None:
@@ -170,11 +170,11 @@ def test_a_missed_person_is_not_found(scene):
 
 
 def test_an_image_without_people_is_no_error(scene):
-    nobody = changed(true_detections(scene), lambda t, view, found: Keypoints2D.empty(COCO_17, found.stamp_ns))
-    found = match_detections(scene, nobody)
+    nothing = changed(true_detections(scene), lambda t, view, found: Keypoints2D.empty(COCO_17, found.stamp_ns))
+    found = match_detections(scene, nothing)
     assert not found.found.any()
     assert (found.false == 0).all()
-    assert all(len(pose.ids) == 0 for pose in estimate(scene, nobody, OPTIONS))
+    assert all(len(pose.ids) == 0 for pose in estimate(scene, nothing, OPTIONS))
 
 
 def test_a_person_behind_a_camera_is_no_error(scene):
@@ -366,3 +366,48 @@ def test_tables_of_scenes_count_all_of_them_together(scene):
     done = [evaluated(one, true_detections(one)) for one in (scene, other)]
     rows = by_row(rendered_tables.people_table(done))
     assert rows["all points"]["people"] == 4 * (2 * FRAMES + 3)
+
+
+class TrueDetector:
+    """A detector that knows the truth of a scene, by the images' stamps."""
+
+    name, skeleton = "true", COCO_17
+
+    def __init__(self, scene: RenderedScene) -> None:
+        self._by_stamp = dict(zip(scene.moments_ns.tolist(), true_detections(scene), strict=True))
+
+    def __call__(self, frames: FrameSet) -> Detected:
+        return self._by_stamp[frames.stamp_ns]
+
+    def reset(self) -> None:
+        pass
+
+
+@pytest.fixture
+def filmed(tmp_path) -> RenderedScene:
+    """A short scene with black images."""
+    one = made_up_scene(h36m_rig(), walkers(STARTS, 3), tmp_path)
+    for camera in one.rig.cameras:
+        (tmp_path / camera.name).mkdir()
+        for moment in range(3):
+            black = np.zeros((*camera.size_wh[::-1], 3), np.uint8)
+            assert cv2.imwrite(str(tmp_path / camera.name / f"{moment:06d}.jpg"), black)
+    return one
+
+
+def test_images_go_through_detector_and_estimator(filmed):
+    (done,) = rendered_tables.evaluated([filmed], TrueDetector(filmed), OPTIONS)
+    assert done.detections.found.all()
+    assert_true(filmed, done.published)
+    assert done.size.shape == done.shown.shape == (4, 3, 2)
+    assert done.shown.min() == 1.0
+
+
+def test_all_tables_are_printed_and_written(filmed):
+    done = rendered_tables.evaluated([filmed], TrueDetector(filmed), replace(OPTIONS, monocular_fallback="auto"))
+    made = list(rendered_tables.tables(done))
+    assert [one.name for one in made] == ["people", "keypoints", "scores", "stages", "groups", "identities"]
+    for table in made:
+        assert by_row(table)
+        assert table.title in printed(table)
+        json.dumps(as_json(table), allow_nan=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import get_context
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, OutOfMemoryError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.rigs.rig_yaml import load_rig
@@ -190,7 +191,7 @@ class Renderer:
             self._pool.shutdown(cancel_futures=True)
 
     def frames(self, plan: Plan) -> Iterator[RenderedFrame]:
-        """The plan's frames in order."""
+        """The plan's frames in order; raises OutOfMemoryError where a process was ended from outside."""
         small, ticket = replace(plan, bodies=()), next(self._plans)
         moments = (_moment(plan, number) for number in range(plan.request.frames))
         if self._pool is None:
@@ -199,12 +200,17 @@ class Renderer:
             return
         # A few ahead of what is written: a moment of four people takes 1.3 MB.
         waiting: deque[Future[RenderedFrame]] = deque()
-        for moment in moments:
-            waiting.append(self._pool.submit(_paint, ticket, small, moment))
-            if len(waiting) >= AHEAD:
+        try:
+            for moment in moments:
+                waiting.append(self._pool.submit(_paint, ticket, small, moment))
+                if len(waiting) >= AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise OutOfMemoryError(
+                "a process that renders was ended, probably for want of memory: give fewer --jobs or a smaller --size"
+            ) from error
 
 
 def _cast(

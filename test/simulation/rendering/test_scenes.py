@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from rendered_people import NEEDS_RENDER
 
-from pose3d_ros.errors import DependencyError, InputError
+from pose3d_ros.errors import DependencyError, InputError, OutOfMemoryError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.generated import generated_motion
 from pose3d_ros.rigs.rig_yaml import save_rig
@@ -155,6 +156,20 @@ def test_images_depend_on_the_request_alone(motion):
         assert len(set(first)) == 8  # two scenes, two frames, two cameras
         assert images(alone, again[::-1]) == first[4:] + first[:4]
         assert images(together, plans) == first
+
+
+@NEEDS_RENDER
+def test_a_worker_that_was_killed_is_one_line(motion):
+    class Killed:
+        def submit(self, *work):
+            raise BrokenProcessPool("a child process terminated abruptly")
+
+        def shutdown(self, **how):
+            pass
+
+    with Renderer(1) as renderer, pytest.raises(OutOfMemoryError, match="fewer --jobs"):
+        renderer._pool = Killed()
+        list(renderer.frames(plan_scene(request_of(), motion)))
 
 
 @NEEDS_RENDER
