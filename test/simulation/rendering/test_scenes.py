@@ -167,9 +167,11 @@ def test_a_worker_that_was_killed_is_one_line(motion):
         def shutdown(self, **how):
             pass
 
-    with Renderer(1) as renderer, pytest.raises(OutOfMemoryError, match="fewer --jobs"):
+    plan = plan_scene(request_of(), motion)
+    with Renderer(1) as renderer:
         renderer._pool = Killed()
-        list(renderer.frames(plan_scene(request_of(), motion)))
+        with pytest.raises(OutOfMemoryError, match="fewer --jobs"):
+            next(renderer.frames(plan))
 
 
 @NEEDS_RENDER
