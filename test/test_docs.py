@@ -86,7 +86,14 @@ def test_the_readme_fits_on_a_few_screens():
 
 @pytest.mark.parametrize(
     ("page", "commands"),
-    [("monocular.md", 3), ("detectors.md", 1), ("estimate.md", 4), ("staleness.md", 3), ("calibration.md", 2)],
+    [
+        ("monocular.md", 3),
+        ("detectors.md", 1),
+        ("estimate.md", 4),
+        ("staleness.md", 3),
+        ("calibration.md", 2),
+        ("rendering.md", 8),
+    ],
 )
 def test_a_page_names_commands_and_options_that_exist(page, commands):
     text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")

@@ -74,8 +74,9 @@ def _render(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from pose3d_ros.simulation.rendering.rendered_set import write_scene
-    from pose3d_ros.simulation.rendering.scenes import Renderer, SceneRequest, plan_scene
+    from pose3d_ros.simulation.rendering.scenes import Renderer, SceneRequest, check_installed, plan_scene
 
+    check_installed()
     motion = _motion(args)
     seconds, images, pixels = 0.0, 0, 0
     with Renderer(args.jobs) as renderer:

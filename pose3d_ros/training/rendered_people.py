@@ -136,8 +136,8 @@ def true_joints(scene: RenderedScene) -> Floats:
 
 
 def size_px(points_px: Floats) -> Floats:
-    """The longer side of the box about people's points (..., J, 2) px, (...,)."""
-    out: Floats = (np.nanmax(points_px, axis=-2) - np.nanmin(points_px, axis=-2)).max(axis=-1)
+    """The longer side of the box about people's points (..., J, 2) px, (...,); NaN of a person behind the camera."""
+    out: Floats = (np.fmax.reduce(points_px, axis=-2) - np.fmin.reduce(points_px, axis=-2)).max(axis=-1)
     return out
 
 

@@ -67,6 +67,14 @@ class PosedBody:
     coco: Floats  # (T, 17, 3), COCO-17
 
 
+def check_anny() -> None:
+    """Raise DependencyError where Anny is not installed."""
+    try:
+        import anny  # noqa: F401
+    except ImportError as error:
+        raise DependencyError("rendering needs Anny's bodies: run `pip install 'pose3d_ros[render]'`") from error
+
+
 def draw_shapes(count: int, rng: np.random.Generator) -> list[Shape]:
     """People of both sexes, uniform in age, with the statures and weights that their age and sex have (WHO)."""
     import torch
@@ -97,9 +105,9 @@ def draw_shapes(count: int, rng: np.random.Generator) -> list[Shape]:
 def pose_body(shape: Shape, xyz: Floats, rng: np.random.Generator) -> PosedBody:
     """The body in the poses of joints (T, 17, 3) m, world z up, on the floor z = 0.
 
-    The motion gives directions of bones; their lengths are the body's. The pelvis' path is scaled by the legs' length,
-    and the whole clip is lifted or lowered so that its lowest point touches the floor. rng turns wrists and bends
-    fingers.
+    The motion gives directions of bones; their lengths are the body's. The pelvis' height is scaled by the legs'
+    length, and the whole clip is lifted or lowered so that its lowest point touches the floor. rng turns wrists and
+    bends fingers.
     """
     import torch
 
@@ -251,12 +259,9 @@ def _top_of_head() -> int:
 
 @cache
 def _model() -> Any:
-    try:
-        import anny
-    except ImportError as error:
-        raise DependencyError(
-            "rendering people needs Anny's bodies and Embree: run `pip install 'pose3d_ros[render]'`"
-        ) from error
+    check_anny()
+    import anny
+
     return anny.Anny(skinning_method="lbs")
 
 

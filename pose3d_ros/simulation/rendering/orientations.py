@@ -14,7 +14,8 @@ import numpy as np
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
-# A limb bent by this (sine of the angle) defines its own plane; below, the default plane takes over.
+# A limb bent by this (chord of the angle) defines its own plane, one against the default plane by twice this; below,
+# the default plane takes over.
 BENT = 0.35
 # Of the upper arm's turn beyond this angle, rad, the shoulder girdle takes a third (scapulohumeral rhythm, Inman 1944).
 GIRDLE_FROM_RAD, GIRDLE_SHARE = np.deg2rad(60.0), 1.0 / 3.0
@@ -70,10 +71,13 @@ def _hinge(upper: Floats, lower: Floats, hanging: Floats) -> tuple[Floats, Float
     default = rotation_between(hanging[..., 1], upper) @ hanging
     axis = np.cross(upper, lower)
     bend = np.linalg.norm(axis, axis=-1, keepdims=True)
-    # A hinge never bends backwards: an axis against the default one is noise of a straight limb, or out of range.
-    agrees = (axis * default[..., 0]).sum(axis=-1, keepdims=True) > 0.0
-    weight = np.clip(bend / BENT, 0.0, 1.0) * agrees
-    x = weight * axis / np.maximum(bend, 1e-9) + (1.0 - weight) * default[..., 0]
+    axis /= np.maximum(bend, 1e-9)
+    # A hinge never bends backwards. An axis against the default one is noise where the limb is nearly straight; where
+    # it is well bent, the upper arm is turned about itself by more than the default knows.
+    bent = np.linalg.norm(lower - upper, axis=-1, keepdims=True) / BENT
+    agreement = np.clip(2.0 * (axis * default[..., 0]).sum(axis=-1, keepdims=True), 0.0, 1.0)
+    weight = np.maximum(np.clip(bent, 0.0, 1.0) * agreement, np.clip(bent - 1.0, 0.0, 1.0))
+    x = weight * axis + (1.0 - weight) * default[..., 0]
     return _along(upper, x), _along(lower, x)
 
 

@@ -20,7 +20,7 @@ from pose3d_ros.cache import sha256_of
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.files.archives import npz_arrays
 from pose3d_ros.files.documents import json_content
-from pose3d_ros.files.door import TRUTH, read_text, reading
+from pose3d_ros.files.door import TRUTH, read_text, reading, refused
 from pose3d_ros.files.media import open_video
 from pose3d_ros.recordings.encoded_images import read_image
 from pose3d_ros.rigs.rig_yaml import load_rig, save_rig
@@ -55,8 +55,9 @@ class Truth:
             "female": (P,),
         }  # fmt: skip
         for name, shape in wanted.items():
-            if getattr(self, name).shape != shape:
-                raise InputError(f"truth: {name} has shape {getattr(self, name).shape}, expected {shape}")
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype.kind not in "biuf":
+                raise InputError(f"truth: {name} is {array.dtype} of shape {array.shape}, expected numbers of {shape}")
         if not 0 < self.fps < np.inf:
             raise InputError(f"truth: {self.fps:g} frames a second, expected more than 0")
 
@@ -106,9 +107,14 @@ class RenderedScene:
 def write_scene(
     folder: Path, plan: Plan, frames: Iterable[RenderedFrame], settings: dict[str, Any], *, video: bool
 ) -> Iterator[int]:
-    """Write a scene as its frames come, scene.json last; yields how many are written. Raises FootageError."""
+    """Write a scene as its frames come, scene.json last; yields how many are written.
+
+    Raises FootageError where a file cannot be written, InputError for a video of odd sides.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_rig(plan.rig, folder / "rig.yaml")
+    for camera in plan.rig.cameras:  # of a run that was stopped: a video would be read instead of the JPEGs
+        (folder / f"{camera.name}.mp4").unlink(missing_ok=True)
     films = {camera.name: _film(folder, camera, plan.request.fps) for camera in plan.rig.cameras} if video else {}
     visibility, boxes = [], []
     try:
@@ -149,11 +155,20 @@ def write_scene(
 def settings_of(folder: Path) -> dict[str, Any] | None:
     """What a scene was rendered with; None where it is not there, or unfinished."""
     path = folder / "scene.json"
-    return dict(json_content(read_text(path, TRUTH), str(path), TRUTH)["settings"]) if path.exists() else None
+    if not path.exists():
+        return None
+    content = json_content(read_text(path, TRUTH), str(path), TRUTH)
+    with reading(path, TRUTH):
+        return dict(content["settings"])
 
 
 def _film(folder: Path, camera: Camera, fps: float) -> cv2.VideoWriter:
     path = folder / f"{camera.name}.mp4"
+    if any(side % 2 for side in camera.size_wh):
+        raise InputError(
+            f"{path}: images of {camera.size_wh[0]} x {camera.size_wh[1]} px are no MPEG-4 video, expected even sides: "
+            "leave out --video, or give a smaller --size"
+        )
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODEC), fps, camera.size_wh)
     if not film.isOpened():
         raise FootageError(f"{path} cannot be written: this OpenCV has no {CODEC}; leave out --video")
@@ -164,12 +179,17 @@ def load_scene(folder: Path | str) -> RenderedScene:
     """Read a scene's rig and truth; raises FootageError for a folder that `pose3d render` did not write."""
     folder = Path(folder)
     arrays = npz_arrays(folder / "truth.npz", TRUTH)
-    with reading(folder / "truth.npz", TRUTH):
-        values: dict[str, Any] = {name: np.asarray(arrays[name]) for name in Truth.__dataclass_fields__}
-        truth = Truth(**{**values, "fps": float(values["fps"])})
+    try:
+        with reading(folder / "truth.npz", TRUTH):
+            values: dict[str, Any] = {name: np.asarray(arrays[name]) for name in Truth.__dataclass_fields__}
+            truth = Truth(**{**values, "fps": float(values["fps"])})
+    except InputError as error:
+        raise refused(folder / "truth.npz", TRUTH, error) from error
     rig = load_rig(folder / "rig.yaml")
     if len(rig.cameras) != len(truth.visibility):
-        raise FootageError(f"{folder}: rig.yaml has {len(rig.cameras)} cameras, truth.npz {len(truth.visibility)}")
+        raise FootageError(
+            f"{folder}: rig.yaml has {len(rig.cameras)} cameras, truth.npz {len(truth.visibility)}: {TRUTH.fix}"
+        )
     return RenderedScene(folder, rig, truth)
 
 

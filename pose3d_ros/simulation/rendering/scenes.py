@@ -9,23 +9,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import InputError, OutOfMemoryError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.simulation.augmentation import placed
-from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape, draw_shapes, pose_body, template
+from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape, check_anny, draw_shapes, pose_body, template
 from pose3d_ros.simulation.rendering.outfits import Outfit, body_fields, draw_outfit
 from pose3d_ros.simulation.rendering.rooms import Room, draw_room
 from pose3d_ros.simulation.rendering.sensor import Sensor, develop, draw_sensor
-from pose3d_ros.simulation.rendering.tracing import Lens, Mesh, Scene, Visibility, dressed, render, render_room
+from pose3d_ros.simulation.rendering.tracing import (
+    Lens,
+    Mesh,
+    Scene,
+    Visibility,
+    check_embree,
+    dressed,
+    render,
+    render_room,
+)
 from pose3d_ros.simulation.simulated_rigs import Floor, SimulatedRig
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Camera, Floats, Rig
@@ -35,8 +46,9 @@ APART_M, FROM_CAMERA_M = 0.65, 0.8
 TRIES = 300
 # The floor's radius grows by this for every further person.
 ROOM_FOR_MORE = 0.35
-# Where a single camera's people stand, m before it.
-AHEAD_M = 3.5
+# Where people of a single camera, or of cameras with parallel axes, stand, m before it. Parallel: the sum of squared
+# sines of the axes' angles with their middle, here 4 degrees of two cameras each.
+AHEAD_M, PARALLEL = 3.5, 0.01
 # Exposures of robots' cameras indoors, s.
 EXPOSURE_S = (0.002, 0.015)
 # A hip's COCO point lies up to this part of the stature under the clothes.
@@ -100,11 +112,11 @@ class RenderedFrame:
 
 
 def resized(one: SimulatedRig, longest_px: int) -> SimulatedRig:
-    """The rig with images of at most longest_px on their longer side."""
+    """The rig with images of at most longest_px on their longer side; those made smaller have even sides, for video."""
     cameras = []
     for camera in one.rig.cameras:
         scale = min(1.0, longest_px / max(camera.size_wh))
-        width, height = (max(round(side * scale), 1) for side in camera.size_wh)
+        width, height = (max(2 * round(side * scale / 2.0), 2) for side in camera.size_wh)
         cameras.append(camera.resized((width, height)) if scale < 1.0 else camera)
     return replace(one, rig=Rig(tuple(cameras), one.rig.frame_id))
 
@@ -112,17 +124,17 @@ def resized(one: SimulatedRig, longest_px: int) -> SimulatedRig:
 def on_floor(path: Path | str) -> SimulatedRig:
     """A rig from a file; people stand where the cameras look, on the floor z = 0.
 
-    Raises InputError where the axes of two cameras do not come near each other above the floor.
+    Raises InputError where that is no place on the floor.
     """
     rig = load_rig(path)
     centres = np.array([camera.centre for camera in rig.cameras])
     axes = np.array([camera.cam_from_world[2, :3] for camera in rig.cameras])
-    if len(rig.cameras) == 1:
-        middle = centres[0] + AHEAD_M * axes[0]
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    if np.linalg.eigvalsh(across.sum(axis=0))[0] < PARALLEL:
+        middle = centres.mean(axis=0) + AHEAD_M * axes.mean(axis=0)
     else:
         # The point nearest to all optical axes.
-        across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
-        middle = np.linalg.lstsq(across.sum(axis=0), np.einsum("vab,vb->a", across, centres), rcond=None)[0]
+        middle = np.linalg.solve(across.sum(axis=0), np.einsum("vab,vb->a", across, centres))
     distance = float(np.linalg.norm(centres[:, :2] - middle[:2], axis=1).min())
     if not 1.0 <= distance <= 30.0 or not -1.0 <= middle[2] <= 3.0:
         raise InputError(
@@ -152,10 +164,18 @@ def plan_scene(request: SceneRequest, motion: Motion) -> Plan:
     )  # fmt: skip
 
 
+def check_installed() -> None:
+    """Raise DependencyError where a part of the extra `render` is missing."""
+    check_embree()
+    check_anny()
+
+
 class Renderer:
     """Renders scenes by several processes; workers are given the skin, and need neither torch nor the body model."""
 
     def __init__(self, processes: int) -> None:
+        check_installed()
+        self._plans = count()
         self._mesh = Mesh(template()[1], body_fields())
         context = get_context("spawn")
         self._pool = (
@@ -172,8 +192,8 @@ class Renderer:
             self._pool.shutdown(cancel_futures=True)
 
     def frames(self, plan: Plan) -> Iterator[RenderedFrame]:
-        """The plan's frames in order."""
-        small = replace(plan, bodies=())
+        """The plan's frames in order; raises OutOfMemoryError where a process was ended from outside."""
+        small, ticket = replace(plan, bodies=()), next(self._plans)
         moments = (_moment(plan, number) for number in range(plan.request.frames))
         if self._pool is None:
             painter = _Painter(small, self._mesh)
@@ -181,12 +201,17 @@ class Renderer:
             return
         # A few ahead of what is written: a moment of four people takes 1.3 MB.
         waiting: deque[Future[RenderedFrame]] = deque()
-        for moment in moments:
-            waiting.append(self._pool.submit(_paint, small, moment))
-            if len(waiting) >= AHEAD:
+        try:
+            for moment in moments:
+                waiting.append(self._pool.submit(_paint, ticket, small, moment))
+                if len(waiting) >= AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise OutOfMemoryError(
+                "a process that renders was ended, probably for want of memory: give fewer --jobs or a smaller --size"
+            ) from error
 
 
 def _cast(
@@ -224,6 +249,12 @@ def _take(motion: Motion, request: SceneRequest, rng: np.random.Generator) -> tu
     rates = {clip.fps for clip in motion.clips}
     duration_s = (request.frames - 1) / request.fps
     needed = max(int(np.ceil(duration_s * max(rates))) + 1, 2)
+    if needed > max(clip.length for clip in motion.clips):
+        longest_s = max((clip.length - 1) / clip.fps for clip in motion.clips)
+        raise InputError(
+            f"{request.frames} frames at {request.fps:g} a second take {duration_s:.1f} s, the longest motion "
+            f"{longest_s:.1f} s: ask for fewer frames, more a second, or give longer motion"
+        )
     frames = motion.draw(1, needed, rng)[0]
     clip = next(one for one in motion.clips if one.start <= frames[0] < one.start + one.length)
     at = np.arange(request.frames) / request.fps * clip.fps
@@ -258,7 +289,7 @@ class _Painter:
     """Renders frames of one plan."""
 
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
-        self._plan, self._mesh, self.number = plan, mesh, plan.request.number
+        self._plan, self._mesh = plan, mesh
         self._lenses = [Lens(camera) for camera in plan.rig.cameras]
         self._rooms: dict[int, NDArray[np.float32]] = {}  # by view, without people
 
@@ -293,9 +324,9 @@ class _Painter:
         return Scene(self._plan.room, actors, self._mesh)
 
 
-# Of a worker process: what all scenes have in common, and the scene at hand.
+# Of a worker process: what all scenes have in common, and the scene at hand with its number among the renderer's.
 _mesh: Mesh | None = None
-_painter: _Painter | None = None
+_painter: tuple[int, _Painter] | None = None
 
 
 def _begin(mesh: Mesh) -> None:
@@ -303,12 +334,12 @@ def _begin(mesh: Mesh) -> None:
     _mesh = mesh
 
 
-def _paint(plan: Plan, moment: _Moment) -> RenderedFrame:
+def _paint(ticket: int, plan: Plan, moment: _Moment) -> RenderedFrame:
     global _painter
     assert _mesh is not None
-    if _painter is None or _painter.number != plan.request.number:
-        _painter = _Painter(plan, _mesh)
-    return _painter.frame(moment)
+    if _painter is None or _painter[0] != ticket:
+        _painter = ticket, _Painter(plan, _mesh)
+    return _painter[1].frame(moment)
 
 
 def _outside(camera: Camera, coco: Floats) -> NDArray[np.bool_]:

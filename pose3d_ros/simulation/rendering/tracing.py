@@ -77,15 +77,22 @@ def dressed(skin: Reals, outfit: Outfit, mesh: Mesh) -> Actor:
     return Actor(vertices, mesh.normals(vertices), outfit)
 
 
+def check_embree() -> None:
+    """Raise DependencyError where Embree is not installed."""
+    try:
+        import embreex  # noqa: F401
+    except ImportError as error:
+        raise DependencyError("rendering needs Embree: run `pip install 'pose3d_ros[render]'`") from error
+
+
 class Scene:
     """A room and people at one moment, ready to be hit by rays."""
 
     def __init__(self, room: Room, actors: Sequence[Actor], mesh: Mesh) -> None:
-        try:
-            from embreex import rtcore_scene
-            from embreex.mesh_construction import TriangleMesh
-        except ImportError as error:
-            raise DependencyError("rendering needs Embree: run `pip install 'pose3d_ros[render]'`") from error
+        check_embree()
+        from embreex import rtcore_scene
+        from embreex.mesh_construction import TriangleMesh
+
         self.room, self.actors, self.mesh = room, tuple(actors), mesh
         count = len(room.vertices)
         vertices, triangles = [room.vertices], [room.faces]

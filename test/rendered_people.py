@@ -1,0 +1,100 @@
+"""Rendered scenes for tests without rendering: a plan, images and truth that are made up."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_people import STANDING, walker
+
+from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape
+from pose3d_ros.simulation.rendering.outfits import draw_outfit
+from pose3d_ros.simulation.rendering.rendered_set import RenderedScene, Truth
+from pose3d_ros.simulation.rendering.rooms import draw_room
+from pose3d_ros.simulation.rendering.scenes import Plan, RenderedFrame, SceneRequest, resized
+from pose3d_ros.simulation.rendering.sensor import draw_sensor
+from pose3d_ros.simulation.rendering.tracing import Visibility
+from pose3d_ros.simulation.simulated_rigs import simulated_rig
+from pose3d_ros.simulation.views import mapped_truth, to_coco
+from pose3d_ros.skeletons import COCO_17
+from pose3d_ros.structures import Floats, Rig
+
+NEEDS_RENDER = pytest.mark.skipif(
+    find_spec("anny") is None or find_spec("embreex") is None,
+    reason="rendering needs Anny's bodies and Embree: pip install 'pose3d_ros[render]'",
+)
+FPS = 12.0
+
+
+def coco_points(xyz: Floats) -> Floats:
+    """COCO-17 (..., 17, 3) m of h36m_17 joints, eyes and ears about the nose."""
+    coco = to_coco(xyz)
+    nose = coco[..., :1, :]
+    aside = np.array([[0.03, -0.03, 0.07, -0.07], [0.0] * 4, [0.03, 0.03, 0.0, 0.0]]).T
+    coco[..., 1:5, :] = nose + aside
+    return coco
+
+
+def walkers(starts: list[tuple[float, float]], frames: int = 8) -> Floats:
+    """Joints (T, P, 17, 3) m of people who walk on, as COCO's points define them."""
+    moments = [
+        [walker(start, (0.4 * (-1) ** n, 0.2), t / FPS) for n, start in enumerate(starts)] for t in range(frames)
+    ]
+    return mapped_truth(np.array(moments))
+
+
+def made_up_scene(rig: Rig, joints: Floats, folder: Path = Path("scene_000")) -> RenderedScene:
+    """People of joints (T, P, 17, 3) m whose COCO points are their joints, all visible; there are no images."""
+    frames, people = joints.shape[:2]
+    shape = (len(rig.cameras), frames, people)
+    truth = Truth(
+        fps=FPS,
+        joints_m=joints,
+        coco_m=coco_points(joints),
+        visibility=np.full((*shape, COCO_17.size), Visibility.VISIBLE, np.uint8),
+        boxes_px=np.zeros((*shape, 4)),
+        stature_m=np.full(people, 1.75),
+        age_years=np.full(people, 40.0),
+        female=np.zeros(people, dtype=bool),
+    )
+    return RenderedScene(folder, rig, truth)
+
+
+def made_up_plan(frames: int = 3, people: int = 2) -> Plan:
+    """A plan of standing people who have no skin to be rendered."""
+    rng = np.random.default_rng(0)
+    one = resized(simulated_rig("room2", 0, held_out=True), 64)
+    joints = STANDING + rng.normal(scale=0.01, size=(people, frames, 17, 3))
+    return Plan(
+        SceneRequest(one, people, frames, FPS, 7, 2),
+        shapes=tuple(Shape(1.6 + 0.1 * n, 20.0 + n, bool(n % 2), {"age": 0.5}) for n in range(people)),
+        outfits=tuple(draw_outfit(rng) for _ in range(people)),
+        bodies=tuple(PosedBody(np.zeros((frames, 1, 3), np.float32), xyz, coco_points(xyz)) for xyz in joints),
+        actions=("walking",) * people,
+        room=draw_room(one.rig.cameras, np.zeros((1, 2)), rng, 1),
+        sensors=tuple(draw_sensor(rng) for _ in one.rig.cameras),
+        exposure_s=0.01,
+    )
+
+
+def made_up_frames(plan: Plan) -> list[RenderedFrame]:
+    """One grey level per image, which tells camera and frame."""
+    shape = (len(plan.rig.cameras), len(plan.bodies))
+    return [
+        RenderedFrame(
+            {
+                camera.name: np.full((*camera.size_wh[::-1], 3), grey(view, number), np.uint8)
+                for view, camera in enumerate(plan.rig.cameras)
+            },
+            np.full((*shape, COCO_17.size), number % 4, np.uint8),
+            np.full((*shape, 4), float(number)),
+        )
+        for number in range(plan.request.frames)
+    ]
+
+
+def grey(view: int, number: int) -> int:
+    """Of the image of a camera and a frame."""
+    return 40 + 60 * view + 20 * number
