@@ -7,7 +7,7 @@ however many processes render it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -195,15 +195,18 @@ class Renderer:
         """The plan's frames in order; raises OutOfMemoryError where a process was ended from outside."""
         small, ticket = replace(plan, bodies=()), next(self._plans)
         moments = (_moment(plan, number) for number in range(plan.request.frames))
+        views = range(len(plan.rig.cameras))
         if self._pool is None:
             painter = _Painter(small, self._mesh)
-            yield from map(painter.frame, moments)
+            rooms = [painter.room(view) for view in views]
+            yield from (painter.frame(rooms, moment) for moment in moments)
             return
         # A few ahead of what is written: a moment of four people takes 1.3 MB.
         waiting: deque[Future[RenderedFrame]] = deque()
         try:
+            rooms = [one.result() for one in [self._pool.submit(_paint_room, ticket, small, view) for view in views]]
             for moment in moments:
-                waiting.append(self._pool.submit(_paint, ticket, small, moment))
+                waiting.append(self._pool.submit(_paint, ticket, small, rooms, moment))
                 if len(waiting) >= AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -291,9 +294,8 @@ class _Painter:
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self._plan, self._mesh = plan, mesh
         self._lenses = [Lens(camera) for camera in plan.rig.cameras]
-        self._rooms: dict[int, NDArray[np.float32]] = {}  # by view, without people
 
-    def frame(self, moment: _Moment) -> RenderedFrame:
+    def frame(self, rooms: Sequence[NDArray[np.float16]], moment: _Moment) -> RenderedFrame:
         plan = self._plan
         # The pose of a frame is that of the middle of its exposure; two scenes stand for its two halves.
         shifts = np.float32(plan.exposure_s) * np.array([-0.25, 0.25], np.float32)
@@ -304,20 +306,17 @@ class _Painter:
         for view, (lens, sensor) in enumerate(zip(self._lenses, plan.sensors, strict=True)):
             rng = plan.request.rng(FRAME, moment.number, view)
             boxes.append([_box(lens.camera, actor.vertices) for actor in still.actors])
-            empty = self._empty(view)
-            light = render(scenes, lens, empty, np.array(boxes[-1]), plan.request.samples, rng)
+            light = render(scenes, lens, rooms[view], np.array(boxes[-1]), plan.request.samples, rng)
             images[lens.camera.name] = develop(light, sensor, rng)
             seen = still.visibility(lens.camera, moment.coco, depth)
             seen[_outside(lens.camera, moment.coco)] = Visibility.OUTSIDE
             visibility.append(seen)
         return RenderedFrame(images, np.stack(visibility), np.array(boxes))
 
-    def _empty(self, view: int) -> NDArray[np.float32]:
-        if view not in self._rooms:
-            request = self._plan.request
-            rng = request.rng(ROOM, view)
-            self._rooms[view] = render_room(self._plan.room, self._lenses[view], self._mesh, request.samples, rng)
-        return self._rooms[view]
+    def room(self, view: int) -> NDArray[np.float16]:
+        """The light of the room without people in a camera; half precision, for it goes from process to process."""
+        rng, samples = self._plan.request.rng(ROOM, view), -(-self._plan.request.samples // 2)
+        return render_room(self._plan.room, self._lenses[view], self._mesh, samples, rng).astype(np.float16)
 
     def _scene(self, skin: NDArray[np.float32]) -> Scene:
         actors = [dressed(one, outfit, self._mesh) for one, outfit in zip(skin, self._plan.outfits, strict=True)]
@@ -334,12 +333,20 @@ def _begin(mesh: Mesh) -> None:
     _mesh = mesh
 
 
-def _paint(ticket: int, plan: Plan, moment: _Moment) -> RenderedFrame:
+def _paint(ticket: int, plan: Plan, rooms: Sequence[NDArray[np.float16]], moment: _Moment) -> RenderedFrame:
+    return _painter_of(ticket, plan).frame(rooms, moment)
+
+
+def _paint_room(ticket: int, plan: Plan, view: int) -> NDArray[np.float16]:
+    return _painter_of(ticket, plan).room(view)
+
+
+def _painter_of(ticket: int, plan: Plan) -> _Painter:
     global _painter
     assert _mesh is not None
     if _painter is None or _painter[0] != ticket:
         _painter = ticket, _Painter(plan, _mesh)
-    return _painter[1].frame(moment)
+    return _painter[1]
 
 
 def _outside(camera: Camera, coco: Floats) -> NDArray[np.bool_]:

@@ -225,7 +225,12 @@ def render_room(room: Room, lens: Lens, mesh: Mesh, samples: int, rng: np.random
 
 
 def render(
-    scenes: Sequence[Scene], lens: Lens, empty: Reals, boxes_px: Floats, samples: int, rng: np.random.Generator
+    scenes: Sequence[Scene],
+    lens: Lens,
+    room: NDArray[np.float16],
+    boxes_px: Floats,
+    samples: int,
+    rng: np.random.Generator,
 ) -> Reals:
     """The image (H, W, 3) of a camera, linear RGB: samples rays a pixel, dealt over the scenes of one exposure.
 
@@ -244,7 +249,7 @@ def render(
     total = np.zeros((len(pixels), 3), np.float32)
     for number in range(samples):
         total += _colours(scenes[number * len(scenes) // samples], lens, pixels, rng)
-    image: Reals = empty.reshape(-1, 3).copy()
+    image: Reals = room.reshape(-1, 3).astype(np.float32)
     share = near.ravel()[pixels, None]
     image[pixels] = (1.0 - share) * image[pixels] + share * total / np.float32(samples)
     return image.reshape(height, width, 3)
