@@ -132,11 +132,11 @@ def _rendered(args: argparse.Namespace) -> int:
     for name in detector_options.weights_of(options):
         store.fetch(name)
     done = evaluated(scenes, factory.make_detector(options, args.device), EstimatorOptions())
-    node = [_through_node(scene, options, args.device) for scene in scenes] if args.node else []
+    node = [through_node(scene, options, args.device) for scene in scenes] if args.node else []
     return _print(args, tables(done, args.recording, node))
 
 
-def _through_node(scene: RenderedScene, options: detector_options.DetectorOptions, device: str) -> Recording:
+def through_node(scene: RenderedScene, options: detector_options.DetectorOptions, device: str) -> Recording:
     """Play a scene to the node, as `pose3d demo` plays footage."""
     from pose3d_ros.commands.demo import Request, record
     from pose3d_ros.ros.environment import require_ros
