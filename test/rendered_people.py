@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from synthetic_people import STANDING, walker
 
+from pose3d_ros.evaluation.rendered import true_detections
+from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape
 from pose3d_ros.simulation.rendering.outfits import draw_outfit
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene, Truth
@@ -19,7 +24,8 @@ from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.simulated_rigs import simulated_rig
 from pose3d_ros.simulation.views import mapped_truth, to_coco
 from pose3d_ros.skeletons import COCO_17
-from pose3d_ros.structures import Floats, Rig
+from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Rig
+from pose3d_ros.training.rendered_people import Detected
 
 NEEDS_RENDER = pytest.mark.skipif(
     find_spec("anny") is None or find_spec("embreex") is None,
@@ -60,6 +66,66 @@ def made_up_scene(rig: Rig, joints: Floats, folder: Path = Path("scene_000")) ->
         female=np.zeros(people, dtype=bool),
     )
     return RenderedScene(folder, rig, truth)
+
+
+def write_made_up(scene: RenderedScene) -> None:
+    """Write a scene to its folder, with black images."""
+    scene.folder.mkdir(parents=True, exist_ok=True)
+    save_rig(scene.rig, scene.folder / "rig.yaml")
+    np.savez(scene.folder / "truth.npz", **{name: getattr(scene.truth, name) for name in Truth.__dataclass_fields__})
+    for camera in scene.rig.cameras:
+        (scene.folder / camera.name).mkdir()
+        black = np.zeros((*camera.size_wh[::-1], 3), np.uint8)
+        for moment in range(len(scene)):
+            assert cv2.imwrite(str(scene.folder / camera.name / f"{moment:06d}.jpg"), black)
+
+
+class NumberedScene(RenderedScene):
+    """A scene without a folder: all pixels of its images are the number at the end of its name."""
+
+    @property
+    def number(self) -> int:
+        """The scene's."""
+        return int(self.name.rpartition("_")[2])
+
+    def read(self, start: int = 0) -> Iterator[FrameSet]:
+        """Images of one grey level."""
+        images = {one.name: np.full((*one.size_wh[::-1], 3), self.number, np.uint8) for one in self.rig.cameras}
+        for stamp in self.moments_ns[start:].tolist():
+            yield FrameSet(images, dict.fromkeys(images, stamp))
+
+
+class ChangedDetector:
+    """A detector that knows what scenes show, by their images' grey level and stamps, and changes it."""
+
+    name, skeleton = "changed", COCO_17
+
+    def __init__(
+        self, scenes: Sequence[RenderedScene], change: Callable[[int, Keypoints2D], Keypoints2D] = lambda view, one: one
+    ) -> None:
+        """change(view, keypoints) of one image; scenes without a number have black images."""
+        self.scenes_seen: list[int] = []  # one entry for every moment
+        self._detected: dict[tuple[int, int], Detected] = {}
+        for scene in scenes:
+            number = scene.number if isinstance(scene, NumberedScene) else 0
+            for stamp, found in zip(scene.moments_ns.tolist(), true_detections(scene), strict=True):
+                self._detected[number, stamp] = {
+                    name: change(view, one) for view, (name, one) in enumerate(found.items())
+                }
+
+    def __call__(self, frames: FrameSet) -> Detected:
+        """The detections of one moment."""
+        number = int(next(iter(frames.images.values()))[0, 0, 0])
+        self.scenes_seen.append(number)
+        return self._detected[number, frames.stamp_ns]
+
+    def reset(self) -> None:
+        """It remembers no images."""
+
+
+def displaced(found: Keypoints2D, by_px: Floats) -> Keypoints2D:
+    """Keypoints moved in the image."""
+    return replace(found, xy=found.xy + by_px)
 
 
 def made_up_plan(frames: int = 3, people: int = 2) -> Plan:

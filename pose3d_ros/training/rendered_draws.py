@@ -53,7 +53,14 @@ class RenderedDraws:
         for scene in scenes:
             detections = match_detections(scene, run_chain(scene, detector, options)[1])
             parts.append(bias_data(views_of(scene, detections)))
-        return _usable(joined(parts))
+        data = _usable(joined(parts))
+        if not len(data.xyz):
+            names = ", ".join(scene.name for scene in scenes)
+            raise InputError(
+                f"--rendered: no person was detected by two cameras at once in {names}: check their images, or give "
+                "more scenes"
+            )
+        return data
 
 
 def mirrored(data: BiasData) -> BiasData:

@@ -161,12 +161,14 @@ def views_of(scene: RenderedScene, detections: Detections) -> SimulatedViews:
 def residuals_of_scenes(scenes: Sequence[RenderedScene], found: Sequence[Detections]) -> Residuals:
     """Errors of a detector against where the body's joints project: one series a person and camera of every scene.
 
-    Raises InputError where scenes differ in frame rate.
+    Raises InputError where scenes differ in frame rate, and where no person was detected.
     """
     if len({scene.fps for scene in scenes}) > 1:
         raise InputError(
             f"scenes of {sorted({scene.fps for scene in scenes})} frames a second: render them at one rate"
         )
+    if not any(one.found.any() for one in found):
+        raise InputError("no person was detected in the rendered scenes: check their images, or render more scenes")
     longest = max(map(len, scenes))
     parts = []
     for scene, one in zip(scenes, found, strict=True):

@@ -7,8 +7,9 @@ import torch
 
 pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric: pip install 'pose3d_ros[train]'")
 
+from pose3d_ros.cli import main
 from pose3d_ros.commands import train
-from pose3d_ros.errors import InputError
+from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.lifter import AbsPoseLifter
 from pose3d_ros.networks.posern import PoseRN
@@ -113,6 +114,23 @@ def test_people_of_an_epoch_are_reproducible_and_differ_between_epochs(motion_fi
 def test_missing_data_is_rejected_with_the_option(tmp_path):
     args = parsed("posern", "--output", str(tmp_path), "--quiet")
     with pytest.raises(InputError, match="--data"):
+        train.run(args)
+
+
+def test_too_few_rendered_scenes_are_rejected_in_one_line_without_data(tmp_path, capsys):
+    scenes = Path(__file__).parents[1] / "rendered"
+    words = ("--rendered", str(scenes), "--output", str(tmp_path), "--accelerator", "cpu", "--quiet")
+    assert main(["train", "posern", *words]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert "--rendered holds 1 scenes, expected 6 at least" in printed.err
+    assert printed.out == ""
+    assert not list(tmp_path.glob("*.ckpt"))
+
+
+def test_folder_without_rendered_scenes_is_rejected_with_the_command_that_makes_them(tmp_path):
+    args = parsed("posern", "--rendered", str(tmp_path), "--output", str(tmp_path / "run"), "--quiet")
+    with pytest.raises(FootageError, match="pose3d render"):
         train.run(args)
 
 

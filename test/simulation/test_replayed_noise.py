@@ -9,7 +9,7 @@ from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.simulation.detector_noise import training_noise
 from pose3d_ros.simulation.detector_residuals import BODY
 from pose3d_ros.simulation.noise_models import DETECTED, GaussianNoise
-from pose3d_ros.simulation.replayed_noise import ResidualBlocks, matched, single_trial
+from pose3d_ros.simulation.replayed_noise import ResidualBlocks, matched, rendered_people, single_trial
 from pose3d_ros.simulation.simulated_rigs import PAIRS, h36m_rig
 from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import COCO_17
@@ -27,6 +27,16 @@ def test_shipped_errors_are_small_and_complete():
     assert blocks.fps == 60.0
     assert np.isfinite(blocks.error).all()
     assert 1.0 < np.median(np.linalg.norm(blocks.error, axis=-1)) < 3.0
+
+
+def test_shipped_errors_on_rendered_people_are_complete_and_of_plausible_size():
+    blocks = rendered_people()
+    assert blocks.error.shape == (*blocks.score.shape, 2)
+    assert blocks.score.shape[2] == len(BODY)
+    assert blocks.fps > 0
+    assert np.isfinite(blocks.error).all()
+    assert ((blocks.score >= 0) & (blocks.score <= 1)).all()
+    assert 1.0 < np.median(np.linalg.norm(blocks.error[blocks.score > 0], axis=-1)) < 8.0  # crop px
 
 
 def test_scaled_blocks_err_in_space_like_independent_noise():
