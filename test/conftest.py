@@ -19,7 +19,8 @@ LONG = (
     "commands/test_demo.py", "ros/test_examples_over_dds.py", "ros/test_multiview_node.py", "ros/test_detector_node.py",
     "ros/test_monocular_node.py", "faults/ros/test_lifecycle_over_dds.py", "bad_inputs/test_bombs.py", "test_cpp.py",
     "commands/test_estimate_command.py", "commands/test_train_command.py", "commands/test_evaluate_command.py",
-    "commands/test_calibrate_command.py", "ros/doctor/test_doctor_over_dds.py", "ros/test_policy.py", "test_launch.py",
+    "commands/test_calibrate_command.py", "evaluation/test_rendered_chain.py", "simulation/rendering/test_scenes.py",
+    "ros/doctor/test_doctor_over_dds.py", "ros/test_policy.py", "test_launch.py",
 )  # fmt: skip
 
 

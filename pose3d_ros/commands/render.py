@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 STEREO = "stereo"
 RIGS = ("h36m", "room2", "room3", "room4", STEREO, "mono")
 MOST_PEOPLE = 8
+LEAST_S = 6.0  # of generated motion: a whole action
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,9 +91,9 @@ def _render(args: argparse.Namespace) -> int:
             settings = {**source, **request.settings()}
             if _is_there(folder, settings):
                 continue
+            began = time.monotonic()
             plan = plan_scene(request, motion)
             sizes = [camera.size_wh for camera in plan.rig.cameras]
-            began = time.monotonic()
             written = write_scene(folder, plan, renderer.frames(plan), settings, video=args.video)
             for _ in tqdm(written, total=args.frames, desc=folder.name, unit=" moments", disable=None):
                 images += len(sizes)
@@ -111,7 +112,9 @@ def _motion(args: argparse.Namespace) -> Motion:
     if args.data is None:
         from pose3d_ros.mocap.generated import generated_motion
 
-        return generated_motion(args.seed).split(args.split)
+        # A second more than a scene takes: it is cut anywhere.
+        seconds = max(LEAST_S, args.frames / args.fps + 1.0)
+        return generated_motion(args.seed, seconds=seconds).split(args.split)
     from pose3d_ros.mocap.load import load_motion
 
     return load_motion(args.data).split(args.split)

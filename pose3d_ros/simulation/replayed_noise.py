@@ -116,8 +116,12 @@ def rendered_people() -> ResidualBlocks:
 
 
 def blocks_of(residuals: Residuals) -> ResidualBlocks:
-    """Blocks from residuals; a gap is bridged by the series' neighbouring frames."""
-    error, score = residuals.error.copy(), np.nan_to_num(residuals.score)
+    """Blocks from residuals; a gap is bridged by the series' neighbouring frames.
+
+    Of a person who was detected for less than half of the time the gaps would be most of the series: it is left out.
+    """
+    detected = np.isfinite(residuals.error[..., 0]).any(axis=-1).mean(axis=1) >= 0.5
+    error, score = residuals.error[detected].copy(), np.nan_to_num(residuals.score[detected])
     for series in range(len(error)):
         for joint in range(len(BODY)):
             known = np.flatnonzero(np.isfinite(error[series, :, joint, 0]))

@@ -194,14 +194,14 @@ def load_scene(folder: Path | str) -> RenderedScene:
 
 
 def load_scenes(folders: Iterable[Path | str]) -> list[RenderedScene]:
-    """All scenes in and below these folders, by name; raises FootageError for a folder without any."""
-    scenes = []
+    """All scenes in and below these folders, each once; raises FootageError for a folder without any."""
+    scenes: dict[Path, RenderedScene] = {}
     for top in map(Path, folders):
         found = sorted(path.parent for path in top.rglob("truth.npz"))
         if not found:
             raise FootageError(f"{top} contains no rendered scene (truth.npz): write some with `pose3d render`")
-        scenes += [load_scene(folder) for folder in found]
-    return scenes
+        scenes |= {folder.resolve(): load_scene(folder) for folder in found if folder.resolve() not in scenes}
+    return list(scenes.values())
 
 
 def _images(folder: Path, camera: str, start: int, count: int) -> Iterator[NDArray[np.uint8]]:
