@@ -123,7 +123,8 @@ def _prediction(args: argparse.Namespace) -> int:
 def _rendered(args: argparse.Namespace) -> int:
     from pose3d_ros.detection import factory
     from pose3d_ros.estimation.options import EstimatorOptions
-    from pose3d_ros.evaluation.rendered_tables import evaluated, tables
+    from pose3d_ros.evaluation.evaluated_scenes import evaluated
+    from pose3d_ros.evaluation.rendered_tables import tables
     from pose3d_ros.simulation.rendering.rendered_set import load_scenes
     from pose3d_ros.weights import store
 

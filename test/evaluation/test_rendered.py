@@ -12,7 +12,8 @@ from rendered_people import made_up_scene, walkers
 from synthetic_people import h36m_rig
 
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.evaluation import rendered_tables
+from pose3d_ros.evaluation import chain_tables, detector_tables, evaluated_scenes, rendered_tables
+from pose3d_ros.evaluation.evaluated_scenes import Evaluated
 from pose3d_ros.evaluation.rendered import (
     Published,
     estimate,
@@ -20,7 +21,6 @@ from pose3d_ros.evaluation.rendered import (
     matched_detections,
     true_detections,
 )
-from pose3d_ros.evaluation.rendered_tables import Evaluated
 from pose3d_ros.evaluation.tables import as_json, printed
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
@@ -227,7 +227,7 @@ def test_the_keypoint_table_shows_a_known_offset_in_percent_of_the_size(scene):
     def of(moment, view, found):
         return moved(found, np.stack([0.05 * size[view, moment], np.zeros(2)], axis=-1)[:, None])
 
-    table = rendered_tables.keypoint_table([evaluated(scene, changed(true_detections(scene), of))])
+    table = detector_tables.keypoint_table([evaluated(scene, changed(true_detections(scene), of))])
     rows = by_row(table)
     for name in ("nose", "wrist", "ankle", "all"):
         assert rows[name]["median %"] == pytest.approx(5.0, abs=1e-9)
@@ -252,7 +252,7 @@ def test_the_keypoint_table_keeps_hidden_joints_apart(scene):
     detected = changed(true_detections(scene), of)
     visibility = scene.truth.visibility.copy()
     visibility[..., wrists], visibility[..., ankles] = Visibility.SELF_OCCLUDED, Visibility.OCCLUDED
-    rows = by_row(rendered_tables.keypoint_table([evaluated(hidden(scene, visibility), detected)]))
+    rows = by_row(detector_tables.keypoint_table([evaluated(hidden(scene, visibility), detected)]))
     assert rows["wrist"]["visible"] == rows["ankle"]["visible"] == 0
     assert rows["wrist"]["behind body %"] == pytest.approx(8.0)
     assert rows["ankle"]["behind others %"] == pytest.approx(12.0)
@@ -269,9 +269,9 @@ def test_ellipses_of_gaussian_errors_hold_their_share():
         return replace(moved(found, error), covariance=np.broadcast_to(covariance, (*found.xy.shape, 2)))
 
     done = [evaluated(scene, changed(true_detections(scene), of))]
-    rows = by_row(rendered_tables.keypoint_table(done))
+    rows = by_row(detector_tables.keypoint_table(done))
     assert rows["all"]["in ellipse %"] == pytest.approx(95.0, abs=2.0)
-    scores = by_row(rendered_tables.score_table(done))
+    scores = by_row(detector_tables.score_table(done))
     assert scores["0.8 to 1.0"]["in ellipse %"] == pytest.approx(95.0, abs=2.0)
     assert scores["0.8 to 1.0"]["keypoints"] == 4 * 60 * 17
     assert scores["0.2 to 0.3"]["keypoints"] == 0
@@ -281,7 +281,7 @@ def test_ellipsoids_of_gaussian_errors_hold_their_share():
     scene = made_up_scene(h36m_rig(), walkers([(-0.8, -0.4)], 60))
     xyz = scene.truth.joints_m + np.random.default_rng(0).normal(scale=0.02, size=scene.truth.joints_m.shape)
     done = evaluated(scene, true_detections(scene), published(scene, xyz, [["1"]] * 60, std_m=0.02))
-    rows = by_row(rendered_tables.stage_table([replace(done, options=replace(OPTIONS, monocular_fallback="auto"))]))
+    rows = by_row(chain_tables.stage_table([replace(done, options=replace(OPTIONS, monocular_fallback="auto"))]))
     whole = rows["the whole chain, refine none"]
     assert whole["in ellipsoid %"] == pytest.approx(95.0, abs=2.0)
     assert whole["mean mm"] == pytest.approx(20.0 * np.sqrt(8.0 / np.pi), rel=0.05)  # of Maxwell's distribution
@@ -297,7 +297,7 @@ def test_the_people_table_counts_people_by_how_much_is_shown(scene):
     visibility = scene.truth.visibility.copy()
     visibility[:, :, 0, :9] = Visibility.OCCLUDED  # 8 of 17 points are shown: 47 %
     detected = changed(true_detections(scene), lambda t, view, found: found.select([1]) if view < 2 else found)
-    rows = by_row(rendered_tables.people_table([evaluated(hidden(scene, visibility), detected)]))
+    rows = by_row(detector_tables.people_table([evaluated(hidden(scene, visibility), detected)]))
     images = 4 * FRAMES
     assert (rows["25 to 50 %"]["people"], rows["25 to 50 %"]["found %"]) == (images, 50.0)
     assert (rows["all points"]["people"], rows["all points"]["found %"]) == (images, 100.0)
@@ -308,13 +308,13 @@ def test_the_people_table_reports_false_detections(scene):
     def of(moment, view, found):
         return joined(found, moved(found.select([0]), np.array([0.0, 3000.0])))
 
-    table = rendered_tables.people_table([evaluated(scene, changed(true_detections(scene), of))])
+    table = detector_tables.people_table([evaluated(scene, changed(true_detections(scene), of))])
     assert f"{4 * FRAMES} detections in {4 * FRAMES} images are of no person" in table.note
 
 
 def identities(scene: RenderedScene, ids) -> dict[str, object]:
     done = evaluated(scene, true_detections(scene), published(scene, scene.truth.joints_m, ids))
-    return by_row(rendered_tables.identity_table([done]))["the whole chain"]
+    return by_row(chain_tables.identity_table([done]))["the whole chain"]
 
 
 def test_lasting_ids_are_perfect(scene):
@@ -348,7 +348,7 @@ def test_groups_keep_statures_and_distances_apart(scene):
     xyz[:, 0, :, 2] += 0.03
     one = replace(scene, truth=replace(scene.truth, stature_m=np.array([1.4, 1.9])))
     done = evaluated(one, true_detections(one), published(one, xyz, [["1", "2"]] * FRAMES))
-    rows = by_row(rendered_tables.group_table([done]))
+    rows = by_row(chain_tables.group_table([done]))
     assert rows["stature 0 to 1.5 m"]["mean mm"] == pytest.approx(30.0)
     assert rows["stature 1.8 to 3 m"]["mean mm"] == pytest.approx(0.0, abs=1e-9)
     assert rows["cameras 4 to 5"]["mean mm"] == pytest.approx(15.0)
@@ -360,7 +360,7 @@ def test_groups_keep_statures_and_distances_apart(scene):
 def test_tables_of_scenes_count_all_of_them_together(scene):
     other = made_up_scene(h36m_rig(), walkers([(0.0, 0.0)], 3))
     done = [evaluated(one, true_detections(one)) for one in (scene, other)]
-    rows = by_row(rendered_tables.people_table(done))
+    rows = by_row(detector_tables.people_table(done))
     assert rows["all points"]["people"] == 4 * (2 * FRAMES + 3)
 
 
@@ -392,7 +392,7 @@ def filmed(tmp_path) -> RenderedScene:
 
 
 def test_images_go_through_detector_and_estimator(filmed):
-    (done,) = rendered_tables.evaluated([filmed], TrueDetector(filmed), OPTIONS)
+    (done,) = evaluated_scenes.evaluated([filmed], TrueDetector(filmed), OPTIONS)
     assert done.detections.found.all()
     assert_true(filmed, done.published)
     assert done.size.shape == done.shown.shape == (4, 3, 2)
@@ -400,7 +400,7 @@ def test_images_go_through_detector_and_estimator(filmed):
 
 
 def test_all_tables_are_printed_and_written(filmed):
-    done = rendered_tables.evaluated([filmed], TrueDetector(filmed), replace(OPTIONS, monocular_fallback="auto"))
+    done = evaluated_scenes.evaluated([filmed], TrueDetector(filmed), replace(OPTIONS, monocular_fallback="auto"))
     made = list(rendered_tables.tables(done))
     assert [one.name for one in made] == ["people", "keypoints", "scores", "stages", "groups", "identities"]
     for table in made:

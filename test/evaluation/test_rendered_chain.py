@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.evaluation.chain_tables import identity_table, stage_table
+from pose3d_ros.evaluation.detector_tables import keypoint_table, people_table
+from pose3d_ros.evaluation.evaluated_scenes import Evaluated, evaluated
 from pose3d_ros.evaluation.rendered import by_moment, match_poses
-from pose3d_ros.evaluation.rendered_tables import (
-    Evaluated,
-    evaluated,
-    identity_table,
-    keypoint_table,
-    people_table,
-    stage_table,
-)
 from pose3d_ros.evaluation.tables import Table
 from pose3d_ros.simulation.rendering.rendered_set import load_scenes
 from pose3d_ros.simulation.views import GIVEN
