@@ -122,6 +122,7 @@ def _prediction(args: argparse.Namespace) -> int:
 
 def _rendered(args: argparse.Namespace) -> int:
     from pose3d_ros.detection import factory
+    from pose3d_ros.errors import InputError
     from pose3d_ros.estimation.options import EstimatorOptions
     from pose3d_ros.evaluation.evaluated_scenes import evaluated
     from pose3d_ros.evaluation.rendered_tables import tables
@@ -129,6 +130,9 @@ def _rendered(args: argparse.Namespace) -> int:
     from pose3d_ros.weights import store
 
     scenes = load_scenes(args.scenes)
+    for scene in scenes if args.node else ():
+        if not all((scene.folder / f"{name}.mp4").is_file() for name in scene.rig.names):
+            raise InputError(f"--node plays videos, but {scene.folder} holds none: render it again with --video")
     options = detector_options.from_arguments(args)
     for name in detector_options.weights_of(options):
         store.fetch(name)

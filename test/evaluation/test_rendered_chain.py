@@ -1,10 +1,13 @@
 """End to end on a small rendered scene: real images, the default detector, true millimetres."""
 
+import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.evaluation.chain_tables import identity_table, stage_table
 from pose3d_ros.evaluation.detector_tables import keypoint_table, people_table
@@ -83,3 +86,16 @@ def test_the_node_publishes_the_same_poses_over_dds(done: list[Evaluated]) -> No
     assert (found.ids != "").all()
     # What one process computes in double precision travels in single precision.
     np.testing.assert_allclose(found.xyz[..., GIVEN, :], one.published.xyz[..., GIVEN, :], atol=2e-3)
+
+
+def test_a_scene_without_videos_is_not_played_to_a_node(tmp_path: Path) -> None:
+    from pose3d_ros.commands import evaluate
+
+    bare = tmp_path / "scene_000"
+    bare.mkdir()
+    for name in ("rig.yaml", "truth.npz"):
+        shutil.copy(SCENE / "scene_000" / name, bare)
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    with pytest.raises(InputError, match=r"scene_000 holds none: render it again with --video"):
+        evaluate.run(parser.parse_args(["rendered", str(tmp_path), "--node"]))
