@@ -68,7 +68,8 @@ def test_every_table_is_printed_and_written_without_any_run(motion_file, tmp_pat
     content = json.loads(path.read_text())
     names = list(content["tables"])
     assert names == [
-        "pairs-a", "pairs-b", "published", "ablations", "lambda", "unseen-matrix", "unseen-pairs", "unseen-rigs",
+        "pairs-a", "pairs-b", "pairs-c", "published", "ablations", "lambda", "unseen-matrix", "unseen-pairs",
+        "unseen-rigs",
         "heads", "noise", "noise-slope", "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
     ]  # fmt: skip
     for name in names:
