@@ -42,9 +42,7 @@ SOURCES = (
 # A process of the tests takes 1.5 GB at the most.
 MOST_PROCESSES = 4
 USED = {"view", "export", "bag"}
-# Not "render": Embree and OpenVINO bring a task scheduler each, and in one process of the suite they once waited for
-# each other for ever. The tests of rendering skip by name; `pip install 'pose3d_ros[render]'` into .venv runs them.
-TESTED = {*USED, "train", "onnx", "cpp", "test"}
+TESTED = {*USED, "train", "render", "onnx", "cpp", "test"}
 EXTRAS = {"demo": USED, "test": TESTED, "mutations": TESTED, "run": USED, "install": USED}
 
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and fall as a small generator moves them",
     )  # fmt: skip
     parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="test",
+        "--split", choices=("all", "train", "val", "test"), default="all",
         help="whose motion; train also takes the rigs that networks are trained on, the others take held-out ones",
     )  # fmt: skip
     parser.add_argument(
@@ -114,10 +114,12 @@ def _motion(args: argparse.Namespace) -> Motion:
 
         # A second more than a scene takes: it is cut anywhere.
         seconds = max(LEAST_S, args.frames / args.fps + 1.0)
-        return generated_motion(args.seed, seconds=seconds).split(args.split)
-    from pose3d_ros.mocap.load import load_motion
+        motion = generated_motion(args.seed, seconds=seconds)
+    else:
+        from pose3d_ros.mocap.load import load_motion
 
-    return load_motion(args.data).split(args.split)
+        motion = load_motion(args.data)
+    return motion if args.split == "all" else motion.split(args.split)
 
 
 def _rig(args: argparse.Namespace, number: int) -> SimulatedRig:

@@ -136,7 +136,6 @@ def test_numbers_out_of_their_range_are_rejected_before_any_work(tmp_path, capsy
         (("--rig", "."), "."),
         (("--data", "absent.npz"), "absent.npz"),
         (("--data", "."), "."),
-        (("--frames", "5000"), "ask for fewer frames"),
     ],
 )
 def test_unusable_inputs_are_named_in_one_line(tmp_path, capsys, monkeypatch, words, named):
@@ -145,7 +144,28 @@ def test_unusable_inputs_are_named_in_one_line(tmp_path, capsys, monkeypatch, wo
     assert named in refused(capsys)
 
 
-@pytest.mark.parametrize("words", [("--people", "0"), ("--frames", "x"), ("--split", "all"), ("--seed", "-1")])
+@NEEDS_RENDER
+def test_more_frames_than_the_motion_lasts_are_rejected(tmp_path, capsys, motion_file):
+    assert render(tmp_path / "out", "--data", str(motion_file), "--frames", "5000") == 1
+    assert "ask for fewer frames" in refused(capsys)
+
+
+@NEEDS_RENDER
+def test_motion_of_one_subject_is_taken_whatever_its_split(tmp_path, capsys, motion_file):
+    """A user's own take has one subject, in whichever split the name falls."""
+    for split in ("train", "val", "test"):
+        words = ("--data", str(one_subject(motion_file, tmp_path / f"{split}.npz", split)), "--frames", "1")
+        assert render(tmp_path / split, *words) == 0
+
+
+def one_subject(motion_file: Path, path: Path, split: str) -> Path:
+    arrays = dict(np.load(motion_file))
+    first = {name: arrays[name][:1] for name in arrays if name not in ("xyz", "joint_names")}
+    np.savez(path, **arrays | first | {"split": np.array([split])})
+    return path
+
+
+@pytest.mark.parametrize("words", [("--people", "0"), ("--frames", "x"), ("--split", "none"), ("--seed", "-1")])
 def test_wrong_words_end_with_code_2(tmp_path, words):
     with pytest.raises(SystemExit) as ended:
         render(tmp_path / "out", *words)

@@ -18,7 +18,7 @@ from pose3d_ros.simulation.rendering.rendered_set import load_scenes
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import H36M_17
 
-# `pose3d render --rig h36m --people 2 --frames 12 --seed 9 --occluders 1 --video`: two people, one sits down, one
+# `pose3d render --split test --people 2 --frames 12 --seed 9 --occluders 1 --video`: two people, one sits down, one
 # stoops; four cameras, 12 moments. Its figures when it was rendered are in the tests' comments; limits leave room for
 # other CPUs.
 SCENE = Path(__file__).parents[1] / "rendered"
