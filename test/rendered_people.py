@@ -12,19 +12,26 @@ import numpy as np
 import pytest
 from synthetic_people import STANDING, walker
 
-from pose3d_ros.evaluation.rendered import true_detections
+from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.evaluation.evaluated_scenes import Evaluated
+from pose3d_ros.evaluation.rendered import (
+    Published,
+    true_detections,
+)
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape
 from pose3d_ros.simulation.rendering.outfits import draw_outfit
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene, Truth
+from pose3d_ros.simulation.rendering.renderer import RenderedFrame
 from pose3d_ros.simulation.rendering.rooms import draw_room
-from pose3d_ros.simulation.rendering.scenes import Plan, RenderedFrame, SceneRequest, resized
+from pose3d_ros.simulation.rendering.scenes import Plan, SceneRequest, resized
 from pose3d_ros.simulation.rendering.sensor import draw_sensor
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.simulated_rigs import simulated_rig
-from pose3d_ros.simulation.views import mapped_truth, to_coco
-from pose3d_ros.skeletons import COCO_17
-from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Rig
+from pose3d_ros.simulation.views import GIVEN, mapped_truth, to_coco
+from pose3d_ros.skeletons import COCO_17, DERIVED, H36M_17
+from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Pose3D, Rig
 from pose3d_ros.training.rendered_people import Detected
 
 NEEDS_RENDER = pytest.mark.skipif(
@@ -164,3 +171,73 @@ def made_up_frames(plan: Plan) -> list[RenderedFrame]:
 def grey(view: int, number: int) -> int:
     """Of the image of a camera and a frame."""
     return 40 + 60 * view + 20 * number
+
+
+def request_of(people: int = 1, frames: int = 2, px: int = 96, number: int = 0, seed: int = 0) -> SceneRequest:
+    one = resized(simulated_rig("room2", 0, held_out=True), px)
+    return SceneRequest(one, people, frames, 12.0, seed, number, occluders=1, samples=1)
+
+
+OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never", min_hits=1, calibration_px=0.0)
+
+
+def hidden(scene: RenderedScene, visibility: np.ndarray) -> RenderedScene:
+    return replace(scene, truth=replace(scene.truth, visibility=visibility.astype(np.uint8)))
+
+
+def changed(detected: list[Detected], of) -> list[Detected]:
+    """The detections with of(moment, view, keypoints) instead of each image's."""
+    return [
+        {name: of(moment, view, found) for view, (name, found) in enumerate(by_camera.items())}
+        for moment, by_camera in enumerate(detected)
+    ]
+
+
+def moved(found: Keypoints2D, by_px: Floats) -> Keypoints2D:
+    return replace(found, xy=found.xy + by_px)
+
+
+def joined(*parts: Keypoints2D) -> Keypoints2D:
+    """All people of several."""
+    together = {name: np.concatenate([getattr(one, name) for one in parts]) for name in ("xy", "score", "covariance")}
+    return replace(parts[0], **together)
+
+
+def published(scene: RenderedScene, xyz: Floats, ids, std_m: float = 0.01) -> list[Pose3D]:
+    """Poses (T, P, 17, 3) m with ids (T, P), "" for people who are not published."""
+    poses = []
+    for moment, stamp in enumerate(scene.moments_ns.tolist()):
+        rows = [row for row, name in enumerate(ids[moment]) if name]
+        shape = (len(rows), H36M_17.size)
+        poses.append(
+            Pose3D(
+                xyz=xyz[moment, rows], velocity=np.zeros((*shape, 3)),
+                covariance=np.broadcast_to(std_m**2 * np.eye(3), (*shape, 3, 3)), score=np.ones(shape),
+                n_views=np.full(shape, 4, np.uint8), reprojection_px=np.zeros(shape),
+                source=np.ones(shape, np.uint8), ids=tuple(ids[moment][row] for row in rows),
+                state=np.zeros(len(rows), np.uint8), age_s=np.zeros(len(rows)), skeleton=H36M_17, frame_id="world",
+                stamp_ns=stamp,
+            )
+        )  # fmt: skip
+    return poses
+
+
+def evaluated(scene: RenderedScene, detected: list[Detected], poses: list[Pose3D] = ()) -> Evaluated:  # type: ignore[assignment]
+    recording = Recording(
+        scene.rig, tuple(poses), np.zeros(len(poses)), {}, {}, scene.t0_ns, scene.fps, len(scene), len(scene)
+    )
+    return Evaluated(scene, detected, recording, OPTIONS)
+
+
+def by_row(table) -> dict[str, dict[str, object]]:
+    """Cells by the first column and the column's name, of which no two are alike: JSON would hold one of them."""
+    assert len(set(table.columns)) == len(table.columns)
+    return {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+
+
+def assert_true(scene: RenderedScene, found: Published, people: object = slice(None)) -> None:
+    """Keypoints are exact; of joints that are middles, the images' middle is not quite the image of the middle."""
+    miss_mm = 1000.0 * np.linalg.norm(found.xyz - scene.truth.joints_m, axis=-1)[:, people]
+    middles = [H36M_17.index(name) for name in DERIVED]
+    assert miss_mm[..., middles].max() < 10.0
+    assert np.delete(miss_mm[..., GIVEN], np.flatnonzero(np.isin(np.flatnonzero(GIVEN), middles)), -1).max() < 1.0

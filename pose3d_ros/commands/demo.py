@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pose3d_ros import __version__
+from pose3d_ros.detection import factory
 from pose3d_ros.detection import options as detector_options
 from pose3d_ros.errors import DependencyError, InputError, Pose3DError
 from pose3d_ros.estimation.refinement.plan import CHOICES
@@ -39,7 +40,6 @@ from pose3d_ros.ros.harness.processes import (
     isolated_environment,
     sigterm_as_interrupt,
 )
-from pose3d_ros.weights import store
 
 RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.csv")
 STILLS = "stills"  # folder for the first images and their rig
@@ -117,8 +117,7 @@ def _run(args: argparse.Namespace) -> int:
 
     require_ros()
     footage = with_cameras(fetch_sample(request.people), request.cameras)
-    for name in detector_options.weights_of(request.detector):
-        store.fetch(name)
+    factory.fetch_weights(request.detector)
     logs = request.output / "log"
     with sigterm_as_interrupt(), ChildProcesses(isolated_environment()) as children:
         recording = record(request, children, logs)

@@ -28,7 +28,6 @@ from pose3d_ros.files.output_lock import output_lock
 from pose3d_ros.options import from_mapping
 from pose3d_ros.recordings.bag_input import add_bag_arguments, bag_topics
 from pose3d_ros.structures import FrameSet
-from pose3d_ros.weights import store
 
 if TYPE_CHECKING:
     from pose3d_ros.detection.detector import Detector
@@ -230,6 +229,5 @@ def _detector_options(args: argparse.Namespace) -> detector_options.DetectorOpti
 
 def _detector(args: argparse.Namespace) -> Detector:
     options = _detector_options(args)
-    for name in detector_options.weights_of(options):
-        store.fetch(name)
+    factory.fetch_weights(options)
     return factory.make_detector(options, args.device)

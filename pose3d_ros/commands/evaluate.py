@@ -127,15 +127,13 @@ def _rendered(args: argparse.Namespace) -> int:
     from pose3d_ros.evaluation.evaluated_scenes import evaluated
     from pose3d_ros.evaluation.rendered_tables import tables
     from pose3d_ros.simulation.rendering.rendered_set import load_scenes
-    from pose3d_ros.weights import store
 
     scenes = load_scenes(args.scenes)
     for scene in scenes if args.node else ():
         if not all((scene.folder / f"{name}.mp4").is_file() for name in scene.rig.names):
             raise InputError(f"--node plays videos, but {scene.folder} holds none: render it again with --video")
     options = detector_options.from_arguments(args)
-    for name in detector_options.weights_of(options):
-        store.fetch(name)
+    factory.fetch_weights(options)
     done = evaluated(scenes, factory.make_detector(options, args.device), EstimatorOptions())
     node = [through_node(scene, options, args.device) for scene in scenes] if args.node else []
     return _print(args, tables(done, args.recording, node))

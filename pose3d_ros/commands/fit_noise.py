@@ -84,15 +84,13 @@ def _measure(args: argparse.Namespace) -> tuple[Residuals, str]:
 def _rendered(folders: list[Path]) -> tuple[Residuals, str]:
     """Of the default detector with the estimator behind it, as in the nodes."""
     from pose3d_ros.detection import factory
-    from pose3d_ros.detection.options import DetectorOptions, weights_of
+    from pose3d_ros.detection.options import DetectorOptions
     from pose3d_ros.estimation.options import EstimatorOptions
     from pose3d_ros.simulation.rendering.rendered_set import load_scenes
     from pose3d_ros.training.rendered_people import match_detections, residuals_of_scenes, run_chain
-    from pose3d_ros.weights import store
 
     scenes = load_scenes(folders)
-    for name in weights_of(DetectorOptions()):
-        store.fetch(name)
+    factory.fetch_weights(DetectorOptions())
     detector = factory.make_detector(DetectorOptions())
     found = [match_detections(scene, run_chain(scene, detector, EstimatorOptions())[1]) for scene in scenes]
     people = sum(scene.truth.joints_m.shape[1] for scene in scenes)

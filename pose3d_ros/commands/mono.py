@@ -24,7 +24,6 @@ from pose3d_ros.files.door import expanded
 from pose3d_ros.recordings.footage import SAMPLES, fetch_sample
 from pose3d_ros.ros.environment import node_command, prepare, require_ros
 from pose3d_ros.structures import Camera, FrameSet, Rig
-from pose3d_ros.weights import store
 
 if TYPE_CHECKING:
     from pose3d_ros.plots.still_image import StillPeople
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output {output}: cannot write there ({error.strerror}): choose another folder") from error
-    _fetch_weights(args)
+    factory.fetch_weights(detector_options.from_arguments(args))
     # Imported late: `pose3d --help` must not load OpenCV or torch.
     from pose3d_ros.plots.still_image import write_still_json, write_still_picture
     from pose3d_ros.recordings.writers.pose_files import write_csv
@@ -148,11 +147,6 @@ def still_people(image: NDArray[np.uint8], args: argparse.Namespace) -> StillPeo
     )
 
 
-def _fetch_weights(args: argparse.Namespace) -> None:
-    for name in detector_options.weights_of(detector_options.from_arguments(args)):
-        store.fetch(name)
-
-
 def camera_of(size_wh: tuple[int, int], focal_px: float | None) -> Camera:
     """Return a camera without distortion whose principal point is the image centre."""
     focal = DEFAULT_FOCAL * max(size_wh) if focal_px is None else focal_px
@@ -197,7 +191,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
 def _footage(args: argparse.Namespace) -> int:
     """Print how much each camera alone differs from all together."""
     footage = fetch_sample(args.footage)
-    _fetch_weights(args)
+    factory.fetch_weights(detector_options.from_arguments(args))
     # Imported late: `pose3d --help` must not load torch.
     from tqdm import tqdm
 

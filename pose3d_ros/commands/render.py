@@ -75,7 +75,8 @@ def _render(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from pose3d_ros.simulation.rendering.rendered_set import write_scene
-    from pose3d_ros.simulation.rendering.scenes import Renderer, SceneRequest, check_installed, plan_scene
+    from pose3d_ros.simulation.rendering.renderer import Renderer, check_installed
+    from pose3d_ros.simulation.rendering.scenes import SceneRequest, plan_scene
 
     check_installed()
     motion = _motion(args)

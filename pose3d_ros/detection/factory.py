@@ -6,7 +6,14 @@ torch and ONNX Runtime are imported only when a detector is created.
 from __future__ import annotations
 
 from pose3d_ros.detection.detector import Detector
-from pose3d_ros.detection.options import DetectorOptions, joints_models
+from pose3d_ros.detection.options import DetectorOptions, joints_models, weights_of
+from pose3d_ros.weights import store
+
+
+def fetch_weights(options: DetectorOptions) -> None:
+    """Download the weights that a detector needs, where they are not in the cache; raises DownloadError."""
+    for name in weights_of(options):
+        store.fetch(name)
 
 
 def make_detector(options: DetectorOptions | None = None, device: str = "auto", *, live: bool = False) -> Detector:

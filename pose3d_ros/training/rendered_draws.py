@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from pose3d_ros.detection.factory import make_detector
+from pose3d_ros.detection.factory import fetch_weights, make_detector
+from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.simulation.augmentation import swapped
@@ -48,6 +49,7 @@ class RenderedDraws:
         return joined([data, mirrored(data)])
 
     def _of(self, scenes: Sequence[RenderedScene]) -> BiasData:
+        fetch_weights(DetectorOptions())
         detector, options = make_detector(), EstimatorOptions(refine="none")
         parts = []
         for scene in scenes:

@@ -10,6 +10,7 @@ limb.
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
@@ -118,20 +119,14 @@ def between(first: Floats, second: Floats, share: Floats | float) -> Floats:
 
 
 def rotation(vector: Floats) -> Floats:
-    """Rotations (..., 3, 3) about axes by the vectors' (..., 3) lengths in rad (Rodrigues)."""
-    angle = np.linalg.norm(vector, axis=-1)[..., None, None]
-    x, y, z = np.moveaxis(vector / np.maximum(angle[..., 0], 1e-12), -1, 0)
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
-    out: Floats = np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+    """Rotations (..., 3, 3) about axes by the vectors' (..., 3) lengths in rad."""
+    out: Floats = Rotation.from_rotvec(vector.reshape(-1, 3)).as_matrix().reshape(*vector.shape, 3)
     return out
 
 
 def rotation_vectors(turn: Floats) -> Floats:
     """Rotation vectors (..., 3) rad of rotations (..., 3, 3)."""
-    from scipy.spatial.transform import Rotation
-
-    vectors: Floats = Rotation.from_matrix(turn.reshape(-1, 3, 3)).as_rotvec().reshape(*turn.shape[:-2], 3)
+    vectors: Floats = Rotation.from_matrix(turn.reshape(-1, 3, 3)).as_rotvec().reshape(turn.shape[:-1])
     return vectors
 
 

@@ -24,7 +24,8 @@ from pose3d_ros.files.door import TRUTH, read_text, reading, refused
 from pose3d_ros.files.media import open_video
 from pose3d_ros.recordings.encoded_images import read_image
 from pose3d_ros.rigs.rig_yaml import load_rig, save_rig
-from pose3d_ros.simulation.rendering.scenes import Plan, RenderedFrame
+from pose3d_ros.simulation.rendering.renderer import RenderedFrame
+from pose3d_ros.simulation.rendering.scenes import Plan
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Rig
 
