@@ -25,6 +25,7 @@ NO_DATA = (
 FPS = 12.0
 # Points on the head bone, m, as in our motion data: HeadTop beyond its end, Nose before it.
 HEAD_TOP_BEYOND_M, NOSE_ALONG_M, NOSE_BEFORE_M = 0.06, 0.0415, 0.10
+HEAD_BONE_M = 0.16  # with HEAD_TOP_BEYOND_M chin to crown, 0.13 of 1.7 m (Drillis and Contini 1966)
 # The lower ankle of a standing person is at this height; 5 % of a clip's frames may be lower (a jump's landing).
 ANKLE_HEIGHT_M, ANKLE_PERCENTILE = 0.08, 5.0
 # A BVH file does not name its unit: that of these is taken with which a leg is nearest to LEG_M.
@@ -93,16 +94,20 @@ def from_bvh(path: Path | str) -> tuple[Floats, float]:
             if not found:
                 raise InputError(f"{path}: no joint for {side} {part.lower()} among {', '.join(motion.rotation)}")
             joints[side[0].upper() + part] = motion.position[found[0]]
-    if "head" not in plain:
-        raise InputError(f"{path}: no joint for the head among {', '.join(motion.rotation)}")
     unit = _unit_m(joints)
-    head = motion.position[plain["head"]]
-    top = motion.position.get(f"{plain['head']} end")
-    if top is None or np.abs(top - head).max() == 0:
-        raise InputError(f"{path}: the head {plain['head']!r} has no end site that says how long it is")
-    hips, shoulders = (joints[f"L{part}"] + joints[f"R{part}"] for part in ("Hip", "Shoulder"))
-    joints |= {"Thorax": shoulders / 2.0, "Spine": (hips + shoulders) / 4.0}
-    return _in_h36m(joints, head, top, motion.rotation[plain["head"]][..., 2], unit), motion.fps
+    hips, shoulders = ((joints[f"L{part}"] + joints[f"R{part}"]) / 2.0 for part in ("Hip", "Shoulder"))
+    if "head" in plain:
+        head = motion.position[plain["head"]]
+        front = motion.rotation[plain["head"]][..., 2]
+        top = motion.position.get(f"{plain['head']} end")
+        if top is None or np.abs(top - head).max() == 0:
+            raise InputError(f"{path}: the head {plain['head']!r} has no end site that says how long it is")
+    elif "nose" in plain:
+        head, top, front = _head_behind(motion.position[plain["nose"]], hips, shoulders, unit)
+    else:
+        raise InputError(f"{path}: no joint for the head or the nose among {', '.join(motion.rotation)}")
+    joints |= {"Thorax": shoulders, "Spine": (hips + shoulders) / 2.0}
+    return _in_h36m(joints, head, top, front, unit), motion.fps
 
 
 def on_floor(xyz: Floats) -> Floats:
@@ -123,7 +128,19 @@ def _in_h36m(joints: dict[str, Floats], head: Floats, top: Floats, front: Floats
     joints["Nose"] = head * unit_m + NOSE_ALONG_M * along + NOSE_BEFORE_M * before
     joints["Pelvis"] = (joints["LHip"] + joints["RHip"]) / 2.0
     y_up = np.stack([joints[name] for name in H36M_17.joint_names], axis=1)
-    return np.stack([y_up[..., 0], -y_up[..., 2], y_up[..., 1]], axis=-1)
+    # The inverse of our own export (recordings/writers/bvh_file.py), so that a recording stays in its world.
+    return y_up[..., [2, 0, 1]]
+
+
+def _head_behind(nose: Floats, hips: Floats, shoulders: Floats, unit_m: float) -> tuple[Floats, Floats, Floats]:
+    """Begin and end (T, 3) of an upright head bone behind a nose, and its front: `pose3d estimate` writes no head."""
+    up = shoulders - hips
+    up /= np.linalg.norm(up, axis=-1, keepdims=True)
+    front = nose - shoulders
+    front = front - np.einsum("tx,tx->t", front, up)[:, None] * up
+    front /= np.maximum(np.linalg.norm(front, axis=-1, keepdims=True), 1e-9)
+    head = nose - (NOSE_ALONG_M * up + NOSE_BEFORE_M * front) / unit_m
+    return head, head + HEAD_BONE_M / unit_m * up, front
 
 
 def _plain(name: str) -> str:

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from synthetic_people import STANDING
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.mocap.bvh import read_bvh
 from pose3d_ros.mocap.load import from_bvh, load_captures, load_motion
-from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.recordings.writers.bvh_file import write_bvh as write_own_bvh
+from pose3d_ros.recordings.writers.person_tracks import PersonTrack
+from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 
 
 def write_bvh(
@@ -70,10 +73,26 @@ def test_bvh_person_has_metres_whatever_the_file_s_unit(tmp_path, unit):
     body = dict(zip(H36M_17.joint_names, xyz[0], strict=True))
     assert fps == pytest.approx(120, rel=1e-3)
     np.testing.assert_allclose(body["RAnkle"] - body["RHip"], (0, 0, -0.82), atol=1e-6)
-    np.testing.assert_allclose(body["LAnkle"] - body["LKnee"], (0, 0.42, 0), atol=1e-6)  # bent: the shin points back
-    np.testing.assert_allclose(body["LWrist"] - body["LShoulder"], (0.53, 0, 0), atol=1e-6)
-    assert body["Nose"][1] < body["Thorax"][1] - 0.05  # the front is -y where the file's z was
+    np.testing.assert_allclose(body["LAnkle"] - body["LKnee"], (-0.42, 0, 0), atol=1e-6)  # bent: the shin points back
+    np.testing.assert_allclose(body["LWrist"] - body["LShoulder"], (0, 0.53, 0), atol=1e-6)
+    assert body["Nose"][0] > body["Thorax"][0] + 0.05  # the front is x where the file's z was
     np.testing.assert_allclose(body["HeadTop"] - body["Thorax"], (0, 0, 0.36), atol=1e-6)
+
+
+def test_our_own_export_comes_back_in_its_world(tmp_path):
+    """It has no head: the crown is put over the nose; all other joints are where they were."""
+    truth = np.repeat(STANDING[None] + (1.5, -0.7, 0.0), 30, axis=0)
+    truth[..., 0] += np.linspace(0.0, 0.4, 30)[:, None]
+    estimated = truth.copy()
+    estimated[:, H36M_17.index("HeadTop")] = np.nan  # as of all detectors of COCO-17
+    write_own_bvh(PersonTrack("1", H36M_17, estimated, rate_hz=12.0, first=0, start_s=0.0), tmp_path / "own.bvh")
+    xyz, fps = from_bvh(tmp_path / "own.bvh")
+    assert fps == pytest.approx(12.0, rel=1e-3)
+    limbs = [H36M_17.index(name) for name in LIMB_JOINTS]
+    np.testing.assert_allclose(xyz[:, limbs], truth[:, limbs], atol=0.02)
+    crown, nose = xyz[:, H36M_17.index("HeadTop")], xyz[:, H36M_17.index("Nose")]
+    np.testing.assert_allclose(nose, truth[:, H36M_17.index("Nose")], atol=0.02)
+    assert ((crown - nose)[:, 2] > 0.1).all()
 
 
 @pytest.mark.parametrize(
