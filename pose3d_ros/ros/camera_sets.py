@@ -23,6 +23,9 @@ from pose3d_ros.synchronisation.frame_sets import FrameSetGrouper, PayloadSet
 POLL_S = 0.02
 # Where ROS time stands still (a paused simulation), an incomplete set is released after so long of real time.
 STANDSTILL_S = 1.0
+# After so long without a look this process itself stood still, and images may lie unread: rclpy's executor calls timers
+# before subscriptions.
+STALL_S = 5 * POLL_S
 
 
 class CameraSets:
@@ -47,7 +50,7 @@ class CameraSets:
         alone_s: float = math.inf,
     ) -> None:
         self._options, self._report, self._hand_over, self._now_ns = options, report, hand_over, now_ns
-        self._arrived_s = 0.0
+        self._arrived_s = self._polled_s = 0.0
         self._closed = False
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             tuple(streams),
@@ -103,6 +106,7 @@ class CameraSets:
         self._release(self._grouper.add(camera, frame, frame.stamp_ns, self._now_ns(frame)))
         # The timer runs only while a set waits: each turn of rclpy's executor costs a fraction of a millisecond.
         if self._waiting.is_canceled() and self._grouper.due_ns() is not None:
+            self._polled_s = self._arrived_s
             self._waiting.reset()
 
     def _poll(self) -> None:
@@ -113,8 +117,12 @@ class CameraSets:
         if due_ns is None:
             self._waiting.cancel()
             return
+        now_s = time.monotonic()
+        stalled, self._polled_s = now_s - self._polled_s > STALL_S, now_s
+        if stalled:
+            return  # what came meanwhile is taken first
         now_ns = self._now_ns(None)
-        if time.monotonic() - self._arrived_s > STANDSTILL_S:
+        if now_s - self._arrived_s > STANDSTILL_S:
             now_ns = max(now_ns, due_ns)
         self._release(self._grouper.poll(now_ns))
 
