@@ -77,6 +77,11 @@ def share(text: str) -> float:
     return _between(text, 0.0, 1.0, "is not a share: give 0 to below 1")
 
 
+def whole_share(text: str) -> float:
+    """Parse a share from 0 to 1."""
+    return _between(text, 0.0, math.nextafter(1.0, 2.0), "is not a share: give 0 to 1")
+
+
 def ratio(text: str) -> float:
     """Parse a number above 0."""
     return _between(text, 1e-6, 1e6, "is not a factor: give a number above 0")
@@ -114,6 +119,10 @@ def _add_common(subparser: argparse.ArgumentParser, epochs: int, batch: int) -> 
     subparser.add_argument(
         "--sigma-px", type=amount, default=math.nan, help="gaussian noise per axis, px (nan: the rig's own)"
     )
+    subparser.add_argument(
+        "--even-postures", type=whole_share, default=0.0, metavar="P",
+        help="share of the people whose posture is drawn first: sitting, crouching and reaching as often as upright",
+    )  # fmt: skip
     subparser.add_argument("--epochs", type=positive, default=epochs, help="passes, each over new people")
     subparser.add_argument("--people", type=positive, default=EPOCH_PEOPLE, metavar="N", help="people per epoch")
     subparser.add_argument("--reuse", type=positive, default=1, metavar="N", help="epochs that reuse the same people")

@@ -7,14 +7,16 @@ subject, then by clip, then by frame, because a few subjects hold most of the fr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import InputError, shown
+from pose3d_ros.mocap.postures import POSTURES, postures_of
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
@@ -23,6 +25,9 @@ MOST_FPS = 10_000.0
 FARTHEST_M = 1000.0  # a hall of motion capture has tens of metres
 # Hip to ankle of a person, m: an infant has 0.2, the tallest man on record 1.3. Other units fall far outside.
 LEG_LENGTH_M = (0.2, 1.4)
+# A posture in fewer of the frames is not drawn on its own: the few would be overfitted. Of our 47503 training frames 7
+# are of lying people; the next posture, sitting, has 2.7 %.
+RARE_POSTURE = 0.005
 
 
 @dataclass(frozen=True)
@@ -74,24 +79,32 @@ class Motion:
             raise InputError(f"the motion data has no clip in split {name!r}: has it enough subjects?")
         return Motion(self.xyz, chosen)
 
-    def draw(self, count: int, length: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    def draw(self, count: int, length: int, rng: np.random.Generator, even: float = 0.0) -> NDArray[np.intp]:
         """Frame numbers (count, length) of windows within clips: each by subject, then clip, then start.
 
+        even: share of the windows that are drawn by the posture of their start first; rare postures are left out.
         Raises InputError when no clip is that long.
         """
-        by_subject: dict[str, list[Clip]] = {}
-        for clip in self.clips:
-            if clip.length >= length:
-                by_subject.setdefault(clip.subject, []).append(clip)
-        if not by_subject:
+        clips = [clip for clip in self.clips if clip.length >= length]
+        if not clips:
             raise InputError(f"no clip of the motion data has {length} frames")
-        choices = [by_subject[name] for name in sorted(by_subject)]
-        starts = np.empty(count, dtype=np.intp)
-        for n, who in enumerate(rng.integers(len(choices), size=count)):
-            clip = choices[who][rng.integers(len(choices[who]))]
-            starts[n] = clip.start + rng.integers(clip.length - length + 1)
-        windows: NDArray[np.intp] = starts[:, None] + np.arange(length)
+        starts = [np.arange(clip.start, clip.start + clip.length - length + 1) for clip in clips]
+        evenly = round(even * count)
+        parts = [_drawn(clips, starts, count - evenly, rng)]
+        if evenly:
+            postures = [self._postures[own] for own in starts]
+            share = np.bincount(np.concatenate(postures), minlength=len(POSTURES)) / sum(len(own) for own in starts)
+            common = np.flatnonzero(share >= RARE_POSTURE)
+            counts = np.bincount(rng.integers(len(common), size=evenly), minlength=len(common))
+            for posture, number in zip(common, counts, strict=True):
+                chosen = [own[kind == posture] for own, kind in zip(starts, postures, strict=True)]
+                parts.append(_drawn(clips, chosen, number, rng))
+        windows: NDArray[np.intp] = np.concatenate(parts)[:, None] + np.arange(length)
         return windows
+
+    @cached_property
+    def _postures(self) -> NDArray[np.intp]:
+        return postures_of(self.xyz)
 
     def even(self, per_subject: int, length: int = 1) -> NDArray[np.intp]:
         """Frame numbers (W, length) of at most per_subject windows a subject, spread evenly; the same every time.
@@ -112,6 +125,22 @@ class Motion:
             rows.append(starts[keep])
         windows: NDArray[np.intp] = np.concatenate(rows).astype(np.intp)[:, None] + np.arange(length)
         return windows
+
+
+def _drawn(
+    clips: Sequence[Clip], starts: Sequence[NDArray[np.intp]], count: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Starts (count,): each by subject, then clip, then start, of those that have any."""
+    by_subject: dict[str, list[NDArray[np.intp]]] = {}
+    for clip, own in zip(clips, starts, strict=True):
+        if len(own):
+            by_subject.setdefault(clip.subject, []).append(own)
+    choices = [by_subject[name] for name in sorted(by_subject)]
+    drawn = np.empty(count, dtype=np.intp)
+    for n, who in enumerate(rng.integers(len(choices), size=count)):
+        own = choices[who][rng.integers(len(choices[who]))]
+        drawn[n] = own[rng.integers(len(own))]
+    return drawn
 
 
 def motion_from_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "motion data") -> Motion:

@@ -54,9 +54,11 @@ class Draws:
 
     def _draw(self, motion: Motion, people: int, rng: np.random.Generator, training: bool) -> Batch:
         share = max(2, people // len(self.rigs))
+        # Validation keeps the motion's own postures, so that the scores of all runs compare.
+        even = self.recipe.get("even_postures", 0.0) if training else 0.0
         parts: list[Any] = []
         for family, one in self.rigs:
-            xyz = motion.xyz[motion.draw(share, 1, rng)]
+            xyz = motion.xyz[motion.draw(share, 1, rng, even)]
             xyz = placed(augmented(xyz, rng) if training else xyz, one.floor, rng)
             # The paper's form has no way to tell a missing joint.
             hide = training and self.recipe.get("form") not in ("paper", "pair")

@@ -102,7 +102,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
         "network": args.network, "baseline": args.baseline, "width": args.width, "seed": args.seed,
         "schedule": args.schedule, "noise": args.noise, "rigs": list(args.rigs),
         "rig_count": args.rig_count, "people": args.people, "reuse": args.reuse, "batch": args.batch,
-        "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
+        "even_postures": args.even_postures, "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
     }  # fmt: skip
     own = {
         "cvugcn": ("form", "joints", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),

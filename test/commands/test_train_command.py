@@ -10,6 +10,7 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 from pose3d_ros.cli import main
 from pose3d_ros.commands import train
 from pose3d_ros.errors import FootageError, InputError
+from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.lifter import AbsPoseLifter
 from pose3d_ros.networks.posern import PoseRN
@@ -111,6 +112,22 @@ def test_people_of_an_epoch_are_reproducible_and_differ_between_epochs(motion_fi
     assert not torch.allclose(first["observed"], other["observed"], equal_nan=True)
 
 
+@pytest.mark.parametrize("network", ["cvugcn", "lifter", "posern"])
+def test_postures_are_even_in_training_and_the_motions_own_in_validation(network, motion_file, monkeypatch):
+    from pose3d_ros.mocap.load import load_motion
+
+    shares = []
+    drawn = Motion.draw
+    monkeypatch.setattr(Motion, "draw", lambda *given: shares.append(given[4]) or drawn(*given))
+    args = arguments(network, motion_file, Path(), "--even-postures", "1")
+    draws = Draws(recipe_of(args), load_motion(motion_file), 32)
+    draws.epoch(0)
+    assert set(shares) == {1.0}
+    shares.clear()
+    draws.validation()
+    assert set(shares) == {0.0}
+
+
 def test_missing_data_is_rejected_with_the_option(tmp_path):
     args = parsed("posern", "--output", str(tmp_path), "--quiet")
     with pytest.raises(InputError, match="--data"):
@@ -154,6 +171,7 @@ def test_parsing_the_command_does_not_load_torch():
         (("--rig-count", "-3"), "'-3' is not an integer"),
         (("--minutes", "-1"), "'-1' is not a duration"),
         (("--threads", "many"), "'many' is not an integer"),
+        (("--even-postures", "1.01"), "'1.01' is not a share: give 0 to 1"),
     ],
 )
 def test_invalid_numbers_are_rejected(capsys, words, message):
