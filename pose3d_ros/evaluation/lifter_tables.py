@@ -53,17 +53,16 @@ ROWS = {
     "zoom-canonical": ("--zoom", "0.5", "1.75"),
     "zoom-any": ("--zoom", "0.5", "1.75", "--form", "any"),
     "zoom-mlp": ("--zoom", "0.5", "1.75", "--baseline"),
+    "one-plain": ("--plain-depth",),
 }
-COLUMNS = (
-    "paper MPJPE", "MPJPE mm", "median", "paper MRPE", "MRPE mm", "median", "absolute mm", "MRPE / oracle",
-    "MRPE height known", "seeds +- MPJPE", "seeds +- MRPE",
-)  # fmt: skip
+COLUMNS = ("paper", "MPJPE", "MRPE", "median", "absolute", "/ oracle", "height known")
+SEEDS = ("+- MPJPE", "+- MRPE")  # with --seeds 2 or more
 NOTE = (
-    "MPJPE: 16 joints after the roots were put together; MRPE: the root; absolute: all 17 joints where they are; mean "
-    "errors of people never trained on. Oracle: knows the true pose, scaled to the training people's mean height, and "
-    "finds the root by least squares: no network that cannot see how tall a person is does better, but a camera at "
-    "known height over the floor shows some of it. Height known: body_height_m given; a network that takes none has "
-    "pose and depth scaled by the height of its pose."
+    "Errors in mm of people never trained on. MPJPE: 16 joints after the roots were put together; MRPE (and its "
+    "median): the root; absolute: all 17 joints where they are; paper: MPJPE / MRPE. Oracle: knows the true pose, "
+    "scaled to the training people's mean height, and finds the root by least squares: no network that cannot see how "
+    "tall a person is does better, but a camera at known height over the floor shows some of it. Height known: MRPE "
+    "with body_height_m given; a network that takes none has pose and depth scaled by the height of its pose."
 )
 
 
@@ -90,6 +89,11 @@ class Bench:
             name = f"{row}-s{seed}" if seed else row
             found.append(self.request.checkpoint(name, *COMMON, *ROWS[row], "--seed", str(seed)))
         return [read_lifter(path) for path in found if path is not None]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """COLUMNS, and the spread of several networks."""
+        return COLUMNS + SEEDS if self.request.seeds > 1 else COLUMNS
 
     def limit(self, data: LiftingData) -> float:
         """MRPE of the oracle with the mean height, mm."""
@@ -120,12 +124,12 @@ def table1(bench: Bench) -> Table:
             ("+ scale", "true-scale", (44.3, 113.0)),
             ("+ location and scale", "true-both", (38.4, 98.8)),
             ("residual MLP, location and scale", "true-mlp", None),
-            ("our form (any), which takes a height", "true-any", None),
+            ("form any, which takes a height", "true-any", None),
         )
     ]
     rows += oracles(bench, data)
     return Table(
-        "table1", "gain of location and scale, true keypoints", ("row", *COLUMNS), rows,
+        "table1", "gain of location and scale, true keypoints", ("row", *bench.columns), rows,
         NOTE, plots={"lifter_scale_depth": figure6(data)},
     )  # fmt: skip
 
@@ -136,7 +140,7 @@ def table2(bench: Bench) -> Table:
     rows = [
         row(bench, label, name, data, paper, 1 if name.endswith("mlp") else seeds)
         for label, name, paper in (
-            ("true keypoints, no location and scale", "true-none", (None, 680.0)),
+            ("true keypoints, no location, scale", "true-none", (None, 680.0)),
             ("true keypoints", "true-both", (61.5, 239.0)),
             ("one normal distribution", "normal", (None, 165.0)),
             ("mixture", "mixture", (53.1, 144.0)),
@@ -144,36 +148,37 @@ def table2(bench: Bench) -> Table:
         )
     ]
     rows += oracles(bench, data)
-    return Table("table2", "errors in training, tested on noise (b)", ("row", *COLUMNS), rows, NOTE)
+    return Table("table2", "errors in training, tested on noise (b)", ("row", *bench.columns), rows, NOTE)
 
 
 def table3(bench: Bench) -> Table:
     """The learned root and Mehta's, of the same pose in the same image."""
     data = bench.data("b")
-    columns = ("row", "paper", "MRPE mm", "median", "X mm", "Y mm", "Z mm", "Z bias mm", "MRPE change %")
+    columns = ("row", "paper", "MRPE", "median", "X", "Y", "Z", "Z bias", "change %", "height known", "known: %")
     rows: list[tuple[Cell, ...]] = []
-    for label, name, paper, height in (
-        ("", "mixture", (157.0, 137.0), False),
-        (", residual MLP", "mixture-mlp", (None, None), False),
-        (", our form (any)", "mixture-any", (None, None), False),
-        (", our form (any), height known", "mixture-any", (None, None), True),
+    for label, name, paper in (
+        ("", "mixture", (157.0, 137.0)),
+        (", MLP", "mixture-mlp", (None, None)),
+        (", form any", "mixture-any", (None, None)),
     ):
         nets = bench.nets(name)
         if not nets:
-            rows.append((f"learned Z{label}: {NOT_TRAINED}", paper[1], *[None] * 7))
+            rows.append((f"learned Z{label}: {NOT_TRAINED}", paper[1], *[None] * (len(columns) - 2)))
             continue
-        lifted = nets[0].lifted(data, height=height)
-        theirs, ours = misses(lifted, data, depth=analytic(lifted, data)), misses(lifted, data)
-        rows.append((f"analytic Z (Mehta){label}", paper[0], *root_cells(theirs), None))
-        rows.append((f"learned Z{label}", paper[1], *root_cells(ours), change(ours.mrpe, theirs.mrpe)))
-    limit = oracle(data, bench.height_m)
-    rows.append(("oracle: true pose, mean height", None, *root_cells(limit), None))
-    rows.append(("oracle: true pose", None, *root_cells(oracle(data, None)), None))
+        both = [nets[0].lifted(data, height=height) for height in (False, True)]
+        theirs = [misses(one, data, depth=analytic(one, data)) for one in both]
+        ours = [misses(one, data) for one in both]
+        gains = [change(one.mrpe, other.mrpe) for one, other in zip(ours, theirs, strict=True)]
+        rows.append((f"Mehta's Z{label}", paper[0], *root_cells(theirs, (None, None))))
+        rows.append((f"learned Z{label}", paper[1], *root_cells(ours, gains)))
+    oracles_of = oracle(data, bench.height_m), oracle(data, None)
+    rows.append(("oracle, mean height", None, *root_cells(oracles_of, (None, None))))
     return Table(
         "table3", "root: learned and analytic, same keypoints and pose, noise (b)", columns, rows,
-        "X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z. The test people are "
+        "mm. X and Y are back-projected from the same pixel in both. Bias: mean signed error of Z. The test people are "
         "shorter than the training people, so the learned root is too far; the analytic one is nearer, "
-        "and meets them by accident. With the height known, bodies' sizes are out of the comparison.",
+        "and meets them by accident. With the height known (the last two columns), bodies' sizes are out of the "
+        "comparison.",
     )  # fmt: skip
 
 
@@ -185,16 +190,21 @@ def table5(bench: Bench) -> Table:
     rows += [
         row(bench, label, name, data, paper)
         for label, name, paper in (
-            ("any lens: depth itself", "zoom-plain", (None, 920.0)),
-            ("any lens: canonical depth", "zoom-canonical", (None, 421.0)),
-            ("any lens: canonical depth, our form (any)", "zoom-any", None),
-            ("any lens: residual MLP, canonical depth", "zoom-mlp", None),
+            ("one lens, then any: depth", "one-plain", (None, 920.0)),
+            ("one lens, then any: canonical", "mixture", (None, 421.0)),
+            ("one lens, then any: form any", "mixture-any", None),
+            ("one lens, then any: MLP", "mixture-mlp", None),
+            ("any lens: depth", "zoom-plain", None),
+            ("any lens: canonical", "zoom-canonical", None),
+            ("any lens: form any", "zoom-any", None),
+            ("any lens: MLP", "zoom-mlp", None),
         )
     ]
     rows += oracles(bench, data)
     return Table(
-        "table5", f"focal length x {ZOOM[0]:g} to {ZOOM[1]:g}, noise (b)", ("row", *COLUMNS), rows,
-        f"{NOTE} The paper's figures are of 3DHP.",
+        "table5", f"focal length x {ZOOM[0]:g} to {ZOOM[1]:g}, noise (b)", ("row", *bench.columns), rows,
+        f"{NOTE} The paper's figures are of 3DHP. One lens, then any: trained on Human3.6M's lenses alone, as in the "
+        "paper.",
     )  # fmt: skip
 
 
@@ -207,37 +217,47 @@ def row(
     seeds: int = 1,
 ) -> tuple[Cell, ...]:
     """A row of networks under COLUMNS; means over the seeds."""
-    theirs = paper or (None, None)
     nets = bench.nets(name, seeds)
     if not nets:
-        return (f"{label}: {NOT_TRAINED}", theirs[0], None, None, theirs[1], *[None] * 7)
+        return (f"{label}: {NOT_TRAINED}", published(paper), *[None] * (len(bench.columns) - 1))
     found = [misses(net.lifted(data), data) for net in nets]
     known = [misses(net.lifted(data, height=True), data) for net in nets]
-    return (label, *cells(found, theirs, bench.limit(data), [one.mrpe for one in known]))
+    return (label, *cells(bench, found, paper, bench.limit(data), [one.mrpe for one in known]))
+
+
+def published(paper: tuple[float | None, float | None] | None) -> str | None:
+    """MPJPE / MRPE of the paper."""
+    return " / ".join("-" if one is None else f"{one:g}" for one in paper) if paper else None
 
 
 def oracles(bench: Bench, data: LiftingData) -> list[tuple[Cell, ...]]:
     """Baselines for the roots of the rows."""
     mean, true = oracle(data, bench.height_m), oracle(data, None)
-    return [("oracle: true pose, mean height", *cells([mean], (None, None), mean.mrpe, [true.mrpe]))]
+    return [("oracle: true pose, mean height", *cells(bench, [mean], None, mean.mrpe, [true.mrpe]))]
 
 
 def cells(
-    found: Sequence[Misses], paper: tuple[float | None, float | None], limit: float, known: Sequence[float]
+    bench: Bench,
+    found: Sequence[Misses],
+    paper: tuple[float | None, float | None] | None,
+    limit: float,
+    known: Sequence[float],
 ) -> tuple[Cell, ...]:
-    """The cells under COLUMNS: means over networks, and half the range of their means."""
+    """The cells under the columns: means over networks, and half the range of their means."""
     pose, root = [one.mpjpe for one in found], [one.mrpe for one in found]
     spread = [(max(one) - min(one)) / 2.0 if len(found) > 1 else None for one in (pose, root)]
-    return (
-        paper[0], mean(pose), mean([one.mpjpe_median for one in found]),
-        paper[1], mean(root), mean([one.mrpe_median for one in found]),
+    row: tuple[Cell, ...] = (
+        published(paper), mean(pose), mean(root), mean([one.mrpe_median for one in found]),
         mean([one.mean_absolute for one in found]), round(mean(root) / limit, 2), mean(known), *spread,
     )  # fmt: skip
+    return row[: len(bench.columns)]
 
 
-def root_cells(found: Misses) -> tuple[Cell, ...]:
-    """Table 3's figures of a root."""
-    return (found.mrpe, found.mrpe_median, *found.axes, float(found.root[:, 2].mean()))
+def root_cells(both: Sequence[Misses], gains: Sequence[float | None]) -> tuple[Cell, ...]:
+    """Table 3's figures of a root, without and with the height known."""
+    found, known = both
+    plain = (found.mrpe, found.mrpe_median, *found.axes, float(found.root[:, 2].mean()), gains[0])
+    return (*plain, known.mrpe, gains[1])
 
 
 def mean(numbers: Sequence[float]) -> float:

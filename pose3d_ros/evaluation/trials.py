@@ -133,24 +133,31 @@ class HeldOut:
         bias: DetectorBias | None = None,
         length: int = 1,
         independent: bool = False,
+        even: float = 0.0,
     ) -> Trial:
-        """People in a rig of a family; noise "a", "b" or a model; hide (V, P, T, 17) COCO-17.
+        """People in a rig of a family; noise "a", "b", "c" or a model; hide (V, P, T, 17) COCO-17.
 
-        independent: a keypoint for every joint, as in the papers; not with bias.
+        independent: a keypoint for every joint, as in the papers; not with bias. even: see Motion.draw.
         """
         kind = noise if isinstance(noise, str) else "own"
         rng = self.generator(one.name, kind)
-        xyz = self.standing(one, rng, length=length)
+        xyz = self.standing(one, rng, length=length, even=even)
         model = self.noise(family, one, noise) if isinstance(noise, str) else noise
         sigma = model.sigma_px if isinstance(model, GaussianNoise) else one.sigma_px
         views = simulate(xyz, one, model, rng, hide=hide, bias=bias, independent=independent)
         return Trial(family, one, views, sigma, independent)
 
     def standing(
-        self, one: SimulatedRig, rng: np.random.Generator, *, people: int | None = None, length: int = 1
+        self,
+        one: SimulatedRig,
+        rng: np.random.Generator,
+        *,
+        people: int | None = None,
+        length: int = 1,
+        even: float = 0.0,
     ) -> Floats:
         """Motion (P, T, 17, 3) m on the rig's floor."""
-        windows = self.motion.draw(people or self.people, length, rng)
+        windows = self.motion.draw(people or self.people, length, rng, even)
         return placed(self.motion.xyz[windows], one.floor, rng)
 
     def generator(self, *what: object) -> np.random.Generator:

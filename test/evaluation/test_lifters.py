@@ -9,7 +9,7 @@ from tiny_motion import tiny_motion
 
 from pose3d_ros.evaluation import lifter_families, lifter_tables
 from pose3d_ros.evaluation.lifters import analytic, human36m, mean_height, misses, oracle, usable_views
-from pose3d_ros.evaluation.tables import EvaluationRequest
+from pose3d_ros.evaluation.tables import EvaluationRequest, Table, printed
 from pose3d_ros.evaluation.trials import HeldOut
 from pose3d_ros.networks.canonical import ROOT, stature, targets
 from pose3d_ros.training.lifting import LiftingData
@@ -26,6 +26,10 @@ def data() -> LiftingData:
 
 def request_of(**changes: object) -> EvaluationRequest:
     return replace(EvaluationRequest(tiny_motion(), Path("motion.npz"), people=6), **changes)
+
+
+def width(table: Table) -> int:
+    return max(len(line) for line in printed(table).splitlines() if line.startswith("|"))
 
 
 def without_middles(data: LiftingData) -> LiftingData:
@@ -91,7 +95,10 @@ def test_tables_without_networks_explain_how_to_train_them():
     assert [one.name for one in made] == ["table1", "table2", "table3", "table5"]
     for one in made:
         assert any(NOT_TRAINED in str(row[0]) for row in one.rows)
+        assert any("height known" in column for column in one.columns)
+        assert len(set(one.columns)) == len(one.columns)  # JSON is by column
     assert "lifter_scale_depth" in made[0].plots
+    assert sum("one lens, then any" in str(row[0]) for row in made[3].rows) == 4
 
 
 def test_tables_of_the_shipped_lifter_measure_the_one_in_runs(tmp_path):
@@ -113,11 +120,47 @@ def test_tables_of_the_shipped_lifter_measure_the_one_in_runs(tmp_path):
     request = request_of(runs=tmp_path, only=lifter_families.TABLES)
     families, coverage, size = lifter_tables.tables(request)
     assert families.rows[0][0] == "mono"
-    for row in families.rows:
+    compact = families.rows[-3]
+    assert compact[1] is None  # this motion's people only stand
+    for row in (row for row in families.rows if row is not compact):
         assert row[1] > 1.5
         assert 200 < row[2] < 1200  # mm from the pelvis to the other joints
+    assert width(families) <= 120
+    labels = [row[0] for row in families.rows]
+    assert labels[-3:] == ["mono, compact", "mono, rest", "stills (c)"]
     assert all(0 <= row[1] <= 100 for row in coverage.rows)
     assert size.rows[0][1] == 16
+
+
+def test_rows_of_tables_fit_their_columns_and_120_characters(monkeypatch):
+    class Truth:
+        def lifted(self, data, *, height=False):
+            return targets(data.xyz, data.K)
+
+    monkeypatch.setattr(lifter_tables.Bench, "nets", lambda *_: [Truth()])
+    one, several = (list(lifter_tables.tables(request_of(only=("table1", "table2", "table3", "table5"), seeds=n)))
+                    for n in (1, 2))  # fmt: skip
+    for table in one:
+        assert width(table) <= 120
+        for row in table.rows:
+            assert row[table.columns.index("height known")] < 100.0  # mm, of true poses
+    assert one[0].columns + lifter_tables.SEEDS == several[0].columns
+
+
+def test_compact_people_are_measured_apart_from_the_rest():
+    def people(compact, miss_m):
+        truth = np.tile(np.array([0.0, 0.0, 4.0]), (len(compact), 17, 1))
+        xyz = truth + np.array([0.0, 0.0, 1.0]) * np.array(miss_m)[:, None, None]
+        flat = np.tile(np.eye(3), (len(compact), 17, 1, 1))
+        seen = np.ones((len(compact), 17), dtype=bool)
+        return lifter_families.Sights(truth, xyz, xyz, flat, flat, seen, np.array(compact), truth[:, 0, 2])
+
+    views = [people([True, False], [0.1, 0.3]), people([True, True], [0.2, np.nan])]
+    row = lifter_families._accuracy_row("compact", views, [one.compact for one in views])
+    assert row[3] == pytest.approx(150.0)
+    assert row[-1] == pytest.approx(100.0 / 3.0)  # rejected
+    others = lifter_families._accuracy_row("others", views, [~one.compact for one in views])
+    assert others[3] == pytest.approx(300.0)
 
 
 def test_unknown_table_is_rejected():
