@@ -180,10 +180,11 @@ def coverage(lifter: Loaded, families: dict[str, list[Trial]]) -> Table:
             cells += [100.0 * float(inside[~seen].mean()), 100.0 * float(inside[:, ROOT].mean())]
         rows.append((family, *cells))
     kinds = ("all", "seen", "not seen", "root")
-    columns = ("family", *(f"{kind} %" for kind in kinds), *(f"{kind} %, height known" for kind in kinds))
+    columns = ("family", *(f"{kind} %" for kind in kinds), *(f"{kind}, known" for kind in kinds))
     return Table(
         "coverage", f"95 % ellipsoids of the lifter ({lifter.name}), noise (b), half of the people with joints hidden",
-        columns, rows, "Share of joints whose error lies within; 90 to 98 % are wanted.",
+        columns, rows,
+        "Share of joints whose error lies within; 90 to 98 % are wanted. Known: with the height of the person.",
     )  # fmt: skip
 
 

@@ -129,6 +129,7 @@ def test_tables_of_the_shipped_lifter_measure_the_one_in_runs(tmp_path):
     labels = [row[0] for row in families.rows]
     assert labels[-3:] == ["mono, compact", "mono, rest", "stills (c)"]
     assert all(0 <= row[1] <= 100 for row in coverage.rows)
+    assert width(coverage) <= 120
     assert size.rows[0][1] == 16
 
 
