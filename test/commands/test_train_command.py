@@ -128,6 +128,12 @@ def test_postures_are_even_in_training_and_the_motions_own_in_validation(network
     assert set(shares) == {0.0}
 
 
+def test_half_of_a_lifters_people_have_even_postures_and_none_of_the_others():
+    assert {name: parsed(name).even_postures for name in ("lifter", "cvugcn", "posern")} == {
+        "lifter": 0.5, "cvugcn": 0.0, "posern": 0.0,
+    }  # fmt: skip
+
+
 def test_missing_data_is_rejected_with_the_option(tmp_path):
     args = parsed("posern", "--output", str(tmp_path), "--quiet")
     with pytest.raises(InputError, match="--data"):
