@@ -21,9 +21,8 @@ from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.posern import prepare
 from pose3d_ros.simulation.augmentation import placed
-from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias, body_frames
+from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias, joint_frames
 from pose3d_ros.simulation.detector_noise import training_noise
-from pose3d_ros.simulation.detector_residuals import BODY
 from pose3d_ros.simulation.simulated_rigs import simulated_rig
 from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import H36M_17
@@ -101,7 +100,7 @@ class Constants:
             unit = prepare(data.xyz, data.xy, data.size_wh).unit
             units.append((data.bias / unit[:, None, None]).numpy())
             moved = _placed(trial, views.biased_px[:, :, 0]) - trial.truth
-            offsets.append(np.einsum("...jxk,...jx->...jk", bone_frames(trial.robust().xyz), moved))
+            offsets.append(np.einsum("...jxk,...jx->...jk", joint_frames(trial.robust().xyz), moved))
         return Constants(_means(np.concatenate(units)), _means(np.concatenate(offsets)))
 
     def in_2d(self, trial: Trial) -> Floats:
@@ -117,14 +116,8 @@ class Constants:
     def in_3d(self, trial: Trial) -> Floats:
         """The constant of every joint in its bone's frame, subtracted from the triangulated pose."""
         coarse = trial.robust().xyz
-        moved: Floats = coarse - np.einsum("...jxk,jk->...jx", bone_frames(coarse), self.offset)
+        moved: Floats = coarse - np.einsum("...jxk,jk->...jx", joint_frames(coarse), self.offset)
         return moved
-
-
-def bone_frames(xyz: Floats) -> Floats:
-    """Frames (P, 17, 3, 3) of all joints of poses (P, 17, 3) m, as in detector_bias; the trunk's in the middle."""
-    frames = body_frames(np.nan_to_num(xyz))
-    return frames[:, [BODY.index(name) if name in BODY else BODY.index("LHip") for name in H36M_17.joint_names]]
 
 
 def bias_left(trial: Trial, correct: Correction, repeats: int, counted: NDArray[np.bool_]) -> tuple[float, float]:
