@@ -25,12 +25,10 @@ class RefinePlan:
     method: str  # none, posern, cvugcn or both
     reason: str
     warning: str = ""  # what speaks against it where it was asked for all the same
-    bias_gate: str = ""  # how the gate before PoseRN stands (posern_gate.py); empty without PoseRN
 
     def facts(self) -> dict[str, str]:
         """Key values for /diagnostics."""
-        gate = {"refine/bias_gate": self.bias_gate} if self.bias_gate else {}
-        return {"refine": self.method, "refine/reason": self.reason, **gate}
+        return {"refine": self.method, "refine/reason": self.reason}
 
 
 @dataclass(frozen=True, eq=False)
