@@ -1,4 +1,4 @@
-"""Corrections of a detector's bias: PoseRN, constants, oracles, and the gate in front of them (NumPy, float64).
+"""Corrections of a detector's bias: PoseRN, constants and oracles (NumPy, float64).
 
 P people, V views, J joints of h36m_17. Every way has two halves: what it would take off the keypoints or the pose, and
 pass 2, the robust fit of Eq. 3 again.
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
-from pose3d_ros.estimation.refinement.posern_gate import Evidence, evidence
 from pose3d_ros.evaluation.trials import Trial
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.mocap.motion import Motion
@@ -49,18 +48,8 @@ def network(net: nn.Module, recipe: Mapping[str, object]) -> PoseRNRefiner:
 
 
 def by_network(refiner: PoseRNRefiner) -> Correction:
-    """PoseRN's two passes, without a gate."""
+    """PoseRN's two passes."""
     return lambda trial: refit(trial, refiner(trial.cameras, trial.robust().xyz, keypoints(trial)))
-
-
-def evidence_of(refiner: PoseRNRefiner, trial: Trial) -> Evidence:
-    """The evidence of all people's residuals for the predicted bias."""
-    score = trial.views.score[:, :, 0]
-    std = trial.views.sigma_px / np.where(score > 0, score, np.nan)
-    return evidence(
-        lambda xyz, xy: refiner(trial.cameras, xyz, xy), lambda xy: refit(trial, xy), trial.cameras, keypoints(trial),
-        std, trial.robust().xyz,
-    )  # fmt: skip
 
 
 def keypoints(trial: Trial) -> Floats:
