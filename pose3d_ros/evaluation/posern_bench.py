@@ -20,9 +20,8 @@ from pose3d_ros.simulation.detector_bias import TEST_SEEDS, DetectorBias
 from pose3d_ros.simulation.views import simulate
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.recipes import load_trained
-from pose3d_ros.weights import trained
 
-# As the shipped network was trained: Human3.6M's training rigs and rooms of three and four cameras.
+# Human3.6M's training rigs and rooms of three and four cameras.
 ROW = (
     "posern", "--rigs", "h36m", "room3", "room4", "--rig-count", "10", "--people", "16384", "--batch", "256",
     "--epochs", "20", "--threads", "1",
@@ -97,15 +96,10 @@ class Bench:
         return Trial(family, one, views, one.sigma_px)
 
     def network(self, name: str, *more: str) -> PoseRNRefiner | None:
-        """The shipped network ("posern", where there is one), or that of a row; None if it is not trained."""
+        """The network of a row; None if it is not trained."""
         if name not in self._networks:
-            shipped = next((one.name for one in trained.TRAINED if one.network == "posern"), None)
-            if name == "posern" and shipped and self.request.runs is None:
-                loaded = trained.load(shipped)
-                self._networks[name] = network(loaded.net, loaded.recipe)
-            else:
-                path = self.request.checkpoint(name, *ROW, *more)
-                self._networks[name] = None if path is None else network(*load_trained(path))
+            path = self.request.checkpoint(name, *ROW, *more)
+            self._networks[name] = None if path is None else network(*load_trained(path))
         return self._networks[name]
 
     def ways(self) -> dict[str, Correction | None]:

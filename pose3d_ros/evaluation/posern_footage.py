@@ -14,6 +14,7 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
+from pose3d_ros.evaluation.debiasing import network
 from pose3d_ros.evaluation.posern_bench import Bench
 from pose3d_ros.evaluation.summary import Observations2D, observations_2d
 from pose3d_ros.evaluation.tables import Cell, Table
@@ -21,26 +22,26 @@ from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Camera, Floats
-from pose3d_ros.training.rows import NOT_TRAINED
+from pose3d_ros.weights import trained
 
 FILE = "recording.npz"
 
 
 def footage(bench: Bench) -> Iterator[Table]:
-    """One row a recording; nothing without --recording."""
+    """One row a recording and network, the shipped one and the row's; nothing without --recording."""
     if not bench.request.recordings:
         return
-    refiner = bench.network("posern")
-    columns = ("recording", "keypoints", "without px", "PoseRN px", "PoseRN, camera as detected px")
+    shipped = next(one.name for one in trained.TRAINED if one.network == "posern")
+    loaded = trained.load(shipped)
+    refiners = {shipped: network(loaded.net, loaded.recipe), "row posern": bench.network("posern")}
+    columns = ("recording", "PoseRN", "keypoints", "without px", "PoseRN px", "PoseRN, camera as detected px")
     rows: list[tuple[Cell, ...]] = []
     for folder in bench.request.recordings:
         recording = read(folder)
-        if refiner is None:
-            rows.append((f"{folder.name}: {NOT_TRAINED}", *[None] * (len(columns) - 1)))
-            continue
-        without, with_it, as_detected = left_out(recording, refiner)
-        medians = (float(np.median(one)) for one in (without, with_it, as_detected))
-        rows.append((folder.name, len(without), *medians))
+        for name, refiner in refiners.items():
+            if refiner is not None:
+                figures = left_out(recording, refiner)
+                rows.append((folder.name, name, len(figures[0]), *(float(np.median(one)) for one in figures)))
     yield Table(
         "footage", "median distance of a camera's keypoints from what the other cameras predict", columns, rows,
         "All keypoints corrected; in the last px the camera left out keeps its own. `refine: auto` takes PoseRN only "

@@ -92,14 +92,14 @@ def test_footage_compares_every_recording_with_and_without_the_network(tmp_path)
     recording().save(tmp_path / "recording.npz")
     bench = Bench.of(request(runs=tmp_path, recordings=(tmp_path,)))
     (table,) = footage(bench)
-    assert NOT_TRAINED in table.rows[0][0]
+    assert [row[1] for row in table.rows] == ["posern-rendered"]
     bench._networks["posern"] = network(Same(0.0), {"network": "posern"})
     (table,) = footage(bench)
-    ((name, count, without, with_it, as_detected),) = table.rows
-    assert (name, count) == (tmp_path.name, len(left_out_camera_px(recording())))
+    _, (name, row, count, without, with_it, as_detected) = table.rows
+    assert (name, row, count) == (tmp_path.name, "row posern", len(left_out_camera_px(recording())))
     assert with_it == pytest.approx(without, abs=1e-3)
     assert as_detected == pytest.approx(without, abs=1e-3)
-    assert len(table.columns) == 5
+    assert len(table.columns) == 6
 
 
 def test_footage_needs_a_recording_of_three_cameras(tmp_path):
