@@ -103,6 +103,10 @@ def _add_rendered(parts: Any) -> None:
     part.add_argument(
         "--node", action="store_true", help="also through the node over DDS; needs scenes rendered with --video"
     )
+    part.add_argument(
+        "--posern", default="posern-rendered", metavar="WEIGHTS",
+        help="PoseRN's weights for the table `bias`: a .safetensors file or a shipped network's name",
+    )  # fmt: skip
     detector_options.add_arguments(part)
     part.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
     part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
@@ -127,6 +131,7 @@ def _rendered(args: argparse.Namespace) -> int:
     from pose3d_ros.evaluation.evaluated_scenes import evaluated
     from pose3d_ros.evaluation.rendered_tables import tables
     from pose3d_ros.simulation.rendering.rendered_set import load_scenes
+    from pose3d_ros.weights import trained
 
     scenes = load_scenes(args.scenes)
     for scene in scenes if args.node else ():
@@ -136,7 +141,7 @@ def _rendered(args: argparse.Namespace) -> int:
     factory.fetch_weights(options)
     done = evaluated(scenes, factory.make_detector(options, args.device), EstimatorOptions())
     node = [through_node(scene, options, args.device) for scene in scenes] if args.node else []
-    return _print(args, tables(done, args.recording, node))
+    return _print(args, tables(done, args.recording, node, trained.load(args.posern)))
 
 
 def through_node(scene: RenderedScene, options: detector_options.DetectorOptions, device: str) -> Recording:

@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
 def _measure(args: argparse.Namespace) -> tuple[Residuals, str]:
     if (args.recording is not None) + (args.labels is not None) + bool(args.rendered) != 1:
         raise InputError("give one of: a recording (of `pose3d demo --output DIR`: DIR), --labels FILE, --rendered DIR")
+    if args.leave_one_out and args.recording is None:
+        raise InputError("--leave-one-out is for a recording: labels and rendered people have true joints")
     if args.rendered:
         return _rendered(args.rendered)
     if args.labels is not None:

@@ -18,6 +18,7 @@ from pose3d_ros.commands.train import natural, positive, seed
 
 if TYPE_CHECKING:
     from pose3d_ros.mocap.motion import Motion
+    from pose3d_ros.simulation.rendering.scenes import SceneRequest
     from pose3d_ros.simulation.simulated_rigs import SimulatedRig
 
 # Names of --rig, where it is no file: families of simulated rigs, and the 12 cm stereo head under a plain name.
@@ -72,26 +73,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _render(args: argparse.Namespace) -> int:
+    from pose3d_ros.simulation.rendering.renderer import check_installed
+    from pose3d_ros.simulation.rendering.scenes import SceneRequest
+
+    check_installed()
+    missing = []
+    for number in range(args.scenes):
+        folder = args.output / f"scene_{number:03d}"
+        rig = _rig(args, number)
+        request = SceneRequest(
+            rig, args.people, args.frames, args.fps, args.seed, number, args.occluders, args.samples, args.in_place
+        )
+        source = {"rig": rig.name, "data": str(args.data or "generated"), "split": args.split}
+        settings = {**source, **request.settings()}
+        if not _is_there(folder, settings):
+            missing.append((folder, request, settings))
+    if missing:
+        _render_missing(missing, _motion(args), args)
+    print(f"{args.scenes} scenes: {args.output}")
+    return 0
+
+
+def _render_missing(
+    missing: list[tuple[Path, SceneRequest, dict[str, object]]], motion: Motion, args: argparse.Namespace
+) -> None:
+    """Render scenes with their folders and settings, and report the speed."""
     from tqdm import tqdm
 
     from pose3d_ros.simulation.rendering.rendered_set import write_scene
-    from pose3d_ros.simulation.rendering.renderer import Renderer, check_installed
-    from pose3d_ros.simulation.rendering.scenes import SceneRequest, plan_scene
+    from pose3d_ros.simulation.rendering.renderer import Renderer
+    from pose3d_ros.simulation.rendering.scenes import plan_scene
 
-    check_installed()
-    motion = _motion(args)
     seconds, images, pixels = 0.0, 0, 0
     with Renderer(args.jobs) as renderer:
-        for number in range(args.scenes):
-            folder = args.output / f"scene_{number:03d}"
-            rig = _rig(args, number)
-            request = SceneRequest(
-                rig, args.people, args.frames, args.fps, args.seed, number, args.occluders, args.samples, args.in_place
-            )
-            source = {"rig": rig.name, "data": str(args.data or "generated"), "split": args.split}
-            settings = {**source, **request.settings()}
-            if _is_there(folder, settings):
-                continue
+        for folder, request, settings in missing:
             began = time.monotonic()
             plan = plan_scene(request, motion)
             sizes = [camera.size_wh for camera in plan.rig.cameras]
@@ -100,13 +115,10 @@ def _render(args: argparse.Namespace) -> int:
                 images += len(sizes)
                 pixels += sum(width * height for width, height in sizes)
             seconds += time.monotonic() - began
-    if images:
-        print(
-            f"{images} images in {seconds:.0f} s: {images / seconds:.2f} a second, as many pixels as "
-            f"{pixels / seconds / 256**2:.2f} images of 256 x 256 px a second"
-        )
-    print(f"{args.scenes} scenes: {args.output}")
-    return 0
+    print(
+        f"{images} images in {seconds:.0f} s: {images / seconds:.2f} a second, as many pixels as "
+        f"{pixels / seconds / 256**2:.2f} images of 256 x 256 px a second"
+    )
 
 
 def _motion(args: argparse.Namespace) -> Motion:

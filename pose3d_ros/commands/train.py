@@ -115,8 +115,9 @@ def _add_common(subparser: argparse.ArgumentParser, epochs: int, batch: int, eve
     subparser.add_argument("--rigs", nargs="+", default=["h36m"], metavar="FAMILY", help="families of simulated rigs")
     subparser.add_argument("--rig-count", type=positive, default=20, metavar="N", help="rigs of each family")
     subparser.add_argument(
-        "--noise", default="detector", choices=("detector", "normal", "gaussian"),
-        help="2D errors: the fitted mixture, one normal distribution instead, or independent errors",
+        "--noise", default="detector", choices=("detector", "mixed", "normal", "gaussian"),
+        help="2D errors: the fitted mixture; for half of the rigs the one fitted on rendered people, at its own size; "
+        "one normal distribution; or independent errors",
     )  # fmt: skip
     subparser.add_argument(
         "--sigma-px", type=amount, default=math.nan, help="gaussian noise per axis, px (nan: the rig's own)"
@@ -135,6 +136,10 @@ def _add_common(subparser: argparse.ArgumentParser, epochs: int, batch: int, eve
     )
     subparser.add_argument("--seed", type=seed, default=0, help="seed of data, order and initial weights")
     subparser.add_argument("--baseline", action="store_true", help="train the residual MLP on the same data and loss")
+    subparser.add_argument(
+        "--start", default="", metavar="WEIGHTS",
+        help="begin with these weights, a .safetensors file or a shipped network's name, not with random ones",
+    )  # fmt: skip
     subparser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in --output")
     subparser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"), help="hardware to train on")
     subparser.add_argument("--devices", type=positive, default=1, metavar="N", help="processors or GPUs per machine")
@@ -176,6 +181,11 @@ def _add_own(subparser: argparse.ArgumentParser, name: str) -> None:
             "--without", nargs="*", default=[], choices=("spatial", "view", "stems"), help="ablations"
         )
         subparser.add_argument("--losses", default="rstb", help="which of the four losses r, s, t, b to use")
+        subparser.add_argument(
+            "--loss", default="robust", choices=("robust", "paper"),
+            help="robust: squared errors, outliers limited, weights 1, 0.05, 0.2 and --lambda-b; paper: plain norms, "
+            "weights 1, 1, 1 and 0.1, Adam without Amsgrad",
+        )  # fmt: skip
         subparser.add_argument("--lambda-b", type=amount, default=0.002, help="weight of the bone direction loss")
     if name == "lifter":
         subparser.add_argument(
@@ -208,7 +218,8 @@ def _add_own(subparser: argparse.ArgumentParser, name: str) -> None:
         )
         subparser.add_argument(
             "--target", default="bias", choices=("shared", "bias", "error"),
-            help="what to predict: the bias that people share, the whole bias, or every error (as in the paper)",
+            help="what to predict: the bias that people share, the whole bias, or every error (as in the paper); with "
+            "--rendered the first two are the error against the detector's own definition of joints",
         )  # fmt: skip
         subparser.add_argument(
             "--loss", default="absolute", choices=("absolute", "squared"), help="the paper uses squared"

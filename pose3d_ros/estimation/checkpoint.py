@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from pose3d_ros.errors import FootageError
 from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.kalman import PointStates
-from pose3d_ros.estimation.refinement.posern_gate import BiasGate
 from pose3d_ros.estimation.smoothing import OneEuroState
 from pose3d_ros.estimation.track import Track
 from pose3d_ros.monitoring import bone_lengths, gross_faults, moved_camera
@@ -36,7 +35,7 @@ from pose3d_ros.synchronisation.clock_regression import Samples
 OWN: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        *(Track, PointStates, OneEuroState, BiasGate, Keypoints2D, Skeleton, Camera),
+        *(Track, PointStates, OneEuroState, Keypoints2D, Skeleton, Camera),
         *(EvidenceWindow, Motions, bone_lengths.Steadiness, bone_lengths.Person, bone_lengths.BoneSteadiness),
         *(CalibrationReport, moved_camera.Baseline, moved_camera.MovedCamera),
         *(gross_faults.Finding, gross_faults.Suspect),

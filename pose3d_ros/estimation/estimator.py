@@ -102,7 +102,7 @@ class PoseEstimator:
     @property
     def refinement(self) -> RefinePlan:
         """Which networks refine the poses of this rig, and why."""
-        return self._plan if self._refinement is None else self._refinement.described(self._plan)
+        return self._plan
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -294,7 +294,7 @@ class PoseEstimator:
         clock.lap("triangulate")
         not_refined: Mapping[str, int] = {}
         if self._refinement is not None and plan.method != "none":
-            refined = self._refinement(plan, cameras, keypoints, observed, stamp_ns)
+            refined = self._refinement(plan, cameras, keypoints, observed)
             observed, not_refined = refined.observed, refined.refused
             clock.lap("refine")
         if shift is not None:

@@ -1,4 +1,4 @@
-"""Corrections of a detector's bias: PoseRN, constants, oracles, and the gate in front of them (NumPy, float64).
+"""Corrections of a detector's bias: PoseRN, constants and oracles (NumPy, float64).
 
 P people, V views, J joints of h36m_17. Every way has two halves: what it would take off the keypoints or the pose, and
 pass 2, the robust fit of Eq. 3 again.
@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
-from pose3d_ros.estimation.refinement.posern_gate import Evidence, evidence
 from pose3d_ros.evaluation.trials import Trial
 from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.networks.posern import prepare
 from pose3d_ros.simulation.augmentation import placed
-from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias, body_frames
+from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias, joint_frames
 from pose3d_ros.simulation.detector_noise import training_noise
-from pose3d_ros.simulation.detector_residuals import BODY
 from pose3d_ros.simulation.simulated_rigs import simulated_rig
 from pose3d_ros.simulation.views import GIVEN, simulate
 from pose3d_ros.skeletons import H36M_17
@@ -50,18 +48,8 @@ def network(net: nn.Module, recipe: Mapping[str, object]) -> PoseRNRefiner:
 
 
 def by_network(refiner: PoseRNRefiner) -> Correction:
-    """PoseRN's two passes, without a gate."""
+    """PoseRN's two passes."""
     return lambda trial: refit(trial, refiner(trial.cameras, trial.robust().xyz, keypoints(trial)))
-
-
-def evidence_of(refiner: PoseRNRefiner, trial: Trial) -> Evidence:
-    """The evidence of all people's residuals for the predicted bias."""
-    score = trial.views.score[:, :, 0]
-    std = trial.views.sigma_px / np.where(score > 0, score, np.nan)
-    return evidence(
-        lambda xyz, xy: refiner(trial.cameras, xyz, xy), lambda xy: refit(trial, xy), trial.cameras, keypoints(trial),
-        std, trial.robust().xyz,
-    )  # fmt: skip
 
 
 def keypoints(trial: Trial) -> Floats:
@@ -101,7 +89,7 @@ class Constants:
             unit = prepare(data.xyz, data.xy, data.size_wh).unit
             units.append((data.bias / unit[:, None, None]).numpy())
             moved = _placed(trial, views.biased_px[:, :, 0]) - trial.truth
-            offsets.append(np.einsum("...jxk,...jx->...jk", bone_frames(trial.robust().xyz), moved))
+            offsets.append(np.einsum("...jxk,...jx->...jk", joint_frames(trial.robust().xyz), moved))
         return Constants(_means(np.concatenate(units)), _means(np.concatenate(offsets)))
 
     def in_2d(self, trial: Trial) -> Floats:
@@ -117,14 +105,8 @@ class Constants:
     def in_3d(self, trial: Trial) -> Floats:
         """The constant of every joint in its bone's frame, subtracted from the triangulated pose."""
         coarse = trial.robust().xyz
-        moved: Floats = coarse - np.einsum("...jxk,jk->...jx", bone_frames(coarse), self.offset)
+        moved: Floats = coarse - np.einsum("...jxk,jk->...jx", joint_frames(coarse), self.offset)
         return moved
-
-
-def bone_frames(xyz: Floats) -> Floats:
-    """Frames (P, 17, 3, 3) of all joints of poses (P, 17, 3) m, as in detector_bias; the trunk's in the middle."""
-    frames = body_frames(np.nan_to_num(xyz))
-    return frames[:, [BODY.index(name) if name in BODY else BODY.index("LHip") for name in H36M_17.joint_names]]
 
 
 def bias_left(trial: Trial, correct: Correction, repeats: int, counted: NDArray[np.bool_]) -> tuple[float, float]:

@@ -112,12 +112,14 @@ def ablations(bench: Bench) -> Iterator[Table]:
     for label, (without, losses, paper) in ABLATIONS.items():
         networks[label] = (ablation(bench, without, losses), paper)
     full = ABLATIONS["full: L_r, L_s, L_t, L_b"]
+    published = bench.row("ablation-published", *ABLATION_ROW, "--loss", "paper")
     mlp = bench.row("ablation-mlp", *ABLATION_ROW, "--losses", full[1], "--lambda-b", "0.002", "--baseline")
     rows: list[tuple[Cell, ...]] = []
     for noise in NOISES:
         group = Group((bench.pair(ABLATION_PAIR, noise),))
         rows.append((f"({noise})", "no refinement", *group.cells(group.reference, paper=PAPER_TRIANGULATED)))
         rows += [(f"({noise})", *group.same(label, found, paper)) for label, (found, paper) in networks.items()]
+        rows.append((f"({noise})", *group.same("full, norms, weights and Adam as published", published)))
         rows.append((f"({noise})", *group.same("residual MLP, full losses", mlp)))
     yield Table(
         "ablations", f"parts and losses; networks of pair {ABLATION_PAIR}{_width(bench)}", ("noise", "row", *COLUMNS),

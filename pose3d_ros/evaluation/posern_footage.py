@@ -14,39 +14,38 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
-from pose3d_ros.estimation.refinement.posern_gate import BiasGate, evidence
+from pose3d_ros.evaluation.debiasing import network
 from pose3d_ros.evaluation.posern_bench import Bench
 from pose3d_ros.evaluation.summary import Observations2D, observations_2d
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
-from pose3d_ros.geometry.triangulation import SIGMA_PX, triangulate
+from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Camera, Floats
-from pose3d_ros.training.rows import NOT_TRAINED
+from pose3d_ros.weights import trained
 
 FILE = "recording.npz"
 
 
 def footage(bench: Bench) -> Iterator[Table]:
-    """One row a recording; nothing without --recording."""
+    """One row a recording and network, the shipped one and the row's; nothing without --recording."""
     if not bench.request.recordings:
         return
-    refiner = bench.network("posern")
-    columns = ("recording", "keypoints", "without px", "PoseRN px", "PoseRN, camera as detected px", "slope", "gate")
+    shipped = next(one.name for one in trained.TRAINED if one.network == "posern")
+    loaded = trained.load(shipped)
+    refiners = {shipped: network(loaded.net, loaded.recipe), "row posern": bench.network("posern")}
+    columns = ("recording", "PoseRN", "keypoints", "without px", "PoseRN px", "PoseRN, camera as detected px")
     rows: list[tuple[Cell, ...]] = []
     for folder in bench.request.recordings:
         recording = read(folder)
-        if refiner is None:
-            rows.append((f"{folder.name}: {NOT_TRAINED}", *[None] * (len(columns) - 1)))
-            continue
-        without, with_it, as_detected = left_out(recording, refiner)
-        medians = (float(np.median(one)) for one in (without, with_it, as_detected))
-        state = gate(recording, refiner)
-        rows.append((folder.name, len(without), *medians, state.slope, str(state)))
+        for name, refiner in refiners.items():
+            if refiner is not None:
+                figures = left_out(recording, refiner)
+                rows.append((folder.name, name, len(figures[0]), *(float(np.median(one)) for one in figures)))
     yield Table(
         "footage", "median distance of a camera's keypoints from what the other cameras predict", columns, rows,
-        "All keypoints corrected, without a gate; in the last px the camera left out keeps its own. The gate is as a "
-        "node's would be at the end. `refine: auto` takes PoseRN only where the second figure is below the first.",
+        "All keypoints corrected; in the last px the camera left out keeps its own. `refine: auto` takes PoseRN only "
+        "where the second figure is below the first in every recording.",
         decimals=2,
     )  # fmt: skip
 
@@ -84,32 +83,8 @@ def left_out(recording: Recording, refiner: PoseRNRefiner) -> tuple[Floats, Floa
     return known[0], known[1], known[2]
 
 
-def gate(recording: Recording, refiner: PoseRNRefiner) -> BiasGate:
-    """The gate after a recording, fed moment by moment as by a node."""
-    cameras, observations = recording.rig.cameras, observations_2d(recording)
-    everything = list(range(len(cameras)))
-    xyz = _triangulate(cameras, observations.xy, observations, everything)
-    found = evidence(
-        lambda pose, xy: refiner(cameras, pose, xy), lambda xy: _triangulate(cameras, xy, observations, everything),
-        cameras, observations.xy, _std_px(observations), xyz,
-    )  # fmt: skip
-    stamps = np.array([stamp for stamp, _ in observations.keys])
-    state = BiasGate()
-    for stamp in np.unique(stamps).tolist():
-        if state.due(stamp):
-            state.update(type(found)(*(one[stamps == stamp] for one in found)), stamp)
-    return state
-
-
 def _triangulate(
     cameras: tuple[Camera, ...] | list[Camera], xy: Floats, observations: Observations2D, views: list[int]
 ) -> Floats:
     covariance = None if observations.covariance is None else observations.covariance[views]
     return triangulate(cameras, xy, covariance=covariance).xyz
-
-
-def _std_px(observations: Observations2D) -> Floats:
-    if observations.covariance is None:
-        return np.where(np.isfinite(observations.xy).all(axis=-1), SIGMA_PX, np.nan)
-    variance = np.trace(observations.covariance, axis1=-2, axis2=-1) / 2
-    return np.asarray(np.sqrt(np.where(variance > 0, variance, np.nan)))

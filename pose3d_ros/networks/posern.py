@@ -20,7 +20,6 @@ Deviations, all deliberate:
 - Width and dropout are not published: 1024 and 0.1 (0.3 is alike on validation detectors).
 - It learns the bias alone, as far as a simulation knows it, with absolute errors (training/bias.py, losses.py). With
   the paper's target, which holds the noise of one detection too, it learns to smooth poses, and leaves more bias.
-- A gate decides whether the bias is there at all: estimation/refinement/posern_gate.py. The paper has none.
 - A joint that was not seen enters as 0 and `seen` (J inputs) says so; its bias is 0.
 - No bias in the linear layers in front of a batch norm.
 """

@@ -98,6 +98,13 @@ def body_frames(xyz: Floats) -> Floats:
     return np.stack(frames, axis=-3)
 
 
+def joint_frames(xyz: Floats) -> Floats:
+    """Frames (..., 17, 3, 3) of all joints of poses (..., 17, 3) m, as body_frames; the trunk's in the middle."""
+    frames = body_frames(np.nan_to_num(xyz))
+    rows = [BODY.index(name) if name in BODY else BODY.index("LHip") for name in H36M_17.joint_names]
+    return frames[..., rows, :, :]
+
+
 def _trunk(xyz: Floats) -> Floats:
     """The trunk's frame (..., 3, 3), columns front, left, up."""
 

@@ -148,6 +148,14 @@ def default_noise() -> DetectorNoise:
     return DetectorNoise.load(str(files("pose3d_ros.simulation").joinpath("noise_multi.json")))
 
 
+def rendered_noise() -> DetectorNoise:
+    """The default detector's noise on rendered people against their true joints, at its own size.
+
+    Fitted on other people, motion and rooms than those of test noise (c).
+    """
+    return DetectorNoise.load(str(files("pose3d_ros.simulation").joinpath("noise_rendered.json")))
+
+
 def training_noise(family: str) -> DetectorNoise:
     """The fitted shape at the size that a family of rigs (simulated_rigs.FAMILIES) is trained and tested at."""
     for begins, (factor, outliers) in MATCHED.items():

@@ -16,7 +16,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.simulation.augmentation import augmented, hidden, placed
 from pose3d_ros.simulation.detector_bias import TRAIN_SEEDS, DetectorBias
-from pose3d_ros.simulation.detector_noise import DetectorNoise, training_noise
+from pose3d_ros.simulation.detector_noise import DetectorNoise, rendered_noise, training_noise
 from pose3d_ros.simulation.noise_models import GaussianNoise, Noise
 from pose3d_ros.simulation.simulated_rigs import SimulatedRig, side_views, simulated_rig
 from pose3d_ros.simulation.views import SimulatedViews, simulate, with_cameras
@@ -64,7 +64,7 @@ class Draws:
             hide = training and self.recipe.get("form") not in ("paper", "pair")
             hiding = hidden(len(one.rig.cameras), share, 1, rng) if hide else None
             detector = self._bias(rng, training)
-            noise = noise_of(self.recipe, family, one)
+            noise = noise_of(self.recipe, family, one, rng)
             if training and self.recipe["network"] == "cvugcn" and isinstance(noise, DetectorNoise):
                 noise = noise.scaled(rng.uniform(*NOISE_STRENGTH))
             views = simulate(xyz, one, noise, rng, hide=hiding, bias=detector, independent=independent(self.recipe))
@@ -110,11 +110,13 @@ def independent(recipe: Mapping[str, Any]) -> bool:
     return bool(recipe.get("joints") == "independent")
 
 
-def noise_of(recipe: Mapping[str, Any], family: str, one: SimulatedRig) -> Noise:
-    """The fitted detector's; one normal distribution in its place; or independent Gaussian, which is a test's.
+def noise_of(recipe: Mapping[str, Any], family: str, one: SimulatedRig, rng: np.random.Generator) -> Noise:
+    """The fitted detector's; half of the times (mixed) the one on rendered people; or for comparison another one.
 
-    Training on the last two is for comparison.
+    That is one normal distribution in its place, or independent Gaussian, which is a test's.
     """
+    if recipe["noise"] == "mixed":
+        return rendered_noise() if rng.random() < 0.5 else training_noise(family)
     if recipe["noise"] in ("detector", "normal"):
         fitted = training_noise(family)
         return fitted if recipe["noise"] == "detector" else fitted.normal_only()

@@ -1,9 +1,10 @@
 """The papers' losses, with units fixed (torch). Every one takes masks, because detectors miss joints.
 
 CV-UGCN (Hua et al., 2105.10882): L = L_r + L_s + L_t + 0.1 L_b, and no 3D ground truth in any of them. The paper adds
-px to lengths; here all three are in m^2. L_r's image error is in normalised coordinates (px / focal length) times
-REFERENCE_DEPTH_M: what it is on a person that far away. L_t counts each pair of views once (the paper's double sum
-counts it twice). The paper's weights belong to units that it does not name; ours are in LossWeights.
+px to lengths; here all three are in m^2, or m as the paper's plain norms (LossWeights.plain). L_r's image error is in
+normalised coordinates (px / focal length) times REFERENCE_DEPTH_M: what it is on a person that far away. L_t counts
+each pair of views once (the paper's double sum counts it twice). The paper's weights belong to units that it does not
+name; ours are in LossWeights.
 
 PoseRN (Sayo et al., ICIP 2021): mean squared error; ours is the mean error.
 AbsPoseLifter (Chang et al., 1910.12029): see canonical_loss.
@@ -49,11 +50,18 @@ class LossWeights:
     symmetry: float = 0.05
     transformation: float = 0.2
     bone: float = 0.002
+    plain: bool = False  # norms as published, not squared
+
+    @staticmethod
+    def published() -> LossWeights:
+        """The paper's: 1, 1, 1 and 0.1 of plain norms."""
+        return LossWeights(1.0, 1.0, 1.0, 0.1, plain=True)
 
 
-def reprojection_loss(xyz: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+def reprojection_loss(xyz: Tensor, labels: Tensor, weight: Tensor, *, plain: bool = False) -> Tensor:
     """L_r: mean squared error of a pose in the image, m^2 at REFERENCE_DEPTH_M; beyond OUTLIER_M pseudo-Huber's.
 
+    plain: the mean error, m there.
     xyz (..., J, 3) m in the camera that the labels belong to; labels (..., J, 2) undistorted and normalised (x / z,
     y / z); weight (..., J), 0 where there is no label (its coordinates may be NaN).
     """
@@ -62,24 +70,28 @@ def reprojection_loss(xyz: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
     error = torch.where(seen[..., None], projected - torch.nan_to_num(labels), torch.zeros_like(projected))
     squared = (REFERENCE_DEPTH_M * error).square().sum(dim=-1)
     robust = 2.0 * OUTLIER_M**2 * ((1.0 + squared / OUTLIER_M**2).sqrt() - 1.0)
+    robust = (squared + EPSILON).sqrt() if plain else robust
     return (weight * robust).sum() / weight.sum().clamp(min=EPSILON)
 
 
-def symmetry_loss(xyz: Tensor) -> Tensor:
-    """L_s: mean squared difference of a left bone's length from the right one's, m^2. xyz (..., 17, 3) m."""
+def symmetry_loss(xyz: Tensor, *, plain: bool = False) -> Tensor:
+    """L_s: mean squared difference of a left bone's length from the right one's, m^2; plain: m. xyz (..., 17, 3) m."""
     left = _lengths(xyz, [pair[0] for pair in MIRRORED_BONES])
     right = _lengths(xyz, [pair[1] for pair in MIRRORED_BONES])
-    return (left - right).square().mean()
+    return (left - right).abs().mean() if plain else (left - right).square().mean()
 
 
-def transformation_loss(world: Tensor) -> Tensor:
-    """L_t: mean squared distance of the poses refined in two views, m^2, each pair once.
+def transformation_loss(world: Tensor, *, plain: bool = False) -> Tensor:
+    """L_t: mean squared distance of the poses refined in two views, m^2, each pair once; plain: the distance, m.
 
     world (B, V, J, 3) m: every view's pose taken to one frame. A rigid transform keeps distances, so this is the
     paper's |X_i - T_ij X_j|^2. Zero for a single view.
     """
     one, other = _pairs(world)
-    return (one - other).square().sum(dim=-1).mean() if one.numel() else world.sum() * 0.0
+    if not one.numel():
+        return world.sum() * 0.0
+    squared = (one - other).square().sum(dim=-1)
+    return (squared + EPSILON).sqrt().mean() if plain else squared.mean()
 
 
 def bone_direction_loss(world: Tensor) -> Tensor:

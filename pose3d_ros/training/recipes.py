@@ -32,7 +32,7 @@ from pose3d_ros.training.losses import LossWeights
 from pose3d_ros.training.rendered_draws import RenderedDraws
 from pose3d_ros.training.spread import PEOPLE as SPREAD_PEOPLE
 from pose3d_ros.training.spread import fit_spread
-from pose3d_ros.weights.trained import SUFFIX, save
+from pose3d_ros.weights.trained import SUFFIX, load, save
 
 # Published by all three.
 LEARNING_RATE = 1e-3
@@ -51,11 +51,15 @@ def train(args: argparse.Namespace) -> int:
         accelerator=args.accelerator, devices=args.devices, nodes=args.nodes, resume=args.resume,
         precision=args.precision, progress=not args.quiet,
     )  # fmt: skip
-    optimiser, schedule = optimiser_of(args.network, net, args.epochs, args.schedule)
-    draws = RenderedDraws(recipe["rendered"]) if motion is None else Draws(recipe, motion, args.people)
-    if isinstance(net, CvUgcn | MlpRefiner):
+    optimiser, schedule = optimiser_of(recipe, net, args.epochs)
+    draws = (
+        RenderedDraws(recipe["rendered"], recipe["target"]) if motion is None else Draws(recipe, motion, args.people)
+    )
+    if recipe["start"]:
+        _begin_from(net, recipe)
+    elif isinstance(net, CvUgcn | MlpRefiner):
         net.norm.measure(refiner_features(draws.epoch(0), recipe["form"]))
-    if isinstance(net, AbsPoseLifter):
+    elif isinstance(net, AbsPoseLifter):
         first = lifting.LiftingData(**draws.epoch(0))
         lifting.measure(net, first, canonical=not recipe["plain_depth"], zoom=recipe["zoom"])
     loss_of = loss_for(recipe)
@@ -85,6 +89,21 @@ def export(folder: Path, motion: Motion | None, people: int = SPREAD_PEOPLE) -> 
     print(f"for use: {path} ({path.stat().st_size / 1e6:.1f} MB, SHA-256 {digest})")
 
 
+def _begin_from(net: nn.Module, recipe: Mapping[str, Any]) -> None:
+    """Take over the weights that the recipe starts from; raises InputError where they are of another network."""
+    given = load(recipe["start"])
+    try:
+        net.load_state_dict(given.net.state_dict())
+    except RuntimeError as error:
+        names = ("network", "form", "width", "baseline")
+        differing = [name for name in names if given.recipe.get(name) != recipe.get(name)]
+        was, now = ({name: one.get(name) for name in differing} for one in (given.recipe, recipe))
+        raise InputError(
+            f"--start {recipe['start']} holds another network ({was or 'other options'}) than is trained here "
+            f"({now}): give the same options as for its training"
+        ) from error
+
+
 def _first() -> bool:
     """Whether this is the first of the processes that Fabric starts."""
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
@@ -102,10 +121,11 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
         "network": args.network, "baseline": args.baseline, "width": args.width, "seed": args.seed,
         "schedule": args.schedule, "noise": args.noise, "rigs": list(args.rigs),
         "rig_count": args.rig_count, "people": args.people, "reuse": args.reuse, "batch": args.batch,
-        "even_postures": args.even_postures, "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px,
+        "sigma_px": None if math.isnan(args.sigma_px) else args.sigma_px, "start": args.start or None,
+        "even_postures": args.even_postures,
     }  # fmt: skip
     own = {
-        "cvugcn": ("form", "joints", "views", "pairs", "side_views", "labels", "without", "losses", "lambda_b"),
+        "cvugcn": ("form", "joints", "views", "pairs", "side_views", "labels", "without", "losses", "loss", "lambda_b"),
         "lifter": ("form", "dropout", "zoom", "depth_weight", "without", "plain_depth", "true_keypoints"),
         "posern": ("target", "loss", "bias_free", "dropout", "rendered"),
     }
@@ -127,19 +147,21 @@ def refiner_features(data: Batch, form: str) -> torch.Tensor:
 
 
 def optimiser_of(
-    network: str, net: nn.Module, epochs: int, schedule: str = "paper"
+    recipe: Mapping[str, Any], net: nn.Module, epochs: int
 ) -> tuple[torch.optim.Optimizer, LRScheduler | ReduceLROnPlateau]:
-    """As published: Amsgrad with 0.9 on a plateau of 10 epochs; RMSprop with a tenth after 2/3; Adam.
+    """As published: Adam with 0.9 on a plateau of 10 epochs (CV-UGCN), RMSprop with a tenth after 2/3, Adam.
 
-    schedule "cosine" falls to nothing over the epochs instead: for runs too short for a plateau.
+    CV-UGCN's is Amsgrad with our own losses. schedule "cosine" falls to nothing over the epochs instead: for runs too
+    short for a plateau.
     """
-    parameters = list(net.parameters())
+    network, parameters = recipe["network"], list(net.parameters())
     optimiser: torch.optim.Optimizer
     if network == "lifter":
         optimiser = torch.optim.RMSprop(parameters, lr=LEARNING_RATE)
     else:
-        optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, amsgrad=network == "cvugcn")
-    if schedule == "cosine":
+        ours = network == "cvugcn" and recipe["loss"] != "paper"
+        optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, amsgrad=ours)
+    if recipe["schedule"] == "cosine":
         return optimiser, CosineAnnealingLR(optimiser, epochs)
     if network == "cvugcn":
         return optimiser, ReduceLROnPlateau(optimiser, factor=0.9, patience=10)
@@ -157,7 +179,7 @@ def loss_for(recipe: Mapping[str, Any]) -> Callable[[nn.Module, Batch], torch.Te
     unknown = set(recipe["losses"]) - set("rstb")
     if unknown or "r" not in recipe["losses"]:
         raise InputError(f"--losses is {recipe['losses']!r}, expected r and any of s, t, b, for example rstb")
-    full = LossWeights(bone=recipe["lambda_b"])
+    full = LossWeights.published() if recipe.get("loss") == "paper" else LossWeights(bone=recipe["lambda_b"])
     on = {letter: float(letter in recipe["losses"]) for letter in "stb"}
-    weights = LossWeights(1.0, full.symmetry * on["s"], full.transformation * on["t"], full.bone * on["b"])
+    weights = LossWeights(1.0, full.symmetry * on["s"], full.transformation * on["t"], full.bone * on["b"], full.plain)
     return refinement.refinement_loss(recipe["form"], weights)

@@ -98,13 +98,18 @@ def refinement_loss(form: str, weights: LossWeights) -> Callable[[nn.Module, Bat
         data = RefinementData(**batch)
         world = refined_views(net, Sight(*(batch[name] for name in SIGHT)), form)
         given = world[..., torch.from_numpy(GIVEN).to(world.device), :]
-        total = weights.reprojection * _reprojection(world, data) + weights.symmetry * symmetry_loss(world)
-        return total + weights.transformation * transformation_loss(given) + weights.bone * bone_direction_loss(world)
+        plain = weights.plain
+        return (
+            weights.reprojection * _reprojection(world, data, plain=plain)
+            + weights.symmetry * symmetry_loss(world, plain=plain)
+            + weights.transformation * transformation_loss(given, plain=plain)
+            + weights.bone * bone_direction_loss(world)
+        )
 
     return loss_of
 
 
-def _reprojection(world: Tensor, data: RefinementData) -> Tensor:
+def _reprojection(world: Tensor, data: RefinementData, *, plain: bool) -> Tensor:
     """L_r: every view's pose in every labelled camera.
 
     In its own camera alone a pose's depth would be free.
@@ -112,7 +117,7 @@ def _reprojection(world: Tensor, data: RefinementData) -> Tensor:
     everywhere = transformed(data.label_cam_from_world[:, None], world[:, :, None])  # (B, V, L, J, 3)
     shape = everywhere.shape[:-1]
     labels = data.labels[:, None].expand(*shape, 2)
-    return reprojection_loss(everywhere, labels, data.label_weight[:, None].expand(shape))
+    return reprojection_loss(everywhere, labels, data.label_weight[:, None].expand(shape), plain=plain)
 
 
 def _normalised(cameras: Sequence[Camera], px: Floats) -> Floats:

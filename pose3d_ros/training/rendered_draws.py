@@ -1,20 +1,32 @@
-"""PoseRN's training data from rendered people: what the real detector does to them (NumPy to torch)."""
+"""PoseRN's training data from rendered people: what the real detector does to them (NumPy to torch).
+
+A detector's joints are not the body's: they lie elsewhere in the frames of the bones, in all views alike. No method
+detects that in images, and other bodies' joints lie elsewhere again, so target "bias" leaves it out: what is learned is
+how a detector errs against its own definition of the joints, view by view. Target "error" is the whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pose3d_ros.detection.factory import fetch_weights, make_detector
 from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.geometry.projection import project
+from pose3d_ros.geometry.triangulation import triangulate
 from pose3d_ros.simulation.augmentation import swapped
+from pose3d_ros.simulation.detector_bias import joint_frames
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene, load_scenes
+from pose3d_ros.simulation.views import SimulatedViews
 from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import Floats
 from pose3d_ros.training.bias import BiasData, bias_data, joined
 from pose3d_ros.training.loop import Batch
 from pose3d_ros.training.rendered_people import match_detections, run_chain, views_of
@@ -26,9 +38,11 @@ VALIDATION_SCENES = 6
 class RenderedDraws:
     """The same views in every epoch, as they are and mirrored; detection runs once, on first use."""
 
-    def __init__(self, folders: Sequence[Path | str]) -> None:
-        """Raises FootageError where there is no scene, InputError for too few of them or for scenes of one camera."""
-        self._scenes = load_scenes(folders)
+    def __init__(self, folders: Sequence[Path | str], target: str = "error") -> None:
+        """Target as in the module's docstring.
+
+        Raises FootageError where there is no scene, InputError for too few of them or for scenes of one camera."""
+        self._scenes, self._whole = load_scenes(folders), target == "error"
         if len(self._scenes) < VALIDATION_SCENES:
             raise InputError(f"--rendered holds {len(self._scenes)} scenes, expected {VALIDATION_SCENES} at least")
         for scene in self._scenes:
@@ -41,28 +55,58 @@ class RenderedDraws:
 
     def validation(self) -> Batch:
         """Views of the scenes that validate."""
-        return dict(self._of(self._scenes[::VALIDATION_SCENES])._asdict())
+        return dict(self._data(self._detected(self._scenes[::VALIDATION_SCENES]))._asdict())
 
     @cached_property
     def _training(self) -> BiasData:
-        data = self._of([scene for n, scene in enumerate(self._scenes) if n % VALIDATION_SCENES])
+        data = self._data(self._training_views)
         return joined([data, mirrored(data)])
 
-    def _of(self, scenes: Sequence[RenderedScene]) -> BiasData:
+    @cached_property
+    def _training_views(self) -> list[SimulatedViews]:
+        return self._detected([scene for n, scene in enumerate(self._scenes) if n % VALIDATION_SCENES])
+
+    @cached_property
+    def _definition(self) -> Floats:
+        return definition(self._training_views)
+
+    def _data(self, views: Sequence[SimulatedViews]) -> BiasData:
+        targets = views if self._whole else [redefined(one, self._definition) for one in views]
+        return _usable(joined([bias_data(one) for one in targets]))
+
+    def _detected(self, scenes: Sequence[RenderedScene]) -> list[SimulatedViews]:
         fetch_weights(DetectorOptions())
         detector, options = make_detector(), EstimatorOptions(refine="none")
-        parts = []
-        for scene in scenes:
-            detections = match_detections(scene, run_chain(scene, detector, options)[1])
-            parts.append(bias_data(views_of(scene, detections)))
-        data = _usable(joined(parts))
-        if not len(data.xyz):
+        views = [views_of(scene, match_detections(scene, run_chain(scene, detector, options)[1])) for scene in scenes]
+        if not any((np.isfinite(one.xy_px).all(axis=-1).any(axis=-1).sum(axis=0) > 1).any() for one in views):
             names = ", ".join(scene.name for scene in scenes)
             raise InputError(
                 f"--rendered: no person was detected by two cameras at once in {names}: check their images, or give "
                 "more scenes"
             )
-        return data
+        return views
+
+
+def definition(views: Sequence[SimulatedViews]) -> Floats:
+    """Where a detector's joints lie from the body's, (17, 3) m in the frames of the bones.
+
+    The median over people of what is triangulated from the keypoints; 0 for a joint that is never detected.
+    """
+    offsets = []
+    for one in views:
+        found = triangulate(one.cameras, one.xy_px, one.score, sigma_px=one.sigma_px, max_std_m=np.inf).xyz
+        offset = np.einsum("...jxk,...jx->...jk", joint_frames(one.truth), found - one.truth)
+        offsets.append(offset.reshape(-1, *offset.shape[-2:]))
+    together = np.concatenate(offsets)
+    known = np.isfinite(together).any(axis=(0, 2))
+    return np.where(known[:, None], np.nanmedian(np.where(known[:, None], together, 0.0), axis=0), 0.0)
+
+
+def redefined(views: SimulatedViews, offset: Floats) -> SimulatedViews:
+    """The same views of the joints that lie offset (17, 3) m, in the frames of the bones, from the body's."""
+    truth = views.truth + np.einsum("...jxk,jk->...jx", joint_frames(views.truth), offset)
+    true_px = np.stack([project(camera, truth) for camera in views.true_cameras])
+    return replace(views, truth=truth, true_px=true_px)
 
 
 def mirrored(data: BiasData) -> BiasData:

@@ -87,7 +87,7 @@ def validation_views(recipe: Mapping[str, Any], motion: Motion, people: int) -> 
         hide = hidden(len(one.rig.cameras), share, 1, rng)
         # The paper's forms cannot represent a missing joint.
         hide[:, 0 if recipe.get("form") in ("paper", "pair") else share // 2 :] = False
-        noise = noise_of(recipe, family, one)
+        noise = noise_of(recipe, family, one, rng)
         found.append(simulate(xyz, one, noise, rng, hide=hide, independent=independent(recipe)))
     return found
 

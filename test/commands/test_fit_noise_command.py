@@ -66,6 +66,13 @@ def test_anything_but_one_source_is_rejected_in_one_line(sources, tmp_path, caps
     assert not output.exists()
 
 
+def test_leaving_a_camera_out_is_rejected_where_joints_are_known(tmp_path, capsys):
+    assert (
+        main(["fit-noise", "--rendered", str(tmp_path), "--leave-one-out", "--output", str(tmp_path / "n.json")]) == 1
+    )
+    assert "--leave-one-out is for a recording" in capsys.readouterr().err
+
+
 @pytest.fixture
 def scene(tmp_path) -> RenderedScene:
     """Two people before four cameras, with black images in its folder."""

@@ -15,8 +15,9 @@ from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.lifter import AbsPoseLifter
 from pose3d_ros.networks.posern import PoseRN
 from pose3d_ros.networks.residual_mlp import LifterMlp, MlpRefiner, ResidualMlp
+from pose3d_ros.simulation.detector_noise import rendered_noise, training_noise
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.training.draws import Draws
+from pose3d_ros.training.draws import Draws, noise_of, rigs_of
 from pose3d_ros.training.loop import BEST, LAST, read_checkpoint
 from pose3d_ros.training.recipes import load_trained, recipe_of
 from pose3d_ros.weights.trained import load
@@ -60,6 +61,7 @@ def arguments(network: str, motion: Path, output: Path, *words: str) -> argparse
         ("cvugcn", ("--form", "paper", "--schedule", "paper", "--without", "spatial", "stems"), CvUgcn),
         ("cvugcn", ("--noise", "gaussian", "--sigma-px", "3"), CvUgcn),
         ("cvugcn", ("--rigs", "room3", "--views", "3"), CvUgcn),
+        ("cvugcn", ("--loss", "paper", "--noise", "mixed"), CvUgcn),
         ("cvugcn", ("--baseline",), MlpRefiner),
         ("lifter", (), AbsPoseLifter),
         ("lifter", ("--without", "scale", "--plain-depth"), AbsPoseLifter),
@@ -132,6 +134,40 @@ def test_half_of_a_lifters_people_have_even_postures_and_none_of_the_others():
     assert {name: parsed(name).even_postures for name in ("lifter", "cvugcn", "posern")} == {
         "lifter": 0.5, "cvugcn": 0.0, "posern": 0.0,
     }  # fmt: skip
+
+
+def test_training_starts_from_given_weights(motion_file, tmp_path):
+    """One epoch on has a smaller loss than one from random weights, and the same scale of data."""
+    assert train.run(arguments("lifter", motion_file, tmp_path / "first")) == 0
+    file = tmp_path / "first" / "lifter.safetensors"
+    first, _ = load_trained(tmp_path / "first" / BEST)
+    scores = {}
+    for name, more in {"fresh": (), "started": ("--start", str(file))}.items():
+        assert train.run(arguments("lifter", motion_file, tmp_path / name, *more)) == 0
+        scores[name] = read_checkpoint(tmp_path / name / LAST)
+    assert scores["started"]["loss"][0] < scores["fresh"]["loss"][0]
+    assert scores["started"]["recipe"]["start"] == str(file)
+    assert scores["fresh"]["recipe"]["start"] is None
+    for name, value in scores["started"]["net"].items():
+        if name.endswith("mean") and "norm" not in name and "running" not in name:
+            assert torch.equal(value, first.state_dict()[name]), name  # the data's figures stay those of the weights
+
+
+def test_weights_of_another_width_are_rejected_as_a_start(motion_file, tmp_path):
+    assert train.run(arguments("lifter", motion_file, tmp_path / "first")) == 0
+    file = tmp_path / "first" / "lifter.safetensors"
+    with pytest.raises(InputError, match=r"--start .* holds another network .*'width': 16.*'width': 32"):
+        train.run(arguments("lifter", motion_file, tmp_path / "second", "--start", str(file), "--width", "32"))
+
+
+def test_half_of_the_rigs_have_the_noise_of_rendered_people():
+    recipe = recipe_of(arguments("cvugcn", Path(), Path(), "--noise", "mixed"))
+    rng = np.random.default_rng(0)
+    (family, one), *_ = rigs_of(recipe)
+    drawn = [noise_of(recipe, family, one, rng) for _ in range(200)]
+    rendered = [noise.fitted_to == rendered_noise().fitted_to for noise in drawn]
+    assert 70 < sum(rendered) < 130
+    assert {noise.fitted_to for noise in drawn} == {rendered_noise().fitted_to, training_noise("h36m").fitted_to}
 
 
 def test_missing_data_is_rejected_with_the_option(tmp_path):

@@ -159,15 +159,8 @@ def test_the_refinement_is_reported_with_its_reason_and_its_rejections() -> None
     assert health.level is Level.OK
     assert health.values["refine"] == "cvugcn"
     assert health.values["refine/reason"] == plan.reason
-    assert "refine/bias_gate" not in health.values
     assert health.values["stage_ms/refine"] == "3.00"
     assert (health.values["refine/refused/too_far"], health.values["refine/refused/person"]) == ("3", "14")
-
-
-def test_the_gate_of_posern_is_reported() -> None:
-    record = Record()
-    record.processed(0.0, _result(refinement=RefinePlan("posern", "", bias_gate="closed: slope 0.04")))
-    assert record.health(0.1, [], {}).values["refine/bias_gate"] == "closed: slope 0.04"
 
 
 def test_a_refinement_that_auto_would_not_take_is_a_warning() -> None:

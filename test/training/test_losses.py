@@ -83,6 +83,25 @@ def test_transformation_counts_every_pair_once():
     assert transformation_loss(world[:, :1]).item() == 0.0
 
 
+def test_plain_norms_are_lengths_in_metres():
+    """The paper's losses: the same errors as above, not squared."""
+    xyz = torch.tensor([[[0.4, 0.0, 4.0], [0.0, 0.2, 2.0]]])
+    labels = torch.tensor([[[0.101, 0.0], [0.0, 0.14]]])  # 0.005 m off and, far beyond the limit of outliers, 0.2 m
+    assert reprojection_loss(xyz, labels, torch.ones(1, 2), plain=True).item() == pytest.approx(0.205 / 2, rel=1e-3)
+    body = standing()
+    elbow, wrist = H36M_17.index("LElbow"), H36M_17.index("LWrist")
+    bone = body[wrist] - body[elbow]
+    body[wrist] = body[elbow] + bone * (1 + 0.03 / bone.norm())
+    assert symmetry_loss(body, plain=True).item() == pytest.approx(0.03 / 6, rel=1e-3)
+    world = torch.zeros(1, 3, 17, 3, requires_grad=True)
+    shift = torch.zeros(1, 3, 17, 3)
+    shift[:, 1, :, 0], shift[:, 2, :, 1] = 0.03, 0.04
+    loss = transformation_loss(world + shift, plain=True)
+    assert loss.item() == pytest.approx((0.03 + 0.04 + 0.05) / 3)
+    transformation_loss(world, plain=True).backward()  # of poses that agree
+    assert torch.isfinite(world.grad).all()
+
+
 def test_bone_direction_is_one_minus_the_cosine():
     body = standing()
     turn = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # 90 degrees about z

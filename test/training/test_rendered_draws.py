@@ -15,8 +15,9 @@ from synthetic_people import h36m_rig
 from pose3d_ros.errors import InputError
 from pose3d_ros.networks.posern import prepare
 from pose3d_ros.simulation.augmentation import swapped
+from pose3d_ros.simulation.detector_bias import joint_frames
 from pose3d_ros.simulation.views import GIVEN
-from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Keypoints2D, Rig
 from pose3d_ros.training import rendered_draws
 from pose3d_ros.training.bias import BiasData
@@ -45,11 +46,11 @@ def numbered_scenes(count: int, rig: Rig | None = None) -> list[NumberedScene]:
 def draws_of(monkeypatch) -> Callable[..., tuple[RenderedDraws, ChangedDetector]]:
     """The draws from these scenes, and their detector, which changes what is true."""
 
-    def make(scenes, change=lambda view, found: found):
+    def make(scenes, change=lambda view, found: found, target="error"):
         detector = ChangedDetector(scenes, change)
         monkeypatch.setattr(rendered_draws, "load_scenes", lambda folders: list(scenes))
         monkeypatch.setattr(rendered_draws, "make_detector", lambda: detector)
-        return RenderedDraws(["rendered"]), detector
+        return RenderedDraws(["rendered"], target), detector
 
     return make
 
@@ -136,6 +137,28 @@ def test_constant_offset_of_the_detector_is_the_target(draws_of):
         assert len(bias) > 0
         assert bias[:, GIVEN].numpy() == pytest.approx(np.broadcast_to(offset, bias[:, GIVEN].shape), abs=1e-3)
         assert torch.isnan(bias[:, ~torch.from_numpy(GIVEN)]).all()
+
+
+@pytest.mark.parametrize("target", ["bias", "error"])
+def test_offset_in_the_bones_frames_is_the_detectors_definition_and_no_bias(draws_of, monkeypatch, target):
+    """Of a detector with other joints, one of whose cameras errs, what is left is that camera's error."""
+    scenes = numbered_scenes(7)
+    offset = np.random.default_rng(4).uniform(-0.03, 0.03, (H36M_17.size, 3))
+    moved = []
+    for scene in scenes:
+        frames = joint_frames(scene.truth.joints_m)
+        joints = scene.truth.joints_m + np.einsum("...jxk,jk->...jx", frames, offset)
+        plain = made_up_scene(scene.rig, joints, scene.folder)
+        moved.append(NumberedScene(plain.folder, plain.rig, plain.truth))
+    detector = ChangedDetector(moved, lambda view, found: displaced(found, OFFSET_PX) if view == 0 else found)
+    draws, _ = draws_of(scenes, target=target)
+    monkeypatch.setattr(rendered_draws, "make_detector", lambda: detector)
+    bias = draws.validation()["bias"].numpy().reshape(2, VIEWS, FRAMES * PEOPLE, H36M_17.size, 2)
+    limbs = bias[..., [H36M_17.index(name) for name in LIMB_JOINTS], :]
+    sizes = np.median(np.linalg.norm(limbs, axis=-1), axis=(0, 2, 3))  # by camera
+    # Its camera's error moves what is triangulated by a part of it, which the definition takes for its own.
+    assert sizes[0] == pytest.approx(np.linalg.norm(OFFSET_PX), rel=0.4)
+    assert sizes[1:].max() < 2.5 if target == "bias" else sizes[1:].min() > 3.5
 
 
 def test_detector_without_errors_has_no_bias_in_cameras_with_distortion(draws_of):

@@ -25,12 +25,10 @@ class RefinePlan:
     method: str  # none, posern, cvugcn or both
     reason: str
     warning: str = ""  # what speaks against it where it was asked for all the same
-    bias_gate: str = ""  # how the gate before PoseRN stands (posern_gate.py); empty without PoseRN
 
     def facts(self) -> dict[str, str]:
         """Key values for /diagnostics."""
-        gate = {"refine/bias_gate": self.bias_gate} if self.bias_gate else {}
-        return {"refine": self.method, "refine/reason": self.reason, **gate}
+        return {"refine": self.method, "refine/reason": self.reason}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +38,8 @@ class Network:
     loaded: Loaded | None = None
     why_not: str = ""  # why it is not loaded
     detector: str = ""  # whose keypoints it needs; "" for any
-    # On real footage, median px into a camera left out: without and with it. None where it was not measured.
-    left_out_px: tuple[float, float] | None = None
+    # Median px into a camera left out, without and with it, a pair each trial of real footage. Empty: not measured.
+    left_out_px: tuple[tuple[float, float], ...] = ()
 
     @property
     def range(self) -> RigRange:
@@ -90,8 +88,8 @@ def decide(refine: str, rig: Rig, detector: str, posern: Network, cvugcn: Networ
     """The plan for a rig and a detector's name.
 
     auto takes CV-UGCN on rigs such as it was trained on, and PoseRN where its weights name the detector and brought
-    keypoints nearer to a camera left out on real footage. If refine names one, it runs, with a warning where auto would
-    not.
+    keypoints nearer to a camera left out in every trial of real footage. If refine names one, it runs, with a
+    warning where auto would not.
     """
     against = {
         "posern": _against_posern(posern, detector),
@@ -104,7 +102,7 @@ def decide(refine: str, rig: Rig, detector: str, posern: Network, cvugcn: Networ
         return RefinePlan(refine, f"refine is {refine}", warning)
     taken = [name for name in ("posern", "cvugcn") if not against[name]]
     said = {
-        "posern": "its weights are for this detector, and keypoints came nearer to a camera left out",
+        "posern": "its weights are for this detector, and keypoints came nearer to a camera left out in every trial",
         "cvugcn": "the rig is such as its weights were trained on",
     }
     reason = "; ".join(f"{name}: {against[name] or said[name]}" for name in ("cvugcn", "posern"))
@@ -115,12 +113,14 @@ def _against_posern(posern: Network, detector: str) -> str:
     """Why not to trust PoseRN's weights, in words; empty where there is nothing."""
     if posern.why_not:
         return posern.why_not
-    if posern.left_out_px is None:
+    if not posern.left_out_px:
         return "its weights were not measured on real footage"
-    without, with_it = posern.left_out_px
-    if with_it >= without:
-        figures = f"{without:g} px into a camera left out without it, {with_it:g} px with it"
-        return f"on real footage it brought nothing ({figures})"
+    trials = posern.left_out_px
+    nearer = sum(with_it < without for without, with_it in trials)
+    if nearer < len(trials):
+        figures = "; ".join(f"{without:g} px without it, {with_it:g} px with it" for without, with_it in trials)
+        share = f"{nearer} of {len(trials)} trials of real footage"
+        return f"keypoints came nearer to a camera left out in {share} ({figures})"
     # A top-down detector is named after both its networks, boxes + keypoints.
     if posern.detector and posern.detector not in (detector, *detector.split("+")):
         return f"its weights are for the detector {posern.detector!r}, {detector or 'an unknown one'} is running"

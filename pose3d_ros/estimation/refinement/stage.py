@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,8 @@ from pose3d_ros.estimation.refinement.gates import (
     reprojection_px,
 )
 from pose3d_ros.estimation.refinement.plan import Network, RefinePlan, decide, find, wanted
-from pose3d_ros.estimation.refinement.posern_gate import BiasGate, evidence
 from pose3d_ros.estimation.refinement.training_domain import MIN_JOINTS, TRAINED_JOINTS, RigRange
 from pose3d_ros.estimation.track import Observed3D
-from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Camera, Floats, JointSource, Rig
 
 if TYPE_CHECKING:
@@ -91,7 +89,6 @@ def load_refinement(options: EstimatorOptions, detector: Detector | None = None)
 class Refinement:
     """The networks that the options ask for, loaded, and the plan for the rig and detector at hand.
 
-    PoseRN waits until the residuals of triangulation say that the bias it predicts is there (posern_gate.py).
     refine, posern_weights and cvugcn_weights as in EstimatorOptions. triangulate is pass 2 of PoseRN. Raises
     WeightsMissingError, WeightsCorruptError or InputError where a network that refine names cannot be had.
     """
@@ -104,58 +101,22 @@ class Refinement:
         self._cvugcn = find("cvugcn", refine, cvugcn_weights)
         self._keypoints = self._keypoint_refiner(self._posern)
         self._poses = self._pose_refiner(self._cvugcn)
-        self._made_with = frozenset({*vars(self), "_made_with"})
-        self._bias_gate = BiasGate()
 
     def plan(self, rig: Rig, detector: str) -> RefinePlan:
         """What to do for this rig and the detector of this name."""
         return decide(self._refine, rig, detector, self._posern, self._cvugcn)
 
-    def reset(self) -> None:
-        """Forget what was learnt of the detector's bias."""
-        self._bias_gate = BiasGate()
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was learnt of the detector's bias."""
-        return state_of(self, self._made_with)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from another one's state."""
-        load_state(self, state, self._made_with)
-
-    def described(self, plan: RefinePlan) -> RefinePlan:
-        """The plan, with how the gate before PoseRN stands."""
-        return replace(plan, bias_gate=str(self._bias_gate)) if wanted(plan.method, "posern") else plan
-
-    def __call__(
-        self, plan: RefinePlan, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, stamp_ns: int
-    ) -> Refined:
-        """Refine people observed by these cameras at a stamp; ids, order and number of people stay."""
+    def __call__(self, plan: RefinePlan, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D) -> Refined:
+        """Refine people observed by these cameras; ids, order and number of people stay."""
         counts: Counter[str] = Counter()
         if len(observed) and self._keypoints is not None and wanted(plan.method, "posern"):
-            self._look_for_bias(self._keypoints, cameras, seen, observed, stamp_ns)
-            if self._bias_gate.is_open:
-                seen, observed, refusal = debiased(self._keypoints, self._triangulate, cameras, seen, observed)
-                counts.update(_counts(refusal))
+            seen, observed, refusal = debiased(self._keypoints, self._triangulate, cameras, seen, observed)
+            counts.update(_counts(refusal))
         if len(observed) and self._poses is not None and wanted(plan.method, "cvugcn"):
             limits = self._cvugcn.range if self._refine == "auto" else None
             observed, refusal = refined(self._poses, cameras, seen, observed, limits)
             counts.update(_counts(refusal))
         return Refined(observed, dict(counts))
-
-    def _look_for_bias(
-        self, refiner: KeypointRefiner, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, stamp_ns: int
-    ) -> None:
-        if self._bias_gate.due(stamp_ns):
-            found = evidence(
-                lambda xyz, xy: refiner(cameras, xyz, xy),
-                lambda xy: self._triangulate(cameras, seen.moved(xy)).xyz,
-                cameras,
-                seen.xy,
-                seen.std_px,
-                observed.xyz,
-            )
-            self._bias_gate.update(found, stamp_ns)
 
     def _keypoint_refiner(self, network: Network) -> KeypointRefiner | None:
         if network.loaded is None:

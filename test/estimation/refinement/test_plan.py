@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +22,7 @@ FOUR = h36m_rig()
 RIG = FOUR.subset(FOUR.names[:2])
 DETECTOR = "nanodet+movenet-thunder"
 CVUGCN = Network(moving())
-PROVEN = Network(biased(), detector="movenet-thunder", left_out_px=(12.0, 11.0))
+PROVEN = Network(biased(), detector="movenet-thunder", left_out_px=((12.0, 11.0), (9.0, 8.5)))
 ABSENT = Network(why_not="no weights")
 
 
@@ -64,10 +65,26 @@ def test_auto_takes_posern_only_with_its_own_detector_and_where_it_was_proven() 
     other = plan(posern=PROVEN, detector="nanodet+other")
     assert other.method == "none"
     assert "its weights are for the detector 'movenet-thunder', nanodet+other is running" in other.reason
-    assert plan(posern=replace(PROVEN, left_out_px=None)).method == "none"
-    worse = plan(posern=replace(PROVEN, left_out_px=(11.0, 12.0)))
-    assert worse.method == "none"
-    assert "it brought nothing (11 px into a camera left out without it, 12 px with it)" in worse.reason
+    assert plan(posern=replace(PROVEN, left_out_px=())).method == "none"
+
+
+@pytest.mark.parametrize(
+    ("trials", "share"),
+    [
+        (((11.0, 12.0),), "0 of 1"),
+        (((21.60, 21.58), (25.04, 26.11)), "1 of 2"),
+        (((9.0, 9.0), (12.0, 11.0)), "1 of 2"),
+        (((9.0, math.nan),), "0 of 1"),
+    ],
+)
+def test_auto_leaves_posern_that_did_not_help_in_every_trial_of_real_footage(
+    trials: tuple[tuple[float, float], ...], share: str
+) -> None:
+    found = plan(posern=replace(PROVEN, left_out_px=trials))
+    assert found.method == "none"
+    assert f"nearer to a camera left out in {share} trials of real footage (" in found.reason
+    for without, with_it in trials:
+        assert f"{without:g} px without it, {with_it:g} px with it" in found.reason
 
 
 def test_both_by_name_warns_of_each_that_auto_would_not_take() -> None:
@@ -96,7 +113,7 @@ def test_shipped_weights_bring_their_row(monkeypatch: pytest.MonkeyPatch, tmp_pa
     place = Path(file_of(biased(), tmp_path))
     row = TrainedNetwork(
         "x", "posern", place.name, trained.sha256_of(place), place.stat().st_size, "movenet-thunder", "h36m_17",
-        "", "", "", "", left_out_px=(3.0, 2.0),
+        "", "", "", "", left_out_px=((3.0, 2.0),),
     )  # fmt: skip
     monkeypatch.setattr(trained, "TRAINED", (row,))
     monkeypatch.setattr(trained, "FOLDER", tmp_path)
