@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pose3d_ros.evaluation.debiasing import Constants, Correction, by_network, frame_errors, joint_frames, network
+from pose3d_ros.evaluation.debiasing import Constants, Correction, by_network, frame_errors, network
 from pose3d_ros.evaluation.evaluated_scenes import Evaluated
 from pose3d_ros.evaluation.posern_bench import as_triangulated
 from pose3d_ros.evaluation.rendered import trial_of
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.evaluation.trials import Trial, errors, pooled
 from pose3d_ros.networks.posern import prepare
+from pose3d_ros.simulation.detector_bias import joint_frames
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.bias import bias_data

@@ -45,7 +45,7 @@ def footage(bench: Bench) -> Iterator[Table]:
     yield Table(
         "footage", "median distance of a camera's keypoints from what the other cameras predict", columns, rows,
         "All keypoints corrected; in the last px the camera left out keeps its own. `refine: auto` takes PoseRN only "
-        "where the second figure is below the first in every recording.",
+        "where that is 5 % nearer in every recording.",
         decimals=2,
     )  # fmt: skip
 
