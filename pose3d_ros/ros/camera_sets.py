@@ -51,6 +51,7 @@ class CameraSets:
     ) -> None:
         self._options, self._report, self._hand_over, self._now_ns = options, report, hand_over, now_ns
         self._arrived_s = self._polled_s = 0.0
+        self._put_off_ns = -1
         self._closed = False
         self._grouper: FrameSetGrouper[Frame] = FrameSetGrouper(
             tuple(streams),
@@ -119,8 +120,9 @@ class CameraSets:
             return
         now_s = time.monotonic()
         stalled, self._polled_s = now_s - self._polled_s > STALL_S, now_s
-        if stalled:
-            return  # what came meanwhile is taken first
+        if stalled and due_ns != self._put_off_ns:
+            self._put_off_ns = due_ns  # once a set: what came meanwhile is taken first
+            return
         now_ns = self._now_ns(None)
         if now_s - self._arrived_s > STANDSTILL_S:
             now_ns = max(now_ns, due_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from pose3d_ros.ros import conversions
+from pose3d_ros.ros import camera_sets, conversions
 from pose3d_ros.ros.camera_inputs import image_stream
 from pose3d_ros.ros.camera_sets import CameraSets
 from pose3d_ros.ros.options import InputOptions, SyncOptions
@@ -93,6 +94,17 @@ def test_fault_process_stands_still_while_a_set_waits(cameras: TwoCameras) -> No
 
 
 def test_a_set_whose_camera_does_not_come_is_handed_over_without_it(cameras: TwoCameras) -> None:
+    cameras.send("left", cameras.now_ns())
+    cameras.spin(lambda: cameras.sets)
+    assert [tuple(one.payloads) for one in cameras.sets] == [("left",)]
+
+
+def test_a_process_that_always_stands_still_gives_up_a_late_camera_all_the_same(
+    cameras: TwoCameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look comes later than it should: the set is put off once."""
+    times = count(start=time.monotonic(), step=0.2)
+    monkeypatch.setattr(camera_sets, "time", SimpleNamespace(monotonic=lambda: next(times)))
     cameras.send("left", cameras.now_ns())
     cameras.spin(lambda: cameras.sets)
     assert [tuple(one.payloads) for one in cameras.sets] == [("left",)]
