@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pose3d_ros.evaluation.debiasing import Constants, Correction, by_network, frame_errors, network
-from pose3d_ros.evaluation.evaluated_scenes import Evaluated
+from pose3d_ros.evaluation.evaluated_scenes import Evaluated, mean
 from pose3d_ros.evaluation.posern_bench import as_triangulated
 from pose3d_ros.evaluation.rendered import trial_of
 from pose3d_ros.evaluation.tables import Cell, Table
@@ -44,10 +44,10 @@ def bias_table(done: Sequence[Evaluated], posern: Loaded) -> Table:
         ]
         figures = pooled(parts).figures()
         worse = [
-            frame_errors(xyz, one.truth, GIVEN) > frame_errors(was, one.truth, GIVEN)
-            for xyz, was, one in zip(each, before, trials, strict=True)
+            (frame_errors(xyz, one.truth, GIVEN) > frame_errors(was, one.truth, GIVEN))[counted.any(axis=-1)]
+            for xyz, was, one, counted in zip(each, before, trials, known, strict=True)
         ]
-        share = 100.0 * float(np.concatenate(worse).mean())
+        share = 100.0 * mean(np.concatenate(worse))
         rows.append((name, figures.mean, figures.median, figures.relative_mean, figures.relative_median, share))
     note = (
         "Whose keypoints they are is known; no limit on uncertain joints. Constants: medians of the other scenes. "
