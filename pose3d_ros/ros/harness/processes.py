@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ BEFORE_RANGES = ("foxy", "galactic", "humble")
 HEARS_THE_NODE = "hears the node"
 # Higher domains have ports in Linux's ephemeral range (docs.ros.org, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 102)
+# The newest domains given by free_domain() stay this process's; those before have participants by then, or are done.
+MOST_RESERVED = 8
+_reserved: deque[socket.socket] = deque()
 
 
 def isolated_environment() -> dict[str, str]:
@@ -57,12 +61,22 @@ def isolated_environment() -> dict[str, str]:
 
 
 def free_domain() -> int:
-    """A ROS domain without participants on this machine: the port of its first participant is free."""
+    """A ROS domain without participants on this machine: the port of its first participant is free.
+
+    No other process is given it meanwhile, though child processes take seconds until they hold the port.
+    """
     for domain in random.sample(DOMAINS, len(DOMAINS)):
+        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         # DDSI-RTPS 9.6.1.1: port base 7400, gain of domains 250, offset of the first participant's discovery 10.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            if sys.platform == "linux":  # a name without a file, which the kernel drops with the process
+                reservation.bind(f"\0pose3d_ros/domain/{domain}")
             probe.bind(("", 7400 + 250 * domain + 10))
+            _reserved.append(reservation)
+            if len(_reserved) > MOST_RESERVED:
+                _reserved.popleft().close()
             return domain
+        reservation.close()
     return random.choice(DOMAINS)
 
 

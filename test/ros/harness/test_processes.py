@@ -1,6 +1,7 @@
 """A graph of our own stays by itself."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -74,3 +75,22 @@ def test_node_for_the_users_own_camera_keeps_the_users_ros_setting(monkeypatch: 
     run_mono(build_parser().parse_args(["mono", "--camera", "front"]))
     assert len(started) == 1
     assert ABROAD.items() <= os.environ.items()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="domains are reserved by names that only Linux has")
+def test_no_two_processes_are_given_one_domain(monkeypatch):
+    """Not even before the first of them has a participant there, whose port is taken."""
+    order = list(DOMAINS)
+    monkeypatch.setattr(processes.random, "sample", lambda domains, count: order)
+    first = processes.free_domain()
+    code = (
+        "from pose3d_ros.ros.harness import processes\n"
+        "processes.random.sample = lambda domains, count: list(domains)\n"
+        "print(processes.free_domain())"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert int(other.stdout) != first
+    assert processes.free_domain() != first  # nor is the same one given twice in one process
+    for _ in range(processes.MOST_RESERVED):
+        processes.free_domain()
+    assert len(processes._reserved) == processes.MOST_RESERVED
