@@ -39,6 +39,8 @@ NEEDS_RENDER = pytest.mark.skipif(
     reason="rendering needs Anny's bodies and Embree: pip install 'pose3d_ros[render]'",
 )
 FPS = 12.0
+# Two people of FRAMES moments, where they start on the floor, m.
+STARTS, FRAMES = [(-0.8, -0.4), (0.7, 0.5)], 8
 
 
 def coco_points(xyz: Floats) -> Floats:

@@ -13,17 +13,17 @@ from pose3d_ros.evaluation.rendered import trial_of
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.evaluation.trials import Trial, errors, pooled
 from pose3d_ros.networks.posern import prepare
-from pose3d_ros.simulation.detector_bias import joint_frames
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.structures import Floats
 from pose3d_ros.training.bias import bias_data
+from pose3d_ros.training.rendered_draws import medians, offsets_in_bones
 from pose3d_ros.weights.trained import Loaded
 
 
 def bias_table(done: Sequence[Evaluated], posern: Loaded) -> Table:
     """Known association, all cameras, before and after each correction; posern: the network."""
     trials = [trial_of(one.scene, one.detections) for one in done if len(one.scene.rig.cameras) > 1]
-    offsets = [(_in_image(one), _in_bones(one)) for one in trials]
+    offsets = [(_in_image(one), offsets_in_bones(one.views)) for one in trials]
     before = [one.robust().xyz for one in trials]
     learnt = by_network(network(posern.net, posern.recipe))
     constants = [_fitted([pair for n, pair in enumerate(offsets) if n != own]) for own in range(len(trials))]
@@ -65,22 +65,8 @@ def _in_image(trial: Trial) -> Floats:
     return found
 
 
-def _in_bones(trial: Trial) -> Floats:
-    """Errors of triangulated joints (N, 17, 3) m in the frames of the bones."""
-    xyz = trial.robust().xyz
-    found: Floats = np.einsum("...jxk,...jx->...jk", joint_frames(xyz), xyz - trial.truth)
-    return found
-
-
 def _fitted(offsets: Sequence[tuple[Floats, Floats]]) -> Constants:
-    """Medians, for a real detector's errors have long tails; nothing without other scenes."""
+    """The constants of these scenes; nothing without any."""
     if not offsets:
         return Constants(np.zeros((len(GIVEN), 2)), np.zeros((len(GIVEN), 3)))
-    return Constants(*(_median(np.concatenate(each)) for each in zip(*offsets, strict=True)))
-
-
-def _median(values: Floats) -> Floats:
-    """Over the first axis; 0 for a joint that is always missing."""
-    known = np.isfinite(values).any(axis=0)
-    found: Floats = np.where(known, np.nanmedian(np.where(known, values, 0.0), axis=0), 0.0)
-    return found
+    return Constants(*(medians(np.concatenate(each)) for each in zip(*offsets, strict=True)))

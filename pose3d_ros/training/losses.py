@@ -70,8 +70,8 @@ def reprojection_loss(xyz: Tensor, labels: Tensor, weight: Tensor, *, plain: boo
     error = torch.where(seen[..., None], projected - torch.nan_to_num(labels), torch.zeros_like(projected))
     squared = (REFERENCE_DEPTH_M * error).square().sum(dim=-1)
     robust = 2.0 * OUTLIER_M**2 * ((1.0 + squared / OUTLIER_M**2).sqrt() - 1.0)
-    robust = (squared + EPSILON).sqrt() if plain else robust
-    return (weight * robust).sum() / weight.sum().clamp(min=EPSILON)
+    cost = (squared + EPSILON).sqrt() if plain else robust
+    return (weight * cost).sum() / weight.sum().clamp(min=EPSILON)
 
 
 def symmetry_loss(xyz: Tensor, *, plain: bool = False) -> Tensor:

@@ -88,18 +88,22 @@ class RenderedDraws:
 
 
 def definition(views: Sequence[SimulatedViews]) -> Floats:
-    """Where a detector's joints lie from the body's, (17, 3) m in the frames of the bones.
+    """Where a detector's joints lie from the body's, (17, 3) m in the frames of the bones: medians over people."""
+    return medians(np.concatenate([offsets_in_bones(one) for one in views]))
 
-    The median over people of what is triangulated from the keypoints; 0 for a joint that is never detected.
-    """
-    offsets = []
-    for one in views:
-        found = triangulate(one.cameras, one.xy_px, one.score, sigma_px=one.sigma_px, max_std_m=np.inf).xyz
-        offset = np.einsum("...jxk,...jx->...jk", joint_frames(one.truth), found - one.truth)
-        offsets.append(offset.reshape(-1, *offset.shape[-2:]))
-    together = np.concatenate(offsets)
-    known = np.isfinite(together).any(axis=(0, 2))
-    return np.where(known[:, None], np.nanmedian(np.where(known[:, None], together, 0.0), axis=0), 0.0)
+
+def offsets_in_bones(views: SimulatedViews) -> Floats:
+    """How far what is triangulated from the keypoints lies from the true joints, (N, 17, 3) m, in its bones' frames."""
+    found = triangulate(views.cameras, views.xy_px, views.score, sigma_px=views.sigma_px, max_std_m=np.inf).xyz
+    offset: Floats = np.einsum("...jxk,...jx->...jk", joint_frames(found), found - views.truth)
+    return offset.reshape(-1, *offset.shape[-2:])
+
+
+def medians(values: Floats) -> Floats:
+    """Over the first axis, for a real detector's errors have long tails; 0 for what is always missing."""
+    known = np.isfinite(values).any(axis=0)
+    found: Floats = np.where(known, np.nanmedian(np.where(known, values, 0.0), axis=0), 0.0)
+    return found
 
 
 def redefined(views: SimulatedViews, offset: Floats) -> SimulatedViews:

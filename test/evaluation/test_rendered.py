@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from rendered_people import (
+    FRAMES,
     OPTIONS,
     assert_true,
     changed,
@@ -15,9 +15,7 @@ from rendered_people import (
     made_up_scene,
     moved,
     published,
-    walkers,
 )
-from synthetic_people import h36m_rig
 
 from pose3d_ros.evaluation.rendered import (
     estimate,
@@ -25,21 +23,11 @@ from pose3d_ros.evaluation.rendered import (
     matched_detections,
     true_detections,
 )
-from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17, H36M_17
 from pose3d_ros.structures import Keypoints2D
 from pose3d_ros.training.rendered_people import match_detections, true_joints, true_points
-
-STARTS = [(-0.8, -0.4), (0.7, 0.5)]
-FRAMES = 8
-
-
-@pytest.fixture(scope="module")
-def scene() -> RenderedScene:
-    """Two people before four cameras; joints are the COCO points."""
-    return made_up_scene(h36m_rig(), walkers(STARTS, FRAMES))
 
 
 def test_a_detector_without_errors_gives_the_true_joints(scene):

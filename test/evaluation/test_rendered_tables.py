@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 from rendered_people import (
+    FRAMES,
     OPTIONS,
+    STARTS,
     assert_true,
     by_row,
     changed,
@@ -35,15 +37,6 @@ from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import FrameSet
 from pose3d_ros.training.rendered_people import Detected, size_px, true_points
-
-STARTS = [(-0.8, -0.4), (0.7, 0.5)]
-FRAMES = 8
-
-
-@pytest.fixture(scope="module")
-def scene() -> RenderedScene:
-    """Two people before four cameras; joints are the COCO points."""
-    return made_up_scene(h36m_rig(), walkers(STARTS, FRAMES))
 
 
 def test_the_keypoint_table_shows_a_known_offset_in_percent_of_the_size(scene):
