@@ -28,9 +28,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from tqdm import tqdm
@@ -48,6 +50,8 @@ PATIENCE_S = "10"
 MOST_JOBS = 4  # each takes 1.5 GB at the most
 # Every entry's tests run in a process forked from one that has imported these: that takes longer than most tests.
 FORKS = multiprocessing.get_context("forkserver")
+# start() of one process reads the exit codes of all that ended: of two threads that read the same one, one gets 255.
+POLLING = threading.Lock()
 SLOW_IMPORTS = (
     "torch",
     "scipy.optimize",
@@ -178,14 +182,16 @@ def pytest(tree: Path, tests: Iterable[str], *, timeout_s: float, **environment:
     environ = {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", **environment}
     with tempfile.NamedTemporaryFile(prefix="said_", dir=tree.parent) as said:
         one = FORKS.Process(target=_pytest, args=(str(tree), list(tests), environ, said.name))
-        one.start()
-        one.join(timeout_s)
-        late = one.exitcode is None
+        with POLLING:
+            one.start()
+        late = not wait([one.sentinel], timeout_s)
         if late and one.pid is not None:
             os.killpg(one.pid, signal.SIGKILL)  # with the nodes that its tests started
-            one.join()
+        wait([one.sentinel])
+        with POLLING:
+            code = one.exitcode
         text = Path(said.name).read_text(encoding="utf-8", errors="replace")
-    return (None, f"longer than {timeout_s:.0f} s") if late else (one.exitcode, text)
+    return (None, f"longer than {timeout_s:.0f} s") if late else (code, text)
 
 
 def _pytest(tree: str, tests: list[str], environ: dict[str, str], said: str) -> None:
