@@ -38,6 +38,7 @@ RESULTS = ("summary.json", "overlay.mp4", "skeleton.png", "people.trc", "people.
 FORMATS = ("trc", "csv", "json", "c3d", "bvh")
 OTHERS = ("people.json", "people.*.c3d", "people.*.bvh")
 PARTS = "parts"  # folder of what a run keeps to resume
+SMOOTHED = "smoothed"  # folder in it of the same parts, smoothed from both sides
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,9 +122,10 @@ def _run(args: argparse.Namespace) -> int:
     from pose3d_ros import kernels
     from pose3d_ros.commands.estimate_results import black, write_results
     from pose3d_ros.estimation.estimator import PoseEstimator
-    from pose3d_ros.estimation.offline import estimate_recording, interrupts
+    from pose3d_ros.estimation.offline import estimate_recording, interrupts, smooth_recording
     from pose3d_ros.estimation.recording_evidence import evidence_of
     from pose3d_ros.plots.summary_table import summary_table
+    from pose3d_ros.recordings.recording_log import RecordingLog
     from pose3d_ros.recordings.writers.person_files import check_formats
 
     options = estimation_options(args)
@@ -157,6 +159,10 @@ def _run(args: argparse.Namespace) -> int:
         if not finished:
             print(f"stopped after {len(log)} of {len(source)} frame sets: continue with --resume", file=sys.stderr)
             return 130
+    if options.smoothing == "body":
+        smoothed = RecordingLog(log.folder / SMOOTHED)
+        smooth_recording(log, smoothed)
+        log = smoothed
     pictures: Iterator[FrameSet] | None = None
     if args.overlay:
         pictures = black(source) if recorded.pictures is None else recorded.pictures.read()

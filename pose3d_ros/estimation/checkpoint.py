@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.errors import FootageError
+from pose3d_ros.estimation.body_smoother import BodyTrack
+from pose3d_ros.estimation.body_window import BodyFrame, Past, Solution
 from pose3d_ros.estimation.estimate import PeopleReport
 from pose3d_ros.estimation.kalman import PointStates
 from pose3d_ros.estimation.smoothing import OneEuroState
@@ -40,7 +42,7 @@ OWN: dict[str, Any] = {
         *(CalibrationReport, moved_camera.Baseline, moved_camera.MovedCamera),
         *(gross_faults.Finding, gross_faults.Suspect),
         *(clock_offsets.PersonTrack, clock_offsets.UnderWay, clock_offsets.CameraOffset, clock_offsets.ClockEstimate),
-        *(Samples, PeopleReport),
+        *(Samples, PeopleReport, BodyTrack, BodyFrame, Past, Solution),
     )
 }
 _TREE = "tree"

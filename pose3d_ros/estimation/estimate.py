@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pose3d_ros.estimation.body_window import BodyFrame
 from pose3d_ros.estimation.prediction import Motion
 from pose3d_ros.estimation.refinement.plan import RefinePlan
 from pose3d_ros.structures import Keypoints2D, Pose3D
@@ -61,6 +62,8 @@ class Estimate:
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
     swapped: tuple[str, ...] = ()  # cameras in which the detector swapped a person's left and right
     motion: Motion | None = None  # of all people known, to predict the pose with
+    sets_late: int = 0  # frame sets between those that the pose is of and the newest
+    frames: Mapping[str, BodyFrame] = field(default_factory=dict)  # keypoints by person id, where bones smooth
     reports: tuple[Report, ...] = ()  # of the sets before: the calibration, people, clocks
 
     def facts(self) -> dict[str, str]:

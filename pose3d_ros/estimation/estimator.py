@@ -18,6 +18,7 @@ from pose3d_ros.arguments import check_is
 from pose3d_ros.detection.detector import UsesPredictedBoxes
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation
+from pose3d_ros.estimation.body_frames import body_frames, moved_rays
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
@@ -41,10 +42,11 @@ from pose3d_ros.estimation.refinement.plan import RefinePlan
 from pose3d_ros.estimation.refinement.stage import Refinement, load_refinement
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.estimation.smoothing import Smoother
-from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.estimation.track import Observed3D, no_pose
 from pose3d_ros.estimation.tracking import LIFTED, TRIANGULATED, Tracker
 from pose3d_ros.estimation.views import Views, as_message
 from pose3d_ros.geometry.calibration import check_image_size, same_calibration
+from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.monitoring.health import CalibrationHealth
 from pose3d_ros.options import check_changes
 from pose3d_ros.rigs.rig_checks import validate_rig
@@ -84,9 +86,10 @@ class PoseEstimator:
         self._detector, self._refinement = detector, refinement
         self._lifter = lifter or PersonLifter(options.monocular_fallback, options.lifter)
         self._tracker = self._new_tracker()
-        self._smoother, self._motions, self._resampler = Smoother(options.smoothing), Motions(), Resampler()
+        self._smoother, self._motions, self._resampler = _smoother(options), Motions(), Resampler()
         self._calibration_noise, self._earlier_rigs = CalibrationNoise(), EarlierRigs()
         self._background = BackgroundUpdates(rig, self._lifter)
+        self._waiting: list[Estimate] = []  # the last lag_sets + 1
         self.set_rig(rig)
 
     @property
@@ -144,11 +147,12 @@ class PoseEstimator:
         check_changes(self._options, options)
         before, self._options = self._options, options
         self._tracker = self._new_tracker(self._tracker)
-        if options.smoothing != before.smoothing:
-            self._smoother = Smoother(options.smoothing)
+        if (options.smoothing, options.lag_sets) != (before.smoothing, before.lag_sets):
+            self._smoother, self._waiting = _smoother(options), []
 
     def reset(self) -> None:
         """Forget all people; ids are not used again, and what was learnt of the cameras stays."""
+        self._waiting = []
         for part in self.parts.values():
             part.reset()
         if self._detector is not None:
@@ -232,14 +236,27 @@ class PoseEstimator:
             people = self._triangulate(views, stamp_ns)
         pose, ids = self._tracker.update(people.observed, stamp_ns, self._rig.frame_id)
         tracked = pose.ids
-        pose = self._smoother(pose)
+        smoothed = self._smoother(pose, dict(zip(ids, people.frames, strict=False)))
+        pose = pose if options.lag_sets else smoothed
         estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
         if len(self._rig.cameras) > 1:
             together = people.together(views, ids, tracked)
             self._background.put(
                 FrameObservation(stamp_ns, self._rig, estimate.keypoints, estimate.ids, together, pose, options)
             )
+        if options.lag_sets:
+            estimate = self._delayed(estimate, smoothed)
         return filter_people(estimate, options.workspace_min, options.workspace_max, options.max_people)
+
+    def _delayed(self, estimate: Estimate, smoothed: Pose3D) -> Estimate:
+        """The estimate lag_sets ago with its pose smoothed; without people until there are so many."""
+        late = self._options.lag_sets
+        self._waiting = [*self._waiting, estimate][-late - 1 :]
+        if len(self._waiting) <= late:
+            empty = no_pose(H36M_17, estimate.pose.stamp_ns, estimate.pose.frame_id)
+            ids = {camera: ("",) * len(names) for camera, names in estimate.ids.items()}
+            return replace(estimate, pose=empty, ids=ids, motion=None)
+        return replace(self._waiting[0], pose=smoothed, stage_ms=estimate.stage_ms, sets_late=late)
 
     def _resampled(self, views: Views, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Views, int]:
         """The 2D people at one time, where compensate_offsets is set, and that time."""
@@ -269,7 +286,7 @@ class PoseEstimator:
         clock.lap("associate")
         triangulate = partial(triangulated, min_views=options.min_views, max_std_m=np.inf)
         keypoints, swapped = unswap_left_right(cameras, flat, rows[shared], expected, triangulate)
-        observed, not_refined = self.triangulate(cameras, keypoints, stamp_ns, clock)
+        observed, not_refined, rays = self.triangulate(cameras, keypoints, stamp_ns, clock)
         groups = np.where(rows >= 0, rows - flat.bounds[:-1], -1)
         return MeasuredPeople(
             observed,
@@ -279,12 +296,16 @@ class PoseEstimator:
             all_groups=groups,
             not_refined=not_refined,
             swapped=tuple(c.name for c, view in zip(cameras, swapped, strict=True) if view.any()),
+            frames=body_frames(rays, observed, stamp_ns) if options.smoothing == "body" else (),
         )
 
     def triangulate(
         self, cameras: Sequence[Camera], keypoints: Grouped2D, stamp_ns: int, clock: Stopwatch
-    ) -> tuple[Observed3D, Mapping[str, int]]:
-        """Associated people triangulated and refined, and joints that a gate of refinement refused."""
+    ) -> tuple[Observed3D, Mapping[str, int], Observations]:
+        """Associated people triangulated and refined, joints that a gate of refinement refused, and their rays.
+
+        The rays are those that triangulate to the refined joints.
+        """
         options, plan = self._options, self._plan
         observed, rays = triangulate_people(cameras, keypoints, min_views=options.min_views, max_std_m=np.inf)
         px = options.calibration_px
@@ -295,13 +316,14 @@ class PoseEstimator:
         not_refined: Mapping[str, int] = {}
         if self._refinement is not None and plan.method != "none":
             refined = self._refinement(plan, cameras, keypoints, observed)
+            rays = moved_rays(rays, observed.xyz, refined.observed.xyz)
             observed, not_refined = refined.observed, refined.refused
             clock.lap("refine")
         if shift is not None:
             observed = with_calibration_noise(observed, shift, px)
         observed = without_uncertain(observed, options.max_std_m)
         clock.lap("triangulate")
-        return observed, not_refined
+        return observed, not_refined, rays
 
     def _estimate_of(
         self, people: MeasuredPeople, pose: Pose3D, views: Views, ids: Mapping[str, tuple[str, ...]]
@@ -321,6 +343,7 @@ class PoseEstimator:
             lifted_from=views.cameras[0].name if lifted and several else "",
             swapped=people.swapped,
             motion=self._motions(self._tracker, pose.stamp_ns),
+            frames=self._smoother.frames(pose),
             reports=self._background.reports(len(views.cameras)) if several else (),
         )
 
@@ -353,3 +376,7 @@ class PoseEstimator:
         if self._refinement is None:
             return RefinePlan("none", "refine is none")
         return self._refinement.plan(self._rig, self._detector.name if self._detector is not None else "")
+
+
+def _smoother(options: EstimatorOptions) -> Smoother:
+    return Smoother(options.smoothing, options.lag_sets)

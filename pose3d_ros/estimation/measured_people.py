@@ -6,13 +6,14 @@ Axes: V views, G groups of 2D people.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.estimation.background import MultiViewObservation
+from pose3d_ros.estimation.body_window import BodyFrame
 from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.views import Views
 
@@ -42,6 +43,7 @@ class MeasuredPeople:
     all_groups: NDArray[np.intp] | None = None  # (G', V) with those of one view; None where people were lifted
     not_refined: Mapping[str, int] = field(default_factory=dict)  # joints by the gate that refused them
     swapped: tuple[str, ...] = ()  # cameras in which left and right were swapped
+    frames: Sequence[BodyFrame] = ()  # of each of those observed, where bones and motion are used
 
     def together(self, views: Views, ids: tuple[str, ...], tracked: tuple[str, ...]) -> MultiViewObservation | None:
         """What was seen in two cameras or more, with the ids of these and of all tracked people; None if lifted."""

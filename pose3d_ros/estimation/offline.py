@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.estimator import PoseEstimator
+from pose3d_ros.estimation.two_sided import Part, packed, two_sided, unpacked
 from pose3d_ros.monitoring.exposure import ExposureCounts
 from pose3d_ros.recordings.frame_source import FrameSource
 from pose3d_ros.recordings.recording import Recording
@@ -47,7 +49,8 @@ def estimate_recording(
 
     def keep() -> None:
         if part:
-            log.append(recorded(source, part, shown.counts), checkpoint.to_bytes(estimator.state_dict()))
+            frames = checkpoint.to_bytes(packed([one.frames for one, _ in part]))
+            log.append(recorded(source, part, shown.counts), checkpoint.to_bytes(estimator.state_dict()), frames)
             part.clear()
             shown.counts = {}
 
@@ -78,6 +81,24 @@ def estimate_recording(
                 keep()
     keep()
     return len(log) >= len(source)
+
+
+def smooth_recording(log: RecordingLog, smoothed: RecordingLog, *, progress: bool | None = None) -> None:
+    """Write a finished log's parts to another log, their poses smoothed with what came before and after.
+
+    Raises InputError when the disk is full.
+    """
+
+    def parts() -> Iterator[Part]:
+        for part, frames in zip(log.parts(), log.frames(), strict=True):
+            yield Part(part.poses, unpacked(checkpoint.from_bytes(frames)))
+
+    smoothed.begin({})
+    hidden = None if progress is None else not progress
+    with tqdm(total=len(log), desc="smoothing", unit=" sets", disable=hidden) as bar:
+        for part, poses in zip(log.parts(), two_sided(parts), strict=True):
+            smoothed.append(replace(part, poses=poses))
+            bar.update(len(poses))
 
 
 def recorded(

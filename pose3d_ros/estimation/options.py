@@ -83,7 +83,19 @@ class EstimatorOptions:
         "bring the keypoints of all cameras to one time by interpolation, by their stamps and by how late these were "
         "found to be (clock_offset_ms in /diagnostics); poses are then that much older",
     )
-    smoothing: str = option("none", "smoothing of joints over time", choices=METHODS)
+    smoothing: str = option(
+        "body",
+        "smoothing of joints over time. body: by each person's constant bones and their motion; one_euro, kalman: each "
+        "joint for itself, also of one camera",
+        choices=METHODS,
+    )
+    lag_sets: int = option(
+        0,
+        "frame sets that poses wait for those that follow, with smoothing body: steadier, and that much older; the "
+        "stamp is the pose's",
+        low=0,
+        high=5,
+    )
     monocular_fallback: str = option(
         "auto",
         "when one camera of several is left. auto: its people are lifted from that view and keep their ids, if the "

@@ -1,7 +1,8 @@
 """Smoothing of joints over time, as a stage after the tracker.
 
 One-Euro: Casiez, Roussel, Vogel, "1 Euro filter: a simple speed-based low-pass filter for noisy input in
-interactive systems" (CHI 2012), Algorithm 1. Kalman: the constant-velocity filter of kalman.py.
+interactive systems" (CHI 2012), Algorithm 1. Kalman: the constant-velocity filter of kalman.py. Body: constant bones
+and motion, body_smoother.py.
 NumPy, float64.
 """
 
@@ -9,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pose3d_ros.estimation import kalman
+from pose3d_ros.estimation.body_smoother import BodySmoother
+from pose3d_ros.estimation.body_window import BodyFrame
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, JointSource, Pose3D
 
-METHODS = ("none", "one_euro", "kalman")
+METHODS = ("none", "body", "one_euro", "kalman")
 
 # Casiez 2012: derivative cutoff 1 Hz and minimum cutoff 1 Hz are the paper's starting values; beta is tuned
 # as its section "Tuning the filter" says (raised until fast motion stops lagging), for speeds in m/s:
@@ -39,20 +43,22 @@ class OneEuroState:
 
 
 class Smoother:
-    """Smooths each person's joints by method "none", "one_euro" or "kalman"; remembers them by id.
+    """Smooths each person's joints by one of METHODS; remembers them by id.
 
-    Only xyz changes. Predicted joints are smooth already and pass unchanged; One-Euro starts afresh after them,
-    Kalman goes on from its own prediction. Both restart after a jump.
+    "body" is what BodySmoother says. Of the others only xyz changes. Predicted joints are smooth already and pass
+    unchanged; One-Euro starts afresh after them, Kalman goes on from its own prediction. Both restart after a jump.
     """
 
-    def __init__(self, method: str = "none") -> None:
+    def __init__(self, method: str = "none", lag_sets: int = 0) -> None:
         self._method = method
         self._one_euro: dict[str, OneEuroState] = {}
         self._kalman: dict[str, tuple[kalman.PointStates, int]] = {}
+        self._body = BodySmoother(lag_sets)
 
     def reset(self) -> None:
         """Forget all people."""
         self._one_euro, self._kalman = {}, {}
+        self._body.reset()
 
     def state_dict(self) -> dict[str, Any]:
         """Where each person's filters stand."""
@@ -62,8 +68,14 @@ class Smoother:
         """Go on from the state of another one of the same method."""
         load_state(self, state, ("_method",))
 
-    def __call__(self, pose: Pose3D) -> Pose3D:
-        """The pose with smoothed xyz (P, J, 3) m."""
+    def frames(self, pose: Pose3D) -> dict[str, BodyFrame]:
+        """What BodySmoother.frames gives; nothing unless the method is "body"."""
+        return self._body.frames(pose)
+
+    def __call__(self, pose: Pose3D, frames: Mapping[str, BodyFrame] = MappingProxyType({})) -> Pose3D:
+        """The pose with smoothed xyz (P, J, 3) m; frames are the keypoints of people by id, for "body"."""
+        if self._method == "body":
+            return self._body(pose, frames)
         if self._method == "none" or len(pose) == 0:
             return pose
         smooth = self._smooth_one_euro if self._method == "one_euro" else self._smooth_kalman

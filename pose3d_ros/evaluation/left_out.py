@@ -113,7 +113,7 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
             estimator = PoseEstimator(rig, options=options, refinement=refinement)
             people = all_people.of(chosen)
             rows = np.flatnonzero((people.seen.any(axis=-1)).sum(axis=0) >= 2)
-            observed, _ = estimator.triangulate(rig.cameras, people.select(rows), 0, Stopwatch())
+            observed, _, _ = estimator.triangulate(rig.cameras, people.select(rows), 0, Stopwatch())
             whole = np.asarray(observed.n_views == count)
             stamps = np.array([observations.keys[row][0] for row in rows], dtype=np.int64)
             measured = _measured(rig, people.select(rows), stamps, options)

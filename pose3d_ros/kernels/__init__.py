@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PARTS = (
-    "lenses", "observations", "solving", "validation", "association", "left_right", "filtering", "tracking", "layers",
+    "lenses", "observations", "solving", "validation", "association", "left_right", "body", "filtering", "tracking",
+    "layers",
 )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ RUN = "run.json"
 class RecordingLog:
     """A folder of parts <first moment>-<one past the last>.npz, each a Recording.
 
-    It also has run.json, the settings of the run, and after.<moment>, the estimator's state after the last part.
+    It also has run.json, the settings of the run, after.<moment>, the estimator's state after the last part, and of
+    each part <...>.frames, the keypoints as smoothing takes them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,8 +47,9 @@ class RecordingLog:
     def begin(self, run: Mapping[str, Any]) -> None:
         """Delete all parts, and store the settings of a new run, ready for JSON."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (*self.folder.glob("*.npz"), *self.folder.glob("after.*"), *self.folder.glob("*.partial")):
-            path.unlink()
+        for pattern in ("*.npz", "*.frames", "after.*", "*.partial"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
         self._files, self._bounds = [], [0]
         self._write(self.folder / RUN, (json.dumps(run, indent=2) + "\n").encode())
 
@@ -61,12 +63,16 @@ class RecordingLog:
             raise FootageError(f"{path} contains {shown(settings)}, expected a mapping: start again with --overwrite")
         return settings
 
-    def append(self, part: Recording, state: bytes = b"") -> None:
-        """Keep a part, and the state after it; raises InputError when the disk is full: what was kept before stays."""
+    def append(self, part: Recording, state: bytes = b"", frames: bytes = b"") -> None:
+        """Keep a part, the state after it, and what smoothing needs of its frames.
+
+        Raises InputError when the disk is full: what was kept before stays.
+        """
         before, after = len(self), len(self) + part.frame_sets_sent
         path = self.folder / f"{before:09d}-{after:09d}.npz"
         # The state first: a part is never there without it.
         self._write(self._state_file(after), state)
+        self._write(_frames_file(path), frames)
         self._keep(path.with_suffix(".partial"), path, part.save)
         self._files.append(path)
         self._bounds.append(after)
@@ -80,6 +86,10 @@ class RecordingLog:
     def parts(self) -> Iterator[Recording]:
         """The parts in order, one in memory at a time; raises FootageError for a damaged one."""
         return map(Recording.load, self._files)
+
+    def frames(self) -> Iterator[bytes]:
+        """What append was given of each part's frames, in order; raises FootageError where it is lost."""
+        return (read_bytes(_frames_file(path), RUN_STATE) for path in self._files)
 
     @property
     def poses(self) -> LoggedPoses:
@@ -107,6 +117,11 @@ class RecordingLog:
                 f"the disk of {self.folder} is full ({error.strerror}): the {len(self)} frame sets so far are kept. "
                 "Free some space and run the same command with --resume"
             ) from error
+
+
+def _frames_file(part: Path) -> Path:
+    """Next to a part."""
+    return part.with_suffix(".frames")
 
 
 class LoggedPoses(Sequence[Pose3D]):

@@ -23,6 +23,8 @@ from pose3d_ros.structures import Rig
 from pose3d_ros.synchronisation.frame_sets import PayloadSet
 from pose3d_ros.synchronisation.pacing import Pacing
 
+MOST_LATE = 5  # the largest lag_sets
+
 Answer = TypeVar("Answer")
 
 # Sends an estimate made of these frames and this rig; arrived_s is when the last image came (monotonic).
@@ -64,6 +66,7 @@ class FrameWorker:
         self._applied: EstimatorOptions | None = None
         self._shortage = MemoryShortage()
         self._pacing = Pacing()
+        self._sets: list[tuple[dict[str, Frame], Rig, float]] = []  # the last ones: poses may be of an earlier one
         self._mailbox: Mailbox[PayloadSet[Frame]] = Mailbox()
         self._end = end
         self._thread = start_worker(self._mailbox, self._work, self._failed, "frame worker")
@@ -127,6 +130,8 @@ class FrameWorker:
         if self._stopped.is_set():
             return None
         arrived_s = max(frame.arrived_s for frame in frames.payloads.values())
+        self._sets = [*self._sets, (used, rig, arrived_s)][-MOST_LATE - 1 :]
+        used, rig, arrived_s = self._sets[-1 - estimate.sets_late]
         sent, publish_ms = timed(lambda: self._publish(estimate, used, rig, arrived_s))
         self._shortage.over()
         self.calibration_hash = rig.calibration_hash

@@ -300,7 +300,7 @@ def test_images_of_another_size_than_the_calibrated_one_are_refused() -> None:
 
 
 def test_invalid_options_are_rejected_with_the_fix() -> None:
-    with pytest.raises(OptionError, match="'smoothing' is 'heavy', expected one of none, one_euro, kalman"):
+    with pytest.raises(OptionError, match="'smoothing' is 'heavy', expected one of none, body, one_euro, kalman"):
         EstimatorOptions(smoothing="heavy")
     with pytest.raises(OptionError, match="did you mean 'min_views'"):
         from_mapping(EstimatorOptions, {"min_view": 3})
