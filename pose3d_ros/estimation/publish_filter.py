@@ -32,7 +32,10 @@ MAX_PEOPLE_TEXT = (
 )
 
 # The fields of Pose3D that have a row for each person.
-ROWS = ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s")
+ROWS = (
+    "xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s",
+    "orientation", "orientation_std", "stature_m", "stature_std_m", "foot_contact",
+)  # fmt: skip
 
 
 def check_workspace(low: Sequence[float], high: Sequence[float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -46,8 +47,9 @@ def matrix_from_transform(msg: TransformStamped | Transform) -> Floats:
 def transforms_to_msgs(pose: Pose3D, prefix: str = "") -> list[TransformStamped]:
     """Frames of every person for /tf, children of pose.frame_id: each present joint, and the body.
 
-    Joints have the axes of pose.frame_id. The body's origin is the pelvis, its axes are REP-103's. What is
-    absent or not finite is left out, so are LOST people: whatever follows TF must not be steered by them.
+    Joints have their orientation, and the axes of pose.frame_id where it is not known. The body's origin is the pelvis,
+    its axes are REP-103's. What is absent or not finite is left out, and so are LOST people: what follows TF must not
+    be steered by them.
     """
     messages = []
     for p, person in enumerate(pose.ids):
@@ -59,7 +61,9 @@ def transforms_to_msgs(pose: Pose3D, prefix: str = "") -> list[TransformStamped]
             messages.append(transform_to_msg(body, pose.frame_id, name, pose.stamp_ns))
         for j in np.flatnonzero(np.isfinite(pose.xyz[p]).all(axis=-1)):
             child = f"{name}_{frame_name(pose.skeleton.joint_names[j])}"
-            messages.append(_stamped(pose.xyz[p, j], Quaternion(w=1.0), pose.frame_id, child, pose.stamp_ns))
+            x, y, z, w = pose.orientation[p, j].tolist()
+            turned = Quaternion(x=x, y=y, z=z, w=w) if math.isfinite(w) else Quaternion(w=1.0)
+            messages.append(_stamped(pose.xyz[p, j], turned, pose.frame_id, child, pose.stamp_ns))
     return messages
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from people import J, a_pose
+from scipy.spatial.transform import Rotation
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.ros import conversions
@@ -59,9 +60,17 @@ def test_every_present_joint_is_a_child_of_the_poses_frame():
     assert {one.header.frame_id for one in messages} == {"world"}
     wrist = next(one for one in messages if one.child_frame_id == "human_2_LWrist")
     expected = np.eye(4)
+    expected[:3, :3] = Rotation.from_quat(pose.orientation[1, H36M_17.index("LWrist")]).as_matrix()
     expected[:3, 3] = pose.xyz[1, H36M_17.index("LWrist")]
     assert conversions.matrix_from_transform(wrist) == pytest.approx(expected)
     assert conversions.stamp_to_ns(wrist.header.stamp) == pose.stamp_ns
+
+
+def test_joint_without_an_orientation_has_the_axes_of_the_fixed_frame():
+    pose = a_pose(1)
+    pose.orientation[0, H36M_17.index("Nose")] = np.nan
+    nose = next(one for one in conversions.transforms_to_msgs(pose) if one.child_frame_id == "human_1_Nose")
+    assert conversions.matrix_from_transform(nose)[:3, :3] == pytest.approx(np.eye(3))
 
 
 def test_body_frame_looks_forward_with_y_left_and_z_up():
