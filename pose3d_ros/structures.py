@@ -493,7 +493,7 @@ class Pose3D:
         return len(self.ids)
 
 
-def unknown_body(people: int, joints: int) -> dict[str, Floats]:
+def unknown_body(people: int, joints: int) -> dict[str, Any]:
     """The fields of Pose3D of bodies of which only joints are known: NaN."""
     shapes = {
         "orientation": (people, joints, 4),

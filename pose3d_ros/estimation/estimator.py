@@ -45,6 +45,7 @@ from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.estimation.tracking import LIFTED, TRIANGULATED, Tracker
 from pose3d_ros.estimation.views import Views, as_message
 from pose3d_ros.geometry.calibration import check_image_size, same_calibration
+from pose3d_ros.geometry.orientation import with_orientations
 from pose3d_ros.monitoring.health import CalibrationHealth
 from pose3d_ros.options import check_changes
 from pose3d_ros.rigs.rig_checks import validate_rig
@@ -232,7 +233,7 @@ class PoseEstimator:
             people = self._triangulate(views, stamp_ns)
         pose, ids = self._tracker.update(people.observed, stamp_ns, self._rig.frame_id)
         tracked = pose.ids
-        pose = self._smoother(pose)
+        pose = with_orientations(self._smoother(pose))
         estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
         if len(self._rig.cameras) > 1:
             together = people.together(views, ids, tracked)

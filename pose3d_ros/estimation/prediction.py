@@ -20,6 +20,7 @@ import numpy as np
 
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.geometry.orientation import with_orientations
 from pose3d_ros.kernels.constants import SCORE_HALF_LIFE_S
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.state import load_state, state_of
@@ -124,7 +125,7 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibratio
     shown = present[..., None]
     now, later = states.position_covariance, kalman.predict(states, horizon_s).position_covariance
     covariance = now + GROWTH * (later - now) + with_calibration_covariance * motion.calibration_covariance[rows]
-    return replace(
+    ahead = replace(
         pose,
         xyz=np.where(shown, start + gain * (travel[0] * trunk + travel[1] * limb), np.nan),
         velocity=np.where(shown, gain * (left[0] * trunk + left[1] * limb), np.nan),
@@ -143,3 +144,4 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibratio
             "stature_std_m": pose.stature_std_m[people],
         },
     )
+    return with_orientations(ahead)

@@ -9,6 +9,7 @@ from people import J, a_pose
 from scipy.spatial.transform import Rotation
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.geometry.orientation import with_orientations
 from pose3d_ros.ros import conversions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import PersonState
@@ -89,7 +90,17 @@ def test_body_frame_turns_with_the_person():
     assert conversions.body_frame(pose, 0) == pytest.approx(place @ upright)
 
 
-@pytest.mark.parametrize("missing", ["Pelvis", "Thorax", "LHip", "RShoulder"])
+def test_body_frame_has_the_axes_of_the_spine():
+    pose = a_pose(1)
+    rng = np.random.default_rng(7)
+    object.__setattr__(pose, "xyz", pose.xyz + 0.05 * rng.normal(size=pose.xyz.shape))
+    spine = with_orientations(pose).orientation[0, H36M_17.index("Spine")]
+    body = conversions.body_frame(pose, 0)
+    assert Rotation.from_quat(spine).as_matrix() == pytest.approx(body[:3, :3])
+    assert body[:3, 3] == pytest.approx(pose.xyz[0, H36M_17.index("Pelvis")])
+
+
+@pytest.mark.parametrize("missing", ["Pelvis", "LShoulder", "LHip", "RShoulder"])
 def test_body_that_cannot_be_oriented_has_no_frame_but_its_joints_have(missing):
     pose = a_pose(1, absent=[(0, H36M_17.index(missing))])
     assert conversions.body_frame(pose, 0) is None
