@@ -156,7 +156,7 @@ def _tilts(frames: Floats, up: Floats, weights: Floats, covariance: Floats) -> F
 def _std(gradient: Floats, covariance: Floats) -> Floats:
     """Std (...) of a number with this gradient (..., K, 3) by K joints of covariance (..., K, 3, 3)."""
     moved = (gradient[..., None, :] @ covariance)[..., 0, :]
-    return np.sqrt(np.maximum((moved * gradient).sum((-1, -2)), 0.0))
+    return np.asarray(np.sqrt(np.maximum((moved * gradient).sum((-1, -2)), 0.0)))
 
 
 def _unit(vector: Floats, least: float = MIN_LENGTH_M) -> Floats:

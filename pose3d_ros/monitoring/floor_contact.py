@@ -1,0 +1,220 @@
+"""The floor, learnt from feet that stand, and which feet stand on it (NumPy, float64).
+
+An ankle stands while it keeps to one place under a straight leg, with the trunk above it and the other ankle not far
+below: a person who sits, lies or hangs gives no evidence. Places on the floor are kept, one a cell, and the plane of
+ankles is fitted to them. The floor lies below it by the height of an ankle. Axes: P people, the two feet (left, right).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from pose3d_ros.geometry.floor_plane import fit_floor, tilt_axes
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.state import load_state, state_of
+from pose3d_ros.structures import Floats, Floor, JointSource, PersonState, Pose3D, unchecked
+
+# An ankle lies 0.039 of stature above the sole (Winter, Biomechanics and Motor Control of Human Movement; mean stature
+# of adults 1.70 m), and soles are about 2 cm thick. The std holds statures, shoes, and detectors' idea of an ankle.
+ANKLE_HEIGHT_M, ANKLE_HEIGHT_STD_M = 0.039 * 1.70 + 0.02, 0.02
+# By so much (std) the ankles of standing people differ in height: those of one person (heels about to lift), and people
+# (statures from 1.5 to 1.9 m: 4 mm; bare feet or shoes).
+SPREAD_M, PERSON_STD_M = 0.015, 0.015
+# An ankle that is within KEPT_TO_M (std) of where it stood for so long, slower than STILL_M_S, stands. In a stride the
+# foot is flat for a third of 1.1 s (Winter). How sure the speed must be.
+MIN_STANCE_S, MAX_STANCE_S, KEPT_TO_M = 0.2, 1.0, 0.015
+STILL_M_S, SPEED_STD_M_S = 0.1, 0.15
+# A leg is straight if hip to ankle is so much of thigh and shank: the knee bends by 52 degrees then, in stance by 20
+# (Winter), on a chair by 90.
+STRAIGHT = 0.9
+TRUNK_OVER_LEG = 0.7  # cosine: trunk and leg are within 45 degrees
+STEP_M = 0.1  # by which the other ankle may be lower
+CELL_M, MOST_PLACES = 0.25, 64
+# The world's z is up within 3 degrees where a frame has z up (REP-103); a person's own axis is within 9.
+UP_STD_RAD, BODY_STD_RAD = 0.05, 0.15
+SAME_UP = 0.87  # cosine of 30 degrees between z and people's axes
+WALKED_M = 1.0  # without a world's axis people must have walked so far: no lying person does
+MIN_PLACES = 2
+# Std of ankles' height and of their speed along an axis in stance; mean and std of those of lifted ankles: they rise by
+# 0.2 m and move at up to 4 m/s in a stride (Winter).
+STANDS_M, STANDS_M_S = 0.025, 0.1
+LIFTED_M, LIFTED_STD_M, LIFTED_M_S = 0.2, 0.25, 1.0
+SPEED_OVER_S = (0.09, 0.35)  # speed is measured over at least and at most so long
+MAX_GAP_S = 0.3
+_LEFT_RIGHT = ("L", "R")
+_HIPS, _KNEES, _ANKLES = ([H36M_17.index(f"{side}{name}") for side in _LEFT_RIGHT] for name in ("Hip", "Knee", "Ankle"))
+_PELVIS, _THORAX = H36M_17.index("Pelvis"), H36M_17.index("Thorax")
+
+
+class FloorContact:
+    """Adds the floor and the contact of feet to poses; remembers ankles by person, and places where they stood."""
+
+    def __init__(self) -> None:
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Forget the floor too: the cameras are placed anew in the world."""
+        self._places: list[Floats] = []  # (16,): ankle m, covariance m^2, unit vector to the neck, number of the person
+        self._ankles: Floor | None = None  # the plane of standing people's ankles
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all people; the floor stays."""
+        self._paths: dict[str, list[Floats]] = {}  # by person and foot: (16,) time s, ankle, covariance, to the neck
+        self._stands: dict[str, Floats] = {}  # (5,) since when the ankle is where it is, s; rows since; their sum, m
+        self._stamp_ns = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Ankles and places."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from another one's state."""
+        load_state(self, state)
+
+    def __call__(self, pose: Pose3D) -> Pose3D:
+        """The h36m_17 pose with the floor as it is known now, and foot_contact of the ankles that are seen."""
+        if pose.stamp_ns < self._stamp_ns:  # a bag starts again
+            self.reset()
+        self._stamp_ns = pose.stamp_ns
+        self._follow(pose)
+        if self._ankles is None:
+            return pose
+        contact = self._contact(pose, self._ankles)
+        return unchecked(Pose3D, **{**vars(pose), "floor": _lowered(self._ankles), "foot_contact": contact})
+
+    def _follow(self, pose: Pose3D) -> None:
+        """Add the ankles of a pose to their paths, and places where one stood to the floor."""
+        now_s, learnt, paths = pose.stamp_ns * 1e-9, False, {}
+        measured = (pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED)
+        for p, person in enumerate(pose.ids):
+            if pose.state[p] != PersonState.VISIBLE:
+                continue
+            xyz, spread = pose.xyz[p], pose.covariance[p]
+            for foot, ankle in enumerate(_ANKLES):
+                if not measured[p, ankle] or not np.isfinite(spread[ankle]).all():
+                    continue
+                key = f"{person}/{_LEFT_RIGHT[foot]}"
+                row = np.array([now_s, *xyz[ankle], *spread[ankle].ravel(), *_neck(xyz, foot)])
+                path = self._paths.get(key, [])
+                if path and now_s - path[-1][0] > MAX_GAP_S:
+                    path = []
+                learnt |= self._extend(key, path, row)
+                paths[key] = path
+        self._paths = paths
+        self._stands = {key: stand for key, stand in self._stands.items() if key in paths}
+        if learnt:
+            self._ankles = self._fitted(pose.frame_id)
+
+    def _extend(self, key: str, path: list[Floats], row: Floats) -> bool:
+        """Append to an ankle's path; True where a stance of it ended that is evidence of the floor."""
+        now_s, learnt = row[0], False
+        stand = self._stands[key] if path else np.array([now_s, 0.0, 0.0, 0.0, 0.0])
+        if stand[1]:
+            away = row[1:4] - stand[2:] / stand[1]
+            spread = row[4:13].reshape(3, 3) + KEPT_TO_M**2 * np.eye(3)
+            moved = away @ np.linalg.solve(spread, away) > 9.0  # three standard deviations
+            if moved or now_s - stand[0] >= MAX_STANCE_S:
+                learnt = self._learn(key, np.array([one for one in path if one[0] >= stand[0]]))
+                stand = np.array([now_s, 0.0, 0.0, 0.0, 0.0])
+        self._stands[key] = stand + np.array([0.0, 1.0, *row[1:4]])
+        path.append(row)
+        while path[0][0] < min(stand[0], now_s - SPEED_OVER_S[1]):
+            path.pop(0)
+        return learnt
+
+    def _learn(self, key: str, stood: Floats) -> bool:
+        """Keep the place (M, 16) where an ankle stood; False if it did not stand still, or not under a person."""
+        stood = stood[np.isfinite(stood).all(axis=1)]
+        if not len(stood) or stood[-1, 0] - stood[0, 0] < MIN_STANCE_S:
+            return False
+        time_s = stood[:, 0] - stood[:, 0].mean()
+        moment = float((time_s**2).sum())
+        mean = stood.mean(axis=0)
+        covariance = mean[4:13].reshape(3, 3)
+        speed_std = np.sqrt(np.trace(covariance) / 3 / moment)
+        speed = np.linalg.norm(time_s @ stood[:, 1:4]) / moment
+        if speed_std > SPEED_STD_M_S or speed > STILL_M_S + 2 * speed_std:
+            return False
+        neck = mean[13:] / np.linalg.norm(mean[13:])
+        middle = np.median(stood[:, 1:4], axis=0)  # the last rows may be of the foot that lifts already
+        # Noise averages out over a stance, calibration errors do not: the covariance stays that of one frame.
+        place = np.array([*middle, *mean[4:13], *neck, crc32(key.rpartition("/")[0].encode())])
+        cell = np.floor(place[:3] / CELL_M)
+        others = [one for one in self._places if (np.floor(one[:3] / CELL_M) != cell).any()]
+        self._places = [*others, place][-MOST_PLACES:]
+        return True
+
+    def _fitted(self, frame_id: str) -> Floor | None:
+        """The plane of ankles; None where the places do not show one."""
+        places = np.array(self._places)
+        up, std = np.array([0.0, 0.0, 1.0]), UP_STD_RAD
+        along = places[:, 14] > SAME_UP  # who lies or bends says nothing
+        if frame_id.endswith("_optical") or along.mean() < 0.5:
+            up, std = np.median(places[:, 12:15], axis=0), BODY_STD_RAD
+            up /= np.linalg.norm(up)
+            along = places[:, 12:15] @ up > SAME_UP
+            e1, e2 = tilt_axes(up)
+            walked = np.ptp(places[along][:, :3] @ np.column_stack([e1, e2]), axis=0) if along.any() else np.zeros(2)
+            if walked.max() < WALKED_M:
+                return None
+        used = places[along]
+        if len(used) < MIN_PLACES:
+            return None
+        plane, covariance, count = fit_floor(
+            used[:, :3], used[:, 3:12].reshape(-1, 3, 3), up, std, SPREAD_M, used[:, 15], PERSON_STD_M
+        )
+        return Floor(plane, covariance) if count >= max(MIN_PLACES, len(used) / 2) else None
+
+    def _contact(self, pose: Pose3D, ankles: Floor) -> Floats:
+        """Probability (P, 2) that each foot stands, by its ankle's height and speed; NaN where it is not seen."""
+        contact = np.full((len(pose), 2), np.nan)
+        e1, e2 = tilt_axes(ankles.normal)
+        for p, person in enumerate(pose.ids):
+            for foot in range(2):
+                path = self._paths.get(f"{person}/{_LEFT_RIGHT[foot]}")
+                if path is None:
+                    continue
+                row = path[-1]
+                xyz, spread = row[1:4], row[4:13].reshape(3, 3)
+                surface = np.array([e2 @ xyz, -e1 @ xyz, 1.0])
+                variance = ankles.normal @ spread @ ankles.normal + surface @ ankles.covariance @ surface
+                height = float(ankles.height(xyz))
+                odds = _log_density(height, variance + STANDS_M**2)
+                odds -= _log_density(height - LIFTED_M, variance + LIFTED_STD_M**2)
+                before = [one for one in path if SPEED_OVER_S[0] <= row[0] - one[0] <= SPEED_OVER_S[1]]
+                if before:
+                    over_s = row[0] - before[-1][0]
+                    velocity = (xyz - before[-1][1:4]) / over_s
+                    variances, axes = np.linalg.eigh((spread + before[-1][4:13].reshape(3, 3)) / over_s**2)
+                    for speed, noise in zip(velocity @ axes, variances, strict=True):
+                        odds += _log_density(speed, noise + STANDS_M_S**2) - _log_density(speed, noise + LIFTED_M_S**2)
+                contact[p, foot] = 1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0)))
+        return contact
+
+
+def _neck(xyz: Floats, foot: int) -> Floats:
+    """Vector (3,) m from an ankle to the neck of a body (17, 3) m that stands on it; NaN where it does not."""
+    hip, knee, ankle, other = xyz[_HIPS[foot]], xyz[_KNEES[foot]], xyz[_ANKLES[foot]], xyz[_ANKLES[1 - foot]]
+    leg, trunk, neck = hip - ankle, xyz[_THORAX] - xyz[_PELVIS], xyz[_THORAX] - ankle
+    length = np.linalg.norm(leg)
+    straight = length > STRAIGHT * (np.linalg.norm(hip - knee) + np.linalg.norm(knee - ankle))
+    over = leg @ trunk > TRUNK_OVER_LEG * length * np.linalg.norm(trunk)
+    lowest = not (ankle - other) @ neck > STEP_M * np.linalg.norm(neck)
+    return neck if straight and over and lowest else np.full(3, np.nan)
+
+
+def _lowered(ankles: Floor) -> Floor:
+    """The floor below the plane of ankles."""
+    covariance = ankles.covariance.copy()
+    covariance[2, 2] += ANKLE_HEIGHT_STD_M**2
+    return Floor(ankles.plane + np.array([0.0, 0.0, 0.0, ANKLE_HEIGHT_M]), covariance)
+
+
+def _log_density(value: float, variance: float) -> float:
+    """Logarithm of a normal density of mean 0, without its constant."""
+    return float(-0.5 * (value * value / variance + np.log(variance)))
