@@ -4,7 +4,8 @@ Each frame comes from two vectors that are functions of a few joints: `up`, its 
 its y. Errors of joints count as independent; first-order propagation gives the std of small rotations about the frame's
 own axes. With x, y, z the frame's axes and d the change of a vector, these are
   about x: -y.d(up)/|up|    about y: x.d(up)/|up|    about z: (z.left x.d(up)/|up| - x.d(left)) / |left square to z|
-Axes: P people, J joints, F frames, K joints of a frame.
+All frames of all people are worked out at once. Axes: P people, J joints, F frames (the trunk's, then two for each
+limb), K = 4 joints of a frame.
 """
 
 from __future__ import annotations
@@ -14,35 +15,45 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from pose3d_ros.structures import Floats, Pose3D, Skeleton, unchecked
 
 # A hinge axis counts while its std is below this: the limb would have to be bent to the other side by three standard
 # deviations to turn it over, since the std is that of the bend over the bend.
 MAX_TWIST_STD_RAD = 1.0 / 3.0
-# Torsos and limbs shorter than any person's give no reliable direction.
+# Torsos and bones shorter than any person's give no reliable direction.
 MIN_LENGTH_M = 0.02
+# Up is from the hips to the shoulders; left of each joint of the trunk along hips, both, or shoulders.
 _CORNERS = ("LHip", "RHip", "LShoulder", "RShoulder")
-# Up is from the hips to the shoulders; left of each joint of the trunk along hips, shoulders, or both.
-_TRUNK_UP = np.array([-0.5, -0.5, 0.5, 0.5])
 _TRUNK = ("Pelvis", "Spine", "Thorax")
+_TRUNK_UP = np.array([-0.5, -0.5, 0.5, 0.5])
+_TRUNK_LEFT = np.array([(1.0, -1.0, 0.0, 0.0), (0.5, -0.5, 0.5, -0.5), (0.0, 0.0, 1.0, -1.0)])
 _BODY = _TRUNK.index("Spine")
-_LEFT = np.array([(1.0, -1.0, 0.0, 0.0), (0.5, -0.5, 0.5, -0.5), (0.0, 0.0, 1.0, -1.0)])
 # Joints of a limb, and whether the lower bone turns about +y or -y where it bends.
 _LIMBS = (("Hip", "Knee", "Ankle", 1.0), ("Shoulder", "Elbow", "Wrist", -1.0))
-_LIMB_UP = np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])  # of the upper and the lower bone
+_LIMB_UP = np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 1.0, -1.0, 0.0]])  # of the upper and the lower bone
+# Four times the products of a quaternion's numbers, (4, 4), from a rotation matrix (9,): a constant and a linear map.
+_PRODUCTS = np.zeros((4, 4, 3, 3))
+for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+    _PRODUCTS[_i, _i, (0, 1, 2), (0, 1, 2)] = np.where(np.arange(3) == _i, 1.0, -1.0)
+    _PRODUCTS[_i, _j, (_i, _j), (_j, _i)] = _PRODUCTS[_j, _i, (_i, _j), (_j, _i)] = 1.0
+    _PRODUCTS[_i, 3, (_k, _j), (_j, _k)] = _PRODUCTS[3, _i, (_k, _j), (_j, _k)] = (1.0, -1.0)
+    _PRODUCTS[3, 3, _i, _i] = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
     """Which joints of a skeleton make which frames."""
 
-    corners: NDArray[np.intp]  # (4,) _CORNERS; empty where the skeleton lacks one
-    trunk: NDArray[np.intp]  # (T,) joints that turn with the trunk
-    trunk_rows: NDArray[np.intp]  # (T,) which of _TRUNK they are
-    limbs: NDArray[np.intp]  # (L, 3) start, hinge and end
-    bends: Floats  # (L,) 1 or -1
+    joints: NDArray[np.intp]  # (F, K) that a frame comes from; of limbs start, hinge, end, and one that does not count
+    up: Floats  # (F, K, 1) weights of their sum that is up
+    least: (
+        Floats  # (F, 1) that left must be longer than: m of the trunk; limbs' hinge axes are in m^2, and have their std
+    )
+    trunk: int  # how many of the frames are the trunk's: len(_TRUNK) or 0
+    bends: Floats  # (F - trunk, 1) 1 or -1
+    rows: NDArray[np.intp]  # frames that belong to a joint of the skeleton
+    targets: NDArray[np.intp]  # and to which
 
 
 def with_orientations(pose: Pose3D) -> Pose3D:
@@ -53,8 +64,11 @@ def with_orientations(pose: Pose3D) -> Pose3D:
 
 def body_rotation(skeleton: Skeleton, xyz: Floats) -> Floats:
     """world_from_body (P, 3, 3) of bodies of joints (P, J, 3) m: the axes of Spine; NaN where a corner is missing."""
-    corners = _layout(skeleton).corners
-    return trunk_frames(xyz[:, corners])[:, _BODY] if len(corners) else np.full((len(xyz), 3, 3), np.nan)
+    layout = _layout(skeleton)
+    if not layout.trunk:
+        return np.full((len(xyz), 3, 3), np.nan)
+    corners = xyz[:, layout.joints[_BODY]]
+    return _frames(_TRUNK_UP @ corners, _TRUNK_LEFT[_BODY] @ corners, MIN_LENGTH_M)
 
 
 def joint_orientations(skeleton: Skeleton, xyz: Floats, covariance: Floats) -> tuple[Floats, Floats]:
@@ -63,104 +77,82 @@ def joint_orientations(skeleton: Skeleton, xyz: Floats, covariance: Floats) -> t
     xyz (P, J, 3) m and covariance (P, J, 3, 3) m^2. NaN where a frame is not known; the twist's std where it is not
     measured: of a straight limb.
     """
-    layout, people = _layout(skeleton), len(xyz)
-    rotation = np.full((*xyz.shape, 3), np.nan)
-    std = np.full(xyz.shape, np.nan)
-    body = np.full((people, 3, 3), np.nan)
-    if len(layout.corners) and people:
-        corners = xyz[:, layout.corners]
-        frames = trunk_frames(corners)
-        body = frames[:, _BODY]
-        rotation[:, layout.trunk] = frames[:, layout.trunk_rows]
-        std[:, layout.trunk] = _trunk_std(frames, corners, covariance[:, layout.corners])[:, layout.trunk_rows]
-    if len(layout.limbs) and people:
-        frames, deviation = _limb_frames(xyz[:, layout.limbs], covariance[:, layout.limbs], layout.bends, body)
-        rotation[:, layout.limbs[:, :2]] = frames
-        std[:, layout.limbs[:, :2]] = deviation
-    known = np.isfinite(rotation).all((-1, -2))
-    quaternion = np.full((*xyz.shape[:2], 4), np.nan)
-    if known.any():
-        quaternion[known] = Rotation.from_matrix(rotation[known]).as_quat(canonical=True)
-    std[~known] = np.nan
+    layout = _layout(skeleton)
+    quaternion, std = np.full((*xyz.shape[:2], 4), np.nan), np.full(xyz.shape, np.nan)
+    if len(layout.rows) and len(xyz):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            frames, deviations = _oriented(layout, xyz[:, layout.joints], covariance[:, layout.joints])
+        quaternion[:, layout.targets] = _quaternions(frames[:, layout.rows])
+        std[:, layout.targets] = deviations[:, layout.rows]
     return quaternion, std
 
 
-def trunk_frames(corners: Floats) -> Floats:
-    """world_from_joint (P, 3, 3, 3) of Pelvis, Spine and Thorax, of hips and shoulders (P, 4, 3) m as in _CORNERS.
-
-    NaN where one is missing or they lie on a line.
-    """
-    return _frames((_TRUNK_UP @ corners)[:, None], _LEFT @ corners)
-
-
-def _trunk_std(frames: Floats, corners: Floats, covariance: Floats) -> Floats:
-    """Std (P, 3, 3) rad of trunk_frames about their axes; covariance (P, 4, 3, 3) m^2."""
-    up, left, x = (_TRUNK_UP @ corners)[:, None], _LEFT @ corners, frames[..., 0]
-    along = (left * frames[..., 2]).sum(-1)
-    lean = along / np.sqrt((up**2).sum(-1))
-    square = np.sqrt(np.maximum((left**2).sum(-1) - along**2, 0.0))
-    gradient = (lean[..., None] * _TRUNK_UP - _LEFT)[..., None] * x[..., None, :]  # (P, T, K, 3)
-    spread = covariance[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        twist = _std(gradient, spread) / square
-    return np.concatenate([_tilts(frames, up, _TRUNK_UP, spread), twist[..., None]], axis=-1)
-
-
-def _limb_frames(joints: Floats, covariance: Floats, bends: Floats, body: Floats) -> tuple[Floats, Floats]:
-    """world_from_joint (P, L, 2, 3, 3) of limbs' upper and lower bones, and std (P, L, 2, 3).
-
-    joints (P, L, 3, 3) m are start, hinge and end of each limb, body (P, 3, 3) the trunk's frame.
-    """
-    upper, lower = joints[:, :, 1] - joints[:, :, 0], joints[:, :, 2] - joints[:, :, 1]
-    up = np.stack([-upper, -lower], axis=2)  # (P, L, 2, 3)
-    hinge = bends[:, None] * _cross(upper, lower)
-    frames = _frames(up, np.broadcast_to(hinge[:, :, None], up.shape), least=0.0)
-    x = bends[:, None, None] * frames[..., 0]
-    over_upper, over_lower = _cross(x, upper[:, :, None]), _cross(x, lower[:, :, None])
-    gradient = np.stack([over_lower, -over_upper - over_lower, over_upper], axis=-2)  # of x.hinge, (P, L, 2, K, 3)
-    spread = covariance[:, :, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        twist = _std(gradient, spread) / np.sqrt((hinge**2).sum(-1))[:, :, None]
-    straight = ~(twist < MAX_TWIST_STD_RAD)
+def _oriented(layout: _Layout, joints: Floats, covariance: Floats) -> tuple[Floats, Floats]:
+    """Frames (P, F, 3, 3) and their std (P, F, 3), of joints (P, F, K, 3) m of covariance (P, F, K, 3, 3) m^2."""
+    trunk, weights = layout.trunk, layout.up
+    up = (weights * np.where(weights == 0, 0.0, joints)).sum(-2)  # without what does not count but may be absent
+    length = np.sqrt((up**2).sum(-1, keepdims=True))
+    upper, lower = (joints[:, trunk:, k + 1] - joints[:, trunk:, k] for k in (0, 1))
+    left = np.concatenate(
+        [(_TRUNK_LEFT[:trunk, :, None] * joints[:, :trunk]).sum(-2), layout.bends * _cross(upper, lower)], axis=1
+    )
+    frames = _frames(up, left, layout.least)
+    x = frames[..., 0]
+    # What x.left changes by with each joint, (P, F, K, 3).
+    turned = layout.bends * x[:, trunk:]
+    over_upper, over_lower = _cross(turned, upper), _cross(turned, lower)
+    hinge = np.stack([over_lower, -over_upper - over_lower, over_upper, np.zeros_like(turned)], axis=-2)
+    gradient = np.concatenate([_TRUNK_LEFT[:trunk, :, None] * x[:, :trunk, None], hinge], axis=1)
+    along = (left * frames[..., 2]).sum(-1, keepdims=True)
+    square = np.sqrt((left**2).sum(-1) - along[..., 0] ** 2)
+    twist = _std((along / length)[..., None] * weights * x[..., None, :] - gradient, covariance) / square
+    straight = ~(twist[:, trunk:] < MAX_TWIST_STD_RAD)
     if straight.any():
-        onto = _frames(up, _turned_shortest(body[:, None, None], up))
-        frames = np.where(straight[..., None, None], onto, frames)
-        twist = np.where(straight, np.nan, twist)
-    return frames, np.concatenate([_tilts(frames, up, _LIMB_UP, spread), twist[..., None]], axis=-1)
+        body = frames[:, _BODY, None] if trunk else np.full((len(frames), 1, 3, 3), np.nan)
+        onto = _frames(up[:, trunk:], _turned_shortest(body, up[:, trunk:]), MIN_LENGTH_M)
+        frames[:, trunk:] = np.where(straight[..., None, None], onto, frames[:, trunk:])
+        twist[:, trunk:][straight] = np.nan
+    tilts = frames[..., [1, 0]].swapaxes(-1, -2) / length[..., None]  # (P, F, 2, 3) per m along y and x
+    counting = np.where(weights[..., None] == 0, 0.0, covariance)
+    std = _std(weights[:, None] * tilts[..., None, :], counting[:, :, None])
+    std = np.concatenate([std, twist[..., None]], axis=-1)
+    std[np.isnan(frames[..., 0, 0])] = np.nan
+    return frames, std
 
 
 def _turned_shortest(body: Floats, up: Floats) -> Floats:
-    """The left axis of the trunk's frame, turned with it so that its z is along up the shortest way: (..., 3)."""
-    y, z, target = body[..., 1], body[..., 2], _unit(up)
+    """The left axis of the trunk's frame (..., 3), turned with it the shortest way to have z along up."""
+    y, z, target = body[..., 1], body[..., 2], _unit(up, MIN_LENGTH_M)
     cosine = (z * target).sum(-1, keepdims=True)
-    # Straight against the trunk, as an arm that points up, every way is the shortest: that about y.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        turned = y - (z + target) * (target * y).sum(-1, keepdims=True) / (1.0 + cosine)
+    # Straight against the trunk, as an arm that points up, every way is the shortest: it is that about y.
+    turned = y - (z + target) * (target * y).sum(-1, keepdims=True) / (1.0 + cosine)
     return np.where(cosine < -1.0 + 1e-9, y, turned)
 
 
-def _frames(up: Floats, left: Floats, least: float = MIN_LENGTH_M) -> Floats:
-    """Rotations (..., 3, 3) with z along up (..., 3) m and y along left square to z; NaN where that is too short."""
-    z = np.broadcast_to(_unit(up), left.shape)
-    square = left - (left * z).sum(-1, keepdims=True) * z
-    y = _unit(square, least)
+def _frames(up: Floats, left: Floats, least: float | Floats) -> Floats:
+    """Rotations (..., 3, 3), z along up (..., 3) m, y along left square to z; NaN where that is not over least."""
+    z = _unit(up, MIN_LENGTH_M)
+    y = _unit(left - (left * z).sum(-1, keepdims=True) * z, least)
     return np.stack([_cross(y, z), y, z], axis=-1)
-
-
-def _tilts(frames: Floats, up: Floats, weights: Floats, covariance: Floats) -> Floats:
-    """Std (..., 2) rad about x and y of frames (..., 3, 3); up is the sum of K joints by weights (..., K), m."""
-    across = frames[..., [1, 0]].swapaxes(-1, -2) / np.sqrt((up**2).sum(-1))[..., None, None]  # (..., 2, 3)
-    return _std(weights[..., None, :, None] * across[..., None, :], covariance[..., None, :, :, :])
 
 
 def _std(gradient: Floats, covariance: Floats) -> Floats:
     """Std (...) of a number with this gradient (..., K, 3) by K joints of covariance (..., K, 3, 3)."""
     moved = (gradient[..., None, :] @ covariance)[..., 0, :]
-    return np.asarray(np.sqrt(np.maximum((moved * gradient).sum((-1, -2)), 0.0)))
+    return np.asarray(np.sqrt((moved * gradient).sum((-1, -2))))
 
 
-def _unit(vector: Floats, least: float = MIN_LENGTH_M) -> Floats:
-    """Vectors (..., 3) of length 1; NaN for those not longer than least, m."""
+def _quaternions(rotation: Floats) -> Floats:
+    """x, y, z, w (..., 4) with w >= 0 of rotations (..., 3, 3): the longest row of its products with itself."""
+    products = np.tensordot(rotation, _PRODUCTS, axes=([-2, -1], [2, 3])) + np.eye(4)
+    largest = np.diagonal(products, axis1=-2, axis2=-1).argmax(-1)
+    row = np.take_along_axis(products, largest[..., None, None], axis=-2)[..., 0, :]
+    row = row / np.sqrt((row**2).sum(-1, keepdims=True))
+    return np.asarray(np.where(row[..., 3:] < 0, -row, row))
+
+
+def _unit(vector: Floats, least: float | Floats) -> Floats:
+    """Vectors (..., 3) of length 1; NaN for those not longer than least."""
     length = np.sqrt((vector**2).sum(-1, keepdims=True))
     return np.asarray(vector / np.where(length > least, length, np.nan))
 
@@ -173,18 +165,22 @@ def _cross(a: Floats, b: Floats) -> Floats:
 @lru_cache(maxsize=16)
 def _layout(skeleton: Skeleton) -> _Layout:
     names = skeleton.joint_names
-    corners = [names.index(name) for name in _CORNERS if name in names]
-    trunk = [name for name in _TRUNK if name in names and len(corners) == len(_CORNERS)]
+    whole = all(name in names for name in _CORNERS)
+    trunk = [name if name in names else "" for name in _TRUNK] if whole else []
     limbs = [
-        ([f"{side}{joint}" for joint in (start, hinge, end)], bend)
+        ([f"{side}{joint}" for joint in (start, hinge, end, start)], bend)
         for start, hinge, end, bend in _LIMBS
         for side in "LR"
+        if all(f"{side}{joint}" in names for joint in (start, hinge, end))
     ]
-    whole = [(one, bend) for one, bend in limbs if all(name in names for name in one)]
+    joints = [_CORNERS] * len(trunk) + [one for one, _ in limbs for _ in range(2)]
+    owners = [*trunk, *(name for one, _ in limbs for name in one[:2])]
     return _Layout(
-        corners=np.array(corners if len(corners) == len(_CORNERS) else [], dtype=np.intp),
-        trunk=np.array([names.index(name) for name in trunk], dtype=np.intp),
-        trunk_rows=np.array([_TRUNK.index(name) for name in trunk], dtype=np.intp),
-        limbs=np.array([[names.index(name) for name in one] for one, _ in whole], dtype=np.intp).reshape(-1, 3),
-        bends=np.array([bend for _, bend in whole]),
+        joints=np.array([[names.index(name) for name in one] for one in joints], dtype=np.intp).reshape(-1, 4),
+        up=np.concatenate([np.tile(_TRUNK_UP, (len(trunk), 1)), np.tile(_LIMB_UP, (len(limbs), 1))])[..., None],
+        least=np.repeat([MIN_LENGTH_M, 0.0], [len(trunk), 2 * len(limbs)])[:, None],
+        trunk=len(trunk),
+        bends=np.repeat([bend for _, bend in limbs], 2)[:, None],
+        rows=np.array([k for k, owner in enumerate(owners) if owner], dtype=np.intp),
+        targets=np.array([names.index(owner) for owner in owners if owner], dtype=np.intp),
     )

@@ -57,7 +57,7 @@ class FloorContact:
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Forget the floor too: the cameras are placed anew in the world."""
+        """Forget the floor too: these are other cameras."""
         self._places: list[Floats] = []  # (16,): ankle m, covariance m^2, unit vector to the neck, number of the person
         self._ankles: Floor | None = None  # the plane of standing people's ankles
         self.reset()
