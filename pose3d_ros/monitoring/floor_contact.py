@@ -25,8 +25,8 @@ ANKLE_HEIGHT_M, ANKLE_HEIGHT_STD_M = 0.039 * 1.70 + 0.02, 0.02
 # (statures from 1.5 to 1.9 m: 4 mm; bare feet or shoes).
 SPREAD_M, PERSON_STD_M = 0.015, 0.015
 # An ankle that is within KEPT_TO_M (std) of where it stood for so long, slower than STILL_M_S, stands. In a stride the
-# foot is flat for a third of 1.1 s (Winter). How sure the speed must be.
-MIN_STANCE_S, MAX_STANCE_S, KEPT_TO_M = 0.2, 1.0, 0.015
+# foot is flat for a third of 1.1 s (Winter). Longer stances are judged in parts. How sure the speed must be.
+MIN_STANCE_S, MAX_STANCE_S, KEPT_TO_M = 0.2, 0.4, 0.015
 STILL_M_S, SPEED_STD_M_S = 0.1, 0.15
 # A leg is straight if hip to ankle is so much of thigh and shank: the knee bends by 52 degrees then, in stance by 20
 # (Winter), on a chair by 90.
@@ -58,7 +58,9 @@ class FloorContact:
 
     def begin_again(self) -> None:
         """Forget the floor too: these are other cameras."""
-        self._places: list[Floats] = []  # (16,): ankle m, covariance m^2, unit vector to the neck, number of the person
+        self._places: list[
+            Floats
+        ] = []  # (17,): ankle m, covariance m^2, unit vector to the neck, numbers of the person and the foot
         self._ankles: Floor | None = None  # the plane of standing people's ankles
         self.reset()
 
@@ -143,9 +145,9 @@ class FloorContact:
         neck = mean[13:] / np.linalg.norm(mean[13:])
         middle = np.median(stood[:, 1:4], axis=0)  # the last rows may be of the foot that lifts already
         # Noise averages out over a stance, calibration errors do not: the covariance stays that of one frame.
-        place = np.array([*middle, *mean[4:13], *neck, crc32(key.rpartition("/")[0].encode())])
-        cell = np.floor(place[:3] / CELL_M)
-        others = [one for one in self._places if (np.floor(one[:3] / CELL_M) != cell).any()]
+        person, _, foot = key.rpartition("/")
+        place = np.array([*middle, *mean[4:13], *neck, crc32(person.encode()), _LEFT_RIGHT.index(foot)])
+        others = [one for one in self._places if (_cell(one) != _cell(place)).any()]
         self._places = [*others, place][-MOST_PLACES:]
         return True
 
@@ -195,6 +197,11 @@ class FloorContact:
                         odds += _log_density(speed, noise + STANDS_M_S**2) - _log_density(speed, noise + LIFTED_M_S**2)
                 contact[p, foot] = 1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0)))
         return contact
+
+
+def _cell(place: Floats) -> Floats:
+    """Which cell of space a place (17,) is in, and which foot: the two feet of a standing person are two places."""
+    return np.array([*np.floor(place[:3] / CELL_M), place[16]])
 
 
 def _neck(xyz: Floats, foot: int) -> Floats:
