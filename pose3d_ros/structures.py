@@ -22,6 +22,7 @@ from pose3d_ros.errors import CalibrationError, InputError, shown
 
 __all__ = [
     "DISTORTION_LENGTHS",
+    "PERSON_ARRAYS",
     "Camera",
     "Floats",
     "Floor",
@@ -35,6 +36,12 @@ __all__ = [
     "unchecked",
     "unknown_body",
 ]
+
+# The fields of Pose3D that have a row for each person.
+PERSON_ARRAYS = (
+    "xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s",
+    "orientation", "orientation_std", "stature_m", "stature_std_m", "foot_contact",
+)  # fmt: skip
 
 Noun = TypeVar("Noun", "Keypoints2D", "Pose3D")
 
@@ -491,6 +498,12 @@ class Pose3D:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def select(self, people: Sequence[int] | NDArray[Any]) -> Pose3D:
+        """The chosen people, in the order given."""
+        index = np.asarray(people, dtype=np.intp)
+        rows = {name: getattr(self, name)[index] for name in PERSON_ARRAYS}
+        return unchecked(Pose3D, **{**vars(self), **rows, "ids": tuple(self.ids[p] for p in index)})
 
 
 def unknown_body(people: int, joints: int) -> dict[str, Any]:

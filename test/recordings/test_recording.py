@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import COCO_17, H36M_17
-from pose3d_ros.structures import Camera, Floor, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import PERSON_ARRAYS, Camera, Floor, Keypoints2D, Pose3D, Rig
 
 T0 = 1_700_000_000_000_000_000
 
@@ -103,8 +103,7 @@ def test_recording_survives_the_round_trip_through_a_file(recording: Recording, 
         assert getattr(back, name) == getattr(recording, name), name
     for one, other in zip(back.poses, recording.poses, strict=True):
         assert (one.ids, one.stamp_ns, one.frame_id) == (other.ids, other.stamp_ns, other.frame_id)
-        for name in ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "age_s",
-                     "orientation", "orientation_std", "stature_m", "stature_std_m", "foot_contact"):  # fmt: skip
+        for name in PERSON_ARRAYS:
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
         _same(one.floor and one.floor.plane, other.floor and other.floor.plane)
         _same(one.floor and one.floor.covariance, other.floor and other.floor.covariance)

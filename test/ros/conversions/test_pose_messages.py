@@ -15,12 +15,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Floor, PersonState, unknown_body
-
-ARRAYS = (
-    "xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s",
-    "orientation", "orientation_std", "stature_m", "stature_std_m", "foot_contact",
-)  # fmt: skip
+from pose3d_ros.structures import PERSON_ARRAYS, Floor, PersonState, unknown_body
 
 
 def to_msg(pose, **more):
@@ -36,7 +31,7 @@ def test_pose_round_trip_is_exact(people, wire):
     if wire:
         msg = deserialize_message(serialize_message(msg), HumanPose3DArray)
     back = conversions.pose_from_msg(msg)
-    for name in ARRAYS:
+    for name in PERSON_ARRAYS:
         np.testing.assert_array_equal(getattr(back, name), getattr(pose, name), err_msg=name)
     np.testing.assert_array_equal(back.floor.plane, pose.floor.plane)
     np.testing.assert_array_equal(back.floor.covariance, pose.floor.covariance)
