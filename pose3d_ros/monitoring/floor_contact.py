@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from pose3d_ros.geometry.floor_plane import fit_floor, tilt_axes
+from pose3d_ros.monitoring.foot_contact import standing_probability
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats, Floor, JointSource, PersonState, Pose3D, unchecked
@@ -39,10 +40,6 @@ UP_STD_RAD, BODY_STD_RAD = 0.05, 0.15
 SAME_UP = 0.87  # cosine of 30 degrees between z and people's axes
 WALKED_M = 1.0  # without a world's axis people must have walked so far: no lying person does
 MIN_PLACES = 2
-# Std of ankles' height and of their speed along an axis in stance; mean and std of those of lifted ankles: they rise by
-# 0.2 m and move at up to 4 m/s in a stride (Winter).
-STANDS_M, STANDS_M_S = 0.025, 0.1
-LIFTED_M, LIFTED_STD_M, LIFTED_M_S = 0.2, 0.25, 1.0
 SPEED_OVER_S = (0.09, 0.35)  # speed is measured over at least and at most so long
 MAX_GAP_S = 0.3
 _LEFT_RIGHT = ("L", "R")
@@ -92,21 +89,18 @@ class FloorContact:
     def _follow(self, pose: Pose3D) -> None:
         """Add the ankles of a pose to their paths, and places where one stood to the floor."""
         now_s, learnt, paths = pose.stamp_ns * 1e-9, False, {}
-        measured = (pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED)
-        for p, person in enumerate(pose.ids):
-            if pose.state[p] != PersonState.VISIBLE:
-                continue
-            xyz, spread = pose.xyz[p], pose.covariance[p]
-            for foot, ankle in enumerate(_ANKLES):
-                if not measured[p, ankle] or not np.isfinite(spread[ankle]).all():
-                    continue
-                key = f"{person}/{_LEFT_RIGHT[foot]}"
-                row = np.array([now_s, *xyz[ankle], *spread[ankle].ravel(), *_neck(xyz, foot)])
-                path = self._paths.get(key, [])
-                if path and now_s - path[-1][0] > MAX_GAP_S:
-                    path = []
-                learnt |= self._extend(key, path, row)
-                paths[key] = path
+        spread, source = pose.covariance[:, _ANKLES], pose.source[:, _ANKLES]
+        measured = (source != JointSource.ABSENT) & (source != JointSource.PREDICTED)
+        seen = measured & np.isfinite(spread).all((-1, -2)) & (pose.state == PersonState.VISIBLE)[:, None]
+        parts = (np.full((len(pose), 2, 1), now_s), pose.xyz[:, _ANKLES], spread.reshape(-1, 2, 9), _necks(pose.xyz))
+        rows = np.concatenate(parts, axis=-1)
+        for p, foot in np.argwhere(seen).tolist():
+            key = f"{pose.ids[p]}/{_LEFT_RIGHT[foot]}"
+            path = self._paths.get(key, [])
+            if path and now_s - path[-1][0] > MAX_GAP_S:
+                path = []
+            learnt |= self._extend(key, path, rows[p, foot])
+            paths[key] = path
         self._paths = paths
         self._stands = {key: stand for key, stand in self._stands.items() if key in paths}
         if learnt:
@@ -173,30 +167,29 @@ class FloorContact:
         return Floor(plane, covariance) if count >= max(MIN_PLACES, len(used) / 2) else None
 
     def _contact(self, pose: Pose3D, ankles: Floor) -> Floats:
-        """Probability (P, 2) that each foot stands, by its ankle's height and speed; NaN where it is not seen."""
+        """Probability (P, 2) that each foot stands; NaN where its ankle is not seen."""
         contact = np.full((len(pose), 2), np.nan)
-        e1, e2 = tilt_axes(ankles.normal)
-        for p, person in enumerate(pose.ids):
-            for foot in range(2):
-                path = self._paths.get(f"{person}/{_LEFT_RIGHT[foot]}")
-                if path is None:
-                    continue
-                row = path[-1]
-                xyz, spread = row[1:4], row[4:13].reshape(3, 3)
-                surface = np.array([e2 @ xyz, -e1 @ xyz, 1.0])
-                variance = ankles.normal @ spread @ ankles.normal + surface @ ankles.covariance @ surface
-                height = float(ankles.height(xyz))
-                odds = _log_density(height, variance + STANDS_M**2)
-                odds -= _log_density(height - LIFTED_M, variance + LIFTED_STD_M**2)
-                before = [one for one in path if SPEED_OVER_S[0] <= row[0] - one[0] <= SPEED_OVER_S[1]]
-                if before:
-                    over_s = row[0] - before[-1][0]
-                    velocity = (xyz - before[-1][1:4]) / over_s
-                    variances, axes = np.linalg.eigh((spread + before[-1][4:13].reshape(3, 3)) / over_s**2)
-                    for speed, noise in zip(velocity @ axes, variances, strict=True):
-                        odds += _log_density(speed, noise + STANDS_M_S**2) - _log_density(speed, noise + LIFTED_M_S**2)
-                contact[p, foot] = 1.0 / (1.0 + np.exp(-np.clip(odds, -50.0, 50.0)))
+        keys = [(p, f, f"{one}/{side}") for p, one in enumerate(pose.ids) for f, side in enumerate(_LEFT_RIGHT)]
+        feet = [(p, f, self._paths[key]) for p, f, key in keys if key in self._paths]
+        if feet:
+            now = np.array([path[-1] for _, _, path in feet])
+            before = np.array([_earlier(path) for _, _, path in feet])
+            (xyz, covariance), (xyz_before, covariance_before) = (
+                (rows[:, 1:4], rows[:, 4:13].reshape(-1, 3, 3)) for rows in (now, before)
+            )
+            over_s = now[:, 0] - before[:, 0]
+            contact[[p for p, _, _ in feet], [f for _, f, _ in feet]] = standing_probability(
+                xyz, covariance, xyz_before, covariance_before, over_s, ankles
+            )
         return contact
+
+
+def _earlier(path: list[Floats]) -> Floats:
+    """The newest row of an ankle's path that is SPEED_OVER_S old; NaN where there is none."""
+    for row in reversed(path):
+        if (over_s := path[-1][0] - row[0]) >= SPEED_OVER_S[0]:
+            return row if over_s <= SPEED_OVER_S[1] else np.full(16, np.nan)
+    return np.full(16, np.nan)
 
 
 def _cell(place: Floats) -> Floats:
@@ -204,15 +197,15 @@ def _cell(place: Floats) -> Floats:
     return np.array([*np.floor(place[:3] / CELL_M), place[16]])
 
 
-def _neck(xyz: Floats, foot: int) -> Floats:
-    """Vector (3,) m from an ankle to the neck of a body (17, 3) m that stands on it; NaN where it does not."""
-    hip, knee, ankle, other = xyz[_HIPS[foot]], xyz[_KNEES[foot]], xyz[_ANKLES[foot]], xyz[_ANKLES[1 - foot]]
-    leg, trunk, neck = hip - ankle, xyz[_THORAX] - xyz[_PELVIS], xyz[_THORAX] - ankle
-    length = np.linalg.norm(leg)
-    straight = length > STRAIGHT * (np.linalg.norm(hip - knee) + np.linalg.norm(knee - ankle))
-    over = leg @ trunk > TRUNK_OVER_LEG * length * np.linalg.norm(trunk)
-    lowest = not (ankle - other) @ neck > STEP_M * np.linalg.norm(neck)
-    return neck if straight and over and lowest else np.full(3, np.nan)
+def _necks(xyz: Floats) -> Floats:
+    """Vectors (P, 2, 3) m from ankles to the necks of bodies (P, 17, 3) m; NaN where one does not stand on it."""
+    hip, knee, ankle = xyz[:, _HIPS], xyz[:, _KNEES], xyz[:, _ANKLES]
+    leg, trunk, neck = hip - ankle, xyz[:, None, _THORAX] - xyz[:, None, _PELVIS], xyz[:, None, _THORAX] - ankle
+    lengths = [np.sqrt((part**2).sum(-1)) for part in (leg, hip - knee, knee - ankle, trunk, neck)]
+    straight = lengths[0] > STRAIGHT * (lengths[1] + lengths[2])
+    over = (leg * trunk).sum(-1) > TRUNK_OVER_LEG * lengths[0] * lengths[3]
+    higher = ((ankle - ankle[:, ::-1]) * neck).sum(-1) > STEP_M * lengths[4]  # than the other one
+    return np.where((straight & over & ~higher)[..., None], neck, np.nan)
 
 
 def _lowered(ankles: Floor) -> Floor:
@@ -220,8 +213,3 @@ def _lowered(ankles: Floor) -> Floor:
     covariance = ankles.covariance.copy()
     covariance[2, 2] += ANKLE_HEIGHT_STD_M**2
     return Floor(ankles.plane + np.array([0.0, 0.0, 0.0, ANKLE_HEIGHT_M]), covariance)
-
-
-def _log_density(value: float, variance: float) -> float:
-    """Logarithm of a normal density of mean 0, without its constant."""
-    return float(-0.5 * (value * value / variance + np.log(variance)))
