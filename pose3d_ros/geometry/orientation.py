@@ -32,13 +32,14 @@ _BODY = _TRUNK.index("Spine")
 # Joints of a limb, and whether the lower bone turns about +y or -y where it bends.
 _LIMBS = (("Hip", "Knee", "Ankle", 1.0), ("Shoulder", "Elbow", "Wrist", -1.0))
 _LIMB_UP = np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 1.0, -1.0, 0.0]])  # of the upper and the lower bone
-# Four times the products of a quaternion's numbers, (4, 4), from a rotation matrix (9,): a constant and a linear map.
-_PRODUCTS = np.zeros((4, 4, 3, 3))
+# Four times the products of a quaternion's numbers, (4, 4), from a rotation matrix: a linear map, and _ONE to be added.
+_PRODUCTS = np.zeros((3, 3, 4, 4))
 for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-    _PRODUCTS[_i, _i, (0, 1, 2), (0, 1, 2)] = np.where(np.arange(3) == _i, 1.0, -1.0)
-    _PRODUCTS[_i, _j, (_i, _j), (_j, _i)] = _PRODUCTS[_j, _i, (_i, _j), (_j, _i)] = 1.0
-    _PRODUCTS[_i, 3, (_k, _j), (_j, _k)] = _PRODUCTS[3, _i, (_k, _j), (_j, _k)] = (1.0, -1.0)
-    _PRODUCTS[3, 3, _i, _i] = 1.0
+    _PRODUCTS[(0, 1, 2), (0, 1, 2), _i, _i] = np.where(np.arange(3) == _i, 1.0, -1.0)
+    _PRODUCTS[(_i, _j), (_j, _i), _i, _j] = _PRODUCTS[(_i, _j), (_j, _i), _j, _i] = 1.0
+    _PRODUCTS[(_k, _j), (_j, _k), _i, 3] = _PRODUCTS[(_k, _j), (_j, _k), 3, _i] = (1.0, -1.0)
+    _PRODUCTS[_i, _i, 3, 3] = 1.0
+_ONE = np.eye(4).ravel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +145,10 @@ def _std(gradient: Floats, covariance: Floats) -> Floats:
 
 def _quaternions(rotation: Floats) -> Floats:
     """x, y, z, w (..., 4) with w >= 0 of rotations (..., 3, 3): the longest row of its products with itself."""
-    products = np.tensordot(rotation, _PRODUCTS, axes=([-2, -1], [2, 3])) + np.eye(4)
-    largest = np.diagonal(products, axis1=-2, axis2=-1).argmax(-1)
-    row = np.take_along_axis(products, largest[..., None, None], axis=-2)[..., 0, :]
-    row = row / np.sqrt((row**2).sum(-1, keepdims=True))
-    return np.asarray(np.where(row[..., 3:] < 0, -row, row))
+    products = (rotation.reshape(-1, 9) @ _PRODUCTS.reshape(9, 16) + _ONE).reshape(-1, 4, 4)
+    row = products[np.arange(len(products)), products[:, range(4), range(4)].argmax(-1)]
+    row *= np.where(row[:, 3:] < 0, -1.0, 1.0) / np.sqrt((row**2).sum(-1, keepdims=True))
+    return np.asarray(row.reshape(*rotation.shape[:-2], 4))
 
 
 def _unit(vector: Floats, least: float | Floats) -> Floats:

@@ -91,6 +91,17 @@ def test_upright_person_with_hanging_bent_arms_has_the_bodys_axes():
     assert (xyz[[joint("LAnkle"), joint("RAnkle")], 0] < -0.1).all()
 
 
+@pytest.mark.parametrize("axis", np.vstack([np.eye(3), [[0.6, 0.8, 0.0], [0.0, -0.6, 0.8]]]).tolist())
+def test_half_turns_have_unit_quaternions_too(axis):
+    """There w is 0, and three of the four numbers may be."""
+    trunk = Rotation.from_rotvec(np.pi * np.array(axis))
+    xyz, _ = posed(trunk, {start: Rotation.identity() for start in LIMBS}, dict.fromkeys(LIMBS, 0.5))
+    quaternion, _ = oriented(xyz)
+    spine = quaternion[joint("Spine")]
+    assert np.linalg.norm(spine) == pytest.approx(1.0)
+    assert (trunk.inv() * Rotation.from_quat(spine)).magnitude() < 1e-7
+
+
 @settings(deadline=None, max_examples=40)
 @given(seed=seeds, straight=st.booleans())
 def test_orientations_turn_with_the_world_and_their_std_stays(seed, straight):
