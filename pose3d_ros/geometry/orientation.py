@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from pose3d_ros.structures import Floats, Pose3D, Skeleton, unchecked
 
-# A hinge axis counts while its std is below this: the limb would have to be bent to the other side by three standard
-# deviations to turn it over, since the std is that of the bend over the bend.
+# A hinge axis counts fully while its std is below this, since the limb would have to be bent to the other side by three
+# standard deviations to turn it over (the std is that of the bend over the bend), and no more from twice of it on.
 MAX_TWIST_STD_RAD = 1.0 / 3.0
 # Torsos and bones shorter than any person's give no reliable direction.
 MIN_LENGTH_M = 0.02
@@ -110,7 +110,11 @@ def _oriented(layout: _Layout, joints: Floats, covariance: Floats) -> tuple[Floa
     straight = ~(twist[:, trunk:] < MAX_TWIST_STD_RAD)
     if straight.any():
         body = frames[:, _BODY, None] if trunk else np.full((len(frames), 1, 3, 3), np.nan)
-        onto = _frames(up[:, trunk:], _turned_shortest(body, up[:, trunk:]), MIN_LENGTH_M)
+        onto = _turned_shortest(body, up[:, trunk:])
+        # Towards it bit by bit, so that a limb that is stretched does not turn at once.
+        share = np.nan_to_num(np.clip(2.0 - twist[:, trunk:, None] / MAX_TWIST_STD_RAD, 0.0, 1.0))
+        onto = np.where(share > 0, onto + share * (frames[:, trunk:, :, 1] - onto), onto)
+        onto = _frames(up[:, trunk:], onto, 0.0)
         frames[:, trunk:] = np.where(straight[..., None, None], onto, frames[:, trunk:])
         twist[:, trunk:][straight] = np.nan
     tilts = frames[..., [1, 0]].swapaxes(-1, -2) / length[..., None]  # (P, F, 2, 3) per m along y and x

@@ -169,6 +169,18 @@ def test_twist_counts_from_the_bend_on_at_which_its_std_falls_below_the_limit():
     assert (np.diff(twists[first:]) < 0).all()
 
 
+def test_limb_that_is_stretched_turns_bit_by_bit_to_where_its_twist_is_not_known():
+    """An arm twisted by 1.1 rad against the trunk turned onto it, bent less and less: no step is over 6 degrees."""
+    limbs = {start: Rotation.identity() for start in LIMBS} | {"LShoulder": Rotation.from_euler("xz", [0.8, 1.1])}
+    turned = []
+    for bend in np.linspace(0.9, 0.0, 200):
+        xyz, _ = posed(Rotation.identity(), limbs, dict.fromkeys(LIMBS, 0.6) | {"LShoulder": bend})
+        turned.append(oriented(xyz, np.eye(3) * 0.02**2)[0][joint("LShoulder")])
+    turned = Rotation.from_quat(turned)
+    assert (turned[0].inv() * turned[-1]).magnitude() > 0.9
+    assert (turned[:-1].inv() * turned[1:]).magnitude().max() < np.radians(6)
+
+
 @pytest.mark.parametrize(
     ("missing", "gone"),
     [
