@@ -22,8 +22,10 @@ from pose3d_ros.errors import CalibrationError, InputError, shown
 
 __all__ = [
     "DISTORTION_LENGTHS",
+    "PERSON_ARRAYS",
     "Camera",
     "Floats",
+    "Floor",
     "FrameSet",
     "JointSource",
     "Keypoints2D",
@@ -32,7 +34,14 @@ __all__ = [
     "Rig",
     "Skeleton",
     "unchecked",
+    "unknown_body",
 ]
+
+# The fields of Pose3D that have a row for each person.
+PERSON_ARRAYS = (
+    "xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s",
+    "orientation", "orientation_std", "stature_m", "stature_std_m", "foot_contact",
+)  # fmt: skip
 
 Noun = TypeVar("Noun", "Keypoints2D", "Pose3D")
 
@@ -397,6 +406,31 @@ class FrameSet:
 
 
 @dataclass(frozen=True, eq=False)
+class Floor:
+    """The plane on which people stand, in the poses' frame; msg/HumanPose3DArray defines the covariance's axes."""
+
+    plane: Floats  # (4,): a x + b y + c z + d = 0 m, (a, b, c) a unit normal that points up
+    covariance: Floats  # (3, 3) of two tilts in rad and the height in m
+
+    def __post_init__(self) -> None:
+        for field, shape in {"plane": (4,), "covariance": (3, 3)}.items():
+            object.__setattr__(self, field, floats(f"floor: {field}", getattr(self, field), shape))
+        # Messages of other programs may hold float32's digits.
+        if not abs(np.linalg.norm(self.plane[:3]) - 1.0) < 1e-3 or not np.isfinite(self.plane[3]):
+            raise InputError(f"floor: plane is {self.plane.tolist()}, expected a unit normal and a finite d in m")
+
+    @property
+    def normal(self) -> Floats:
+        """Up, (3,)."""
+        return self.plane[:3]
+
+    def height(self, xyz: Floats) -> Floats:
+        """How far points (..., 3) m lie above the floor, (...) m."""
+        height: Floats = xyz @ self.plane[:3] + self.plane[3]
+        return height
+
+
+@dataclass(frozen=True, eq=False)
 class Pose3D:
     """People's joints in three dimensions, in a fixed frame."""
 
@@ -413,6 +447,13 @@ class Pose3D:
     skeleton: Skeleton
     frame_id: str
     stamp_ns: int
+    # What is not known of bodies is NaN, and may be left out; msg/Joint3D defines the joints' frames.
+    orientation: Floats = ()  # type: ignore[assignment]  # (P, J, 4) world_from_joint, quaternion x, y, z, w
+    orientation_std: Floats = ()  # type: ignore[assignment]  # (P, J, 3) rad, about the joint's own x, y, z
+    stature_m: Floats = ()  # type: ignore[assignment]  # (P,) standing height
+    stature_std_m: Floats = ()  # type: ignore[assignment]  # (P,)
+    foot_contact: Floats = ()  # type: ignore[assignment]  # (P, 2) left, right: probability that the foot stands
+    floor: Floor | None = None
 
     def __post_init__(self) -> None:
         check_is("pose: skeleton", self.skeleton, Skeleton)
@@ -428,12 +469,25 @@ class Pose3D:
             "reprojection_px": (people, joints),
             "age_s": (people,),
         }
+        unknown = unknown_body(people, joints)
+        for field, array in unknown.items():
+            if isinstance(given := getattr(self, field), tuple) and not given:
+                object.__setattr__(self, field, array)
+            shapes[field] = array.shape
         for field, shape in shapes.items():
             object.__setattr__(self, field, floats(f"pose: {field}", getattr(self, field), shape))
         if (below := np.diagonal(self.covariance, axis1=-2, axis2=-1) < 0).any():
             raise InputError(
                 f"pose: covariance holds {self.covariance[below.any(-1)][0].tolist()} m^2, none may be below 0"
             )
+        off = np.abs((self.orientation**2).sum(-1) - 1.0) > 1e-3
+        if off.any():
+            raise InputError(
+                f"pose: orientation holds {self.orientation[off][0].tolist()}, expected unit quaternions x, y, z, w, "
+                "or NaN where it is not known"
+            )
+        if self.floor is not None:
+            check_is("pose: floor", self.floor, Floor)
         small: dict[str, tuple[tuple[int, ...], int]] = {
             "n_views": ((people, joints), 255),
             "source": ((people, joints), max(JointSource)),
@@ -444,6 +498,24 @@ class Pose3D:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def select(self, people: Sequence[int] | NDArray[Any]) -> Pose3D:
+        """The chosen people, in the order given."""
+        index = np.asarray(people, dtype=np.intp)
+        rows = {name: getattr(self, name)[index] for name in PERSON_ARRAYS}
+        return unchecked(Pose3D, **{**vars(self), **rows, "ids": tuple(self.ids[p] for p in index)})
+
+
+def unknown_body(people: int, joints: int) -> dict[str, Any]:
+    """The fields of Pose3D of bodies of which only joints are known: NaN."""
+    shapes = {
+        "orientation": (people, joints, 4),
+        "orientation_std": (people, joints, 3),
+        "stature_m": (people,),
+        "stature_std_m": (people,),
+        "foot_contact": (people, 2),
+    }
+    return {field: np.full(shape, np.nan) for field, shape in shapes.items()}
 
 
 def unchecked(kind: type[Noun], /, **fields: Any) -> Noun:

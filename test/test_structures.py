@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic_poses import pose_at
 
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.skeletons import COCO_17, H36M_17
-from pose3d_ros.structures import Camera, FrameSet, Keypoints2D, Rig, Skeleton
+from pose3d_ros.structures import PERSON_ARRAYS, Camera, Floor, FrameSet, Keypoints2D, Rig, Skeleton
 
 K = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
 
@@ -154,3 +155,19 @@ def test_a_skeleton_lists_its_joints_for_an_unknown_name():
         Skeleton("s", ("a", "b"), (-1,), ())
     assert (0, 1) in H36M_17.bones
     assert len(H36M_17.bones) == 16
+
+
+def test_selected_people_keep_everything_that_a_pose_has_of_a_person() -> None:
+    """A field that is added to Pose3D and not to PERSON_ARRAYS would be left at all people."""
+    floor = Floor(np.array([0.0, 0.0, 1.0, 0.5]), np.eye(3))
+    pose = pose_at(np.random.default_rng(0).normal(size=(3, 17, 3)), ("4", "7", "9"), floor=floor)
+    pose.foot_contact[:] = np.arange(6).reshape(3, 2) / 6
+    chosen = pose.select([2, 0])
+    assert chosen.ids == ("9", "4")
+    for name, value in vars(pose).items():
+        kept = getattr(chosen, name)
+        if isinstance(value, np.ndarray):
+            assert name in PERSON_ARRAYS
+            np.testing.assert_array_equal(kept, value[[2, 0]], err_msg=name)
+        elif name != "ids":
+            assert kept is value, name

@@ -6,6 +6,8 @@ these (skeletons.DERIVED) follow them; HeadTop belongs to no link.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,7 +71,7 @@ MODEL = Model(PAIRS, DENSITY)
 _MEAN, _COVARIANCE = _prior()
 # (L,) m and (L, L) m^2: the lengths of a person never seen.
 PRIOR_LENGTHS_M, PRIOR_COVARIANCE = _MEAN[:-1], _COVARIANCE[:-1, :-1]
-_STATURE_OF_LENGTHS: Floats = np.linalg.solve(PRIOR_COVARIANCE, _COVARIANCE[:-1, -1])
+_STATURE_OF_LENGTHS = np.linalg.solve(PRIOR_COVARIANCE, _COVARIANCE[:-1, -1])
 
 
 def uncertain_links(lengths: Floats, covariance: Floats) -> tuple[Floats, Floats]:
@@ -107,7 +109,7 @@ def _weights() -> Floats:
 
 
 WEIGHTS: Floats = _weights()
-MADE: NDArray[np.bool_] = WEIGHTS.any(axis=1)  # (17,) joints of h36m_17 that a body gives
+MADE: NDArray[np.bool_] = np.asarray(WEIGHTS.any(axis=1))  # (17,) joints of h36m_17 that a body gives
 
 
 def whole(xyz: Floats, covariance: Floats) -> tuple[Floats, Floats]:
@@ -118,12 +120,19 @@ def whole(xyz: Floats, covariance: Floats) -> tuple[Floats, Floats]:
     return np.where(missing, np.nan, WEIGHTS @ xyz), np.where(missing[..., None], np.nan, spread)
 
 
+def copied(pose: Pose3D) -> Pose3D:
+    """The pose with copies of what place() and statures change."""
+    names = ("xyz", "velocity", "covariance", "stature_m", "stature_std_m")
+    return replace(pose, **{name: getattr(pose, name).copy() for name in names})
+
+
 def place(
     pose: Pose3D, row: int, xyz: Floats, speed: Floats, covariance: Floats, calibration_covariance: Floats
 ) -> None:
     """Write a body's joints (N, 3) m, their velocity m/s and covariance (3N, 3N) m^2 into a person's row of a pose.
 
-    Only joints that are there are moved, and none that a network filled in. calibration_covariance (17, 3, 3) m^2 is added.
+    Only joints that are there are moved, and none that a network filled in. calibration_covariance (17, 3, 3) m^2 is
+    added.
     """
     joints, spread = whole(xyz, covariance)
     guessed = (pose.source[row] == JointSource.REFINED) & (pose.n_views[row] == 0)

@@ -127,6 +127,7 @@ class BodySmoother:
             spread = np.einsum("nab,nm->namb", blocks, np.eye(len(NAMES))).reshape(3 * len(NAMES), -1)
             expected, x, share, part = track.past.x[-1], np.zeros((0, len(NAMES), 3)), 1.0, 1.0
         else:
+            assert track.solution is not None  # or nothing would be expected
             x, share = track.solution.x[2:], min(dt_s / ALIKE_S, 1.0)
             part = min(dt_s / ALIKE_BONES_S, 1.0) / share
             spread = track.spread
@@ -172,14 +173,17 @@ def started(frame: BodyFrame, xyz: Floats, lengths: Floats, covariance: Floats) 
 
 
 def moved(pose: Pose3D, tracks: Mapping[str, BodyTrack]) -> Pose3D:
-    """The pose with the joints, velocities and covariances of those who have a frame at its stamp."""
-    pose = replace(pose, xyz=pose.xyz.copy(), velocity=pose.velocity.copy(), covariance=pose.covariance.copy())
+    """The pose with all people's statures, and the joints of those who have a frame at its stamp."""
+    pose = body.copied(pose)
     for row, name in enumerate(pose.ids):
         track = tracks.get(name)
-        if track is None or track.solution is None or pose.stamp_ns not in track.stamps_ns:
+        if track is None or (found := track.solution) is None:
+            continue
+        stature = body.stature_m(found.lengths, found.lengths_covariance)
+        pose.stature_m[row], pose.stature_std_m[row] = stature
+        if pose.stamp_ns not in track.stamps_ns:
             continue
         k = track.stamps_ns.index(pose.stamp_ns)
-        found = track.solution
         spread = track.spread if 3 + k == len(found.x) else found.covariance(2 + k)
         body.place(pose, row, found.x[2 + k], track.speed(k), spread, track.frames[k].calibration_covariance)
     return pose

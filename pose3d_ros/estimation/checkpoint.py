@@ -29,7 +29,7 @@ from pose3d_ros.monitoring import bone_lengths, gross_faults, moved_camera
 from pose3d_ros.monitoring.camera_motions import Motions
 from pose3d_ros.monitoring.evidence import EvidenceWindow
 from pose3d_ros.monitoring.health import CalibrationReport
-from pose3d_ros.structures import Camera, Keypoints2D, Skeleton
+from pose3d_ros.structures import Camera, Floor, Keypoints2D, Skeleton
 from pose3d_ros.synchronisation import clock_offsets
 from pose3d_ros.synchronisation.clock_regression import Samples
 
@@ -37,7 +37,7 @@ from pose3d_ros.synchronisation.clock_regression import Samples
 OWN: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        *(Track, PointStates, OneEuroState, Keypoints2D, Skeleton, Camera),
+        *(Track, PointStates, OneEuroState, Keypoints2D, Skeleton, Camera, Floor),
         *(EvidenceWindow, Motions, bone_lengths.Steadiness, bone_lengths.Person, bone_lengths.BoneSteadiness),
         *(CalibrationReport, moved_camera.Baseline, moved_camera.MovedCamera),
         *(gross_faults.Finding, gross_faults.Suspect),

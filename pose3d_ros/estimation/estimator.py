@@ -47,6 +47,8 @@ from pose3d_ros.estimation.tracking import LIFTED, TRIANGULATED, Tracker
 from pose3d_ros.estimation.views import Views, as_message
 from pose3d_ros.geometry.calibration import check_image_size, same_calibration
 from pose3d_ros.geometry.observations import Observations
+from pose3d_ros.geometry.orientation import with_orientations
+from pose3d_ros.monitoring.floor_contact import FloorContact
 from pose3d_ros.monitoring.health import CalibrationHealth
 from pose3d_ros.options import check_changes
 from pose3d_ros.rigs.rig_checks import validate_rig
@@ -88,6 +90,7 @@ class PoseEstimator:
         self._tracker = self._new_tracker()
         self._smoother, self._motions, self._resampler = _smoother(options), Motions(), Resampler()
         self._calibration_noise, self._earlier_rigs = CalibrationNoise(), EarlierRigs()
+        self._floor_contact = FloorContact()
         self._background = BackgroundUpdates(rig, self._lifter)
         self._waiting: list[Estimate] = []  # the last lag_sets + 1
         self.set_rig(rig)
@@ -237,6 +240,7 @@ class PoseEstimator:
         pose, ids = self._tracker.update(people.observed, stamp_ns, self._rig.frame_id)
         tracked = pose.ids
         smoothed = self._smoother(pose, dict(zip(ids, people.frames, strict=False)))
+        smoothed = self._floor_contact(with_orientations(smoothed))
         pose = pose if options.lag_sets else smoothed
         estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
         if len(self._rig.cameras) > 1:

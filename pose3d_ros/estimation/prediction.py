@@ -20,10 +20,11 @@ import numpy as np
 
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.tracking import Tracker
+from pose3d_ros.geometry.orientation import with_orientations
 from pose3d_ros.kernels.constants import SCORE_HALF_LIFE_S
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.state import load_state, state_of
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, unknown_body
 
 TRUNK = [H36M_17.index(name) for name in ("Pelvis", "RHip", "LHip", "Spine", "Thorax", "LShoulder", "RShoulder")]
 # How fast the two parts of a velocity die away.
@@ -124,7 +125,7 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibratio
     shown = present[..., None]
     now, later = states.position_covariance, kalman.predict(states, horizon_s).position_covariance
     covariance = now + GROWTH * (later - now) + with_calibration_covariance * motion.calibration_covariance[rows]
-    return replace(
+    ahead = replace(
         pose,
         xyz=np.where(shown, start + gain * (travel[0] * trunk + travel[1] * limb), np.nan),
         velocity=np.where(shown, gain * (left[0] * trunk + left[1] * limb), np.nan),
@@ -137,4 +138,10 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibratio
         state=pose.state[people],
         age_s=pose.age_s[people] + horizon_s,
         stamp_ns=pose.stamp_ns + round(horizon_s * 1e9),
+        **{
+            **unknown_body(len(people), pose.skeleton.size),
+            "stature_m": pose.stature_m[people],
+            "stature_std_m": pose.stature_std_m[people],
+        },
     )
+    return with_orientations(ahead)

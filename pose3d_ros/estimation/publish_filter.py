@@ -31,9 +31,6 @@ MAX_PEOPLE_TEXT = (
     "flickers; lost people give way"
 )
 
-# The fields of Pose3D that have a row for each person.
-ROWS = ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s")
-
 
 def check_workspace(low: Sequence[float], high: Sequence[float]) -> None:
     """Raise OptionError unless each corner has no number or three, none is NaN, and low lies under high."""
@@ -88,7 +85,6 @@ def filter_people(estimate: Estimate, low: Sequence[float], high: Sequence[float
     people = admitted(pose, low, high, most)
     if len(people) == len(pose):
         return estimate
-    rows = {name: getattr(pose, name)[people] for name in ROWS}
-    kept = replace(pose, ids=tuple(pose.ids[p] for p in people), **rows)
+    kept = pose.select(people)
     ids = {camera: tuple(one if one in kept.ids else "" for one in names) for camera, names in estimate.ids.items()}
     return replace(estimate, pose=kept, ids=ids, left_out=len(pose) - len(kept))

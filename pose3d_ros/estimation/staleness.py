@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.estimation.publish_filter import ROWS
 from pose3d_ros.kernels.constants import INITIAL_SPEED, SCORE_HALF_LIFE_S
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, unchecked
 
@@ -205,9 +204,7 @@ def predicted_now(ahead: Pose3D, judged: Pose3D, horizon_s: float, elapsed_s: fl
 
 
 def _chosen(pose: Pose3D, people: NDArray[np.intp]) -> Pose3D:
-    if len(people) == len(pose):
-        return pose
-    return _with(pose, ids=tuple(pose.ids[p] for p in people), **{name: getattr(pose, name)[people] for name in ROWS})
+    return pose if len(people) == len(pose) else pose.select(people)
 
 
 def _with(pose: Pose3D, **changes: Any) -> Pose3D:

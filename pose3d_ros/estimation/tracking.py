@@ -18,7 +18,7 @@ from pose3d_ros import kernels
 from pose3d_ros.estimation import kalman
 from pose3d_ros.estimation.track import Observed3D, Track, no_pose
 from pose3d_ros.state import load_state, state_of
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton, unchecked
+from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, Skeleton, unchecked, unknown_body
 
 # While unseen, a person may have walked off in any direction: fast walking, m/s.
 SEARCH_SPEED = 1.5
@@ -320,6 +320,7 @@ class Tracker:
             skeleton=self._skeleton,
             frame_id=frame_id,
             stamp_ns=stamp_ns,
+            **unknown_body(len(known), size),
         )
 
 

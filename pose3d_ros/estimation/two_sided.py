@@ -17,6 +17,7 @@ from pose3d_ros.estimation import body, body_window
 from pose3d_ros.estimation.body import JOINTS, NAMES
 from pose3d_ros.estimation.body_smoother import ALIKE_BONES_S, ALIKE_S, MEMORY_S
 from pose3d_ros.estimation.body_window import BodyFrame, Past, Solution
+from pose3d_ros.geometry.orientation import with_orientations
 from pose3d_ros.structures import Floats, Pose3D
 
 # What lies farther from a frame changes its joints no more: a few times the spread of a window of motion.
@@ -104,21 +105,22 @@ def unpacked(state: Mapping[str, Any]) -> list[dict[str, BodyFrame]]:
 
 def _smoothed(before: Part, part: Part, after: Part, lengths: Lengths) -> tuple[Pose3D, ...]:
     """The poses of a part."""
-    poses = [
-        replace(pose, xyz=pose.xyz.copy(), velocity=pose.velocity.copy(), covariance=pose.covariance.copy())
-        for pose in part.poses
-    ]
+    poses = [body.copied(pose) for pose in part.poses]
     for name, moments in _people(before, part, after).items():
         if name not in lengths:
             continue
         mean, spread = lengths[name]
+        for pose in poses:
+            if name in pose.ids:
+                row = pose.ids.index(name)
+                pose.stature_m[row], pose.stature_std_m[row] = body.stature_m(mean, spread)
         for run in _runs(moments):
             if all(one.place[0] < 0 for one in run):
                 continue
             found = _solved(run, _no_past(mean, FIXED_M**2 * np.eye(len(mean))), certain=True)
             if np.isfinite(found.cost):
                 _put(poses, run, replace(found, lengths_covariance=spread))
-    return tuple(poses)
+    return tuple(with_orientations(pose) for pose in poses)
 
 
 def _put(poses: Sequence[Pose3D], run: Sequence[_Moment], found: Solution) -> None:
@@ -150,7 +152,8 @@ def _solved(run: Sequence[_Moment], past: Past, *, certain: bool) -> Solution:
 
 def _no_past(lengths: Floats, covariance: Floats) -> Past:
     """Nothing known of any frame before."""
-    return Past(np.zeros(0), np.zeros((0, len(NAMES), 3)), lengths, np.linalg.inv(covariance))
+    information: Floats = np.linalg.inv(covariance).astype(np.float64)
+    return Past(np.zeros(0), np.zeros((0, len(NAMES), 3)), lengths, information)
 
 
 def _people(before: Part, part: Part, after: Part) -> dict[str, list[_Moment]]:

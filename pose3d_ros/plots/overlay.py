@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from pose3d_ros.errors import FootageError
@@ -20,7 +21,7 @@ from pose3d_ros.geometry.projection import project
 from pose3d_ros.plots.palette import UNKNOWN, PersonColours
 from pose3d_ros.recordings.footage import read_video
 from pose3d_ros.recordings.recording import Recording, Seen2D
-from pose3d_ros.structures import Camera, PersonState, Pose3D
+from pose3d_ros.structures import Camera, Floats, PersonState, Pose3D
 
 Image = NDArray[np.uint8]
 BGR = tuple[int, int, int]
@@ -28,6 +29,8 @@ BGR = tuple[int, int, int]
 MAX_SIZE_WH = (1920, 1080)  # px of the whole picture: what every player and screen takes
 GAP = 2  # px between tiles
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+AXIS_M = 0.12  # length of a joint's axes
+AXES_BGR = ((0, 0, 255), (0, 255, 0), (255, 96, 0))  # x, y, z, as RViz has them
 NOT_SEEN = 0.45  # brightness of the bones of a person who is predicted only
 
 
@@ -70,6 +73,7 @@ def write_overlay(
 def write_moments(cameras: Sequence[Camera], moments: Iterable[Shown], path: Path | str, fps: float) -> int:
     """Write a video: dots are detected joints, lines the bones of 3D people projected back; returns its frames.
 
+    Joints have their axes, x red, y green, z blue; only z, along the limb, where its twist is not known.
     Colours and numbers stand for the person ids; grey dots have no id, dark bones are predictions of people not seen.
     H.264 where this OpenCV can encode it, else MPEG-4 part 2. Raises FootageError for a path that cannot be written,
     and whatever the moments raise.
@@ -141,6 +145,7 @@ def draw_tile(
         for row, one in enumerate(pose.ids):
             bright = 1.0 if pose.state[row] == PersonState.VISIBLE else NOT_SEEN
             _draw_bones(tile, camera, pose, row, _dimmed(colours.get(one, UNKNOWN), bright))
+            _draw_axes(tile, camera, pose, row, bright)
     if seen is not None:
         shrink = np.array(camera.size_wh) / original
         for joints, one in zip(seen[0].xy, seen[1], strict=True):
@@ -165,10 +170,7 @@ def open_writer(path: Path | str, fps: float, size_wh: tuple[int, int]) -> cv2.V
 
 def _draw_bones(tile: Image, camera: Camera, pose: Pose3D, row: int, colour: BGR) -> None:
     """One person's bones, and the id above the highest joint."""
-    xy = project(camera, pose.xyz[row])
-    # Far outside the image a lens model says nothing, and cv2 draws only 16-bit coordinates well.
-    limit = 4 * max(camera.size_wh)
-    xy = np.where(np.abs(xy) > limit, np.nan, xy)
+    xy = _drawable(camera, pose.xyz[row])
     known = np.asarray(np.isfinite(xy).all(axis=1))
     if not known.any():
         return
@@ -179,6 +181,27 @@ def _draw_bones(tile: Image, camera: Camera, pose: Pose3D, row: int, colour: BGR
             cv2.line(tile, start, end, shade, width, cv2.LINE_AA)
     top = points[known][points[known][:, 1].argmin()]
     _label(tile, pose.ids[row], (int(top[0]) - 6, max(int(top[1]) - 22, 60)), colour)
+
+
+def _draw_axes(tile: Image, camera: Camera, pose: Pose3D, row: int, bright: float) -> None:
+    """The axes of one person's joints whose orientation is known, those that are measured."""
+    known = np.flatnonzero(np.isfinite(pose.orientation[row]).all(axis=1))
+    if not len(known):
+        return
+    axes = AXIS_M * Rotation.from_quat(pose.orientation[row, known]).as_matrix().swapaxes(-1, -2)  # (N, axis, 3) m
+    axes[np.isnan(pose.orientation_std[row, known, 2]), :2] = np.nan
+    start = _drawable(camera, pose.xyz[row, known])
+    for axis, colour in enumerate(AXES_BGR):
+        end = _drawable(camera, pose.xyz[row, known] + axes[:, axis])
+        for a, b in np.stack([start, end], axis=1)[np.isfinite(start + end).all(axis=1)].round().astype(int).tolist():
+            cv2.line(tile, a, b, _dimmed(colour, bright), 2, cv2.LINE_AA)
+
+
+def _drawable(camera: Camera, xyz: Floats) -> Floats:
+    """Points (N, 3) m as (N, 2) px; NaN where they cannot be drawn."""
+    xy = project(camera, xyz)
+    # Far outside the image a lens model says nothing, and cv2 draws only 16-bit coordinates well.
+    return np.where(np.abs(xy) > 4 * max(camera.size_wh), np.nan, xy)
 
 
 def _label(image: Image, text: str, origin: tuple[int, int], colour: BGR = WHITE) -> None:

@@ -17,13 +17,9 @@ from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import RECORDING
 from pose3d_ros.rigs.rig_yaml import rig_from_mapping, rig_to_mapping
 from pose3d_ros.skeletons import H36M_17, SKELETONS
-from pose3d_ros.structures import Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import PERSON_ARRAYS, Floor, Keypoints2D, Pose3D, Rig
 
 Seen2D = tuple[Keypoints2D, tuple[str, ...]]  # the people of one image, and each one's person id ("" if none)
-
-_PERSON_ARRAYS = (
-    "xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +135,7 @@ def _stack_poses(poses: Iterable[Pose3D]) -> tuple[dict[str, Any], list[dict[str
     poses = tuple(poses)
     arrays = {
         f"poses/{name}": np.concatenate([getattr(pose, name) for pose in poses]) if poses else np.zeros(0)
-        for name in _PERSON_ARRAYS
+        for name in PERSON_ARRAYS
     }
     entries = [
         {
@@ -147,6 +143,7 @@ def _stack_poses(poses: Iterable[Pose3D]) -> tuple[dict[str, Any], list[dict[str
             "stamp_ns": int(pose.stamp_ns),
             "frame_id": pose.frame_id,
             "skeleton": pose.skeleton.name,
+            "floor": None if pose.floor is None else [pose.floor.plane.tolist(), pose.floor.covariance.tolist()],
         }
         for pose in poses
     ]
@@ -159,11 +156,12 @@ def _split_poses(arrays: Mapping[str, Any], entries: list[dict[str, Any]]) -> tu
         stop = start + len(entry["ids"])
         poses.append(
             Pose3D(
-                **{name: arrays[f"poses/{name}"][start:stop] for name in _PERSON_ARRAYS},
+                **{name: arrays[f"poses/{name}"][start:stop] for name in PERSON_ARRAYS if f"poses/{name}" in arrays},
                 ids=tuple(entry["ids"]),
                 skeleton=SKELETONS[entry["skeleton"]],
                 frame_id=entry["frame_id"],
                 stamp_ns=entry["stamp_ns"],
+                floor=Floor(*floor) if (floor := entry.get("floor")) else None,
             )
         )
         start = stop

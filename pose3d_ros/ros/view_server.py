@@ -19,7 +19,7 @@ OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(port: int) -> Any:
-    """A viser server on this port of 127.0.0.1 or the next that is free, with the floor in its scene.
+    """A viser server on this port of 127.0.0.1 or the next that is free, with the origin in its scene.
 
     Raises DependencyError where viser is missing, or where this viser's server cannot be guarded.
     """
@@ -36,7 +36,6 @@ def serve(port: int) -> Any:
             "it: pip install 'viser==1.1.1'"
         )
     server.scene.set_up_direction("+z")
-    server.scene.add_grid("/floor", width=10.0, height=10.0, cell_size=1.0)
     server.scene.add_frame("/origin", axes_length=0.3, axes_radius=0.01)
     return server
 

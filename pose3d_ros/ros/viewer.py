@@ -16,9 +16,11 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.geometry.floor_plane import tilt_axes
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.options import check, option
 from pose3d_ros.plots.palette import RGB, PersonColours
@@ -27,7 +29,7 @@ from pose3d_ros.ros.distribution import Buffer, TransformException, TransformLis
 from pose3d_ros.ros.parameters import declare, refuse_unknown
 from pose3d_ros.ros.running import run_node
 from pose3d_ros.ros.view_server import serve
-from pose3d_ros.structures import Floats, PersonState, Pose3D
+from pose3d_ros.structures import Floats, Floor, PersonState, Pose3D
 
 # More than any rig has: each is a subscription, and messages name them.
 MOST_CAMERAS = 64
@@ -36,6 +38,7 @@ SILENT_S = 2.0
 LOOK_S = 0.5
 NOT_SEEN = 0.45  # brightness of people who are predicted only
 LABEL_ABOVE_M = 0.15
+FLOOR_M = 10.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Viewer(Node):
         refuse_unknown(self)
         self._server = serve(options.port)
         self._scene = self._server.scene
+        self._floor = self._scene.add_grid("/floor", width=FLOOR_M, height=FLOOR_M, cell_size=1.0)  # z = 0 until known
         self._waiting_for = f"waiting for poses on {self.resolve_topic_name('human_pose_3d')}"
         self._status = self._server.gui.add_markdown(self._waiting_for)
         self._buffer = Buffer()
@@ -88,8 +92,11 @@ class Viewer(Node):
                 self._remove(gone)
             for index, person in enumerate(pose.ids):
                 self._draw(person, pose, index, colours[person])
+            if pose.floor is not None:
+                self._floor.wxyz, self._floor.position = floor_place(pose.floor)
             people = "1 person" if len(pose) == 1 else f"{len(pose) or 'no'} people"
-            self._status.content = f"{people} in frame {self._fixed_frame}"
+            floor = "" if pose.floor is None else f", floor known to {100 * height_std_m(pose.floor):.0f} cm"
+            self._status.content = f"{people} in frame {self._fixed_frame}{floor}"
 
     def _look(self) -> None:
         """Remove people from the page of whom nothing has been heard."""
@@ -159,6 +166,18 @@ def drawing(pose: Pose3D, index: int) -> tuple[Floats, Floats]:
     present = np.isfinite(xyz).all(axis=-1)
     bones = [(a, b) for a, b in pose.skeleton.bones if present[a] and present[b]]
     return xyz[present], xyz[np.array(bones, dtype=np.intp).reshape(-1, 2)]
+
+
+def floor_place(floor: Floor) -> tuple[Floats, Floats]:
+    """Quaternion w, x, y, z and position m of the floor's grid: its z is up, its middle nearest to the origin."""
+    e1, e2 = tilt_axes(floor.normal)
+    x, y, z, w = Rotation.from_matrix(np.column_stack([e1, e2, floor.normal])).as_quat()
+    return np.array([w, x, y, z]), -floor.plane[3] * floor.normal
+
+
+def height_std_m(floor: Floor) -> float:
+    """How well the floor's height is known, where it is known best."""
+    return float(1.0 / np.sqrt(np.linalg.inv(floor.covariance)[2, 2]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -56,6 +56,8 @@ def check(build: Path) -> None:
     assert (person.id, len(person.joints)) == ("7", 17)
     assert [joint.position.x for joint in person.joints] == [0.5 * j for j in range(17)]
     assert {joint.confidence for joint in person.joints} == {0.25}
+    assert {(joint.orientation.z, *joint.orientation_std) for joint in person.joints} == {(1.0, 0.5, 0.25, 0.125)}
+    assert [*person.foot_contact, person.stature, *message.floor_plane] == [0.0, 1.0, 1.75, 0.0, 0.0, 1.0, -0.5]
 
 
 if __name__ == "__main__":

@@ -34,8 +34,13 @@ int main(int count, char ** arguments)
   for (size_t j = 0; j < person.joints.size(); ++j) {
     person.joints[j].position.x = 0.5 * j;
     person.joints[j].confidence = 0.25f;
+    person.joints[j].orientation.z = 1.0;
+    person.joints[j].orientation_std = {0.5f, 0.25f, 0.125f};
   }
+  person.stature = 1.75f;
+  person.foot_contact = {0.0f, 1.0f};
   poses.people.push_back(person);
+  poses.floor_plane = {0.0, 0.0, 1.0, -0.5};
 
   auto * in_c = pose3d_ros__msg__HumanPose3DArray__create();
   const bool named = in_c && rosidl_runtime_c__String__assign(&in_c->skeleton, "h36m_17");

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from synthetic_poses import pose_at
 
 from pose3d_ros.errors import FootageError
@@ -111,6 +112,22 @@ def test_bones_lie_where_the_joints_project_and_dots_where_they_were_detected() 
     shrunk = draw_tile(camera.resized((80, 60)), grey, None, (seen, ("",)), {})
     assert shrunk.shape == (60, 80, 3)
     assert shrunk[35, 10].min() > 150
+
+
+def test_axes_point_where_the_joint_is_turned_and_only_along_the_limb_where_its_twist_is_not_known() -> None:
+    grey = np.full((8 * SIZE_WH[1], 8 * SIZE_WH[0], 3), 60, dtype=np.uint8)
+    camera, pose, joint = RIG.cameras[0].resized((8 * SIZE_WH[0], 8 * SIZE_WH[1])), _pose(0), 5
+    turn = Rotation.from_euler("zyx", [0.5, 0.3, -0.4])
+    pose.orientation[0, joint], pose.orientation_std[0, joint] = turn.as_quat(), 0.1
+    without = draw_tile(camera, grey, _pose(0), None, {})
+    for twist_std, drawn in ((0.1, "xyz"), (np.nan, "z")):
+        pose.orientation_std[0, joint, 2] = twist_std
+        tile = draw_tile(camera, grey, pose, None, {})
+        for axis, name in enumerate("xyz"):
+            end = pose.xyz[0, joint] + 0.11 * turn.as_matrix()[:, axis]  # just inside of the axis' end
+            x, y = np.round(project(camera, end[None])[0]).astype(int)
+            changed = (tile[y - 1 : y + 2, x - 1 : x + 2] != without[y - 1 : y + 2, x - 1 : x + 2]).any()
+            assert changed == (name in drawn), name
 
 
 def test_people_who_are_only_predicted_are_darker() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import COCO_17, H36M_17
-from pose3d_ros.structures import Camera, Keypoints2D, Pose3D, Rig
+from pose3d_ros.structures import PERSON_ARRAYS, Camera, Floor, Keypoints2D, Pose3D, Rig
 
 T0 = 1_700_000_000_000_000_000
 
@@ -39,6 +39,11 @@ def _pose(random: np.random.Generator, ids: tuple[str, ...], stamp_ns: int) -> P
         skeleton=H36M_17,
         frame_id="world",
         stamp_ns=stamp_ns,
+        orientation=np.where(np.isfinite(xyz[..., :1]), [0.0, 0.6, 0.0, 0.8], np.nan),
+        orientation_std=random.uniform(size=(people, joints, 3)),
+        stature_m=random.uniform(1.5, 2.0, people),
+        foot_contact=random.uniform(size=(people, 2)),
+        floor=Floor(np.array([0.0, 0.6, 0.8, 0.1]), np.eye(3) * random.uniform()) if people else None,
     )
 
 
@@ -98,8 +103,10 @@ def test_recording_survives_the_round_trip_through_a_file(recording: Recording, 
         assert getattr(back, name) == getattr(recording, name), name
     for one, other in zip(back.poses, recording.poses, strict=True):
         assert (one.ids, one.stamp_ns, one.frame_id) == (other.ids, other.stamp_ns, other.frame_id)
-        for name in ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "age_s"):
+        for name in PERSON_ARRAYS:
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+        _same(one.floor and one.floor.plane, other.floor and other.floor.plane)
+        _same(one.floor and one.floor.covariance, other.floor and other.floor.covariance)
     assert set(back.keypoints) == {"a", "b/left"}
     for camera, by_stamp in recording.keypoints.items():
         assert list(back.keypoints[camera]) == list(by_stamp)

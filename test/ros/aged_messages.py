@@ -25,6 +25,4 @@ def message(
 
 
 def without_people(pose: Pose3D) -> Pose3D:
-    none = np.zeros(0, dtype=np.intp)
-    names = ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s")
-    return replace(pose, ids=(), **{name: getattr(pose, name)[none] for name in names})
+    return pose.select([])

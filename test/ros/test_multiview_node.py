@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from known_person import PERIOD_NS, T0_NS, KnownDetector, ring, stereo_head, truth
+from known_person import PERIOD_NS, PERSON, T0_NS, KnownDetector, ring, stereo_head, truth
 from rclpy.parameter import Parameter
 from rclpy.time import Time
 from synthetic_cameras import environment_of_a_process, error_mm, graph, own_context
@@ -53,6 +53,17 @@ def test_three_cameras_by_tf_give_the_true_pose_on_every_topic() -> None:
         assert conversions.matrix_from_transform(wrist)[:3, 3] == pytest.approx(truth(at_ns)[13], abs=1e-3)
         body = controller.buffer.lookup_transform("world", "human_1", Time(nanoseconds=0))
         assert conversions.matrix_from_transform(body)[:3, 0] == pytest.approx([1, 0, 0], abs=0.1)
+
+        # The person faces along x, and glides: no foot stands, so no floor is known.
+        spine, nose = (last.people[0].joints[list(last.joint_names).index(name)] for name in ("Spine", "Nose"))
+        assert [spine.orientation.x, spine.orientation.y, spine.orientation.z] == pytest.approx([0, 0, 0], abs=0.05)
+        assert np.isfinite(spine.orientation_std).all()
+        assert np.isnan([nose.orientation.w, *nose.orientation_std]).all()
+        turned = controller.buffer.lookup_transform("world", "human_1_LKnee", Time(nanoseconds=0))
+        shank = PERSON[5] - PERSON[6]  # from the ankle to the knee
+        up = conversions.matrix_from_transform(turned)[:3, 2]
+        assert up == pytest.approx(shank / np.linalg.norm(shank), abs=0.01)
+        assert np.isnan([*last.floor_plane, *last.floor_covariance, *last.people[0].foot_contact]).all()
 
         assert {marker.ns for marker in controller.markers[-1].markers} >= {"joints", "bones", "ids"}
         assert {one.camera_name for one in controller.keypoints} == {"left", "right", "side"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,7 @@ from rclpy.qos import qos_profile_system_default
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
+from synthetic_poses import pose_at
 
 from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.ros import conversions
@@ -44,12 +45,8 @@ def pose(*states: PersonState) -> Pose3D:
     """People of these states 3 m apart, turned by TURN; the last one has no left wrist."""
     xyz = np.stack([STANDING @ TURN.T + PLACE + (3.0 * n, 0, 0) for n in range(len(states))])
     xyz[-1, H36M_17.index("LWrist")] = np.nan
-    rows = {name: np.zeros((len(states), 17)) for name in ("score", "n_views", "reprojection_px", "source")}
-    return replace(
-        no_pose(H36M_17, STAMP_NS, "map"), xyz=xyz, velocity=xyz * 0, covariance=np.zeros((len(states), 17, 3, 3)),
-        **rows, ids=tuple(str(n + 7) for n in range(len(states))), state=np.array(states, np.uint8),
-        age_s=np.zeros(len(states)),
-    )  # fmt: skip
+    ids = [str(n + 7) for n in range(len(states))]
+    return pose_at(xyz, ids, STAMP_NS, frame_id="map", state=np.array(states, np.uint8))
 
 
 def test_frames_are_where_the_joints_are_for_a_listener_of_tf(context: Any) -> None:

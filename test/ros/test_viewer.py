@@ -12,11 +12,12 @@ import psutil
 import pytest
 from graph_for_tests import a_pose, own_context
 from rclpy.parameter import Parameter
+from scipy.spatial.transform import Rotation
 
 from pose3d_ros.errors import DependencyError
 from pose3d_ros.ros import conversions, view_server, viewer
 from pose3d_ros.ros.viewer import Viewer, drawing
-from pose3d_ros.structures import PersonState, Pose3D
+from pose3d_ros.structures import Floor, PersonState, Pose3D
 
 Draw = Callable[..., None]
 
@@ -54,8 +55,9 @@ def shown() -> Iterator[tuple[Viewer, int]]:
 def draw(shown: tuple[Viewer, int]) -> Iterator[Draw]:
     """Hands a message of these people to the viewer; the page is empty afterwards."""
 
-    def take(*people: Pose3D) -> None:
-        message = conversions.pose_to_msg(a_pose(10**9, 0.5), camera_stamps_ns={"left": 10**9}, calibration_hash="test")
+    def take(*people: Pose3D, floor: Floor | None = None) -> None:
+        whole = replace(a_pose(10**9, 0.5), floor=floor)
+        message = conversions.pose_to_msg(whole, camera_stamps_ns={"left": 10**9}, calibration_hash="test")
         one_each = [conversions.pose_to_msg(one, camera_stamps_ns={}, calibration_hash="").people[0] for one in people]
         message.people = one_each
         shown[0]._take_pose(message)
@@ -76,6 +78,28 @@ def test_people_appear_and_vanish_on_a_page_that_only_this_machine_sees(shown: t
     assert sorted(view._drawn) == ["7"]
     draw()
     assert not view._drawn
+
+
+def test_grid_lies_on_the_floor_as_soon_as_that_is_known(shown: tuple[Viewer, int], draw: Draw) -> None:
+    view, _ = shown
+    draw(person("7"))
+    assert (view._floor.position == 0).all()
+    assert "floor" not in view._status.content
+    tilted = Floor(np.array([0.0, 0.6, 0.8, 1.5]), np.diag([1e-4, 1e-4, 0.02**2]))
+    draw(person("7"), floor=tilted)
+    w, x, y, z = view._floor.wxyz
+    grid = Rotation.from_quat([x, y, z, w]).apply(np.random.default_rng(0).uniform(-5, 5, (9, 3)) * [1, 1, 0])
+    assert tilted.height(grid + view._floor.position) == pytest.approx(0.0, abs=1e-6)
+    assert Rotation.from_quat([x, y, z, w]).apply([0, 0, 1.0]) == pytest.approx([0, 0.6, 0.8])
+    assert view._status.content.endswith(", floor known to 2 cm")
+
+
+def test_floor_is_known_as_well_as_at_its_best_place() -> None:
+    """Tilts about a place 100 m away make the height at the origin uncertain, not the floor there."""
+    about = np.array([[1.0, 0, 0], [0, 1.0, 0], [-100.0, 0, 1.0]])
+    floor = Floor(np.array([0, 0, 1.0, 0]), about @ np.diag([0.01**2, 0.01**2, 0.03**2]) @ about.T)
+    assert np.sqrt(floor.covariance[2, 2]) > 0.9
+    assert viewer.height_std_m(floor) == pytest.approx(0.03)
 
 
 def test_fault_view_that_flickers(shown: tuple[Viewer, int], draw: Draw) -> None:

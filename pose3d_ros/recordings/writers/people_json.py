@@ -60,12 +60,14 @@ def _frame(number: int, pose: Pose3D) -> dict[str, Any]:
     return {
         "frame": number,
         "stamp_ns": pose.stamp_ns,
+        "floor_plane": None if pose.floor is None else _numbers(pose.floor.plane),
+        "floor_covariance": None if pose.floor is None else _numbers(pose.floor.covariance),
         "people": [_person(pose, row) for row in range(len(pose.ids))],
     }
 
 
 def _person(pose: Pose3D, row: int) -> dict[str, Any]:
-    """One person; every list has an entry a joint, in the skeleton's order."""
+    """One person; every list but foot_contact has an entry a joint, in the skeleton's order."""
     return {
         "id": pose.ids[row],
         "state": PersonState(int(pose.state[row])).name,
@@ -76,6 +78,11 @@ def _person(pose: Pose3D, row: int) -> dict[str, Any]:
         "n_views": pose.n_views[row].tolist(),
         "reprojection_px": _numbers(pose.reprojection_px[row]),
         "source": [JointSource(int(one)).name for one in pose.source[row]],
+        "orientation_xyzw": _numbers(pose.orientation[row]),
+        "orientation_std_rad": _numbers(pose.orientation_std[row]),
+        "stature_m": _numbers(pose.stature_m[[row]])[0],
+        "stature_std_m": _numbers(pose.stature_std_m[[row]])[0],
+        "foot_contact": _numbers(pose.foot_contact[row]),
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import overload
 
 from pose3d_ros.rigs.rig_frames import Z_UP_FROM
-from pose3d_ros.structures import Floats, Pose3D
+from pose3d_ros.structures import Floats, Pose3D, unknown_body
 
 
 def upright(poses: Sequence[Pose3D], up: str) -> Sequence[Pose3D]:
@@ -34,7 +34,15 @@ class UprightPoses(Sequence[Pose3D]):
         return self._turned(found) if isinstance(found, Pose3D) else [self._turned(one) for one in found]
 
     def _turned(self, pose: Pose3D) -> Pose3D:
+        """Only joints are turned: these files hold no orientations and no floor, which are left out."""
         turn = self._rotation
+        unknown = unknown_body(*pose.score.shape)
         return replace(
-            pose, xyz=pose.xyz @ turn.T, velocity=pose.velocity @ turn.T, covariance=turn @ pose.covariance @ turn.T
+            pose,
+            xyz=pose.xyz @ turn.T,
+            velocity=pose.velocity @ turn.T,
+            covariance=turn @ pose.covariance @ turn.T,
+            orientation=unknown["orientation"],
+            orientation_std=unknown["orientation_std"],
+            floor=None,
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from geometry_msgs.msg import Point, Vector3
+from geometry_msgs.msg import Point, Quaternion, Vector3
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Joint3D
 from pose3d_ros.ros.conversions.stamps import header, stamp_from_ns, stamp_to_ns
 from pose3d_ros.skeletons import SKELETONS
-from pose3d_ros.structures import JointSource, Pose3D, Skeleton
+from pose3d_ros.structures import Floor, JointSource, Pose3D, Skeleton
 
 NS_PER_S = 1e9
 # As many as a detector may give of one image (DetectorOptions.max_detections at its highest): association of more would
@@ -38,6 +38,8 @@ def pose_to_msg(
     msg.stamp_spread = (max(stamps) - min(stamps)) / NS_PER_S
     msg.processing_latency = float(processing_latency_s)
     msg.calibration_hash = calibration_hash
+    msg.floor_plane = np.full(4, np.nan) if pose.floor is None else pose.floor.plane.copy()
+    msg.floor_covariance = np.full(9, np.nan) if pose.floor is None else pose.floor.covariance.ravel().copy()
     return msg
 
 
@@ -54,12 +56,16 @@ def pose_from_msg(msg: HumanPose3DArray) -> Pose3D:
     numbers = np.array(
         [
             (j.position.x, j.position.y, j.position.z, j.velocity.x, j.velocity.y, j.velocity.z,
-             j.confidence, j.reprojection_px, j.n_views, j.source)
+             j.confidence, j.reprojection_px, j.n_views, j.source,
+             j.orientation.x, j.orientation.y, j.orientation.z, j.orientation.w)
             for j in joints
         ],
         dtype=np.float64,
-    ).reshape(people, size, 10)  # fmt: skip
+    ).reshape(people, size, 14)  # fmt: skip
     covariance = np.array([j.covariance for j in joints], dtype=np.float64).reshape(people, size, 3, 3)
+    orientation_std = np.array([j.orientation_std for j in joints], dtype=np.float64).reshape(people, size, 3)
+    bodies = [(person.age, person.stature, person.stature_std, *person.foot_contact) for person in msg.people]
+    age_s, stature_m, stature_std_m, left, right = np.array(bodies, dtype=np.float64).reshape(people, 5).T
     return Pose3D(
         xyz=numbers[..., 0:3],
         velocity=numbers[..., 3:6],
@@ -70,11 +76,25 @@ def pose_from_msg(msg: HumanPose3DArray) -> Pose3D:
         source=numbers[..., 9].astype(np.uint8),
         ids=tuple(person.id for person in msg.people),
         state=np.array([person.state for person in msg.people], dtype=np.uint8),
-        age_s=np.array([person.age for person in msg.people], dtype=np.float64),
+        age_s=age_s,
         skeleton=skeleton,
         frame_id=msg.header.frame_id,
         stamp_ns=stamp_to_ns(msg.header.stamp),
+        orientation=numbers[..., 10:14],
+        orientation_std=orientation_std,
+        stature_m=stature_m,
+        stature_std_m=stature_std_m,
+        foot_contact=np.stack([left, right], axis=-1),
+        floor=_floor(msg),
     )
+
+
+def _floor(msg: HumanPose3DArray) -> Floor | None:
+    """The floor of a message; None for NaN, and for the zeros of a program that leaves it out."""
+    plane = np.array(msg.floor_plane, dtype=np.float64)
+    if not np.isfinite(plane).all() or not plane.any():
+        return None
+    return Floor(plane, np.array(msg.floor_covariance, dtype=np.float64).reshape(3, 3))
 
 
 def known_skeleton(name: str, joint_names: list[str]) -> Skeleton:
@@ -108,9 +128,11 @@ def _person(pose: Pose3D, p: int) -> HumanPose3D:
             n_views=n_views,
             reprojection_px=reprojection,
             source=source,
+            orientation=Quaternion(x=qx, y=qy, z=qz, w=qw),
+            orientation_std=std,
         )
         # tolist() makes Python's own numbers at once, which is what the fields want.
-        for (x, y, z), (u, v, w), covariance, score, n_views, reprojection, source in zip(
+        for (x, y, z), (u, v, w), covariance, score, n_views, reprojection, source, (qx, qy, qz, qw), std in zip(
             pose.xyz[p].tolist(),
             pose.velocity[p].tolist(),
             pose.covariance[p].reshape(-1, 9).copy(),
@@ -118,6 +140,8 @@ def _person(pose: Pose3D, p: int) -> HumanPose3D:
             pose.n_views[p].tolist(),
             pose.reprojection_px[p].tolist(),
             pose.source[p].tolist(),
+            pose.orientation[p].tolist(),
+            pose.orientation_std[p].astype(np.float32),
             strict=True,
         )
     ]
@@ -127,4 +151,7 @@ def _person(pose: Pose3D, p: int) -> HumanPose3D:
         age=float(pose.age_s[p]),
         confidence=float(pose.score[p][present].mean()) if present.any() else 0.0,
         joints=joints,
+        stature=float(pose.stature_m[p]),
+        stature_std=float(pose.stature_std_m[p]),
+        foot_contact=pose.foot_contact[p].astype(np.float32),
     )

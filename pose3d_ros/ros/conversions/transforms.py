@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -9,12 +10,10 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import ArrayLike
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.geometry.orientation import body_rotation
 from pose3d_ros.ros import distribution
 from pose3d_ros.ros.conversions.stamps import header
 from pose3d_ros.structures import Floats, PersonState, Pose3D
-
-# Torsos and hips shorter than any person's give no reliable direction.
-MIN_LENGTH_M = 0.02
 
 
 def transform_to_msg(matrix: ArrayLike, parent: str, child: str, stamp_ns: int) -> TransformStamped:
@@ -46,8 +45,9 @@ def matrix_from_transform(msg: TransformStamped | Transform) -> Floats:
 def transforms_to_msgs(pose: Pose3D, prefix: str = "") -> list[TransformStamped]:
     """Frames of every person for /tf, children of pose.frame_id: each present joint, and the body.
 
-    Joints have the axes of pose.frame_id. The body's origin is the pelvis, its axes are REP-103's. What is
-    absent or not finite is left out, so are LOST people: whatever follows TF must not be steered by them.
+    Joints have their orientation, and the axes of pose.frame_id where it is not known. The body's origin is the pelvis,
+    its axes are REP-103's. What is absent or not finite is left out, and so are LOST people: what follows TF must not
+    be steered by them.
     """
     messages = []
     for p, person in enumerate(pose.ids):
@@ -59,35 +59,24 @@ def transforms_to_msgs(pose: Pose3D, prefix: str = "") -> list[TransformStamped]
             messages.append(transform_to_msg(body, pose.frame_id, name, pose.stamp_ns))
         for j in np.flatnonzero(np.isfinite(pose.xyz[p]).all(axis=-1)):
             child = f"{name}_{frame_name(pose.skeleton.joint_names[j])}"
-            messages.append(_stamped(pose.xyz[p, j], Quaternion(w=1.0), pose.frame_id, child, pose.stamp_ns))
+            x, y, z, w = pose.orientation[p, j].tolist()
+            turned = Quaternion(x=x, y=y, z=z, w=w) if math.isfinite(w) else Quaternion(w=1.0)
+            messages.append(_stamped(pose.xyz[p, j], turned, pose.frame_id, child, pose.stamp_ns))
     return messages
 
 
 def body_frame(pose: Pose3D, p: int) -> Floats | None:
     """frame_from_body (4, 4) of person p: origin Pelvis, x forward, y left, z up along the torso (REP-103).
 
-    z points from Pelvis to Thorax, y from the right to the left hip and shoulder made square to it. None
-    where a joint is missing or they lie on a line.
+    The axes are those of Spine (msg/Joint3D). None where the pelvis, a hip or a shoulder is missing or they lie on a
+    line.
     """
-    names = ("Pelvis", "Thorax", "LHip", "RHip", "LShoulder", "RShoulder")
-    if any(name not in pose.skeleton.joint_names for name in names):
+    if "Pelvis" not in pose.skeleton.joint_names:
         return None
-    pelvis, thorax, left_hip, right_hip, left_shoulder, right_shoulder = (
-        pose.xyz[p, pose.skeleton.index(name)] for name in names
-    )
-    up = thorax - pelvis
-    left = (left_hip - right_hip) + (left_shoulder - right_shoulder)
-    if not (np.isfinite(up).all() and np.isfinite(left).all()) or np.linalg.norm(up) < MIN_LENGTH_M:
-        return None
-    z = up / np.linalg.norm(up)
-    left = left - (left @ z) * z
-    if np.linalg.norm(left) < MIN_LENGTH_M:
-        return None
-    y = left / np.linalg.norm(left)
     frame_from_body = np.eye(4)
-    frame_from_body[:3, :3] = np.column_stack([np.cross(y, z), y, z])
-    frame_from_body[:3, 3] = pelvis
-    return frame_from_body
+    frame_from_body[:3, :3] = body_rotation(pose.skeleton, pose.xyz[p : p + 1])[0]
+    frame_from_body[:3, 3] = pose.xyz[p, pose.skeleton.index("Pelvis")]
+    return frame_from_body if np.isfinite(frame_from_body).all() else None
 
 
 def frame_name(text: str) -> str:

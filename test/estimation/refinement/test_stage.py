@@ -267,6 +267,7 @@ def debiased_run(tmp_path: Path, refine: str, share: float = 1.0, sets: int = 3)
         refine=refine,
         posern_weights=file_of(biased(BIAS), tmp_path),
         cvugcn_weights=file_of(moving((0.0, 0.02, 0.0)), tmp_path),
+        smoothing="none",
     )
     estimator, rng = PoseEstimator(RIG, options=options), np.random.default_rng(0)
     return [estimator.estimate_from_keypoints(with_bias(k / 12, rng, share)) for k in range(sets)]

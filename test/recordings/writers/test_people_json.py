@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from people_poses import HEAD, pose_of
 
 from pose3d_ros.recordings.writers.people_json import _dump, _numbers, write_json
+from pose3d_ros.structures import Floor
 
 
 def strict(path: Path) -> dict:
@@ -39,6 +41,21 @@ def test_every_number_is_there_and_absent_ones_are_null(tmp_path: Path) -> None:
     assert two["covariance_m2"][0] == pytest.approx([1e-4, 0, 0, 2e-4, 0, 3e-4])
     assert (two["state"], two["source"][0], two["source"][HEAD]) == ("VISIBLE", "TRIANGULATED", "ABSENT")
     assert (two["n_views"][0], two["confidence"][0], two["reprojection_px"][HEAD]) == (3, 0.75, None)
+
+
+def test_bodies_and_the_floor_are_there_where_they_are_known(tmp_path: Path) -> None:
+    pose = pose_of(0, ["1"])
+    plane, covariance = np.array([0.0, 0.6, 0.8, -0.25]), np.diag([1e-4, 2e-4, 3e-4])
+    pose.orientation[0, 0], pose.orientation_std[0, 0] = [0.0, 0.6, 0.0, 0.8], [0.1, 0.2, np.nan]
+    pose.foot_contact[0], pose.stature_m[0] = [0.25, np.nan], 1.75
+    write_json([pose, replace(pose, floor=Floor(plane, covariance))], tmp_path / "people.json")
+    before, after = strict(tmp_path / "people.json")["frames"]
+    assert (before["floor_plane"], before["floor_covariance"]) == (None, None)
+    assert (after["floor_plane"], after["floor_covariance"]) == (plane.tolist(), covariance.tolist())
+    (person,) = after["people"]
+    assert (person["orientation_xyzw"][0], person["orientation_std_rad"][0]) == ([0.0, 0.6, 0.0, 0.8], [0.1, 0.2, None])
+    assert person["orientation_xyzw"][1] == [None] * 4
+    assert (person["stature_m"], person["stature_std_m"], person["foot_contact"]) == (1.75, None, [0.25, None])
 
 
 def test_no_pose_is_an_empty_document(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import JointSource, PersonState, Pose3D
+from pose3d_ros.structures import Floor, JointSource, PersonState, Pose3D
 
 J = H36M_17.size
 
@@ -19,7 +19,10 @@ STANDING = np.array(
 )  # fmt: skip
 
 
-def a_pose(people=2, absent=(), states=None, stamp_ns=1_700_000_000_123_456_789):
+FLOOR = Floor(np.array([0.0, 0.6, 0.8, -0.25]), np.diag([1e-4, 2e-4, 3e-4]))
+
+
+def a_pose(people=2, absent=(), states=None, stamp_ns=1_700_000_000_123_456_789, floor=FLOOR):
     """People 1 m apart along y; absent: (person, joint) pairs without a position."""
     rng = np.random.default_rng(3)
     xyz = np.stack([STANDING + np.array([0, p, 0]) for p in range(people)]) if people else np.zeros((0, J, 3))
@@ -31,9 +34,15 @@ def a_pose(people=2, absent=(), states=None, stamp_ns=1_700_000_000_123_456_789)
     velocity = rng.normal(size=(people, J, 3))
     n_views = rng.integers(2, 5, (people, J))
     source = rng.integers(1, 5, (people, J))
+    orientation = rng.normal(size=(people, J, 4))
+    orientation /= np.linalg.norm(orientation, axis=-1, keepdims=True)
+    std = rng.uniform(0.01, 0.5, (people, J, 3)).astype(np.float32).astype(float)
+    std[:, :, 2][:, ::3] = np.nan
+    about_bodies = rng.uniform(0, 1, (people, 4)).astype(np.float32).astype(float)
     for p, j in absent:
         xyz[p, j], velocity[p, j], covariance[p, j], reprojection[p, j] = np.nan, np.nan, np.nan, np.nan
         score[p, j], n_views[p, j], source[p, j] = 0, 0, JointSource.ABSENT
+        orientation[p, j], std[p, j] = np.nan, np.nan
     return Pose3D(
         xyz=xyz,
         velocity=velocity,
@@ -48,4 +57,10 @@ def a_pose(people=2, absent=(), states=None, stamp_ns=1_700_000_000_123_456_789)
         skeleton=H36M_17,
         frame_id="world",
         stamp_ns=stamp_ns,
+        orientation=orientation,
+        orientation_std=std,
+        stature_m=about_bodies[:, 0],
+        stature_std_m=about_bodies[:, 1],
+        foot_contact=about_bodies[:, 2:],
+        floor=floor,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,8 @@ from timing import cpu_s
 from pose3d_ros.errors import InputError
 from pose3d_ros.msg import HumanPose3DArray
 from pose3d_ros.ros import conversions
-from pose3d_ros.structures import PersonState
-
-ARRAYS = ("xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "state", "age_s")
+from pose3d_ros.skeletons import H36M_17
+from pose3d_ros.structures import PERSON_ARRAYS, Floor, PersonState, unknown_body
 
 
 def to_msg(pose, **more):
@@ -31,8 +31,10 @@ def test_pose_round_trip_is_exact(people, wire):
     if wire:
         msg = deserialize_message(serialize_message(msg), HumanPose3DArray)
     back = conversions.pose_from_msg(msg)
-    for name in ARRAYS:
+    for name in PERSON_ARRAYS:
         np.testing.assert_array_equal(getattr(back, name), getattr(pose, name), err_msg=name)
+    np.testing.assert_array_equal(back.floor.plane, pose.floor.plane)
+    np.testing.assert_array_equal(back.floor.covariance, pose.floor.covariance)
     assert (back.ids, back.skeleton, back.frame_id, back.stamp_ns) == (
         pose.ids, pose.skeleton, pose.frame_id, pose.stamp_ns,
     )  # fmt: skip
@@ -43,6 +45,34 @@ def test_absent_joint_is_nan_with_confidence_zero_never_a_zero_coordinate():
     assert np.isnan([joint.position.x, joint.position.y, joint.position.z, joint.reprojection_px]).all()
     assert np.isnan(joint.covariance).all()
     assert (joint.confidence, joint.n_views, joint.source) == (0.0, 0, joint.SOURCE_ABSENT)
+
+
+def test_what_is_not_known_of_bodies_is_nan_in_the_message_never_zero():
+    pose = replace(a_pose(1, floor=None), **unknown_body(1, J))
+    msg = to_msg(pose)
+    (person,), joint = msg.people, msg.people[0].joints[2]
+    turned = joint.orientation
+    assert np.isnan([turned.x, turned.y, turned.z, turned.w, *joint.orientation_std]).all()
+    assert np.isnan([person.stature, person.stature_std, *person.foot_contact]).all()
+    assert np.isnan([*msg.floor_plane, *msg.floor_covariance]).all()
+    assert conversions.pose_from_msg(msg).floor is None
+
+
+def test_floor_that_a_program_left_at_its_zeros_is_not_known():
+    assert (
+        conversions.pose_from_msg(HumanPose3DArray(skeleton="h36m_17", joint_names=list(H36M_17.joint_names))).floor
+        is None
+    )
+
+
+@pytest.mark.parametrize("plane", [[0, 0, 2, 1], [0, 0, 1, np.inf]])
+def test_floor_or_orientation_of_no_plane_or_rotation_is_rejected(plane):
+    with pytest.raises(InputError, match=r"floor: plane is .* expected a unit normal and a finite d"):
+        Floor(np.array(plane), np.eye(3))
+    msg = to_msg(a_pose(1))
+    msg.people[0].joints[3].orientation.w = 3.0
+    with pytest.raises(InputError, match=r"orientation holds .* expected unit quaternions x, y, z, w, or NaN"):
+        conversions.pose_from_msg(msg)
 
 
 def test_person_confidence_is_the_mean_of_present_joints():

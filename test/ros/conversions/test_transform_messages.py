@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from people import J, a_pose
+from scipy.spatial.transform import Rotation
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.geometry.orientation import with_orientations
 from pose3d_ros.ros import conversions
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import PersonState
@@ -59,9 +61,17 @@ def test_every_present_joint_is_a_child_of_the_poses_frame():
     assert {one.header.frame_id for one in messages} == {"world"}
     wrist = next(one for one in messages if one.child_frame_id == "human_2_LWrist")
     expected = np.eye(4)
+    expected[:3, :3] = Rotation.from_quat(pose.orientation[1, H36M_17.index("LWrist")]).as_matrix()
     expected[:3, 3] = pose.xyz[1, H36M_17.index("LWrist")]
     assert conversions.matrix_from_transform(wrist) == pytest.approx(expected)
     assert conversions.stamp_to_ns(wrist.header.stamp) == pose.stamp_ns
+
+
+def test_joint_without_an_orientation_has_the_axes_of_the_fixed_frame():
+    pose = a_pose(1)
+    pose.orientation[0, H36M_17.index("Nose")] = np.nan
+    nose = next(one for one in conversions.transforms_to_msgs(pose) if one.child_frame_id == "human_1_Nose")
+    assert conversions.matrix_from_transform(nose)[:3, :3] == pytest.approx(np.eye(3))
 
 
 def test_body_frame_looks_forward_with_y_left_and_z_up():
@@ -80,7 +90,17 @@ def test_body_frame_turns_with_the_person():
     assert conversions.body_frame(pose, 0) == pytest.approx(place @ upright)
 
 
-@pytest.mark.parametrize("missing", ["Pelvis", "Thorax", "LHip", "RShoulder"])
+def test_body_frame_has_the_axes_of_the_spine():
+    pose = a_pose(1)
+    rng = np.random.default_rng(7)
+    object.__setattr__(pose, "xyz", pose.xyz + 0.05 * rng.normal(size=pose.xyz.shape))
+    spine = with_orientations(pose).orientation[0, H36M_17.index("Spine")]
+    body = conversions.body_frame(pose, 0)
+    assert Rotation.from_quat(spine).as_matrix() == pytest.approx(body[:3, :3])
+    assert body[:3, 3] == pytest.approx(pose.xyz[0, H36M_17.index("Pelvis")])
+
+
+@pytest.mark.parametrize("missing", ["Pelvis", "LShoulder", "LHip", "RShoulder"])
 def test_body_that_cannot_be_oriented_has_no_frame_but_its_joints_have(missing):
     pose = a_pose(1, absent=[(0, H36M_17.index(missing))])
     assert conversions.body_frame(pose, 0) is None
