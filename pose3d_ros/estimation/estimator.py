@@ -19,9 +19,10 @@ from pose3d_ros.detection.detector import UsesPredictedBoxes
 from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
+from pose3d_ros.estimation.detector_joints import DetectorPeople
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.left_right import unswap_left_right
+from pose3d_ros.estimation.left_right import PARTS, unswap_left_right
 from pose3d_ros.estimation.measured_people import MeasuredPeople, Stopwatch
 from pose3d_ros.estimation.observation import (
     Grouped2D,
@@ -234,6 +235,10 @@ class PoseEstimator:
         tracked = pose.ids
         pose = self._smoother(pose)
         estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
+        if people.swapped is not None:
+            px = options.calibration_px if options.calibration_px != MEASURED else self._calibration_noise.px
+            own = DetectorPeople(views, people.groups, ids, people.swapped, options, px)
+            estimate = replace(estimate, detector_people=own)
         if len(self._rig.cameras) > 1:
             together = people.together(views, ids, tracked)
             self._background.put(
@@ -278,7 +283,7 @@ class PoseEstimator:
             single_view=int((n_views == 1).sum()),
             all_groups=groups,
             not_refined=not_refined,
-            swapped=tuple(c.name for c, view in zip(cameras, swapped, strict=True) if view.any()),
+            swapped=np.stack([swapped[..., list(part)].any(-1) for part in PARTS], axis=-1),
         )
 
     def triangulate(
@@ -319,7 +324,7 @@ class PoseEstimator:
             refinement=plan if several else None,
             not_refined=people.not_refined,
             lifted_from=views.cameras[0].name if lifted and several else "",
-            swapped=people.swapped,
+            swapped=people.swapped_in(views),
             motion=self._motions(self._tracker, pose.stamp_ns),
             reports=self._background.reports(len(views.cameras)) if several else (),
         )
