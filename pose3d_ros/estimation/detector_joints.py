@@ -24,7 +24,7 @@ from pose3d_ros.estimation.observation import (
     without_uncertain,
 )
 from pose3d_ros.estimation.options import EstimatorOptions
-from pose3d_ros.estimation.track import Observed3D
+from pose3d_ros.estimation.track import Observed3D, without_joints
 from pose3d_ros.estimation.views import Views
 from pose3d_ros.skeletons import remap
 from pose3d_ros.structures import JointSource, Keypoints2D, PersonState, Pose3D, Skeleton, unchecked
@@ -103,22 +103,6 @@ class DetectorPeople:
             exchanged = parts[..., list(part_of_joints(skeleton))]
             flat = flat.with_joints(joint_order(len(flat.xy), rows, exchanged, np.array(skeleton.other_side)))
         return flat.grouped(rows)
-
-
-def without_joints(people: Pose3D, skeleton: Skeleton) -> Pose3D:
-    """The people of a pose in another skeleton, of which no joint is known."""
-    shape = (len(people), skeleton.size)
-    return replace(
-        people,
-        xyz=np.full((*shape, 3), np.nan),
-        velocity=np.full((*shape, 3), np.nan),
-        covariance=np.full((*shape, 3, 3), np.nan),
-        score=np.zeros(shape),
-        n_views=np.zeros(shape, dtype=np.uint8),
-        reprojection_px=np.full(shape, np.nan),
-        source=np.zeros(shape, dtype=np.uint8),
-        skeleton=skeleton,
-    )
 
 
 def _without_weak(keypoints: Keypoints2D, people: NDArray[np.intp], min_score: float) -> Keypoints2D:

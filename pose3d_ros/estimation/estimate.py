@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from pose3d_ros.estimation.detector_joints import DetectorPeople
 from pose3d_ros.estimation.prediction import Motion
 from pose3d_ros.estimation.refinement.plan import RefinePlan
 from pose3d_ros.structures import Keypoints2D, Pose3D
@@ -63,7 +62,7 @@ class Estimate:
     left_out: int = 0  # people known who are not in the pose: outside the workspace, or too many
     swapped: tuple[str, ...] = ()  # cameras in which the detector swapped a person's left and right
     motion: Motion | None = None  # of all people known, to predict the pose with
-    detector_people: DetectorPeople | None = None  # whose own joints keypoints_3d has; None where people were lifted
+    detector_joints: Callable[[Pose3D], Pose3D] | None = None  # of a pose's people; None where they were lifted
     reports: tuple[Report, ...] = ()  # of the sets before: the calibration, people, clocks
 
     @cached_property
@@ -73,7 +72,7 @@ class Estimate:
         It is the pose's stamp, frame, ids and states; joints that two cameras did not see in this frame set are absent.
         None where people were lifted from one camera.
         """
-        return None if self.detector_people is None else self.detector_people.pose(self.pose)
+        return None if self.detector_joints is None else self.detector_joints(self.pose)
 
     def facts(self) -> dict[str, str]:
         """Key values for /diagnostics."""

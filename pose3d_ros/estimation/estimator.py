@@ -238,7 +238,7 @@ class PoseEstimator:
         if people.swapped is not None:
             px = options.calibration_px if options.calibration_px != MEASURED else self._calibration_noise.px
             own = DetectorPeople(views, people.groups, ids, people.swapped, options, px)
-            estimate = replace(estimate, detector_people=own)
+            estimate = replace(estimate, detector_joints=own.pose)
         if len(self._rig.cameras) > 1:
             together = people.together(views, ids, tracked)
             self._background.put(

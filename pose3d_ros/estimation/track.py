@@ -108,3 +108,19 @@ def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:
         frame_id=frame_id,
         stamp_ns=stamp_ns,
     )
+
+
+def without_joints(people: Pose3D, skeleton: Skeleton) -> Pose3D:
+    """The people of a pose in another skeleton, of which no joint is known."""
+    shape = (len(people), skeleton.size)
+    return replace(
+        people,
+        xyz=np.full((*shape, 3), np.nan),
+        velocity=np.full((*shape, 3), np.nan),
+        covariance=np.full((*shape, 3, 3), np.nan),
+        score=np.zeros(shape),
+        n_views=np.zeros(shape, dtype=np.uint8),
+        reprojection_px=np.full(shape, np.nan),
+        source=np.zeros(shape, dtype=np.uint8),
+        skeleton=skeleton,
+    )
