@@ -26,6 +26,7 @@ from pose3d_ros.estimation.observation import (
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.track import Observed3D, without_joints
 from pose3d_ros.estimation.views import Views
+from pose3d_ros.geometry.observations import Observations
 from pose3d_ros.skeletons import remap
 from pose3d_ros.structures import JointSource, Keypoints2D, PersonState, Pose3D, Skeleton, unchecked
 
@@ -46,16 +47,21 @@ class DetectorPeople:
         """The detector's; of several, that with the most joints, to which the others give what they have by name."""
         return max((one.skeleton for one in self.views.detected), key=lambda skeleton: skeleton.size)
 
-    def triangulated(self, joints: Sequence[int] | None = None) -> Observed3D:
-        """The chosen joints of the skeleton (all by default), in the order given, of all G people."""
-        options, cameras, keypoints = self.options, self.views.cameras, self._grouped
-        if joints is not None:
-            keypoints = keypoints.joints(joints)
-        observed, rays = triangulate_people(cameras, keypoints, min_views=options.min_views, max_std_m=np.inf)
+    def triangulated(self, joints: Sequence[int]) -> Observed3D:
+        """The chosen joints of the skeleton, in the order given, of all G people; calibrated cameras are exact."""
+        return self._triangulated(self._grouped.joints(joints))[0]
+
+    def _triangulated(self, keypoints: Grouped2D) -> tuple[Observed3D, Observations]:
+        least = self.options.min_views
+        return triangulate_people(self.views.cameras, keypoints, min_views=least, max_std_m=np.inf)
+
+    def _all_joints(self) -> Observed3D:
+        """All joints (G, J) of the skeleton, with what the cameras' errors add."""
+        observed, rays = self._triangulated(self._grouped)
         if self.calibration_px:
-            shift = calibration_shift(cameras, keypoints, observed, rays)
+            shift = calibration_shift(self.views.cameras, self._grouped, observed, rays)
             observed = with_calibration_noise(observed, shift, self.calibration_px)
-        return without_uncertain(observed, options.max_std_m)
+        return without_uncertain(observed, self.options.max_std_m)
 
     def pose(self, people: Pose3D) -> Pose3D:
         """All joints (P, J) of the people of a pose: with its ids, states, frame and stamp, triangulated or absent.
@@ -71,7 +77,7 @@ class DetectorPeople:
         ]
         if not rows:
             return pose
-        observed = self.triangulated()
+        observed = self._all_joints()
         shown, groups = np.array(rows).T
         xyz, velocity, covariance = pose.xyz.copy(), pose.velocity.copy(), pose.covariance.copy()
         score, n_views, px = pose.score.copy(), pose.n_views.copy(), pose.reprojection_px.copy()

@@ -22,6 +22,7 @@ from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
 from pose3d_ros.estimation.detector_joints import DetectorPeople
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
+from pose3d_ros.estimation.head_top import with_head_tops
 from pose3d_ros.estimation.left_right import PARTS, unswap_left_right
 from pose3d_ros.estimation.measured_people import MeasuredPeople, Stopwatch
 from pose3d_ros.estimation.observation import (
@@ -233,18 +234,26 @@ class PoseEstimator:
             people = self._triangulate(views, stamp_ns)
         pose, ids = self._tracker.update(people.observed, stamp_ns, self._rig.frame_id)
         tracked = pose.ids
+        own = self._detector_people(people, views, ids)
+        if own is not None:
+            pose = with_head_tops(pose, own, people.observed)
         pose = self._smoother(pose)
         estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
-        if people.swapped is not None:
-            px = options.calibration_px if options.calibration_px != MEASURED else self._calibration_noise.px
-            own = DetectorPeople(views, people.groups, ids, people.swapped, options, px)
-            estimate = replace(estimate, detector_joints=own.pose)
+        estimate = replace(estimate, detector_joints=None if own is None else own.pose)
         if len(self._rig.cameras) > 1:
             together = people.together(views, ids, tracked)
             self._background.put(
                 FrameObservation(stamp_ns, self._rig, estimate.keypoints, estimate.ids, together, pose, options)
             )
         return filter_people(estimate, options.workspace_min, options.workspace_max, options.max_people)
+
+    def _detector_people(self, people: MeasuredPeople, views: Views, ids: tuple[str, ...]) -> DetectorPeople | None:
+        """The people as their detector has them; None where they were lifted."""
+        if people.swapped is None:
+            return None
+        px = self._options.calibration_px
+        px = self._calibration_noise.px if px == MEASURED else px
+        return DetectorPeople(views, people.groups, ids, people.swapped, self._options, px)
 
     def _resampled(self, views: Views, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Views, int]:
         """The 2D people at one time, where compensate_offsets is set, and that time."""

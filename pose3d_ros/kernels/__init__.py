@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 PARTS = (
     "lenses", "observations", "solving", "validation", "association", "left_right", "filtering", "tracking", "layers",
+    "heads",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from definitions import (
     association,
     camera_errors,
     distortion,
+    heads,
     kalman,
     left_right,
     observations,
@@ -31,6 +32,7 @@ from pose3d_ros.estimation.tracking import Tracker
 from pose3d_ros.geometry.association import associate
 from pose3d_ros.geometry.camera_errors import camera_error_covariance
 from pose3d_ros.geometry.distortion import distort_views, undistort_views
+from pose3d_ros.geometry.head import MODEL, fit_heads
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import (
     SIGMA_PX,
@@ -299,3 +301,19 @@ def test_left_right_swaps(wrong: Sequence[int]) -> None:
     ours = sides.swapped(rig.cameras, found, expected)
     np.testing.assert_array_equal(ours, left_right.swapped(rig.cameras, found, expected))
     assert ours.any() or len(wrong) not in (1, 2)
+
+
+@pytest.mark.parametrize("std_m", [0.005, 0.03])
+def test_heads(std_m: float) -> None:
+    rng = np.random.default_rng(11)
+    turned, _ = np.linalg.qr(rng.normal(size=(400, 3, 3)))
+    turned[..., 0] *= np.linalg.det(turned)[:, None]
+    factor = std_m * rng.normal(size=(400, 6, 3, 3))
+    spread = factor @ factor.swapaxes(-1, -2) + 1e-6 * np.eye(3)
+    miss = np.einsum("gjab,gjb->gja", np.linalg.cholesky(spread), rng.normal(size=(400, 6, 3)))
+    points = np.einsum("gab,jb->gja", turned, MODEL[:-1]) + rng.normal(size=(400, 1, 3)) + miss
+    points[rng.random((400, 6)) < 0.25] = np.nan
+    ours, theirs = fit_heads(points, spread), heads.fit_heads(points, spread)
+    assert 0.3 < np.isfinite(ours.top[:, 0]).mean() < 0.99
+    for name in vars(ours):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9, err_msg=name)
