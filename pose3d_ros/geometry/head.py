@@ -43,9 +43,11 @@ SIZE_STD = 0.06  # of those bodies' sizes
 # Of nose, eyes and ears so many must be there, one of them an ear, and with the thorax so many points in all: eyes and
 # nose alone lie too close together.
 MIN_FACE, MIN_POINTS = 2, 3
-# A head's turn has this std at most, rad: beyond it the linearised covariance of its top holds too few.
-MAX_TURN_STD = 0.4
-# From the closed form the fourth step of Gauss-Newton moves tops by 0.08 mm (points off by 10 mm) to 0.2 mm (30 mm).
+# A head's turn has this std at most about each axis, rad: nothing is known of where one faces beyond it. Up to there 92
+# % or more of tops lie in their 95 % ellipsoids (points off by 10 to 100 mm): a turn that uncertain spreads tops over a
+# part of a sphere, so their covariance has the square of twice the turn's second order too.
+MAX_TURN_STD = 1.0
+# From the closed form the fourth step of Gauss-Newton moves tops by 0.02 mm (points off by 10 mm) to 0.2 mm (30 mm).
 STEPS = 4
 # A head is taken for none where its points miss the shape by more than 999 in 1,000 do by chance: so many standard
 # deviations of a normal distribution, which kernels/heads.py makes a limit of chi squared.

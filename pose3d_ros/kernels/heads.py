@@ -137,6 +137,22 @@ def _turn(R, x, y, z):
     return out
 
 
+@inner
+def _second_order(R, size, left, model, out):
+    """Twice what the second order of a turn of covariance left[:3, :3] moves the top by about the face's middle."""
+    arm, bent = np.empty(3), np.empty(3)
+    for a in range(3):
+        arm[a] = model[-1, a]
+        for j in range(5):
+            arm[a] -= model[j, a] / 5.0
+    for a in range(3):
+        bent[a] = (left[0, 0] + left[1, 1] + left[2, 2]) * arm[a]
+        for k in range(3):
+            bent[a] -= left[a, k] * arm[k]
+    for a in range(3):
+        out[a] = size * (R[a, 0] * bent[0] + R[a, 1] * bent[1] + R[a, 2] * bent[2])
+
+
 _FOUND = "Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[:, ::1], f8[:, :, ::1]))"
 
 
@@ -151,6 +167,7 @@ def fitted(xyz, covariance, seen, model, model_std, size_std, steps, misfit, max
     tops, top_covariance = np.full((G, 3), np.nan), np.full((G, 3, 3), np.nan)
     R, t, N, b = np.empty((3, 3)), np.empty(3), np.empty((7, 7)), np.empty(7)
     W, spread, left, D = np.empty((J, 3, 3)), np.empty((3, 3)), np.empty((7, 7)), np.empty((3, 7))
+    bent = np.empty(3)
     for g in range(G):
         count = 0
         for j in range(J):
@@ -187,11 +204,12 @@ def fitted(xyz, covariance, seen, model, model_std, size_std, steps, misfit, max
         if not (squared <= limit and widest <= max_turn_std**2):
             continue
         _derivatives(R, size, model[J], D)
+        _second_order(R, size, left, model, bent)
         for a in range(3):
             tops[g, a] = t[a] + D[a, 6]
             for c in range(3):
                 turned[g, a, c], turn_covariance[g, a, c] = R[a, c], left[a, c]
-                total = 0.0
+                total = bent[a] * bent[c]
                 for k in range(3):
                     total += size**2 * R[a, k] * model_std[J, k] ** 2 * R[c, k]
                 for k in range(7):

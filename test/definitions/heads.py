@@ -44,6 +44,11 @@ def fit_heads(xyz: Floats, covariance: Floats) -> Heads:
     J = _jacobian(scaled, MODEL[-1:])[:, 0]
     own = scaled * MODEL_STD[-1]
     top = J @ left @ J.swapaxes(-1, -2) + own @ own.swapaxes(-1, -2)
+    turn = left[:, :3, :3]
+    arm = MODEL[-1] - MODEL[:5].mean(axis=0)
+    bent = np.trace(turn, axis1=-2, axis2=-1)[:, None] * arm - turn @ arm
+    bent = (scaled @ bent[..., None])[..., 0]
+    top += bent[..., :, None] * bent[..., None, :]
     found = R, left[:, :3, :3], t + scaled @ MODEL[-1], top
     freedom = 3 * present.sum(-1) - 6
     valid = (residual**2).sum(-1) <= chi2.ppf(norm.cdf(MISFIT), freedom)
