@@ -18,6 +18,8 @@ from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.estimator import EstimatorOptions, PoseEstimator
 from pose3d_ros.estimation.observation import Grouped2D
 from pose3d_ros.estimation.single_view import PersonLifter
+from pose3d_ros.estimation.staleness import grown, keypoints_now
+from pose3d_ros.estimation.track import no_pose
 from pose3d_ros.skeletons import BODY_25, COCO_17, H36M_17, HALPE_26, WHOLEBODY_133
 from pose3d_ros.structures import Floats, JointSource, Keypoints2D, PersonState, Pose3D, Rig, Skeleton
 from pose3d_ros.synchronisation.clock_offsets import ClockEstimate
@@ -213,3 +215,25 @@ def test_nothing_is_triangulated_until_the_joints_are_asked_for(monkeypatch: pyt
     assert set(joints) == {5}
     assert estimate.keypoints_3d is estimate.keypoints_3d
     assert joints.count(BODY_25.size) == 1
+
+
+def test_joints_go_out_as_sure_as_they_are_by_then_and_only_of_visible_people() -> None:
+    """The same people, states and ages as in the message of the pose; a joint may have moved since the images."""
+    estimate = run([views(t, HALPE_26, np.random.default_rng(9)) for t in (0.0, 0.1, 0.2)])[-1]
+    own, later_s = keypoints(estimate), 0.1
+    states = np.array([PersonState.OCCLUDED, PersonState.VISIBLE], dtype=np.uint8)
+    judged = replace(grown(estimate.pose, later_s), state=states)
+    now = keypoints_now(own, judged, later_s)
+    assert now.ids == judged.ids
+    assert now.state.tolist() == states.tolist()
+    assert np.allclose(now.age_s, later_s)
+    assert (now.source[0] == JointSource.ABSENT).all()
+    assert np.isnan(now.xyz[0]).all()
+    np.testing.assert_array_equal(now.xyz[1], own.xyz[1])
+    std = [np.sqrt(np.trace(one.covariance[1], axis1=-2, axis2=-1)) for one in (own, now)]
+    # People walk with 0.8 m/s.
+    assert (std[1] > np.hypot(std[0], 0.05)).all()
+    assert (std[1] < 0.3).all()
+    gone = keypoints_now(own, no_pose(H36M_17, judged.stamp_ns, judged.frame_id), later_s)
+    assert len(gone) == 0
+    assert gone.skeleton is HALPE_26
