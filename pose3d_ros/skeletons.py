@@ -1,10 +1,11 @@
 """The skeletons pose3d_ros knows, and the one map between them.
 
-h36m_17 is the only skeleton that leaves the house; detectors speak their own.
+human_pose_3d speaks h36m_17; detectors speak their own, which human_pose_3d/keypoints carries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -71,7 +72,62 @@ HALPE_26 = Skeleton(
     left_right=(*COCO_17.left_right, (20, 21), (22, 23), (24, 25)),
 )  # fmt: skip
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (H36M_17, COCO_17, HALPE_26, BODY_25, BODY_25B)}
+# The hand of COCO-WholeBody and OpenPose: its root, then four joints of each finger, from the palm to the tip.
+_HAND = (
+    "HandRoot",
+    *(f"{finger}{n}" for finger in ("Thumb", "Index", "Middle", "Ring", "Little") for n in (1, 2, 3, 4)),
+)
+_HAND_PARENTS = (-1, *(first + n - 1 if n else 0 for first in (1, 5, 9, 13, 17) for n in range(4)))
+
+# The 68 points of iBUG's 300-W (Sagonas et al., 2013), with the parents along which they are drawn. Its order begins at
+# the person's right; a pair of the two sides has one name here, so that the points of the left are counted backwards.
+_FACE = {
+    **{f"RJaw{n}": f"RJaw{n + 1}" if n < 8 else "Chin" for n in range(1, 9)},
+    "Chin": "Nose",
+    **{f"LJaw{n}": f"LJaw{n + 1}" if n < 8 else "Chin" for n in range(8, 0, -1)},
+    **{f"RBrow{n}": f"RBrow{n + 1}" if n < 5 else "NoseBridge1" for n in range(1, 6)},
+    **{f"LBrow{n}": f"LBrow{n + 1}" if n < 5 else "NoseBridge1" for n in range(5, 0, -1)},
+    **{f"NoseBridge{n}": f"NoseBridge{n + 1}" if n < 4 else "Nose" for n in range(1, 5)},
+    "RNostril1": "RNostril2", "RNostril2": "NoseBase", "NoseBase": "NoseBridge4",
+    "LNostril2": "NoseBase", "LNostril1": "LNostril2",
+    "REyelid1": "REyelid2", "REyelid2": "REyelid3", "REyelid3": "REyelid4", "REyelid4": "REye",
+    "REyelid5": "REyelid4", "REyelid6": "REyelid5",
+    "LEyelid4": "LEye", "LEyelid3": "LEyelid4", "LEyelid2": "LEyelid3", "LEyelid1": "LEyelid2",
+    "LEyelid6": "LEyelid5", "LEyelid5": "LEyelid4",
+    "RMouth1": "RMouth2", "RMouth2": "RMouth3", "RMouth3": "MouthTop", "MouthTop": "NoseBase",
+    "LMouth3": "MouthTop", "LMouth2": "LMouth3", "LMouth1": "LMouth2",
+    "LMouth4": "LMouth1", "LMouth5": "LMouth4", "MouthBottom": "Chin", "RMouth5": "RMouth4", "RMouth4": "RMouth1",
+    "RLip1": "RLip2", "RLip2": "LipTop", "LipTop": "MouthTop", "LLip2": "LipTop", "LLip1": "LLip2",
+    "LLip3": "LipBottom", "LipBottom": "MouthBottom", "RLip3": "LipBottom",
+}  # fmt: skip
+
+
+def _wholebody() -> Skeleton:
+    """COCO-WholeBody: body, feet, face, left hand, right hand."""
+    feet = ("BigToe", "SmallToe", "Heel")
+    names = [*COCO_17.joint_names, *(side + toe for side in "LR" for toe in feet), *_FACE]
+    parents = [*COCO_17.parents, *(names.index(f"{side}Ankle") for side in "LR" for _ in feet)]
+    parents += [names.index(parent) for parent in _FACE.values()]
+    for side in "LR":
+        root = len(names)
+        parents += [root + parent if parent >= 0 else names.index(f"{side}Wrist") for parent in _HAND_PARENTS]
+        names += [side + joint for joint in _HAND]
+    return Skeleton("wholebody_133", tuple(names), tuple(parents), pairs_by_name(names))
+
+
+def pairs_by_name(joint_names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Left and right joints that differ in nothing but the letter L or R in front."""
+    where = {name: joint for joint, name in enumerate(joint_names)}
+    return tuple(
+        (joint, where[f"R{name[1:]}"]) for name, joint in where.items() if name[0] == "L" and f"R{name[1:]}" in where
+    )
+
+
+# Jin et al., "Whole-Body Human Pose Estimation in the Wild" (COCO-WholeBody), ECCV 2020.
+WHOLEBODY_133 = _wholebody()
+WHOLEBODY_BODY = 23  # of its joints, the body and the feet come first
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (H36M_17, COCO_17, HALPE_26, BODY_25, BODY_25B, WHOLEBODY_133)}
 
 # The twelve joints that every skeleton defines alike enough to compare with a reference.
 LIMB_JOINTS = (

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pose3d_ros.errors import InputError
-from pose3d_ros.skeletons import COCO_17, H36M_17, LIMB_JOINTS, SKELETONS, map_matrix, remap
+from pose3d_ros.skeletons import COCO_17, H36M_17, LIMB_JOINTS, SKELETONS, WHOLEBODY_133, map_matrix, remap
 from pose3d_ros.structures import Keypoints2D, Skeleton
 
 
@@ -23,6 +23,29 @@ def test_every_skeleton_is_a_tree_with_mirrored_pairs(skeleton):
         assert parent == -1, f"joint {joint} is its own ancestor"
     for left, right in skeleton.left_right:
         assert skeleton.joint_names[left] == "L" + skeleton.joint_names[right][1:]
+
+
+def test_whole_body_mirrors_as_its_authors_publish_it():
+    """COCO-WholeBody's pairs of face points, by their number in the face; the others lie in the middle."""
+    pairs = {
+        **{n: 16 - n for n in range(8)}, **{n: 43 - n for n in range(17, 22)}, 31: 35, 32: 34,
+        **{n: 81 - n for n in range(36, 40)}, 40: 47, 41: 46,
+        **{n: 102 - n for n in range(48, 51)}, 55: 59, 56: 58, 60: 64, 61: 63, 65: 67,
+    }  # fmt: skip
+    body, face, hand = WHOLEBODY_133.left_right[:11], WHOLEBODY_133.left_right[11:40], WHOLEBODY_133.left_right[40:]
+    assert body == (*COCO_17.left_right, (17, 20), (18, 21), (19, 22))
+    assert {frozenset((one - 23, other - 23)) for one, other in face} == {frozenset(pair) for pair in pairs.items()}
+    assert hand == tuple((91 + n, 112 + n) for n in range(21))
+
+
+@pytest.mark.parametrize("skeleton", [one for one in SKELETONS.values() if one != H36M_17], ids=lambda one: one.name)
+def test_limbs_and_nose_of_every_detector_reach_h36m(skeleton):
+    xy = np.random.default_rng(3).uniform(0, 1000, (1, skeleton.size, 2))
+    mapped = remap(Keypoints2D(xy, np.ones((1, skeleton.size)), skeleton), H36M_17)
+    for name in (*LIMB_JOINTS, "Nose"):
+        assert (mapped.xy[:, H36M_17.index(name)] == xy[:, skeleton.index(name)]).all(), name
+    present = mapped.score[0] > 0
+    assert present.sum() == 16 + ("HeadTop" in skeleton.joint_names)
 
 
 def test_named_joints_keep_their_side_and_place():

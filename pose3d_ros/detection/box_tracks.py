@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.detection.boxes import around, grown, iou, share_inside
+from pose3d_ros.skeletons import WHOLEBODY_133, WHOLEBODY_BODY
 from pose3d_ros.state import load_state, state_of
 from pose3d_ros.structures import Floats
 
@@ -113,7 +114,7 @@ class BoxTracks:
         return np.concatenate((exact, np.full(count - tracked, new)))
 
     def update(self, xy: Floats, score: Floats, kept: NDArray[np.intp], lost: bool) -> None:
-        """Update with the detected people, xy (P, 17, 2) px and score (P, 17); lost: a tracked person is missing.
+        """Update with the detected people, xy (P, J, 2) px and score (P, J); lost: a tracked person is missing.
 
         kept (P,) are their indices among the candidates passed to use_exact.
         """
@@ -127,7 +128,12 @@ class BoxTracks:
 
 
 def better_half(score: Floats) -> Floats:
-    """Return the mean score (P,) of each person's better half of joints (P, J)."""
+    """Return the mean score (P,) of each person's better half of joints (P, J).
+
+    COCO-WholeBody's face and hands do not count: a person who turns away has none.
+    """
+    if score.shape[1] == WHOLEBODY_133.size:
+        score = score[:, :WHOLEBODY_BODY]
     return np.asarray(np.sort(score, axis=1)[:, -(score.shape[1] // 2) :].mean(axis=1))
 
 

@@ -18,7 +18,7 @@ from pose3d_ros.detection.options import DetectorOptions
 from pose3d_ros.detection.pose_decoding import ONE_STAGE, heatmap_points, one_stage_people, simcc_points
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.errors import InputError
-from pose3d_ros.skeletons import SKELETONS
+from pose3d_ros.skeletons import SKELETONS, pairs_by_name
 from pose3d_ros.structures import Floats, Skeleton
 
 # MMPose enlarges the box of a person by a quarter; networks are used as they were trained.
@@ -54,7 +54,7 @@ def skeleton_of(names: str) -> Skeleton:
         raise InputError(
             f"detector_skeleton {names!r}: no joint is supported: use names such as {', '.join(sorted(supported))}"
         )
-    return Skeleton(",".join(joints), joints, (-1,) * len(joints), ())
+    return Skeleton(",".join(joints), joints, (-1,) * len(joints), pairs_by_name(joints))
 
 
 def _kind(model: OnnxModel, requested: str, skeleton: Skeleton) -> str:

@@ -38,7 +38,7 @@ class DetectorOptions:
     )
     detector_skeleton: str = option(
         "coco_17",
-        "joints of the network: coco_17, halpe_26, ..., or their names separated by commas",
+        "joints of the network: coco_17, halpe_26, body_25, wholebody_133, ..., or their names separated by commas",
         read_only=True,
     )
     detector_input: str = option(

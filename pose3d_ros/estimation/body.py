@@ -19,6 +19,7 @@ NAMES = (
     "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Nose",
     "LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist",
 )  # fmt: skip
+HEAD_TOP, NOSE = H36M_17.index("HeadTop"), H36M_17.index("Nose")
 JOINTS: NDArray[np.intp] = np.array([H36M_17.index(name) for name in NAMES])
 # (N,) m^2/s^3: mean square of the second differences of motion capture (CMU, 52,157 frames at 12 per second) times
 # their spacing, 0.4 for the trunk, 1.3 for knees and elbows, 2 for wrists and ankles; 25 times that, since 12 frames
@@ -138,4 +139,6 @@ def place(
     guessed = (pose.source[row] == JointSource.REFINED) & (pose.n_views[row] == 0)
     known = np.isfinite(pose.xyz[row]).all(axis=-1) & MADE & ~guessed
     pose.xyz[row, known], pose.velocity[row, known] = joints[known], (WEIGHTS @ speed)[known]
+    if guessed[HEAD_TOP] and known[NOSE]:  # by the shape of heads
+        pose.velocity[row, HEAD_TOP] = pose.velocity[row, NOSE]
     pose.covariance[row, known] = spread[known] + calibration_covariance[known]

@@ -132,6 +132,7 @@ class BodySmoother:
             part = min(dt_s / ALIKE_BONES_S, 1.0) / share
             spread = track.spread
         while track.frames and track.stamps_ns[0] < due_ns:
+            assert track.solution is not None
             track.past = body_window.marginalised(track.frames[0], track.solution, body.MODEL, track.past)
             x, track.frames, track.stamps_ns = x[1:], track.frames[1:], track.stamps_ns[1:]
         longer, link_std = body.uncertain_links(track.past.lengths, spread)

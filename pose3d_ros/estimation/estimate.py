@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from pose3d_ros.estimation.body_window import BodyFrame
@@ -64,7 +65,17 @@ class Estimate:
     motion: Motion | None = None  # of all people known, to predict the pose with
     sets_late: int = 0  # frame sets between those that the pose is of and the newest
     frames: Mapping[str, BodyFrame] = field(default_factory=dict)  # keypoints by person id, where bones smooth
+    detector_joints: Callable[[Pose3D], Pose3D] | None = None  # of a pose's people; None where they were lifted
     reports: tuple[Report, ...] = ()  # of the sets before: the calibration, people, clocks
+
+    @cached_property
+    def keypoints_3d(self) -> Pose3D | None:
+        """The pose's people in the detector's own skeleton, triangulated when it is first asked for.
+
+        It is the pose's stamp, frame, ids and states; joints that two cameras did not see in this frame set are absent.
+        None where people were lifted from one camera.
+        """
+        return None if self.detector_joints is None else self.detector_joints(self.pose)
 
     def facts(self) -> dict[str, str]:
         """Key values for /diagnostics."""

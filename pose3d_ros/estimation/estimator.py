@@ -20,9 +20,11 @@ from pose3d_ros.errors import CalibrationError, FootageError, InputError
 from pose3d_ros.estimation.background import BackgroundUpdates, FrameObservation
 from pose3d_ros.estimation.body_frames import body_frames, moved_rays
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
+from pose3d_ros.estimation.detector_joints import DetectorPeople
 from pose3d_ros.estimation.earlier_rigs import EarlierRigs
 from pose3d_ros.estimation.estimate import Estimate
-from pose3d_ros.estimation.left_right import unswap_left_right
+from pose3d_ros.estimation.head_top import with_head_tops
+from pose3d_ros.estimation.left_right import PARTS, unswap_left_right
 from pose3d_ros.estimation.measured_people import MeasuredPeople, Stopwatch
 from pose3d_ros.estimation.observation import (
     Grouped2D,
@@ -239,10 +241,14 @@ class PoseEstimator:
             people = self._triangulate(views, stamp_ns)
         pose, ids = self._tracker.update(people.observed, stamp_ns, self._rig.frame_id)
         tracked = pose.ids
+        own = self._detector_people(people, views, ids)
+        if own is not None:
+            pose = with_head_tops(pose, own, people.observed)
         smoothed = self._smoother(pose, dict(zip(ids, people.frames, strict=False)))
         smoothed = self._floor_contact(with_orientations(smoothed))
         pose = pose if options.lag_sets else smoothed
         estimate = self._estimate_of(people, pose, shown, views.ids(people.groups, ids))
+        estimate = replace(estimate, detector_joints=None if own is None else own.pose)
         if len(self._rig.cameras) > 1:
             together = people.together(views, ids, tracked)
             self._background.put(
@@ -261,6 +267,14 @@ class PoseEstimator:
             ids = {camera: ("",) * len(names) for camera, names in estimate.ids.items()}
             return replace(estimate, pose=empty, ids=ids, motion=None)
         return replace(self._waiting[0], pose=smoothed, stage_ms=estimate.stage_ms, sets_late=late)
+
+    def _detector_people(self, people: MeasuredPeople, views: Views, ids: tuple[str, ...]) -> DetectorPeople | None:
+        """The people as their detector has them; None where they were lifted."""
+        if people.swapped is None:
+            return None
+        px = self._options.calibration_px
+        px = self._calibration_noise.px if px == MEASURED else px
+        return DetectorPeople(views, people.groups, ids, people.swapped, self._options, px)
 
     def _resampled(self, views: Views, detected: Mapping[str, Keypoints2D], stamp_ns: int) -> tuple[Views, int]:
         """The 2D people at one time, where compensate_offsets is set, and that time."""
@@ -299,7 +313,7 @@ class PoseEstimator:
             single_view=int((n_views == 1).sum()),
             all_groups=groups,
             not_refined=not_refined,
-            swapped=tuple(c.name for c, view in zip(cameras, swapped, strict=True) if view.any()),
+            swapped=np.stack([swapped[..., list(part)].any(-1) for part in PARTS], axis=-1),
             frames=body_frames(rays, observed, stamp_ns) if options.smoothing == "body" else (),
         )
 
@@ -345,7 +359,7 @@ class PoseEstimator:
             refinement=plan if several else None,
             not_refined=people.not_refined,
             lifted_from=views.cameras[0].name if lifted and several else "",
-            swapped=people.swapped,
+            swapped=people.swapped_in(views),
             motion=self._motions(self._tracker, pose.stamp_ns),
             frames=self._smoother.frames(pose),
             reports=self._background.reports(len(views.cameras)) if several else (),

@@ -10,6 +10,7 @@ corrects itself. NumPy, float64. Axes: V views, G groups, T people expected, J j
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from pose3d_ros.estimation.track import Observed3D
 from pose3d_ros.geometry.distortion import lenses_of
 from pose3d_ros.geometry.projection import project_views
 from pose3d_ros.skeletons import H36M_17
-from pose3d_ros.structures import Camera, Floats
+from pose3d_ros.structures import Camera, Floats, Skeleton
 
 Triangulate = Callable[[Sequence[Camera], Grouped2D], Observed3D]
 
@@ -84,9 +85,30 @@ def fits_no_worse(
     return np.asarray(misfit[1] <= misfit[0] + CLEAR)
 
 
-def joint_order(count: int, rows: NDArray[np.intp], exchanged: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Where each joint of count 2D people comes from once some joints (V, G, J) change sides; rows (G, V) or -1."""
-    order = np.tile(np.arange(H36M_17.size), (count, 1))
+def joint_order(
+    count: int,
+    rows: NDArray[np.intp],
+    exchanged: NDArray[np.bool_],
+    other_side: NDArray[np.intp] = OTHER_SIDE,
+) -> NDArray[np.intp]:
+    """Where each joint of count 2D people comes from once some joints (V, G, J) change sides; rows (G, V) or -1.
+
+    other_side (J,) is that of their skeleton.
+    """
+    same = np.arange(len(other_side))
+    order = np.tile(same, (count, 1))
     view, group = np.nonzero(exchanged.any(-1) & (rows.T >= 0))
-    order[rows[group, view]] = np.where(exchanged[view, group], OTHER_SIDE, np.arange(H36M_17.size))
+    order[rows[group, view]] = np.where(exchanged[view, group], other_side, same)
     return order
+
+
+@lru_cache(maxsize=64)
+def part_of_joints(skeleton: Skeleton) -> tuple[int, ...]:
+    """For every joint (J,) the part of PARTS that it belongs to, by itself or by a parent; len(PARTS) for the rest."""
+    where = {H36M_17.joint_names[joint]: number for number, part in enumerate(PARTS) for joint in part}
+    found = []
+    for joint in range(skeleton.size):
+        while joint >= 0 and skeleton.joint_names[joint] not in where:
+            joint = skeleton.parents[joint]
+        found.append(where[skeleton.joint_names[joint]] if joint >= 0 else len(PARTS))
+    return tuple(found)

@@ -42,8 +42,14 @@ class MeasuredPeople:
     single_view: int  # people whom one camera only saw
     all_groups: NDArray[np.intp] | None = None  # (G', V) with those of one view; None where people were lifted
     not_refined: Mapping[str, int] = field(default_factory=dict)  # joints by the gate that refused them
-    swapped: tuple[str, ...] = ()  # cameras in which left and right were swapped
+    swapped: NDArray[np.bool_] | None = None  # (V, G, 2) legs and arms whose left and right were swapped
     frames: Sequence[BodyFrame] = ()  # of each of those observed, where bones and motion are used
+
+    def swapped_in(self, views: Views) -> tuple[str, ...]:
+        """The cameras in which left and right were swapped."""
+        if self.swapped is None:
+            return ()
+        return tuple(camera.name for camera, one in zip(views.cameras, self.swapped, strict=True) if one.any())
 
     def together(self, views: Views, ids: tuple[str, ...], tracked: tuple[str, ...]) -> MultiViewObservation | None:
         """What was seen in two cameras or more, with the ids of these and of all tracked people; None if lifted."""

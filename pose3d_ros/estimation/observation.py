@@ -57,6 +57,11 @@ class Grouped2D:
         chosen = list(views)
         return Grouped2D(*(None if one is None else one[chosen] for one in self._all))  # type: ignore[arg-type]
 
+    def joints(self, joints: Sequence[int]) -> Grouped2D:
+        """The chosen joints, in the order given."""
+        chosen = list(joints)
+        return Grouped2D(*(None if one is None else one[:, :, chosen] for one in self._all))  # type: ignore[arg-type]
+
     def without(self, joints: NDArray[np.bool_]) -> Grouped2D:
         """The same without all views' keypoints of some joints (G, J)."""
         xy, score = np.where(joints[..., None], np.nan, self.xy), np.where(joints, 0.0, self.score)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.estimation.track import without_joints
 from pose3d_ros.kernels.constants import INITIAL_SPEED, SCORE_HALF_LIFE_S
-from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D, unchecked
+from pose3d_ros.structures import PERSON_ARRAYS, Floats, JointSource, PersonState, Pose3D, unchecked
 
 # ROS time that stands still for so long (a paused simulation, a bag that ended) is followed by real time: a subscriber
 # who holds the last message learns that it is old.
@@ -201,6 +202,22 @@ def predicted_now(ahead: Pose3D, judged: Pose3D, horizon_s: float, elapsed_s: fl
     kept = np.array([p for p, person in enumerate(ahead.ids) if person in rows], dtype=np.intp)
     now = _chosen(grown(ahead, max(elapsed_s - horizon_s, 0.0)), kept)
     return _with(now, state=judged.state[[rows[person] for person in now.ids]])
+
+
+def keypoints_now(keypoints: Pose3D, judged: Pose3D, elapsed_s: float) -> Pose3D:
+    """Joints triangulated at the pose's stamp, as they are to go out with judged, elapsed_s after that stamp.
+
+    People, states and ages are judged's. Nothing is predicted: who is not VISIBLE by now has no joint.
+    """
+    older, absent = grown(keypoints, elapsed_s), without_joints(judged, keypoints.skeleton)
+    rows = [(p, keypoints.ids.index(one)) for p, one in enumerate(judged.ids) if judged.state[p] == PersonState.VISIBLE]
+    if not rows:
+        return absent
+    to, taken = np.array(rows).T
+    fields = {name: getattr(absent, name).copy() for name in PERSON_ARRAYS if name not in ("state", "age_s")}
+    for name, numbers in fields.items():
+        numbers[to] = getattr(older, name)[taken]
+    return _with(absent, **fields)
 
 
 def _chosen(pose: Pose3D, people: NDArray[np.intp]) -> Pose3D:

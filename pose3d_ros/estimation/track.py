@@ -108,3 +108,27 @@ def no_pose(skeleton: Skeleton, stamp_ns: int, frame_id: str) -> Pose3D:
         frame_id=frame_id,
         stamp_ns=stamp_ns,
     )
+
+
+def without_joints(people: Pose3D, skeleton: Skeleton) -> Pose3D:
+    """The people of a pose in another skeleton, of which no joint is known."""
+    shape = (len(people), skeleton.size)
+    return Pose3D(
+        xyz=np.full((*shape, 3), np.nan),
+        velocity=np.full((*shape, 3), np.nan),
+        covariance=np.full((*shape, 3, 3), np.nan),
+        score=np.zeros(shape),
+        n_views=np.zeros(shape, dtype=np.uint8),
+        reprojection_px=np.full(shape, np.nan),
+        source=np.zeros(shape, dtype=np.uint8),
+        ids=people.ids,
+        state=people.state,
+        age_s=people.age_s,
+        stature_m=people.stature_m,
+        stature_std_m=people.stature_std_m,
+        foot_contact=people.foot_contact,
+        floor=people.floor,
+        skeleton=skeleton,
+        frame_id=people.frame_id,
+        stamp_ns=people.stamp_ns,
+    )

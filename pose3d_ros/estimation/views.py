@@ -22,6 +22,7 @@ class Views:
 
     cameras: tuple[Camera, ...]
     whole: tuple[Keypoints2D, ...]  # h36m_17, all detected people
+    detected: tuple[Keypoints2D, ...]  # the same people as the detector gave them, in its skeleton
     usable: Sequence[NDArray[np.intp]]  # of each view, the indices in whole of the people that are used
     people: Sequence[Keypoints2D]  # these people, without weak joints
 
@@ -29,8 +30,9 @@ class Views:
     def of(rig: Rig, detected: Mapping[str, Keypoints2D], options: EstimatorOptions) -> Views:
         """Those of a frame set, by camera."""
         cameras = tuple(camera for camera in rig.cameras if camera.name in detected)
-        whole = tuple(remap(detected[camera.name], H36M_17) for camera in cameras)
-        return Views(cameras, whole, *used_people(whole, options))
+        given = tuple(detected[camera.name] for camera in cameras)
+        whole = tuple(remap(one, H36M_17) for one in given)
+        return Views(cameras, whole, given, *used_people(whole, options))
 
     @property
     def keypoints(self) -> dict[str, Keypoints2D]:

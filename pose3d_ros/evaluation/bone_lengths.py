@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, JointSource, PersonState, Pose3D
 
+HEAD_TOP = H36M_17.index("HeadTop")
 LONG_LIVED = 0.5  # of the recording's poses: shorter ones give a poor spread of a bone's length
 
 
@@ -55,5 +56,10 @@ class BoneLengths:
 
 
 def measured(pose: Pose3D) -> NDArray[np.bool_]:
-    """Joints (P, J) that cameras saw, however they were placed; not those that are predicted."""
-    return np.asarray((pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED))
+    """Joints (P, J) that cameras saw, however they were placed; not those that are predicted.
+
+    Nor HeadTop where the rest of the head stands for it (estimation/head_top.py).
+    """
+    seen = (pose.source != JointSource.ABSENT) & (pose.source != JointSource.PREDICTED)
+    seen[:, HEAD_TOP] &= (pose.source[:, HEAD_TOP] != JointSource.REFINED) | (pose.n_views[:, HEAD_TOP] > 0)
+    return np.asarray(seen)

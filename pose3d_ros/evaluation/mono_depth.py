@@ -13,6 +13,7 @@ from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.evaluation.tables import Table
+from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, FrameSet, Rig
 from pose3d_ros.weights.trained import Loaded
@@ -75,7 +76,7 @@ def _compare(camera: Camera, one: Estimate, together: Estimate, people: dict[tup
         row = one.pose.ids.index(mine)
         true = _in_camera(camera, together.pose.xyz[together.pose.ids.index(theirs)])
         off = one.pose.xyz[row] - true
-        known = np.asarray(np.isfinite(off).all(axis=-1))
+        known = np.asarray(np.isfinite(off).all(axis=-1)) & GIVEN
         if not known[ROOT]:
             continue
         person = people.setdefault((camera.name, theirs), _Person())

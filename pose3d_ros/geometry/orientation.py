@@ -58,8 +58,10 @@ class _Layout:
 
 
 def with_orientations(pose: Pose3D) -> Pose3D:
-    """The pose with the orientation of every joint at which a bone of trunk, arm or leg begins."""
+    """The pose with the orientation of every joint at which a bone of trunk, arm or leg begins; others keep theirs."""
     orientation, std = joint_orientations(pose.skeleton, pose.xyz, pose.covariance)
+    others = np.setdiff1d(np.arange(pose.skeleton.size), _layout(pose.skeleton).targets)
+    orientation[:, others], std[:, others] = pose.orientation[:, others], pose.orientation_std[:, others]
     return unchecked(Pose3D, **{**vars(pose), "orientation": orientation, "orientation_std": std})
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 PARTS = (
     "lenses", "observations", "solving", "validation", "association", "left_right", "body", "filtering", "tracking",
-    "layers",
+    "layers", "heads",
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from visualization_msgs.msg import MarkerArray
 from pose3d_ros.detection.detector import Detector
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.prediction import predicted
-from pose3d_ros.estimation.staleness import predicted_now
+from pose3d_ros.estimation.staleness import keypoints_now, predicted_now
+from pose3d_ros.estimation.track import without_joints
 from pose3d_ros.msg import HumanPose3DArray, Keypoints2DArray
 from pose3d_ros.plots.palette import PersonColours
 from pose3d_ros.ros import conversions
@@ -22,16 +23,19 @@ from pose3d_ros.ros.camera_inputs import Frame
 from pose3d_ros.ros.distribution import TransformBroadcaster
 from pose3d_ros.ros.options import OutputOptions
 from pose3d_ros.ros.rep155 import BodyPublisher
-from pose3d_ros.structures import Pose3D, Rig
+from pose3d_ros.structures import Pose3D, Rig, Skeleton
 
 # Reliable, keep last: /human_pose_3d is small, and a controller should miss none of it.
 DEPTH = 10
 POSES = "human_pose_3d"
 PREDICTED, MARKERS = f"{POSES}/predicted", f"{POSES}/markers"
+KEYPOINTS, KEYPOINT_MARKERS = f"{POSES}/keypoints", f"{POSES}/keypoints/markers"
+# Fingers and points of a face are a few cm apart at most.
+KEYPOINT_MARKER_SCALE = 0.3
 
 
 class PosePublisher:
-    """The publishers of human_pose_3d, its markers and predicted, /tf and <camera>/keypoints_2d.
+    """The publishers of human_pose_3d, its markers, predicted and keypoints, /tf and <camera>/keypoints_2d.
 
     A topic is on the graph while its option is on. Apart from the poses, messages are made only of what is subscribed
     to. The worker's thread publishes, the executor's switches.
@@ -53,6 +57,7 @@ class PosePublisher:
         self._transforms: Any = None
         self._poses = node.create_publisher(HumanPose3DArray, POSES, DEPTH)
         self._optional: dict[str, Publisher[Any]] = {}
+        self._skeleton: Skeleton | None = None  # the detector's, of the last keypoints that went out
         self.switch(options)
 
     def switch(self, options: OutputOptions) -> None:
@@ -60,11 +65,13 @@ class PosePublisher:
         with self._lock:
             self._options = options
             self._prefix = options.prefix_in(self._node.get_namespace())
-            wanted: dict[str, type[Any]] = {}
+            # One camera triangulates nothing.
+            several = len(self._keypoints_topics) > 1
+            wanted: dict[str, type[Any]] = {KEYPOINTS: HumanPose3DArray} if several else {}
             if options.prediction_horizon_s:
                 wanted[PREDICTED] = HumanPose3DArray
             if options.publish_markers:
-                wanted[MARKERS] = MarkerArray
+                wanted.update(dict.fromkeys((MARKERS, KEYPOINT_MARKERS) if several else (MARKERS,), MarkerArray))
             if options.publish_keypoints:
                 wanted.update(dict.fromkeys(self._keypoints_topics.values(), Keypoints2DArray))
             self._advertise(wanted)
@@ -91,7 +98,7 @@ class PosePublisher:
         markers_for_s: float,
         again: Callable[[], Pose3D | None] = lambda: None,
     ) -> float:
-        """Send what the options ask for, but for keypoints.
+        """Send what the options ask for, but for <camera>/keypoints_2d.
 
         pose is the estimate's as it is to go out age_s after it was captured, frames are those used, by camera;
         arrived_s is when the set's last image came (monotonic); markers vanish markers_for_s after the last ones.
@@ -121,15 +128,18 @@ class PosePublisher:
             self._publish_transforms(pose)
             if self._options.rep155:
                 self._bodies.publish(pose, self._prefix)
+            self._publish_keypoints_3d(estimate, pose, source, age_s, markers_for_s)
         return latency_s
 
     def publish_aged(self, pose: Pose3D, calibration_hash: str, markers_for_s: float) -> None:
         """Send what time made of an earlier pose, as a message of no camera.
 
         Nothing that follows TF is to be steered by it. Markers become fainter with it, and are deleted once no person
-        is left. Nothing is predicted from it, but that no person is left is published there too.
+        is left. Nothing is predicted from it, but that no person is left is published there too. The people of the
+        detector's keypoints have no joint.
         """
-        message = conversions.pose_to_msg(pose, camera_stamps_ns={}, calibration_hash=calibration_hash)
+        source: dict[str, Any] = {"camera_stamps_ns": {}, "calibration_hash": calibration_hash}
+        message = conversions.pose_to_msg(pose, **source)
         self._poses.publish(message)
         with self._lock:
             if not len(pose) and (topic := self._optional.get(PREDICTED)):
@@ -137,11 +147,39 @@ class PosePublisher:
             self._publish_markers(pose, markers_for_s)
             if self._options.rep155:
                 self._bodies.publish(pose, self._prefix)
+            if self._skeleton is not None:
+                self._send_keypoints_3d(without_joints(pose, self._skeleton), source, markers_for_s)
+
+    def _publish_keypoints_3d(
+        self, estimate: Estimate, pose: Pose3D, source: Mapping[str, Any], age_s: float, markers_for_s: float
+    ) -> None:
+        """Send the detector's own joints of a pose that has just gone out; without a reader none is triangulated."""
+        if not self._heard(KEYPOINTS) and not self._heard(KEYPOINT_MARKERS):
+            self._skeleton = None
+        elif (keypoints := estimate.keypoints_3d) is not None:
+            self._skeleton = keypoints.skeleton
+            self._send_keypoints_3d(keypoints_now(keypoints, pose, age_s), source, markers_for_s)
+        elif self._skeleton is not None:
+            self._send_keypoints_3d(without_joints(pose, self._skeleton), source, markers_for_s)
+
+    def _send_keypoints_3d(self, keypoints: Pose3D, source: Mapping[str, Any], markers_for_s: float) -> None:
+        if self._heard(KEYPOINTS):
+            self._optional[KEYPOINTS].publish(conversions.pose_to_msg(keypoints, **source))
+        if self._heard(KEYPOINT_MARKERS):
+            markers = conversions.markers_to_msg(
+                keypoints, markers_for_s, self._colours(keypoints.ids), KEYPOINT_MARKER_SCALE
+            )
+            self._optional[KEYPOINT_MARKERS].publish(markers)
+
+    def _heard(self, topic: str) -> bool:
+        """Whether an optional topic is on the graph, and has a subscriber."""
+        publisher = self._optional.get(topic)
+        return publisher is not None and publisher.get_subscription_count() > 0
 
     def _publish_markers(self, pose: Pose3D, lifetime_s: float) -> None:
         colours = self._colours(pose.ids)
-        if (topic := self._optional.get(MARKERS)) and topic.get_subscription_count():
-            topic.publish(conversions.markers_to_msg(pose, lifetime_s, colours))
+        if self._heard(MARKERS):
+            self._optional[MARKERS].publish(conversions.markers_to_msg(pose, lifetime_s, colours))
 
     def _publish_transforms(self, pose: Pose3D) -> None:
         if self._transforms is None or not self._transforms_are_heard():

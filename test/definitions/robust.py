@@ -234,6 +234,17 @@ def fit(views: Observations, delta: float) -> Floats:
     views that fits ALL views best is a second start. The smaller objective wins, so none is worse than linear.
     """
     start = linear(views)
+    # Of two views that disagree nothing tells which is wrong: Huber's function would settle on one of them.
+    few = np.flatnonzero(views.n_views < 3)
+    several = np.flatnonzero(views.n_views >= 3)
+    xyz = np.empty_like(start)
+    xyz[:, few] = minimise(views.take(few), start[:, few], np.inf)
+    xyz[:, several] = _fit_several(views.take(several), start[:, several], delta)
+    return xyz
+
+
+def _fit_several(views: Observations, start: Floats, delta: float) -> Floats:
+    """fit of points that three views or more see, from the linear solution."""
     at = errors(views, start)
     wild = (at.size > SUSPICIOUS).any(axis=0) | at.behind
     again = np.flatnonzero(wild & (views.n_views >= 3))

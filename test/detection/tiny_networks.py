@@ -1,6 +1,6 @@
 """ONNX networks in the forms of pose networks, with known output: joint j is at the dot of its colour.
 
-A dot of joint j has full green, no blue, and red level(j); colours mixed at a dot's edge match no joint. A network's
+A dot of joint j has full green, and red and blue levels(j); colours mixed at a dot's edge match no joint. A network's
 map of joint j is 1 on its dot and nearly 0 elsewhere, smoothed so that the dot's centre is highest.
 """
 
@@ -18,9 +18,9 @@ JOINTS = 17
 FORMS = ("rtmo", "yolo", "yolo-end-to-end")
 
 
-def level(joint: int) -> int:
-    """The red value of a joint."""
-    return 255 - 12 * joint
+def levels(joint: int) -> tuple[int, int]:
+    """The red and blue values of a joint."""
+    return 255 - 12 * (joint % JOINTS), 36 * (joint // JOINTS)
 
 
 class Graph:
@@ -54,12 +54,23 @@ class Graph:
         return path
 
 
-def maps(graph: Graph, normalisation: str, size_wh: tuple[int, int], sigma_px: float = 3.0, step: int = 1) -> str:
+def maps(
+    graph: Graph,
+    normalisation: str,
+    size_wh: tuple[int, int],
+    sigma_px: float = 3.0,
+    step: int = 1,
+    joints: int = JOINTS,
+) -> str:
     """Node of the joints' maps (N, J, H / step, W / step), highest 1 at the dot; see OnnxModel."""
-    red, green = (_channel(graph, n, normalisation) for n in ((2, 1) if normalisation == "raw" else (0, 1)))
-    levels = graph.constant(np.array([level(j) for j in range(JOINTS)], np.float32).reshape(1, -1, 1, 1))
-    off = [graph("Sub", red, levels), graph("Sub", green, _number(graph, 255.0))]
-    squared = graph("Add", *(graph("Mul", difference, difference) for difference in off))
+    order = (2, 1, 0) if normalisation == "raw" else (0, 1, 2)
+    red, green, blue = (_channel(graph, n, normalisation) for n in order)
+    reds, blues = (
+        graph.constant(np.array(values, np.float32).reshape(1, -1, 1, 1))
+        for values in zip(*(levels(j) for j in range(joints)), strict=True)
+    )
+    off = [graph("Sub", red, reds), graph("Sub", green, _number(graph, 255.0)), graph("Sub", blue, blues)]
+    squared = graph("Sum", *(graph("Mul", difference, difference) for difference in off))
     shown = graph("Reciprocal", graph("Add", squared, _number(graph, 1.0)))
     width, height = size_wh
     rows = graph("MatMul", graph.constant(_smooth(height, sigma_px, step)), shown)
@@ -86,10 +97,12 @@ def _number(graph: Graph, value: float) -> str:
     return graph.constant(np.array(value, np.float32))
 
 
-def simcc_file(path: Path, size_wh: tuple[int, int] = (192, 256), batch: object = "batch") -> Path:
+def simcc_file(
+    path: Path, size_wh: tuple[int, int] = (192, 256), batch: object = "batch", joints: int = JOINTS
+) -> Path:
     """RTMPose's form: the maps' highest value of each column and row, in bins of half a pixel."""
     graph, (width, height) = Graph(), size_wh
-    heat = maps(graph, "imagenet", size_wh)
+    heat = maps(graph, "imagenet", size_wh, joints=joints)
     for name, axis, size in (("simcc_x", 2, width), ("simcc_y", 3, height)):
         profile = graph("ReduceMax", heat, axes=[axis], keepdims=0)  # (N, J, size)
         # Bin 2 i is pixel i, the bin after it the mean of pixels i and i + 1.
@@ -98,7 +111,7 @@ def simcc_file(path: Path, size_wh: tuple[int, int] = (192, 256), batch: object 
         bins[np.arange(size), 2 * np.arange(size) + 1] = 0.5
         bins[np.arange(1, size), 2 * np.arange(size - 1) + 1] = 0.5
         graph("MatMul", profile, graph.constant(bins), output=name)
-    shapes = {"simcc_x": [batch, JOINTS, 2 * width], "simcc_y": [batch, JOINTS, 2 * height]}
+    shapes = {"simcc_x": [batch, joints, 2 * width], "simcc_y": [batch, joints, 2 * height]}
     return graph.save(path, [batch, 3, height, width], shapes)
 
 
@@ -109,14 +122,14 @@ def heatmap_file(path: Path, size_wh: tuple[int, int] = (192, 256), batch: objec
     return graph.save(path, [batch, 3, height, width], {"heatmaps": [batch, JOINTS, height // 4, width // 4]})
 
 
-def one_stage_file(path: Path, form: str, size: int = 256) -> Path:
+def one_stage_file(path: Path, form: str, size: int = 256, joints: int = JOINTS) -> Path:
     """One person: the joints are where the maps are highest, the box is around them; twice, with an unsure third.
 
     form: rtmo, yolo or yolo-end-to-end.
     """
     graph = Graph()
-    heat = maps(graph, "raw" if form == "rtmo" else "unit", (size, size))
-    flat = graph("Reshape", heat, graph.constant(np.array([1, JOINTS, -1], np.int64)))
+    heat = maps(graph, "raw" if form == "rtmo" else "unit", (size, size), joints=joints)
+    flat = graph("Reshape", heat, graph.constant(np.array([1, joints, -1], np.int64)))
     best = graph("ArgMax", flat, axis=2, keepdims=1)  # (1, J, 1)
     wide = graph.constant(np.array(size, np.int64))
     x, y = (graph("Cast", graph(op, best, wide), to=TensorProto.FLOAT) for op in ("Mod", "Div"))
@@ -125,7 +138,7 @@ def one_stage_file(path: Path, form: str, size: int = 256) -> Path:
     low, high = (
         [graph(op, one, axes=[1], keepdims=0) for one in (x, y)] for op in ("ReduceMin", "ReduceMax")
     )  # (1, 1) each
-    row = graph("Reshape", points, graph.constant(np.array([1, 3 * JOINTS], np.int64)))
+    row = graph("Reshape", points, graph.constant(np.array([1, 3 * joints], np.int64)))
     sure = [graph.constant(np.array([[value]], np.float32)) for value in (0.9, 0.8, 0.05)]
     if form == "yolo":
         half = _number(graph, 0.5)
@@ -138,12 +151,12 @@ def one_stage_file(path: Path, form: str, size: int = 256) -> Path:
         graph("Concat", *(_person(graph, one) for one in rows), axis=1, output="dets")
         people = graph("Unsqueeze", points, graph.constant(np.array([1], np.int64)))
         graph("Concat", people, people, people, axis=1, output="keypoints")
-        outputs = {"dets": [1, 3, 5], "keypoints": [1, 3, JOINTS, 3]}
+        outputs = {"dets": [1, 3, 5], "keypoints": [1, 3, joints, 3]}
     else:
         kind = [] if form == "yolo" else [graph.constant(np.zeros((1, 1), np.float32))]
         rows = [graph("Concat", *corners, one, *kind, row, axis=1) for one in sure]
         people = graph("Concat", *(_person(graph, one) for one in rows), axis=1)
-        columns = 5 + len(kind) + 3 * JOINTS
+        columns = 5 + len(kind) + 3 * joints
         order = [0, 2, 1] if form == "yolo" else [0, 1, 2]
         graph("Transpose", people, perm=order, output="output0")
         outputs = {"output0": [1, columns, 3] if form == "yolo" else [1, 3, columns]}
@@ -158,5 +171,6 @@ def picture(xy: np.ndarray, size_wh: tuple[int, int], radius: int) -> np.ndarray
     """A black BGR image in which square dots of 2 radius + 1 px show joints xy (J, 2) px, whole numbers."""
     image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     for joint, (x, y) in enumerate(np.asarray(xy, int)):
-        image[y - radius : y + radius + 1, x - radius : x + radius + 1] = (0, 255, level(joint))
+        red, blue = levels(joint)
+        image[y - radius : y + radius + 1, x - radius : x + radius + 1] = (blue, 255, red)
     return image

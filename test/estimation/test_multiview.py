@@ -92,9 +92,11 @@ def test_stamps_frame_and_two_dimensional_ids_come_out_as_they_went_in() -> None
 def test_detectors_that_speak_coco_are_understood() -> None:
     rng = np.random.default_rng(2)
     index = [H36M_17.index(n) if n in H36M_17.joint_names else 9 for n in COCO_17.joint_names]
+    unseen = [n not in H36M_17.joint_names for n in COCO_17.joint_names]  # eyes and ears
 
     def coco(k: Keypoints2D) -> Keypoints2D:
-        return Keypoints2D(k.xy[:, index], k.score[:, index], COCO_17, k.stamp_ns)
+        xy = np.where(np.array(unseen)[:, None], np.nan, k.xy[:, index])
+        return Keypoints2D(xy, k.score[:, index], COCO_17, k.stamp_ns)
 
     sets = [{name: coco(k) for name, k in views(walkers(t), t, rng).items()} for t in (0.0, 0.05, 0.1)]
     pose = run(PoseEstimator(RIG), sets)[-1].pose

@@ -46,8 +46,9 @@ def publish(publisher: PosePublisher, people: Pose3D, lifetime_s: float = 1.0) -
 
 
 def optional_topics(node: Node) -> set[str]:
-    """Full names of what the node publishes apart from its own topics of ROS and human_pose_3d."""
-    own = ("/rosout", "/parameter_events", f"{node.get_namespace().rstrip('/')}/human_pose_3d")
+    """Full names of what the node publishes apart from its own topics of ROS, human_pose_3d and its keypoints."""
+    poses = f"{node.get_namespace().rstrip('/')}/human_pose_3d"
+    own = ("/rosout", "/parameter_events", poses, f"{poses}/keypoints")
     return {one.topic_name for one in node.publishers} - set(own)
 
 
@@ -126,7 +127,7 @@ def test_fault_topics_that_are_switched_off(node: Node) -> None:
     assert optional_topics(node) == set()
     for changes, expected in (
         ({}, set()),
-        ({"publish_markers": True}, {"/robot1/human_pose_3d/markers"}),
+        ({"publish_markers": True}, {"/robot1/human_pose_3d/markers", "/robot1/human_pose_3d/keypoints/markers"}),
         ({"publish_tf": True}, {"/tf"}),
         ({"rep155": True}, {"/tf"}),  # and the list, where hri_msgs is installed and a person was there
         ({"prediction_horizon_s": 0.1}, {"/robot1/human_pose_3d/predicted"}),
@@ -139,7 +140,13 @@ def test_fault_topics_that_are_switched_off(node: Node) -> None:
     publisher.switch(OutputOptions())
     publisher.close()
     assert optional_topics(node) == set()
-    assert not any(one.topic_name.endswith("human_pose_3d") for one in node.publishers)
+    assert not any("human_pose_3d" in one.topic_name for one in node.publishers)
+
+
+def test_one_camera_has_no_keypoints_in_space_to_publish(node: Node) -> None:
+    publisher = PosePublisher(node, ["left"], SimpleNamespace(name="none"), OutputOptions())
+    assert not any("keypoints" in one.topic_name for one in node.publishers)
+    publisher.close()
 
 
 def test_outputs_may_be_switched_while_poses_go_out(node: Node) -> None:

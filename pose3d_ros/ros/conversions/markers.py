@@ -26,12 +26,12 @@ FAINTEST = 0.15
 MIN_LIFETIME_S = 0.1
 
 
-def markers_to_msg(pose: Pose3D, lifetime_s: float, colours: Mapping[str, RGB]) -> MarkerArray:
+def markers_to_msg(pose: Pose3D, lifetime_s: float, colours: Mapping[str, RGB], scale: float = 1.0) -> MarkerArray:
     """Joints, bones and id text of all people, in pose.frame_id.
 
     The array is the whole picture: it opens with DELETEALL, so a person who left disappears at once and an
     empty pose clears the view; the lifetime clears it when the node stops. Marker ids depend on the person's
-    id alone, colours (by id) are the caller's. Alpha follows the joints' score.
+    id alone, colours (by id) are the caller's. Alpha follows the joints' score. scale multiplies the size of all.
     """
     head = header(pose.stamp_ns, pose.frame_id)
     markers = [Marker(header=head, action=Marker.DELETEALL)]
@@ -48,21 +48,21 @@ def markers_to_msg(pose: Pose3D, lifetime_s: float, colours: Mapping[str, RGB]) 
         common = {"header": head, "id": person_number(person), "action": Marker.ADD, "lifetime": lifetime}
         markers.append(
             Marker(
-                ns="joints", type=Marker.SPHERE_LIST, pose=_here(), scale=_scale(JOINT_DIAMETER_M),
+                ns="joints", type=Marker.SPHERE_LIST, pose=_here(), scale=_scale(scale * JOINT_DIAMETER_M),
                 points=[points[j] for j in joints], colors=[shades[j] for j in joints], **common,
             )
         )  # fmt: skip
         if bones:
             markers.append(
                 Marker(
-                    ns="bones", type=Marker.LINE_LIST, pose=_here(), scale=Vector3(x=BONE_WIDTH_M),
+                    ns="bones", type=Marker.LINE_LIST, pose=_here(), scale=Vector3(x=scale * BONE_WIDTH_M),
                     points=[points[j] for j in bones], colors=[shades[j] for j in bones], **common,
                 )
             )  # fmt: skip
         markers.append(
             Marker(
                 ns="ids", type=Marker.TEXT_VIEW_FACING, pose=_text_place(pose, p, present), text=person,
-                scale=Vector3(z=TEXT_HEIGHT_M), color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0), **common,
+                scale=Vector3(z=scale * TEXT_HEIGHT_M), color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0), **common,
             )
         )  # fmt: skip
     return MarkerArray(markers=markers)

@@ -221,8 +221,8 @@ def test_with_refine_none_and_with_no_weights_the_poses_are_bit_for_bit_the_tria
 
 def test_a_refined_pose_keeps_ids_and_its_velocity_is_that_of_the_refined_joints(tmp_path: Path) -> None:
     weights = file_of(moving((0.0, 0.02, 0.0)), tmp_path)
-    plain = run(EstimatorOptions(refine="none"), cameras=2)
-    fine = run(EstimatorOptions(cvugcn_weights=weights), cameras=2)
+    plain = run(EstimatorOptions(refine="none", smoothing="none"), cameras=2)
+    fine = run(EstimatorOptions(cvugcn_weights=weights, smoothing="none"), cameras=2)
     assert method(fine[-1]) == "cvugcn"
     assert fine[-1].stage_ms["refine"] > 0
     for one, other in zip(plain, fine, strict=True):
