@@ -180,7 +180,7 @@ def request_of(people: int = 1, frames: int = 2, px: int = 96, number: int = 0, 
     return SceneRequest(one, people, frames, 12.0, seed, number, occluders=1, samples=1)
 
 
-OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never", min_hits=1, calibration_px=0.0)
+OPTIONS = EstimatorOptions(refine="none", monocular_fallback="never", min_hits=1, calibration_px=0.0, smoothing="none")
 
 
 def hidden(scene: RenderedScene, visibility: np.ndarray) -> RenderedScene:

@@ -128,7 +128,8 @@ def _run(args: argparse.Namespace) -> int:
     from pose3d_ros.recordings.recording_log import RecordingLog
     from pose3d_ros.recordings.writers.person_files import check_formats
 
-    options = estimation_options(args)
+    # What follows is there when all is smoothed in the end.
+    options = dataclasses.replace(estimation_options(args), lag_sets=0)
     request = Request(
         args.rig, tuple(args.videos), tuple(args.keypoints), args.keypoint_order, args.footage or "",
         args.cameras or "", tuple(args.offset), args.start, args.end, args.fps, args.stride, args.reference or "",

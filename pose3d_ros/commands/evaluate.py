@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_footage(parts: Any) -> None:
-    text = "test the covariance of joints on real footage, with held-out cameras"
+    text = "test the covariance of joints, constant bones and motion on real footage, with held-out cameras"
     part = parts.add_parser("footage", help=text, description=text)
     part.formatter_class = HelpFormatter
     part.add_argument("recordings", type=Path, nargs="+", metavar="DIR", help="folders written by `pose3d demo`")
@@ -182,12 +182,13 @@ def _print(args: argparse.Namespace, tables: Iterable[Table], plots: Path | None
 
 def _footage(args: argparse.Namespace) -> int:
     from pose3d_ros.errors import InputError
-    from pose3d_ros.evaluation.footage_tables import tables, trials
+    from pose3d_ros.evaluation.body_tables import body_table
+    from pose3d_ros.evaluation.footage_tables import tables, trials, with_reference
 
     if args.calibration_px is not None and not 0 <= args.calibration_px < math.inf:
         raise InputError(f"--calibration-px {args.calibration_px:g}: give 0 px or more")
     made = trials(args.recordings, args.calibration_px)
-    _print(args, tables(made))
+    _print(args, [*tables(made), *(body_table(folder.name, *with_reference(folder)) for folder in args.recordings)])
     if args.plots:
         _draw_coverage(made, args.plots / "left_out.png")
     return 0

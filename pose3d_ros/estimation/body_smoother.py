@@ -28,6 +28,8 @@ ALIKE_BONES_S = 0.5
 # Share of a link's length by which its unknown direction shortens it, from which on joints may be metres off along
 # their rays, and a second start is tried: where they were expected.
 UNSURE = 0.1
+# Not of its state: a run that may stop and go on has no lag.
+MADE_WITH = ("_lag", "_poses")
 MIN_JOINTS = 4  # triangulated in a set, for it to count
 FIRST_STEP_S = 1 / 30  # between the two sets that are made up before the first
 FORGET_NS = round(60e9)  # the bones of a person who was not seen for so long are dropped
@@ -75,12 +77,12 @@ class BodySmoother:
         self._people, self._poses = {}, []
 
     def state_dict(self) -> dict[str, Any]:
-        """Every person's window and bones."""
-        return state_of(self, ("_lag",))
+        """Every person's window and bones, without the poses that wait."""
+        return state_of(self, MADE_WITH)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from another one's state."""
-        load_state(self, state, ("_lag",))
+        load_state(self, state, MADE_WITH)
 
     def frames(self, pose: Pose3D) -> dict[str, BodyFrame]:
         """The keypoints of each person at that pose's stamp, as the window took them, by id."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,12 @@ from pose3d_ros.errors import Pose3DError
 from pose3d_ros.estimation import checkpoint
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.estimator import PoseEstimator
-from pose3d_ros.estimation.two_sided import Part, packed, two_sided, unpacked
+from pose3d_ros.estimation.two_sided import Frames, Part, packed, two_sided, unpacked
 from pose3d_ros.monitoring.exposure import ExposureCounts
 from pose3d_ros.recordings.frame_source import FrameSource
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.recordings.recording_log import RecordingLog
-from pose3d_ros.structures import FrameSet
+from pose3d_ros.structures import FrameSet, Pose3D
 
 # Moments that are kept together: some seconds of work, which is what a power cut costs. A part takes some 0.4 MB.
 PART = 64
@@ -89,16 +90,23 @@ def smooth_recording(log: RecordingLog, smoothed: RecordingLog, *, progress: boo
     Raises InputError when the disk is full.
     """
 
-    def parts() -> Iterator[Part]:
+    def moments() -> Iterator[tuple[Pose3D, Frames]]:
         for part, frames in zip(log.parts(), log.frames(), strict=True):
-            yield Part(part.poses, unpacked(checkpoint.from_bytes(frames)))
+            yield from zip(part.poses, unpacked(checkpoint.from_bytes(frames)), strict=True)
 
+    def parts() -> Iterator[Part]:
+        # Of one size wherever the run was stopped, so that its result is that of one that was not.
+        rest = moments()
+        while block := list(islice(rest, PART)):
+            yield Part(*zip(*block, strict=True))
+
+    poses = chain.from_iterable(two_sided(parts))
     smoothed.begin({})
     hidden = None if progress is None else not progress
     with tqdm(total=len(log), desc="smoothing", unit=" sets", disable=hidden) as bar:
-        for part, poses in zip(log.parts(), two_sided(parts), strict=True):
-            smoothed.append(replace(part, poses=poses))
-            bar.update(len(poses))
+        for part in log.parts():
+            smoothed.append(replace(part, poses=tuple(islice(poses, len(part.poses)))))
+            bar.update(len(part.poses))
 
 
 def recorded(

@@ -12,7 +12,12 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED
 from pose3d_ros.evaluation.left_out import Predictions, fitted_px, predictions
 from pose3d_ros.evaluation.posern_footage import read
+from pose3d_ros.evaluation.summary import Reference
 from pose3d_ros.evaluation.tables import Cell, Table
+from pose3d_ros.files.documents import json_content
+from pose3d_ros.files.door import RUN_STATE, read_text
+from pose3d_ros.recordings.footage import reference_single
+from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17
 
 STAGES = {"none": "triangulated", "auto": "as refine: auto"}
@@ -66,6 +71,15 @@ def trials(folders: Sequence[Path], calibration_px: float | None = None) -> list
         px = fitted_px(others) if others and calibration_px is None else calibration_px
         made.append(Trial(name, named[name].rig.names, one, px))
     return made
+
+
+def with_reference(folder: Path) -> tuple[Recording, Reference | None]:
+    """The recording in a folder of `pose3d demo`, and the published poses where it is of the single person."""
+    recording, summary = read(folder), folder / "summary.json"
+    settings = (
+        json_content(read_text(summary, RUN_STATE), str(summary), RUN_STATE)["settings"] if summary.is_file() else {}
+    )
+    return recording, reference_single() if settings.get("people") == "single" else None
 
 
 def tables(made: Sequence[Trial]) -> Iterator[Table]:

@@ -42,7 +42,7 @@ class _Person:
 
 def mono_depth_table(name: str, rig: Rig, sets: Iterable[FrameSet], detector: Detector, lifter: Loaded) -> Table:
     """One row per camera and person; ids are those of the whole rig."""
-    whole = PoseEstimator(rig, detector, EstimatorOptions(refine="none"))
+    whole = PoseEstimator(rig, detector, EstimatorOptions(refine="none", smoothing="none"))
     alone = {camera.name: _alone(camera, detector, lifter) for camera in rig.cameras}
     people: dict[tuple[str, str], _Person] = {}
     for frames in sets:

@@ -76,7 +76,7 @@ class RenderedDraws:
 
     def _detected(self, scenes: Sequence[RenderedScene]) -> list[SimulatedViews]:
         fetch_weights(DetectorOptions())
-        detector, options = make_detector(), EstimatorOptions(refine="none")
+        detector, options = make_detector(), EstimatorOptions(refine="none", smoothing="none")
         views = [views_of(scene, match_detections(scene, run_chain(scene, detector, options)[1])) for scene in scenes]
         if not any((np.isfinite(one.xy_px).all(axis=-1).any(axis=-1).sum(axis=0) > 1).any() for one in views):
             names = ", ".join(scene.name for scene in scenes)
