@@ -161,11 +161,10 @@ class TopDownDetector:
             for camera, look in again
         ]
         hidden = np.array([front is not None for front in fronts])
-        known = np.array([look.row < candidates[camera].known for camera, look in again])
         joints = look_again(self._joints, images, boxes, fronts)
         elsewhere = astray(joints, boxes, hidden)
         joints.score[elsewhere] = 0.0
-        as_before = elsewhere & known & ~hidden
+        as_before = elsewhere & ~np.array([look.replaces for _, look in again])
         for camera in dict.fromkeys(camera for camera, _ in again):
             rows = [row for row, (name, _) in enumerate(again) if name == camera and not as_before[row]]
             of_camera = FoundKeypoints(joints.xy[rows], joints.score[rows], joints.crop_scale[rows])

@@ -89,7 +89,7 @@ def test_only_unsure_keypoints_are_looked_at_again(score, again):
 def test_weak_box_with_weak_keypoints_is_worth_no_second_look_unless_known():
     detections = _first([_pose(FRONT)], [0.35])
     assert wanted(detections, _candidates([FRONT], [0.2]), PERSON_SCORE) == []
-    assert wanted(detections, _candidates([FRONT], [0.0], known=1), PERSON_SCORE) == [Wanted(0)]
+    assert wanted(detections, _candidates([FRONT], [0.0], known=1), PERSON_SCORE) == [Wanted(0, replaces=False)]
 
 
 def test_known_box_that_gave_the_front_persons_keypoints_is_looked_at_again():
@@ -98,6 +98,16 @@ def test_known_box_that_gave_the_front_persons_keypoints_is_looked_at_again():
     assert wanted(detections, _candidates([REAR, FRONT], known=2), PERSON_SCORE) == [Wanted(0, front=1)]
     assert wanted(detections, _candidates([REAR, FRONT]), PERSON_SCORE) == []  # only detected
     assert wanted(detections, _candidates([FRONT + 3, FRONT], known=2), PERSON_SCORE) == []  # the same box
+
+
+def test_known_person_with_some_of_the_front_persons_keypoints_is_looked_at_again():
+    mixed = _pose(REAR)
+    mixed[:7] = _pose(FRONT)[:7]  # head and shoulders
+    detections = _first([mixed, _pose(FRONT)], [0.7, 0.9])
+    expected = [Wanted(0, front=1, replaces=False)]
+    assert wanted(detections, _candidates([REAR, FRONT], known=2), PERSON_SCORE) == expected
+    apart = _first([_pose(REAR) + 60, _pose(FRONT)], [0.7, 0.9])
+    assert wanted(apart, _candidates([REAR + 60, FRONT], known=2), PERSON_SCORE) == []
 
 
 def test_score_of_a_sure_box_raises_weak_keypoints_but_not_hopeless_ones():
