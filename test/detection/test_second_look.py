@@ -36,7 +36,7 @@ def _pose(box):
 
 
 class _DotHead:
-    """Reads one bright dot a joint, the joint's number + 1 as blue, wherever its crop shows it; with the scores of the list."""
+    """Reads one bright dot a joint, the joint's number + 1 as blue, in its crop; gives the scores of the list."""
 
     name, skeleton, device, backend = "dots", COCO_17, "cpu", "torch"
 
