@@ -17,7 +17,6 @@ from pose3d_ros.detection.second_look import (
     look_again,
     person_scores,
     wanted,
-    without_person,
 )
 from pose3d_ros.detection.top_down import TopDownDetector
 from pose3d_ros.skeletons import COCO_17
@@ -156,23 +155,6 @@ def test_looks_are_averaged_where_they_agree_and_the_better_one_counts_elsewhere
     np.testing.assert_allclose(found.score[0, [5, 9]], [0.45, 0.6])
 
 
-def test_painted_person_is_gone_and_the_rest_of_the_image_is_untouched():
-    image = np.random.default_rng(3).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8)
-    pose = np.array([
-        [240, 60], [245, 55], [235, 55], [252, 60], [228, 60], [265, 100], [215, 100], [275, 150], [205, 150],
-        [280, 200], [200, 200], [255, 210], [225, 210], [255, 300], [225, 300], [255, 390], [225, 390],
-    ], dtype=float)  # fmt: skip
-    painted = without_person(image, pose, np.full(17, 0.9))
-    changed = (painted != image).any(axis=-1)
-    for parent, joint in [*COCO_17.bones, (5, 12), (6, 11)]:  # limbs and the torso's middle
-        x, y = np.round((pose[parent] + pose[joint]) / 2).astype(int)
-        assert changed[y - 3 : y + 4, x - 3 : x + 4].all()
-    y, x = np.nonzero(changed)
-    margin = 0.1 * 335
-    assert (pose.min(axis=0) - margin <= (x.min(), y.min())).all()
-    assert (pose.max(axis=0) + margin >= (x.max(), y.max())).all()
-
-
 def test_joints_outside_the_candidates_box_are_astray():
     found = FoundKeypoints(np.stack((_pose(FRONT), _pose(FRONT + 300))), np.full((2, 17), 0.8), np.ones(2))
     assert astray(found, np.stack((FRONT, FRONT)), np.array([True, False])).tolist() == [False, True]
@@ -203,19 +185,19 @@ def _of_boxes(score):
     return lambda images, boxes: ([_pose(box) for box in boxes], [score] * len(boxes))
 
 
+def _centred(boxes, like):
+    """A pose as large as the box `like` in the middle of each box; the last half are looks at the flipped person."""
+    poses = []
+    for row, middle in enumerate((boxes[:, :2] + boxes[:, 2:]) / 2):
+        pose = _pose(like) - (like[:2] + like[2:]) / 2
+        if row >= len(boxes) // 2:
+            pose = (pose * (-1, 1))[list(COCO_17.other_side)]
+        poses.append(middle + pose)
+    return poses
+
+
 def _inside(score):
-    """The pose of the box in a crop of either size: in its middle, as large as the candidate's box of FRONT's size."""
-
-    def answer(images, boxes):
-        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-        half = (FRONT[2:] - FRONT[:2]) / 2
-        poses = [_pose(np.concatenate((middle - half, middle + half))) for middle in middles]
-        for row in range(len(boxes) // 2, len(boxes)):  # the flipped look sees the flipped person
-            poses[row] = (2 * middles[row, 0] - poses[row][:, 0], poses[row][:, 1])
-            poses[row] = np.stack(poses[row], axis=1)[list(COCO_17.other_side)]
-        return poses, [score] * len(boxes)
-
-    return answer
+    return lambda images, boxes: (_centred(boxes, FRONT), [score] * len(boxes))
 
 
 @pytest.fixture
@@ -255,27 +237,18 @@ def test_unsure_person_is_admitted_by_the_score_of_box_and_second_look(detector_
 def test_predicted_box_revives_the_person_hidden_behind_another(detector_of):
     """The head gives the front person while that one is in the picture; without, the rear one."""
 
-    def front_then_rear(images, boxes):
-        return [_pose(FRONT)] * len(boxes), [0.9] * len(boxes)
-
     class Salient(_Scripted):
         painted = 0
 
         def __call__(self, images, boxes, exact):
             found = super().__call__(images, boxes, exact)
-            for row, image in enumerate(images):
-                if (image == second_look.GREY).all(axis=-1).any():
+            for row, pose in enumerate(_centred(boxes, REAR)):
+                if (images[row] == second_look.GREY).all(axis=-1).any():
                     self.painted += 1
-                    box = boxes[row]
-                    middle = (box[:2] + box[2:]) / 2
-                    half = (REAR[2:] - REAR[:2]) / 2
-                    pose = _pose(np.concatenate((middle - half, middle + half)))
-                    if row >= len(images) // 2:
-                        pose = np.stack((2 * middle[0] - pose[:, 0], pose[:, 1]), axis=1)[list(COCO_17.other_side)]
                     found.xy[row] = pose
             return found
 
-    head = Salient(front_then_rear, front_then_rear, front_then_rear, front_then_rear)
+    head = Salient(*[lambda images, boxes: ([_pose(FRONT)] * len(boxes), [0.9] * len(boxes))] * 4)
     detector = detector_of(head, [*FRONT, 0.8])
     assert len(detector(_frames())["cam"]) == 1
     assert head.painted == 0
