@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from pose3d_ros.skeletons import COCO_17
 from pose3d_ros.structures import Floats, Skeleton
@@ -56,6 +57,16 @@ def suppress(similarity: Floats, score: Floats, threshold: float) -> NDArray[np.
         if not any(similarity[index, other] > threshold for other in kept):
             kept.append(int(index))
     return np.array(kept, dtype=np.intp)
+
+
+def partners(a: Floats, b: Floats, min_iou: float) -> NDArray[np.intp]:
+    """Return for each box of a (A, 4) the index of its box in b (B, 4), one to one, -1 if none overlaps by min_iou."""
+    overlap = iou(a, b)
+    rows, columns = linear_sum_assignment(np.where(overlap < min_iou, 0.0, -overlap))
+    matched = overlap[rows, columns] >= min_iou
+    out = np.full(len(a), -1, dtype=np.intp)
+    out[rows[matched]] = columns[matched]
+    return out
 
 
 def oks(xy: Floats, score: Floats, area: Floats, skeleton: Skeleton = COCO_17) -> Floats:

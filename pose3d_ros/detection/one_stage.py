@@ -11,6 +11,7 @@ import torch
 
 from pose3d_ros.detection import movenet, multipose
 from pose3d_ros.detection.backend import backend_of
+from pose3d_ros.detection.box_tracks import better_half
 from pose3d_ros.detection.boxes import MIN_BOX_SCORE, iou, suppress
 from pose3d_ros.detection.crops import EVEN, shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
@@ -81,7 +82,8 @@ class OneStageDetector:
         longer = ((boxes[:, 2:4] - boxes[:, :2]) * scale).max(axis=1, initial=0.0)
         joints = FoundKeypoints(xy, np.clip(points[..., 2], 0.0, 1.0), crop_scale(longer) * self._network.spread)
         detections = people(joints, self.skeleton, image.shape, stamp_ns)
-        return detections.select(distinct(detections, self.options.person_score)[: self.options.max_detections])
+        admitted = better_half(detections.score) >= self.options.person_score
+        return detections.select(distinct(detections, admitted)[: self.options.max_detections])
 
     def _best(self, candidates: FoundPeople) -> tuple[Floats, Floats]:
         """Return boxes and joints of the people above MIN_BOX_SCORE, without duplicates, best first."""

@@ -59,7 +59,12 @@ class DetectorOptions:
     # Of rendered people of whom nothing is hidden, 0.5 rejects 9 to 10 % (crouching, lying, small), 0.4 0 to 3 %, for
     # one false person in 320 images (docs/rendering.md).
     person_score: float = option(
-        0.4, "minimum mean score of a person's better half of joints", low=0.0, high=1.0, read_only=True
+        0.4,
+        "minimum score of a person: the mean of the better half of joints, raised where the box is surer than "
+        "they are; people near it get a second look",
+        low=0.0,
+        high=1.0,
+        read_only=True,
     )
     max_detections: int = option(10, "maximum number of people per image", low=1, high=100, read_only=True)
     precision: str = option(

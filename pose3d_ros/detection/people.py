@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.detection.box_tracks import better_half, joint_box
+from pose3d_ros.detection.box_tracks import joint_box
 from pose3d_ros.detection.boxes import oks, suppress
 from pose3d_ros.detection.keypoint_head import FoundKeypoints
 from pose3d_ros.detection.uncertainty import covariance
@@ -29,10 +31,28 @@ def people(joints: FoundKeypoints, skeleton: Skeleton, size_hw: tuple[int, ...],
     return Keypoints2D(xy, score, skeleton, stamp_ns, spread, np.concatenate((boxes[:, :2], wh), axis=1))
 
 
-def distinct(detections: Keypoints2D, person_score: float) -> NDArray[np.intp]:
-    """Return the indices of people above person_score, without duplicates."""
-    rows = np.flatnonzero(better_half(detections.score) >= person_score)
+def distinct(detections: Keypoints2D, admitted: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the indices of the admitted people (P,), without duplicates."""
+    rows = np.flatnonzero(admitted)
     confident = detections.select(rows)
     assert confident.boxes is not None
     similarity = oks(confident.xy, confident.score, np.prod(confident.boxes[:, 2:], axis=1), detections.skeleton)
     return np.sort(rows[suppress(similarity, confident.score.mean(axis=1), SAME_PERSON_OKS)])
+
+
+def replaced(detections: Keypoints2D, rows: Sequence[int], others: Keypoints2D) -> Keypoints2D:
+    """Return the detections with others in the place of some rows."""
+    parts = []
+    for old, new in (
+        (detections.xy, others.xy),
+        (detections.score, others.score),
+        (detections.covariance, others.covariance),
+        (detections.boxes, others.boxes),
+    ):
+        assert old is not None
+        assert new is not None
+        part = old.copy()
+        part[list(rows)] = new
+        parts.append(part)
+    xy, score, spread, boxes = parts
+    return Keypoints2D(xy, score, detections.skeleton, detections.stamp_ns, spread, boxes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from pose3d_ros.detection import nanodet
 from pose3d_ros.detection.backend import backend_of
-from pose3d_ros.detection.box_tracks import NO_BOXES, SURE_SCORE, BoxTracks, better_half
+from pose3d_ros.detection.box_tracks import NO_BOXES, SURE_SCORE, BoxTracks, Candidates, better_half
 from pose3d_ros.detection.boxes import MIN_BOX_SCORE, iou, suppress
 from pose3d_ros.detection.crops import shrunk
 from pose3d_ros.detection.devices import one_thread, torch_device
 from pose3d_ros.detection.finite import check_finite
 from pose3d_ros.detection.keypoint_head import FoundKeypoints, Image, KeypointHead, MoveNetJoints
 from pose3d_ros.detection.options import DetectorOptions
-from pose3d_ros.detection.people import distinct, people
+from pose3d_ros.detection.people import distinct, people, replaced
+from pose3d_ros.detection.second_look import Wanted, astray, look_again, person_scores, wanted
 from pose3d_ros.detection.spare_time import SpareTime
 from pose3d_ros.structures import Floats, FrameSet, Keypoints2D, Skeleton
 from pose3d_ros.weights import store
@@ -97,28 +98,20 @@ class TopDownDetector:
             if self._tracks_of(camera).search_due(predicted.get(camera, NO_BOXES))
         }
         detected_boxes = self._search(searched)
-        boxes: list[Floats] = []
+        candidates: dict[str, Candidates] = {}
         exact: list[NDArray[np.bool_]] = []
-        images: list[Image] = []
-        ranges: dict[str, tuple[slice, int]] = {}  # camera -> its people, number of tracked ones
-        for camera, image in frames.images.items():
+        for camera in frames.images:
             tracks = self._tracks[camera]
-            candidates, tracked = tracks.candidates(
-                detected_boxes.get(camera), predicted.get(camera, NO_BOXES), cameras
-            )
-            candidates = candidates[: self.options.max_detections]
-            ranges[camera] = slice(len(images), len(images) + len(candidates)), min(tracked, len(candidates))
-            boxes.append(candidates)
-            exact.append(tracks.use_exact(len(candidates), cameras, self._spare.people if self._spare else 0))
-            images += [image] * len(candidates)
-        if not boxes:
+            boxes = tracks.candidates(detected_boxes.get(camera), predicted.get(camera, NO_BOXES), cameras)
+            candidates[camera] = boxes.first(self.options.max_detections)
+            count = len(candidates[camera].boxes)
+            exact.append(tracks.use_exact(count, cameras, self._spare.people if self._spare else 0))
+        if not candidates:
             return {}
-        joints = self._joints(images, np.concatenate(boxes), np.concatenate(exact))
         result, new_person = {}, False
-        for camera, (rows, tracked) in ranges.items():
-            of_camera = FoundKeypoints(joints.xy[rows], joints.score[rows], joints.crop_scale[rows])
-            detections = people(of_camera, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
-            kept = distinct(detections, self.options.person_score)
+        for camera, (detections, score) in self._detect(frames, candidates, np.concatenate(exact)).items():
+            tracked = candidates[camera].tracked
+            kept = distinct(detections, score >= self.options.person_score)
             result[camera] = detections.select(kept)
             lost = int((kept < tracked).sum()) < tracked
             self._tracks[camera].update(result[camera].xy, result[camera].score, kept, lost)
@@ -129,6 +122,54 @@ class TopDownDetector:
         if self._spare is not None:
             self._spare.add(time.monotonic() - began_s, frames.stamp_ns)
         return result
+
+    def _detect(
+        self, frames: FrameSet, candidates: Mapping[str, Candidates], exact: NDArray[np.bool_]
+    ) -> dict[str, tuple[Keypoints2D, Floats]]:
+        """Return the keypoints of all candidates (P) and their scores (P,), by camera, after a second look at some."""
+        images = [image for camera, image in frames.images.items() for _ in candidates[camera].boxes]
+        joints = self._joints(images, np.concatenate([one.boxes for one in candidates.values()]), exact)
+        found, again, begin = {}, [], 0
+        for camera, one in candidates.items():
+            rows = slice(begin, begin := begin + len(one.boxes))
+            of_camera = FoundKeypoints(joints.xy[rows], joints.score[rows], joints.crop_scale[rows])
+            found[camera] = people(of_camera, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
+            again += [(camera, look) for look in wanted(found[camera], one, self.options.person_score)]
+        if again:
+            self._look_again(frames, candidates, found, again)
+        return {
+            camera: (detections, person_scores(detections.score, candidates[camera].score))
+            for camera, detections in found.items()
+        }
+
+    def _look_again(
+        self,
+        frames: FrameSet,
+        candidates: Mapping[str, Candidates],
+        found: dict[str, Keypoints2D],
+        again: Sequence[tuple[str, Wanted]],
+    ) -> None:
+        """Put the keypoints of a second look in the place of those that were found, all cameras at once.
+
+        A look that finds a person elsewhere leaves a tracked or predicted person's weak keypoints as they were; others
+        are dropped.
+        """
+        images = [frames.images[camera] for camera, _ in again]
+        boxes = np.stack([candidates[camera].boxes[look.row] for camera, look in again])
+        fronts = [
+            None if look.front is None else (found[camera].xy[look.front], found[camera].score[look.front])
+            for camera, look in again
+        ]
+        hidden = np.array([front is not None for front in fronts])
+        joints = look_again(self._joints, images, boxes, fronts)
+        elsewhere = astray(joints, boxes, hidden)
+        joints.score[elsewhere] = 0.0
+        as_before = elsewhere & ~np.array([look.replaces for _, look in again])
+        for camera in dict.fromkeys(camera for camera, _ in again):
+            rows = [row for row, (name, _) in enumerate(again) if name == camera and not as_before[row]]
+            of_camera = FoundKeypoints(joints.xy[rows], joints.score[rows], joints.crop_scale[rows])
+            ones = people(of_camera, self.skeleton, frames.images[camera].shape, frames.stamps_ns[camera])
+            found[camera] = replaced(found[camera], [again[row][1].row for row in rows], ones)
 
     def set_predicted_boxes(self, boxes: Mapping[str, Floats]) -> None:
         """Set boxes (K, 4) px of people located by the other cameras, by camera, for the next frame set."""
