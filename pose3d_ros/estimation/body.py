@@ -122,8 +122,10 @@ def whole(xyz: Floats, covariance: Floats) -> tuple[Floats, Floats]:
 
 
 def copied(pose: Pose3D) -> Pose3D:
-    """The pose with copies of what place() and statures change."""
-    names = ("xyz", "velocity", "covariance", "stature_m", "stature_std_m")
+    """The pose with copies of what place(), joint_choice.withdraw() and statures change."""
+    names = (
+        "xyz", "velocity", "covariance", "score", "n_views", "reprojection_px", "source", "stature_m", "stature_std_m",
+    )  # fmt: skip
     return replace(pose, **{name: getattr(pose, name).copy() for name in names})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pose3d_ros.estimation import body, body_window, kalman
+from pose3d_ros.estimation import body, body_window, joint_choice, kalman
 from pose3d_ros.estimation.body import JOINTS, NAMES
 from pose3d_ros.estimation.body_window import BodyFrame, Past, Solution
 from pose3d_ros.state import load_state, state_of
@@ -31,6 +31,7 @@ UNSURE = 0.1
 # Not of its state: a run that may stop and go on has no lag.
 MADE_WITH = ("_lag", "_poses")
 MIN_JOINTS = 4  # triangulated in a set, for it to count
+GROWS = 5.0  # variance of where a joint is a step later, over that of the joint: both ends of the step err
 FIRST_STEP_S = 1 / 30  # between the two sets that are made up before the first
 FORGET_NS = round(60e9)  # the bones of a person who was not seen for so long are dropped
 
@@ -53,6 +54,28 @@ class BodyTrack:
         x, before = self.solution.x[-1], self.frames[-1].time_s
         ahead: Floats = x + self.speed(len(self.frames) - 1) * (time_s - before)
         return ahead
+
+    def expected_covariance(self, time_s: float) -> Floats:
+        """(N, 3, 3) m^2 of the joints expected."""
+        assert self.solution is not None
+        before, last = self._last_times
+        ahead = (time_s - last) / (last - before)
+        joints = len(NAMES)
+        whole = self.solution.covariance(len(self.solution.x) - 1, ahead).reshape(joints, 3, joints, 3)
+        own = np.moveaxis(np.diagonal(whole, axis1=0, axis2=2), -1, 0)
+        spread: Floats = own + self.turned_m2(time_s)[:, None, None] * np.eye(3)
+        return spread
+
+    def turned_m2(self, time_s: float) -> Floats:
+        """Variances (N,) m^2 an axis by which acceleration moves the joints until then."""
+        before, last = self._last_times
+        variances: Floats = 0.5 * (time_s - last) ** 2 * (time_s - before) * body.DENSITY
+        return variances
+
+    @property
+    def _last_times(self) -> tuple[float, float]:
+        before, last = [*self.past.times_s[-1:], *(frame.time_s for frame in self.frames)][-2:]
+        return before, last
 
     def speed(self, k: int) -> Floats:
         """Velocity (N, 3) m/s of the joints at a frame."""
@@ -133,6 +156,7 @@ class BodySmoother:
             x, share = track.solution.x[2:], min(dt_s / ALIKE_S, 1.0)
             part = min(dt_s / ALIKE_BONES_S, 1.0) / share
             spread = track.spread
+        frame, xyz = _believed(track, frame, xyz, covariance, expected if x.size else None)
         while track.frames and track.stamps_ns[0] < due_ns:
             assert track.solution is not None
             track.past = body_window.marginalised(track.frames[0], track.solution, body.MODEL, track.past)
@@ -151,6 +175,29 @@ class BodySmoother:
             track.spread = track.solution.covariance(len(found.x) - 1)
         else:  # behind a camera wherever it starts
             del self._people[name]
+
+
+def _believed(
+    track: BodyTrack, frame: BodyFrame, xyz: Floats, covariance: Floats, expected: Floats | None
+) -> tuple[BodyFrame, Floats]:
+    """The frame without keypoints that are outliers, and joints (N, 3) m where the others put them.
+
+    xyz (N, 3) m of covariance (N, 3, 3) m^2 as triangulated, NaN where not; expected (N, 3) m by the motion.
+    """
+    found = track.solution
+    variances = None
+    if expected is not None:
+        variances = GROWS * track.spread.diagonal().reshape(-1, 3).sum(axis=-1)
+        variances += 3 * track.turned_m2(frame.time_s)
+    lengths = track.past.lengths if found is None else found.lengths
+    doubt = joint_choice.doubted(frame, xyz, covariance, expected, variances, lengths)
+    if not doubt.any():
+        return frame, xyz
+    spread = body.PRIOR_COVARIANCE if found is None else found.lengths_covariance
+    prediction = None
+    if expected is not None:
+        prediction = expected, track.expected_covariance(frame.time_s)
+    return joint_choice.chosen(frame, doubt, xyz, covariance, prediction, lengths, spread)
 
 
 def started(frame: BodyFrame, xyz: Floats, lengths: Floats, covariance: Floats) -> Past:
@@ -189,4 +236,5 @@ def moved(pose: Pose3D, tracks: Mapping[str, BodyTrack]) -> Pose3D:
         k = track.stamps_ns.index(pose.stamp_ns)
         spread = track.spread if 3 + k == len(found.x) else found.covariance(2 + k)
         body.place(pose, row, found.x[2 + k], track.speed(k), spread, track.frames[k].calibration_covariance)
+        joint_choice.withdraw(pose, row, track.frames[k], spread)
     return pose

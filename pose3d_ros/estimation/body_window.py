@@ -80,15 +80,18 @@ class Solution:
     band: Floats  # Cholesky factor of the joints' part of the normal equations, as LAPACK's pbtrf gives it
     reach: Floats  # (3NK, L): by how much joints move with the lengths
 
-    def covariance(self, frame: int) -> Floats:
-        """(3N, 3N) m^2 of the joints of a frame."""
+    def covariance(self, frame: int, ahead: float = 0.0) -> Floats:
+        """(3N, 3N) m^2 of the joints of a frame, or of where they are as many steps from the frame before later."""
         frames, joints = self.x.shape[:2]
-        m, first = 3 * joints, frame * 3 * joints
-        right = np.zeros((frames * m, m), order="F")
-        right[first : first + m] = np.eye(m)
-        found, _ = lapack.dpbtrs(self.band, right, lower=1)
-        reach = self.reach[first : first + m]
-        covariance: Floats = found[first : first + m] + reach @ self.lengths_covariance @ reach.T
+        m = 3 * joints
+        right = np.zeros((frames, m, m))
+        right[frame] = (1.0 + ahead) * np.eye(m)
+        if ahead:
+            right[frame - 1] = -ahead * np.eye(m)
+        weights = np.asfortranarray(right.reshape(-1, m))
+        found, _ = lapack.dpbtrs(self.band, weights, lower=1)
+        reach = weights.T @ self.reach
+        covariance: Floats = weights.T @ found + reach @ self.lengths_covariance @ reach.T
         return covariance
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PARTS = (
-    "lenses", "observations", "solving", "validation", "association", "left_right", "body", "filtering", "tracking",
-    "layers", "heads",
+    "lenses", "observations", "solving", "validation", "association", "left_right", "body", "joint_choice", "filtering",
+    "tracking", "layers", "heads",
 )  # fmt: skip
 
 
