@@ -73,7 +73,7 @@ class BoxTracks:
         self._lost = self._replaces_search = False
         self._hurry = 0  # images between the last two searches for a lost person, 0 without one
         self._pause = self._gap = 0  # images until predicted boxes are tried again, of those between two trials
-        self._predicted = slice(0, 0)  # the candidates that are predicted boxes
+        self._first_predicted = self._last_predicted = 0  # the candidates between them are predicted boxes
         self._tracked = np.zeros((0, 4))  # left, top, right, bottom px
         self._score = np.zeros(0)  # of the candidates' boxes, then of the tracked ones
         self._sure = np.zeros(0, dtype=bool)  # of each
@@ -104,7 +104,7 @@ class BoxTracks:
         self._pause = max(self._pause - 1, 0)
         if detected is not None or self._lost or not len(tracked) or not self._pause:
             boxes = np.concatenate((tracked, self._untracked(predicted)))
-        self._predicted = slice(len(tracked), len(boxes))
+        self._first_predicted, self._last_predicted = len(tracked), len(boxes)
         self._replaces_search = detected is None and self._lost and len(boxes) > len(tracked)
         self._lost = False
         score = np.concatenate((self._score, np.zeros(len(boxes) - len(tracked))))
@@ -156,8 +156,8 @@ class BoxTracks:
         found = bool((kept >= len(self._tracked)).any())
         if self._replaces_search and not found:
             self.search_soon()
-        tried = self._predicted.stop - self._predicted.start
-        if tried and ((kept >= self._predicted.start) & (kept < self._predicted.stop)).sum() == tried:
+        tried = self._last_predicted - self._first_predicted
+        if tried and ((kept >= self._first_predicted) & (kept < self._last_predicted)).sum() == tried:
             self._gap = self._pause = 0
         elif tried:
             self._gap = self._pause = min(max(2 * self._gap, 1), MAX_PAUSE)

@@ -48,6 +48,9 @@ FLEX_M: Floats = np.array([_KINDS[link[0]][2] for link in _LINKS])
 # The covariance of joints holds errors that frames have in common, which do not turn a link: of what it says so much
 # does, by how long links became in rooms and stereo heads of motion capture with noise (a) and (b).
 TURNED = 0.4
+# Lengths of which less than this share is unknown say how large a person is, where there are so many; people of 10
+# years and more are within this factor of the mean.
+SURE_SHARE, SURE_LINKS, ODD_SCALE = 0.2, 5, 1.4
 # Of a link whose direction is not known at all the ends may seem to be in one place.
 MOST_LONGER = 0.7
 # People from 10 years on: mean and spread of their stature, m (WHO, by Anny).
@@ -90,6 +93,21 @@ def uncertain_links(lengths: Floats, covariance: Floats) -> tuple[Floats, Floats
     squared = np.linalg.eigvalsh(C)[:, 1:]
     longer = np.minimum(TURNED * squared.sum(axis=-1) / (2 * lengths), MOST_LONGER * lengths)
     return longer, np.sqrt(FLEX_M**2 + (squared**2).sum(axis=-1) / (2 * lengths**2))
+
+
+def first_lengths(xyz: Floats, covariance: Floats) -> tuple[Floats, Floats]:
+    """Lengths (L,) m and covariance (L, L) m^2 of a person who is first seen as joints (N, 3) m of (N, 3, 3) m^2.
+
+    Those of people, unless what is surely measured is far from any: a small child, or a rig in another unit.
+    """
+    p, q = PAIRS.T
+    length = np.linalg.norm(xyz[p] - xyz[q], axis=-1)
+    std = np.sqrt(np.trace(covariance[p] + covariance[q], axis1=-2, axis2=-1))
+    sure = std < SURE_SHARE * length
+    scale = float(np.median(length[sure] / PRIOR_LENGTHS_M[sure])) if sure.sum() >= SURE_LINKS else 1.0
+    if 1 / ODD_SCALE < scale < ODD_SCALE:
+        scale = 1.0
+    return scale * PRIOR_LENGTHS_M, scale**2 * PRIOR_COVARIANCE
 
 
 def stature_m(lengths: Floats, covariance: Floats) -> tuple[float, float]:

@@ -140,7 +140,7 @@ class BodySmoother:
         xyz = np.where(seen[:, None], pose.xyz[row, JOINTS], np.nan)
         covariance = pose.covariance[row, JOINTS] - frame.calibration_covariance[JOINTS]
         if track is None:
-            prior = body.PRIOR_LENGTHS_M, body.PRIOR_COVARIANCE
+            prior = body.first_lengths(xyz, covariance)
             track = self._people[name] = BodyTrack(pose.stamp_ns, started(frame, xyz, *prior))
         dt_s = (pose.stamp_ns - track.seen_ns) * 1e-9
         expected = track.expected(frame.time_s) if 0 < dt_s < MEMORY_S else None

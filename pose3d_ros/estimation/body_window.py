@@ -123,8 +123,8 @@ def covariances(found: Solution) -> Floats:
 
 def solve(frames: Sequence[BodyFrame], starts: Sequence[Floats], model: Model, past: Past) -> Solution:
     """The best joints and lengths, from the best of the joints (K, N, 3) m of the frames to start with."""
-    equations = partial(_equations, _arrays(frames, past), model, past)
-    ends = [_minimised(equations, np.concatenate([past.x, start]), past.lengths) for start in starts]
+    at = partial(_equations, _arrays(frames, past), model, past)
+    ends = [_minimised(at, np.concatenate([past.x, start]), past.lengths) for start in starts]
     x, lengths, at = min(ends, key=lambda end: float(end[2][0]))
     cost, _, _, normal, border, corner = at
     band = lapack.dpbtrf(normal, lower=1)[0]
@@ -181,6 +181,11 @@ def marginalised(frame: BodyFrame, found: Solution, model: Model, past: Past) ->
     information[kept:, kept:] = np.linalg.inv(found.lengths_covariance) + reach.T @ answers[:, 1:]
     times_s = np.array([*past.times_s[1:], frame.time_s])
     return Past(times_s, x, found.lengths, information)
+
+
+def equations(frames: Sequence[BodyFrame], x: Floats, lengths: Floats, model: Model, past: Past) -> tuple[Any, ...]:
+    """Cost and normal equations at joints x (K, N, 3) m and lengths (L,) m, as kernels/body.py gives them."""
+    return _equations(_arrays(frames, past), model, past, x, lengths)
 
 
 def _equations(arrays: tuple[Floats, ...], model: Model, past: Past, x: Floats, lengths: Floats) -> tuple[Any, ...]:

@@ -44,6 +44,7 @@ class _Moment:
     place: tuple[int, int]  # number in the part and row in its pose; negative numbers of neighbouring parts
     frame: BodyFrame
     start: Floats  # (N, 3) m
+    covariance: Floats  # (N, 3, 3) m^2 of those that were measured
 
 
 def two_sided(parts: Callable[[], Iterator[Part]]) -> Iterator[tuple[Pose3D, ...]]:
@@ -62,7 +63,7 @@ def learnt(parts: Iterator[Part]) -> Lengths:
     for part in parts:
         for name, moments in _people(Part((), ()), part, Part((), ())).items():
             for run in _runs(moments):
-                prior = known.get(name, (body.PRIOR_LENGTHS_M, body.PRIOR_COVARIANCE))
+                prior = known.get(name) or body.first_lengths(run[0].start, run[0].covariance)
                 past = _no_past(*prior)
                 found = _solved(run, past, certain=False)
                 if np.isfinite(found.cost):
@@ -173,7 +174,8 @@ def _people(before: Part, part: Part, after: Part) -> dict[str, list[_Moment]]:
                     xyz = pose.xyz[row, JOINTS]
                     other = own[-1].start if own else np.nanmean(xyz, axis=0)
                     start = np.where(np.isfinite(xyz), xyz, other)
-                    own.append(_Moment((k if inside else -1, row), frames[name], start))
+                    place = (k if inside else -1, row)
+                    own.append(_Moment(place, frames[name], start, pose.covariance[row, JOINTS]))
     return people
 
 

@@ -55,7 +55,9 @@ def test_every_joint_of_the_network_is_in_space_where_its_dots_are(
     cameras, truth = rig(), scattered(skeleton)
     images = {one.name: tiny.picture(project(one, truth).round(), SIZE_WH, radius=6) for one in cameras.cameras}
     estimator = PoseEstimator(
-        cameras, make_detector(options, "cpu"), EstimatorOptions(refine="none", monocular_fallback="never")
+        cameras,
+        make_detector(options, "cpu"),
+        EstimatorOptions(refine="none", monocular_fallback="never", smoothing="none"),
     )
     for n in range(2):
         estimate = estimator.estimate(FrameSet(images, dict.fromkeys(images, n * 33_000_000)))
