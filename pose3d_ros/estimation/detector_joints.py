@@ -24,6 +24,7 @@ from pose3d_ros.estimation.observation import (
     without_uncertain,
 )
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.rig_certainty import uncertain_for_rig
 from pose3d_ros.estimation.track import Observed3D, without_joints
 from pose3d_ros.estimation.views import Views
 from pose3d_ros.geometry.observations import Observations
@@ -61,7 +62,8 @@ class DetectorPeople:
         if self.calibration_px:
             shift = calibration_shift(self.views.cameras, self._grouped, observed, rays)
             observed = with_calibration_noise(observed, shift, self.calibration_px)
-        return without_uncertain(observed, self.options.max_std_m)
+        also = uncertain_for_rig(self.views.cameras, self._grouped, observed)
+        return without_uncertain(observed, self.options.max_std_m, also)
 
     def pose(self, people: Pose3D) -> Pose3D:
         """All joints (P, J) of the people of a pose: with its ids, states, frame and stamp, triangulated or absent.

@@ -42,6 +42,7 @@ from pose3d_ros.estimation.prediction import Motions
 from pose3d_ros.estimation.publish_filter import filter_people
 from pose3d_ros.estimation.refinement.plan import RefinePlan
 from pose3d_ros.estimation.refinement.stage import Refinement, load_refinement
+from pose3d_ros.estimation.rig_certainty import uncertain_for_rig
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.estimation.smoothing import Smoother
 from pose3d_ros.estimation.track import Observed3D, no_pose
@@ -339,7 +340,7 @@ class PoseEstimator:
             clock.lap("refine")
         if shift is not None:
             observed = with_calibration_noise(observed, shift, px)
-        observed = without_uncertain(observed, options.max_std_m)
+        observed = without_uncertain(observed, options.max_std_m, uncertain_for_rig(cameras, keypoints, observed))
         clock.lap("triangulate")
         return observed, not_refined, rays
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pose3d_ros import kernels
 from pose3d_ros.estimation.body import FLEX_M, JOINTS, NAMES, PAIRS, WEIGHTS, whole
 from pose3d_ros.estimation.body_window import BodyFrame
+from pose3d_ros.geometry.triangulation import MAX_STD_M
 from pose3d_ros.structures import Floats, JointSource, Pose3D
 
 # -log of how likely an outlier is relative to a keypoint at its mean: one in 20, anywhere in 100 x 200 px at 5 px.
@@ -133,8 +134,10 @@ def withdraw(pose: Pose3D, row: int, frame: BodyFrame, covariance: Floats) -> No
     pose.source[row, JOINTS[alone]] = JointSource.PREDICTED
     pose.reprojection_px[row, JOINTS[alone]] = np.nan
     _, spread = whole(np.zeros((len(NAMES), 3)), covariance)
-    affected = np.flatnonzero((WEIGHTS[:, alone] != 0).any(axis=1))
-    absent = affected[np.linalg.eigvalsh(spread[affected])[:, -1] > PREDICTED_STD_M**2]
+    unsure = less & (left < 2)
+    affected = np.flatnonzero((WEIGHTS[:, unsure] != 0).any(axis=1))
+    limit = np.where((WEIGHTS[affected][:, alone] != 0).any(axis=1), PREDICTED_STD_M, MAX_STD_M)
+    absent = affected[np.linalg.eigvalsh(spread[affected])[:, -1] > limit**2]
     for values in (pose.xyz, pose.velocity, pose.covariance, pose.reprojection_px):
         values[row, absent] = np.nan
     pose.score[row, absent] = 0.0

@@ -184,16 +184,20 @@ def triangulate_people(
     return observed, Observations(lenses[7], lenses[8][..., None], lenses[9], *sights)
 
 
-def without_uncertain(observed: Observed3D, max_std_m: float) -> Observed3D:
+def without_uncertain(observed: Observed3D, max_std_m: float, also: NDArray[np.bool_] | None = None) -> Observed3D:
     """Leave out joints whose standard deviation along the worst axis exceeds max_std_m; seen ones are counted.
+
+    So are others (G, J) that are too uncertain.
 
     What the cameras' errors add does not count: they move a person as a whole and leave the pose as it is.
     """
     joints = observed.score.shape
     unsure = kernels.validation.wider(kernels.plain(observed.covariance).reshape(-1, 3, 3), float(max_std_m))
+    unsure = unsure.reshape(joints)
+    if also is not None:
+        unsure = unsure | also
     if not unsure.any():
         return observed
-    unsure = unsure.reshape(joints)
     lost = int((unsure & (observed.n_views > 0)).sum())
     uncertain = observed.rejected.get("uncertain", 0) + lost
     return replace(

@@ -36,7 +36,12 @@ class EstimatorOptions:
         high=200.0,
     )
     max_std_m: float = option(
-        0.5, "joints whose position is less certain than this are left out", unit="m", low=0.001, high=10.0
+        0.5,
+        "joints whose position is less certain than this are left out; so are those 8 times less certain than all "
+        "cameras whose images have the place could see them, beyond 0.1 m",
+        unit="m",
+        low=0.001,
+        high=10.0,
     )
     calibration_px: float = option(
         MEASURED,
