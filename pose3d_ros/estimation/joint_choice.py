@@ -19,16 +19,18 @@ from numpy.typing import NDArray
 from pose3d_ros import kernels
 from pose3d_ros.estimation.body import FLEX_M, JOINTS, NAMES, PAIRS, WEIGHTS, whole
 from pose3d_ros.estimation.body_window import BodyFrame
-from pose3d_ros.geometry.triangulation import MAX_STD_M
 from pose3d_ros.structures import Floats, JointSource, Pose3D
 
-# -log of how likely an outlier is relative to a keypoint at its mean: one in 20, anywhere in 100 x 200 px at 5 px.
-OUTLIER = 8.0
+# Half a squared standard deviation that leaving a view out costs: 5 of them. Of 5, 8, 12.5 and 18 it is the one after
+# which limbs of motion capture (noise b, c; two and three cameras) are wrong least often without leaving out more.
+OUTLIER = 12.5
 # Standard deviations of a keypoint from which on it is doubted, and of a joint from where motion leads.
 SUSPECT = 3.0
 SUSPECT_MOTION = 4.0
 BONE_OFF = 0.4  # share of the person's own length by which a bone is off, from which on its far end is doubted
-PREDICTED_STD_M = 0.1  # a joint that no keypoint tells is absent where bones and motion leave it less certain
+# A joint that no keypoint tells is absent where bones and motion leave it less certain than this, one that a single
+# view tells where they leave it less certain than that: so 0.8 % of limbs are absent at noise (c), two cameras.
+PREDICTED_STD_M, ONE_VIEW_STD_M = 0.1, 0.7
 UNKNOWN = 1e-6  # 1/m^2: nothing is known
 
 _PARTS = {"Knee": "Hip", "Elbow": "Shoulder", "Ankle": "Knee", "Wrist": "Elbow"}
@@ -42,16 +44,15 @@ _TRUNK = [NAMES.index(side + name) for name in ("Hip", "Shoulder") for side in "
 
 
 @cache
-def _subsets(views: int, single: bool) -> NDArray[np.bool_]:
-    """(H, V): all views, each left out, each pair, none; each alone where single."""
-    kept = {views, views - 1, 2, 0} | ({1} if single else set())
+def _subsets(views: int, expected: bool) -> NDArray[np.bool_]:
+    """(H, V): all views, each left out, each pair, none; one alone only of two, and where the motion is known."""
+    counts = {views, views - 1, 2, 0} - (set() if expected and views == 2 else {1}) - set(range(views + 1, 3))
     rows = [
         [view in some for view in range(views)]
-        for count in sorted(kept, reverse=True)
-        if 0 <= count <= views and (single or count != 1)
+        for count in sorted(counts, reverse=True)
         for some in combinations(range(views), count)
     ]
-    return np.array(rows, dtype=np.bool_)
+    return np.array(rows, dtype=np.bool_).reshape(-1, views)
 
 
 def doubted(
@@ -119,7 +120,7 @@ def chosen(
 def withdraw(pose: Pose3D, row: int, frame: BodyFrame, covariance: Floats) -> None:
     """Write into a person's row of a pose how many views a frame left each joint; one without any is predicted.
 
-    It is absent where covariance (3N, 3N) m^2 of the joints has a standard deviation above PREDICTED_STD_M.
+    covariance (3N, 3N) m^2 is of the joints. One that is too uncertain then is absent.
     """
     left = (frame.whiten != 0).any(axis=(1, 2)).sum(axis=0)
     before = pose.n_views[row, JOINTS]
@@ -136,7 +137,7 @@ def withdraw(pose: Pose3D, row: int, frame: BodyFrame, covariance: Floats) -> No
     _, spread = whole(np.zeros((len(NAMES), 3)), covariance)
     unsure = less & (left < 2)
     affected = np.flatnonzero((WEIGHTS[:, unsure] != 0).any(axis=1))
-    limit = np.where((WEIGHTS[affected][:, alone] != 0).any(axis=1), PREDICTED_STD_M, MAX_STD_M)
+    limit = np.where((WEIGHTS[affected][:, alone] != 0).any(axis=1), PREDICTED_STD_M, ONE_VIEW_STD_M)
     absent = affected[np.linalg.eigvalsh(spread[affected])[:, -1] > limit**2]
     for values in (pose.xyz, pose.velocity, pose.covariance, pose.reprojection_px):
         values[row, absent] = np.nan

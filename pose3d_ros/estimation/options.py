@@ -37,7 +37,7 @@ class EstimatorOptions:
     )
     max_std_m: float = option(
         0.5,
-        "joints whose position is less certain than this are left out; so are those 8 times less certain than all "
+        "joints whose position is less certain than this are left out; so are those 10 times less certain than all "
         "cameras whose images have the place could see them, beyond 0.1 m",
         unit="m",
         low=0.001,

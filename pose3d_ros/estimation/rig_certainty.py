@@ -19,9 +19,9 @@ from pose3d_ros.geometry.projection import project_views
 from pose3d_ros.structures import Camera, Floats
 
 # A joint may be so many times less certain than the rig could see it. On motion capture with noise (c), limb joints
-# from 3 times on are more than 0.1 m off as often as not, whatever the multiple, and those above 8 times are 0.2 %
-# (three cameras in a room) to 1 % (two of Human3.6M, of those within 0.5 m) of all.
-TIMES = 8.0
+# from 3 times on are more than 0.1 m off as often as not, whatever the multiple; those above 10 times and within
+# 0.5 m are 0.3 % of all (two of Human3.6M's cameras) or less.
+TIMES = 10.0
 SURE_M = 0.1  # a joint as certain as this stays, however well the rig could see it
 
 
@@ -41,7 +41,7 @@ def possible_std_m(cameras: Sequence[Camera], std_px: Floats, xyz: Floats) -> Fl
         slope *= camera.K.diagonal()[:2, None] / (z * std_px)[:, None, None]
         information += np.where(inside[:, None, None], np.moveaxis(slope, 1, 2) @ slope, 0.0)
     least = np.linalg.eigvalsh(information)[:, 0]
-    return np.asarray(1.0 / np.sqrt(np.where(least > 0, least, 0.0)))
+    return np.asarray(np.where(least > 0, 1.0 / np.sqrt(np.where(least > 0, least, 1.0)), np.inf))
 
 
 def uncertain_for_rig(cameras: Sequence[Camera], keypoints: Grouped2D, observed: Observed3D) -> NDArray[np.bool_]:
