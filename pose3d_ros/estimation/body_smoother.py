@@ -171,7 +171,10 @@ class BodySmoother:
         starts = [np.concatenate([x, last[None]]) for last in ends]
         found = body_window.solve(track.frames, starts, body.MODEL, track.past)
         if np.isfinite(found.cost):
-            track.solution = body_window.cautious(found, track.past, part)
+            sure = body_window.cautious(found, track.past, part)
+            # What one view tells moves far along its ray with a length, even behind the camera.
+            x = sure.x if body_window.in_front(track.frames, sure.x) else found.x
+            track.solution = replace(sure, x=x)
             track.spread = track.solution.covariance(len(found.x) - 1)
         else:  # behind a camera wherever it starts
             del self._people[name]

@@ -147,6 +147,15 @@ def cautious(found: Solution, past: Past, part: float) -> Solution:
     return replace(found, x=x, lengths=lengths, lengths_covariance=0.5 * (covariance + covariance.T))
 
 
+def in_front(frames: Sequence[BodyFrame], x: Floats) -> bool:
+    """Whether joints x (K, N, 3) m, the frames' last, are in front of all cameras that see them."""
+    for frame, joints in zip(reversed(frames), x[::-1], strict=False):
+        depth = frame.rotation[:, 2] @ joints.T + frame.translation[:, 2, None]
+        if (depth <= 0)[(frame.whiten != 0).any(axis=(1, 2))].any():
+            return False
+    return True
+
+
 def marginalised(frame: BodyFrame, found: Solution, model: Model, past: Past) -> Past:
     """The past a frame later, which is the frame of the solution that follows the past's; the oldest is left out.
 

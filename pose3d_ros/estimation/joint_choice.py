@@ -28,9 +28,9 @@ OUTLIER = 12.5
 SUSPECT = 3.0
 SUSPECT_MOTION = 4.0
 BONE_OFF = 0.4  # share of the person's own length by which a bone is off, from which on its far end is doubted
-# A joint that no keypoint tells is absent where bones and motion leave it less certain than this, one that a single
-# view tells where they leave it less certain than that: so 0.8 % of limbs are absent at noise (c), two cameras.
-PREDICTED_STD_M, ONE_VIEW_STD_M = 0.1, 0.7
+PREDICTED_STD_M = 0.1  # a joint that no keypoint tells is absent where bones and motion leave it less certain
+# One view of two is believed where it leaves the joint as certain as this; otherwise both are, or none.
+ONE_VIEW_STD_M = 0.5
 UNKNOWN = 1e-6  # 1/m^2: nothing is known
 
 _PARTS = {"Knee": "Hip", "Elbow": "Shoulder", "Ankle": "Knee", "Wrist": "Elbow"}
@@ -45,8 +45,8 @@ _TRUNK = [NAMES.index(side + name) for name in ("Hip", "Shoulder") for side in "
 
 @cache
 def _subsets(views: int, expected: bool) -> NDArray[np.bool_]:
-    """(H, V): all views, each left out, each pair, none; one alone only of two, and where the motion is known."""
-    counts = {views, views - 1, 2, 0} - (set() if expected and views == 2 else {1}) - set(range(views + 1, 3))
+    """(H, V): all views, each left out, each pair, none; of two never none, and one only where the motion is known."""
+    counts = {views, views - 1, 2, 0} if views > 2 else {views, 1} if expected and views == 2 else {views}
     rows = [
         [view in some for view in range(views)]
         for count in sorted(counts, reverse=True)
@@ -109,6 +109,7 @@ def chosen(
             kernels.plain(information), kernels.plain(xyz[near]), kernels.plain(covariance[near]),
             float(lengths[link]),
             float(FLEX_M[link] ** 2 + lengths_covariance[link, link]) if near >= 0 else np.inf, OUTLIER,
+            ONE_VIEW_STD_M**-2,
         )  # fmt: skip
         if best < 0:
             continue
@@ -120,7 +121,7 @@ def chosen(
 def withdraw(pose: Pose3D, row: int, frame: BodyFrame, covariance: Floats) -> None:
     """Write into a person's row of a pose how many views a frame left each joint; one without any is predicted.
 
-    covariance (3N, 3N) m^2 is of the joints. One that is too uncertain then is absent.
+    covariance (3N, 3N) m^2 is of the joints. What is predicted and too uncertain is absent.
     """
     left = (frame.whiten != 0).any(axis=(1, 2)).sum(axis=0)
     before = pose.n_views[row, JOINTS]
@@ -135,10 +136,8 @@ def withdraw(pose: Pose3D, row: int, frame: BodyFrame, covariance: Floats) -> No
     pose.source[row, JOINTS[alone]] = JointSource.PREDICTED
     pose.reprojection_px[row, JOINTS[alone]] = np.nan
     _, spread = whole(np.zeros((len(NAMES), 3)), covariance)
-    unsure = less & (left < 2)
-    affected = np.flatnonzero((WEIGHTS[:, unsure] != 0).any(axis=1))
-    limit = np.where((WEIGHTS[affected][:, alone] != 0).any(axis=1), PREDICTED_STD_M, ONE_VIEW_STD_M)
-    absent = affected[np.linalg.eigvalsh(spread[affected])[:, -1] > limit**2]
+    affected = np.flatnonzero((WEIGHTS[:, alone] != 0).any(axis=1))
+    absent = affected[np.linalg.eigvalsh(spread[affected])[:, -1] > PREDICTED_STD_M**2]
     for values in (pose.xyz, pose.velocity, pose.covariance, pose.reprojection_px):
         values[row, absent] = np.nan
     pose.score[row, absent] = 0.0

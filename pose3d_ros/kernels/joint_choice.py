@@ -51,26 +51,37 @@ def _at(R, t, xy, W, X, expected, information, parent, spread, length, variance,
             k += 1
 
 
+@inner
+def _above(at, limit):  # type: ignore[no-untyped-def]
+    """Whether the least eigenvalue of the Hessian in _at's numbers is above a limit."""
+    a, b, c, d, e, f = at[10] - limit, at[11], at[12], at[13] - limit, at[14], at[15] - limit
+    first = a * d - b * b
+    return a > 0 and first > 0 and a * (d * f - e * e) - b * (b * f - e * c) + c * (b * e - d * c) > 0
+
+
 @kernel(
     f"Tuple((i8, f8, f8[::1], f8[:, ::1]))({CAMERA_ARRAYS}, {POINTS}, b1[:, ::1], "
-    "f8[::1], f8[::1], f8[:, ::1], f8[::1], f8[:, ::1], f8, f8, f8)"
+    "f8[::1], f8[::1], f8[:, ::1], f8[::1], f8[:, ::1], f8, f8, f8, f8)"
 )
 def best_subset(  # type: ignore[no-untyped-def]
-    R, t, xy, W, subsets, start, expected, information, parent, spread, length, variance, outlier
+    R, t, xy, W, subsets, start, expected, information, parent, spread, length, variance, outlier, least_known
 ):
     """The best of the subsets (H, V) of views, its cost, where it puts the joint, (3,) m, and the information on that.
 
-    A view left out costs `outlier`. expected (3,) m with information (3, 3) 1/m^2; the bone from parent (3,) m of
-    covariance spread (3, 3) m^2 is length m long, with a variance m^2, inf where there is no bone.
+    A view left out costs `outlier`; one alone must leave the joint known by at least least_known 1/m^2. expected (3,)
+    m with information (3, 3) 1/m^2; the bone from parent (3,) m of covariance spread (3, 3) m^2 is length m long, with
+    a variance m^2, inf where there is no bone.
     """
     here, there, X, Y = np.empty(16), np.empty(16), np.empty(3), np.empty(3)
     kept = np.empty_like(W)
-    best, least, found, known = -1, np.inf, np.full(3, np.nan), np.empty((3, 3))
+    best, lowest, found, known = -1, np.inf, np.full(3, np.nan), np.empty((3, 3))
     for h in range(len(subsets)):
-        missing = 0.0
+        missing, count = 0.0, 0
         for v in range(len(R)):
             kept[v] = W[v] * subsets[h, v]
-            missing += 0.0 if subsets[h, v] or not (W[v, 0, 0, 0] != 0.0 or W[v, 1, 1, 0] != 0.0) else outlier
+            if W[v, 0, 0, 0] != 0.0 or W[v, 1, 1, 0] != 0.0:
+                count += subsets[h, v]
+                missing += 0.0 if subsets[h, v] else outlier
         X[:] = start
         _at(R, t, xy, kept, X, expected, information, parent, spread, length, variance, here)
         damping = FIRST_DAMPING
@@ -92,12 +103,12 @@ def best_subset(  # type: ignore[no-untyped-def]
                     break
             else:
                 damping *= DAMPING_UP
-        if here[0] + missing < least:
-            best, least = h, here[0] + missing
+        if here[0] + missing < lowest and (count != 1 or _above(here, least_known)):
+            best, lowest = h, here[0] + missing
             found[:] = X
             k = 10
             for a in range(3):
                 for b in range(a, 3):
                     known[a, b] = known[b, a] = here[k]
                     k += 1
-    return best, least, found, known
+    return best, lowest, found, known
