@@ -47,16 +47,16 @@ def figure(t_s: float, stature_m: float = STATURE_M) -> Floats:
     hips, shoulders = np.array((0.0, 0.0, 0.53)), np.array((0.0, 0.0, 0.82))
     for side, sign in (("L", 1.0), ("R", -1.0)):
         swing = 0.5 * sign * np.sin(2 * np.pi * 0.7 * t_s)
-        hip = put(f"{side}Hip", hips + [0, sign * 0.06, 0])
+        hip = put(f"{side}Hip", hips + np.array([0, sign * 0.06, 0]))
         knee = put(f"{side}Knee", hip + turn(swing, 1) @ (0, 0, -0.226))
         put(f"{side}Ankle", knee + turn(swing + 0.3, 1) @ (0, 0, -0.237))
-        shoulder = put(f"{side}Shoulder", shoulders + [0, sign * 0.1, 0])
+        shoulder = put(f"{side}Shoulder", shoulders + np.array([0, sign * 0.1, 0]))
         elbow = put(f"{side}Elbow", shoulder + turn(-swing, 1) @ turn(0.2 * sign, 0) @ (0, 0, -0.159))
         put(f"{side}Wrist", elbow + turn(-swing - 0.6, 1) @ (0, 0, -0.13))
-    put("Nose", shoulders + [0.05, 0, 0.1])
+    put("Nose", shoulders + np.array([0.05, 0, 0.1]))
     for name, made in {"Pelvis": hips, "Thorax": shoulders, "Spine": (hips + shoulders) / 2}.items():
         put(name, made)
-    put("HeadTop", shoulders + [0, 0, 0.18])
+    put("HeadTop", shoulders + np.array([0, 0, 0.18]))
     return np.asarray(out * stature_m)
 
 
