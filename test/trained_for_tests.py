@@ -18,8 +18,9 @@ CVUGCN: Mapping[str, Any] = {
     "network": "cvugcn", "baseline": False, "width": 8, "form": "rig", "views": 2, "without": [], "rigs": ["h36m"],
 }  # fmt: skip
 POSERN: Mapping[str, Any] = {"network": "posern", "baseline": False, "width": 8}
-# A refined joint is as sure as before, a filled-in one known to 10 cm a bone; what is not named here plays no part.
-FIGURES = {"own": 1.0, "q": 10.0, "floor": 1e-3, "guess": 0.1, "scale": 1.0, "guessed_scale": 1.0}
+# The network is as sure as the triangulation, so that both meet halfway; a filled-in joint is known to 10 cm a bone.
+# What is not named here plays no part.
+FIGURES = {"own": 1.0, "q": 10.0, "floor": 1e-5, "guess": 0.1, "scale": 1.0, "guessed_scale": 1.0}
 SPREAD = {name: torch.tensor(FIGURES.get(name, 0.0), dtype=torch.float64) for name in REFINED}
 
 

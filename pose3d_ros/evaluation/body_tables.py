@@ -29,6 +29,7 @@ METHODS = {
     "triangulated": EstimatorOptions(refine="none", smoothing="none"),
     "CV-UGCN": EstimatorOptions(refine="cvugcn", smoothing="none"),
     "body, lag 0": EstimatorOptions(refine="none"),
+    "CV-UGCN, body, lag 0": EstimatorOptions(refine="cvugcn"),
     "body, lag 3": EstimatorOptions(refine="none", lag_sets=3),
     "body, two-sided": EstimatorOptions(refine="none"),
 }
@@ -104,20 +105,20 @@ def _figures(
 ) -> tuple[Cell, ...]:
     poses, plain = poses[:-LAST], plain[:-LAST]
     tracks = _tracks(poses)
-    everyone = replace(
+    published = replace(
         recording, rig=rig, poses=tuple(poses), received_ns=np.zeros(len(poses), dtype=np.int64),
         frame_sets_sent=recording.frame_sets_sent - LAST,
     )  # fmt: skip
     late = [pose for pose in poses if pose.stamp_ns - poses[0].stamp_ns >= 10**9]
-    settled = replace(everyone, poses=tuple(late), received_ns=np.zeros(len(late), dtype=np.int64))
+    settled = replace(published, poses=tuple(late), received_ns=np.zeros(len(late), dtype=np.int64))
     second = [1000.0 * np.linalg.norm(np.diff(xyz, 2, axis=0), axis=-1).ravel() for xyz in tracks.values()]
     joints = [np.isfinite(xyz).all(axis=-1).mean() for xyz in tracks.values()]
     before = _tracks(plain)
     both = [(_amplitude(xyz), _amplitude(before[one])) for one, xyz in tracks.items() if one in before]
     amplitude, amplitude_before = np.sum(both, axis=0) if both else (np.nan, np.nan)
     return (
-        None if reference is None else agreement_mm(everyone, reference)["mean"],
-        100.0 * bone_length_cv(everyone), 100.0 * bone_length_cv(settled), _left_out_px(recording, rig, poses),
+        None if reference is None else agreement_mm(published, reference)["mean"],
+        100.0 * bone_length_cv(published), 100.0 * bone_length_cv(settled), _left_out_px(recording, rig, poses),
         float(np.nanmedian(np.concatenate(second))) if second else None,
         100.0 * (amplitude / amplitude_before - 1.0),
         100.0 * float(np.mean(joints)) if joints else None,

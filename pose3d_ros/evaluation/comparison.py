@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ COLUMNS = (
     "paper mm", "mean mm", "median mm", "relative mean mm", "relative median mm", "gain %", "relative gain %",
     "RMS mm", "bound mm", "seeds +- mm",
 )  # fmt: skip
+# A network's own poses; those of pairs of cameras averaged; or the network's fused with the triangulation.
+Way = Literal["network", "pairs", "fused"]
+FUSED = "  fused with the triangulation"
 NOTE = (
     "Errors of the 16 joints that a detector gives, of people never trained on; relative: less the pelvis' error. Only "
     "joints that were triangulated count, for every row. Gain: change of the mean against the better of linear and "
@@ -33,7 +37,7 @@ class Compared:
     """Trials with their triangulations; everything is counted over the same joints."""
 
     trials: tuple[Trial, ...]
-    _known: dict[tuple[Refiner, bool], Errors] = field(default_factory=dict)
+    _known: dict[tuple[Refiner, Way], Errors] = field(default_factory=dict)
 
     @cached_property
     def solved(self) -> tuple[tuple[Floats, Floats], ...]:
@@ -70,11 +74,16 @@ class Compared:
         """Of an estimator's poses."""
         return self._of([estimate(trial) for trial in self.trials])
 
-    def refined(self, refiner: Refiner, *, by_pairs: bool = False) -> Errors:
+    def refined(self, refiner: Refiner, way: Way = "network") -> Errors:
         """Of a network's poses, computed once."""
-        if (refiner, by_pairs) not in self._known:
-            self._known[refiner, by_pairs] = self.errors(refiner.from_pairs if by_pairs else refiner.refined)
-        return self._known[refiner, by_pairs]
+        if (refiner, way) not in self._known:
+            poses = {
+                "network": refiner.refined,
+                "pairs": refiner.from_pairs,
+                "fused": lambda one: refiner.fused(one)[0],
+            }
+            self._known[refiner, way] = self.errors(poses[way])
+        return self._known[refiner, way]
 
     def _of(self, poses: Sequence[Floats]) -> Errors:
         return pooled(
@@ -124,7 +133,7 @@ class Group:
         ]
 
     def refined(
-        self, label: str, networks: Sequence[Sequence[Refiner]], paper: float | None = None, *, by_pairs: bool = False
+        self, label: str, networks: Sequence[Sequence[Refiner]], paper: float | None = None, way: Way = "network"
     ) -> tuple[Cell, ...]:
         """A row of networks[part][seed], or a note if it is not trained."""
         seeds = min(len(one) for one in networks)
@@ -132,16 +141,13 @@ class Group:
             return (f"{label}: {NOT_TRAINED}", paper, *[None] * (len(COLUMNS) - 1))
         per_seed = []
         for seed in range(seeds):
-            found = [
-                part.refined(refiners[seed], by_pairs=by_pairs)
-                for part, refiners in zip(self.parts, networks, strict=True)
-            ]
+            found = [part.refined(refiners[seed], way) for part, refiners in zip(self.parts, networks, strict=True)]
             per_seed.append(pooled(found).figures())
         figures, spread = mean_figures(per_seed)
         return (label, *self.cells(figures, spread if seeds > 1 else None, paper))
 
     def same(
-        self, label: str, refiners: Sequence[Refiner], paper: float | None = None, *, by_pairs: bool = False
+        self, label: str, refiners: Sequence[Refiner], paper: float | None = None, way: Way = "network"
     ) -> tuple[Cell, ...]:
         """A row of one network (of several seeds) for all parts."""
-        return self.refined(label, [refiners] * len(self.parts), paper, by_pairs=by_pairs)
+        return self.refined(label, [refiners] * len(self.parts), paper, way)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pose3d_ros.evaluation.bench import Bench
+from pose3d_ros.evaluation.comparison import FUSED
 from pose3d_ros.evaluation.refiners import Refiner
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.evaluation.trials import NOISES, PELVIS, Figures, Trial, errors, pooled
@@ -78,21 +79,20 @@ def _with_guessed(refiner: Refiner, trials: list[Trial], present: list[NDArray[n
         for wanted in (True, False)
     )
     finite = 100.0 * float(np.mean([np.isfinite(xyz[:, GIVEN]).all(axis=-1).mean() for xyz in poses]))
-    return (*_figures(visible), *_figures(guessed), finite, *coverage_of(refiner, trials, poses))
+    covers = coverage_of(trials, poses, [refiner.covariance(one) for one in trials]) if refiner.spread else (None, None)
+    return (*_figures(visible), *_figures(guessed), finite, *covers)
 
 
-def coverage_of(refiner: Refiner, trials: list[Trial], poses: list[Floats]) -> tuple[float | None, float | None]:
+def coverage_of(trials: list[Trial], poses: list[Floats], covariances: list[Floats]) -> tuple[float, float]:
     """Share (%) of errors within the 95 % ellipsoid: of triangulated joints, and of guessed ones."""
-    if not refiner.spread:
-        return None, None
     shares = []
     for wanted in (True, False):
-        misses, covariances = [], []
-        for trial, xyz in zip(trials, poses, strict=True):
+        misses, matrices = [], []
+        for trial, xyz, covariance in zip(trials, poses, covariances, strict=True):
             chosen = (np.isfinite(trial.robust().xyz).all(axis=-1) == wanted) & GIVEN
             misses.append((xyz - trial.truth)[chosen])
-            covariances.append(refiner.covariance(trial)[chosen])
-        together = [torch.from_numpy(np.concatenate(one)) for one in (misses, covariances)]
+            matrices.append(covariance[chosen])
+        together = [torch.from_numpy(np.concatenate(one)) for one in (misses, matrices)]
         shares.append(100.0 * covered(*together))
     return shares[0], shares[1]
 
@@ -107,19 +107,19 @@ def coverage(bench: Bench) -> Iterator[Table]:
             if family == "h36m":
                 chosen = tuple(one for name in PAIRS for one in bench.held_out.pairs(name))
             trials = [bench.held_out.trial(family, one, kind) for one in chosen]
-            own = [trial.robust() for trial in trials]
-            miss = np.concatenate([(o.xyz - t.truth)[:, GIVEN] for o, t in zip(own, trials, strict=True)])
-            matrices = np.concatenate([one.covariance[:, GIVEN] for one in own])
-            before = 100.0 * covered(torch.from_numpy(miss), torch.from_numpy(matrices))
-            head = (f"({kind})", family, before)
-            if not rig:
-                rows.append((*head, f"{label}: {NOT_TRAINED}", None, None, None, None))
-                continue
-            poses = [rig[0].refined(trial) for trial in trials]
-            figures = pooled([errors(xyz, trial.truth) for xyz, trial in zip(poses, trials, strict=True)]).figures()
-            rows.append((*head, label, *coverage_of(rig[0], trials, poses), figures.mean, figures.relative_mean))
-    columns = ("noise", "rigs", "triangulated covers %", "row", "refined covers %", "guessed covers %", "mean mm",
-               "relative mean mm")  # fmt: skip
+            found = {"Huber triangulation": [(one.robust().xyz, one.robust().covariance) for one in trials]}
+            if rig and rig[0].spread:
+                found[label] = [(rig[0].refined(one), rig[0].covariance(one)) for one in trials]
+                found[FUSED] = [rig[0].fused(one) for one in trials]
+            else:
+                rows.append((f"({kind})", family, f"{label}: {NOT_TRAINED}", *[None] * 6))
+            for name, solved in found.items():
+                poses, covariances = ([one[which] for one in solved] for which in (0, 1))
+                parts = [errors(xyz, trial.truth) for xyz, trial in zip(poses, trials, strict=True)]
+                covers = coverage_of(trials, poses, covariances)
+                rows.append((f"({kind})", family, name, *covers, *_figures(pooled(parts).figures())))
+    columns = ("noise", "rigs", "row", "covers %", "guessed covers %", "mean mm", "median mm", "relative mean mm",
+               "relative median mm")  # fmt: skip
     yield Table(
         "coverage", "share of true joints within the 95 % ellipsoids", columns, rows,
         "90 to 98 % are wanted. Of covariance figures fitted on the validation split with the noise of training.",

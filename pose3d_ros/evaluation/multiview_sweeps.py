@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pose3d_ros.evaluation.bench import BASELINE, Bench
-from pose3d_ros.evaluation.comparison import COLUMNS, NOTE, Compared, Group
+from pose3d_ros.evaluation.comparison import COLUMNS, FUSED, NOTE, Compared, Group
 from pose3d_ros.evaluation.latency import size
 from pose3d_ros.evaluation.missing_joints import coverage, missing
 from pose3d_ros.evaluation.refiners import Refiner
@@ -46,6 +46,7 @@ def heads(bench: Bench) -> Iterator[Table]:
             head = (family, f"({noise})", "2-4" if distance is None else f"{distance:g}")
             rows += [(*head, *row) for row in group.triangulated()]
             rows += [(*head, *group.same(name, found)) for name, found in networks.items()]
+            rows.append((*head, *group.same(FUSED, rig, way="fused")))
     yield Table(
         "heads", "stereo heads of 12 cm, f 530 and 1060 px", ("rigs", "noise", "m", "row", *COLUMNS), rows, NOTE
     )

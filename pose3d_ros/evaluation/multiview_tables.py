@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pose3d_ros.evaluation.bench import PAIR_ROW, Bench
-from pose3d_ros.evaluation.comparison import COLUMNS, NOTE, Compared, Group
+from pose3d_ros.evaluation.comparison import COLUMNS, FUSED, NOTE, Compared, Group
 from pose3d_ros.evaluation.multiview_sweeps import SWEEPS
 from pose3d_ros.evaluation.refiners import Refiner
 from pose3d_ros.evaluation.tables import Cell, EvaluationRequest, Plot, Table
@@ -73,6 +73,7 @@ def pairs(bench: Bench) -> Iterator[Table]:
                 for found, name, paper in refined_rows
                 if together or all(found)
             ]
+            rows.append((label, *group.refined(FUSED, [rig] * len(names), way="fused")))
         kind = "independent Gaussian, 4.15 px an axis" if noise == "a" else "replayed errors of the real detector"
         yield Table(
             f"pairs-{noise}", f"Human3.6M rigs of S9 and S11, noise ({noise}): {kind}", ("pair", "row", *COLUMNS),
@@ -213,9 +214,10 @@ def _unseen_rigs(bench: Bench, rig_label: str, rig: list[Refiner], rig_mlp: list
             head = (f"({noise})", family, views)
             rows += [(*head, *row) for row in group.triangulated()]
             rows.append((*head, *group.same(rig_label, rig)))
+            rows.append((*head, *group.same(FUSED, rig, way="fused")))
             if views > 2:
-                rows.append((*head, *group.same("  its pairs, averaged", rig, by_pairs=True)))
-                rows.append((*head, *group.same("residual MLP, pairs averaged", rig_mlp, by_pairs=True)))
+                rows.append((*head, *group.same("  its pairs, averaged", rig, way="pairs")))
+                rows.append((*head, *group.same("residual MLP, pairs averaged", rig_mlp, way="pairs")))
             else:
                 rows.append((*head, *group.same("residual MLP, rig form", rig_mlp)))
     note = (

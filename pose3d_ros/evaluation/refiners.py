@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pose3d_ros.estimation.refinement.fusion import fused
 from pose3d_ros.evaluation.trials import Trial
 from pose3d_ros.networks.cvugcn import CvUgcn
 from pose3d_ros.networks.refiner import refine
@@ -61,6 +62,12 @@ class Refiner:
         with torch.no_grad():
             found = torch.cat([refine(net, Sight(*part), self.recipe["form"]) for part in parts])
         return np.asarray(found.numpy(), dtype=np.float64)
+
+    def fused(self, trial: Trial) -> tuple[Floats, Floats]:
+        """(P, 17, 3) m, world, and (P, 17, 3, 3) m^2: refined joints fused with the triangulated, as in the nodes."""
+        solved = trial.robust()
+        covariance = self.covariance(trial) if self.spread else solved.covariance
+        return fused(solved.xyz, solved.covariance, self.refined(trial), covariance)
 
     def covariance(self, trial: Trial) -> Floats:
         """(P, 17, 3, 3) m^2 of refined(trial); NaN where the network has no output."""

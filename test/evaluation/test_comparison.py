@@ -124,19 +124,28 @@ def test_hidden_joints_are_gone_in_every_camera(held_out):
 
 def test_coverage_is_that_of_the_covariance(held_out):
     trial = held_out.trial("h36m", held_out.pairs("P1")[0])
-    xyz = trial.robust().xyz
-
-    class Known(Refiner):
-        def covariance(self, trial):
-            return self.spread["factor"] * trial.robust().covariance
-
-    exact = Known(Identity(), RECIPE, {"factor": 1.0})
-    small = Known(Identity(), RECIPE, {"factor": 1e-6})
-    present, guessed = coverage_of(exact, [trial], [xyz])
+    solved = trial.robust()
+    present, guessed = coverage_of([trial], [solved.xyz], [solved.covariance])
     assert 93.0 < present <= 100.0  # scores of 0.8 widen it
     assert np.isnan(guessed)  # no joint was guessed
-    assert coverage_of(small, [trial], [xyz])[0] < 1.0
-    assert coverage_of(Refiner(Identity(), RECIPE), [trial], [xyz]) == (None, None)
+    assert coverage_of([trial], [solved.xyz], [1e-6 * solved.covariance])[0] < 1.0
+
+
+def test_a_network_as_unsure_as_the_triangulation_is_fused_halfway_to_it(held_out):
+    class Away(Identity):
+        def forward(self, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+            return coarse + 1.0
+
+    trial = held_out.trial("h36m", held_out.pairs("P1")[0])
+    refiner, compared = Refiner(Away(), RECIPE), Compared((trial,))
+    xyz, covariance = refiner.fused(trial)
+    halfway = (trial.robust().xyz + refiner.refined(trial)) / 2
+    np.testing.assert_allclose(xyz[:, GIVEN], halfway[:, GIVEN], atol=1e-5)
+    assert (np.trace(covariance, axis1=-2, axis2=-1) < np.trace(trial.robust().covariance, axis1=-2, axis2=-1))[
+        :, GIVEN
+    ].all()
+    fused, network = (compared.refined(refiner, way).absolute.mean() for way in ("fused", "network"))
+    assert fused == pytest.approx(network / 2, rel=0.05)
 
 
 def test_arguments_of_a_recipe_lead_to_the_same_data_and_losses():

@@ -246,7 +246,9 @@ def graph(
         "cameras": list(rig.names),
         "image_transport": "compressed" if compressed else "raw",
         "monocular_fallback": "auto" if lifts else "never",
-        "refine": "none",  # the known detector is exact, so what is triangulated is the truth
+        # The known detector is exact, so what is triangulated is the truth; no person has the known one's proportions.
+        "refine": "none",
+        "smoothing": "none",
         "use_sim_time": not wall,
         **parameters,
     }

@@ -36,7 +36,7 @@ IN_WORLD = np.eye(4)
 # What the two forms are compared under. How far cameras disagree is learnt over longer than the past that they share.
 ALIKE = {
     "cameras": list(RIG.names), "fixed_frame": "world", "refine": "none", "monocular_fallback": "never",
-    "calibration_px": 0.0, "use_sim_time": True,
+    "calibration_px": 0.0, "use_sim_time": True, "smoothing": "none",
 }  # fmt: skip
 # Processes load PyTorch, which takes its time where many do it at once.
 START_S = 240.0

@@ -26,6 +26,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from std_msgs.msg import Float64
 from synthetic_cameras import TIMEOUT_S, error_mm, graph, own_context
 
@@ -171,7 +172,10 @@ def test_a_recording_is_replayed_as_it_was(tmp_path: Path) -> None:
         messages = module.show(tmp_path / "bag")
     printed = output.getvalue()
     assert len(messages) >= 2
-    assert all(live[conversions.stamp_to_ns(msg.header.stamp)] == msg for msg in messages if msg.camera_names)
+    for msg in messages:
+        if msg.camera_names:  # in bytes: what is not known is NaN, which equals nothing
+            there = live[conversions.stamp_to_ns(msg.header.stamp)]
+            assert serialize_message(msg) == serialize_message(there)
     assert all(error_mm(msg, np.eye(4)) < 5 for msg in messages if msg.people)
     for topic in ("/human_pose_3d/markers", "/tf", "/tf_static", "/clock", "/left/image_raw", "/left/camera_info"):
         assert re.search(rf"^ +[1-9]\d* {topic} ", printed, re.MULTILINE), printed
@@ -189,7 +193,7 @@ def test_a_recording_is_replayed_as_it_was(tmp_path: Path) -> None:
         thread.join()
         for node in (listener, player):
             node.destroy_node()
-    assert replayed == messages
+    assert [*map(serialize_message, replayed)] == [*map(serialize_message, messages)]
     assert count[0] == count[1]
 
 

@@ -27,6 +27,22 @@ from pose3d_ros.synchronisation.clock_offsets import ClockOffsets
 IN_WORLD = np.eye(4)
 
 
+def test_a_pose_that_waits_for_later_sets_has_the_stamps_of_its_own() -> None:
+    with graph(ring("left", "right", "side"), fixed_frame="world", smoothing="body", lag_sets=2) as one:
+        one.cameras.publish_transforms()
+        poses = one.poses_after(5)
+        for pose in poses:
+            assert {conversions.stamp_to_ns(stamp) for stamp in pose.camera_stamps} == {
+                conversions.stamp_to_ns(pose.header.stamp)
+            }
+            assert pose.people[0].age > 2 * PERIOD_NS / 1e9
+            assert pose.processing_latency > 2 * PERIOD_NS / 1e9
+            assert 1.3 < pose.people[0].stature < 2.0
+            assert 0.0 < pose.people[0].stature_std < 0.15
+        stamps = [conversions.stamp_to_ns(pose.header.stamp) for pose in one.controller.poses if pose.camera_names]
+        assert stamps == sorted(stamps)
+
+
 def test_three_cameras_by_tf_give_the_true_pose_on_every_topic() -> None:
     rig = ring("left", "right", "side")
     with graph(rig, fixed_frame="world", publish_keypoints=True) as one:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.estimation.observation import Grouped2D, present, triangulated
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.refinement.fusion import fused
 from pose3d_ros.estimation.refinement.gates import (
     Refusal,
     Refusals,
@@ -153,9 +154,10 @@ def debiased(
 def refined(
     refiner: PoseRefiner, cameras: Sequence[Camera], seen: Grouped2D, observed: Observed3D, limits: RigRange | None
 ) -> tuple[Observed3D, Refusals]:
-    """CV-UGCN on people it can refine: people and Refusal (G, J). limits: leave alone whom training did not know.
+    """CV-UGCN on people it can refine, fused with their triangulation: people and Refusal (G, J).
 
-    A joint that is an outlier of its person counts as not triangulated, and its keypoints as not seen.
+    limits: leave alone whom training did not know. A joint that is an outlier of its person counts as not triangulated,
+    and its keypoints as not seen.
     """
     usable = present(observed.xyz) & TRAINED_JOINTS
     usable &= ~outliers(np.where(usable[..., None], observed.xyz, np.nan))
@@ -178,6 +180,8 @@ def refined(
     known = present(xyz) & present(covariance).all(axis=-1)
     refusal[usable & ~known & (refusal == Refusal.NONE)] = Refusal.NOT_FINITE
     taken = known & (refusal == Refusal.NONE)
+    # Gates judge the network's own answer.
+    xyz[rows], covariance[rows] = fused(given.xyz, given.covariance, xyz[rows], covariance[rows])
     result = _merged(observed, xyz, covariance, taken, cameras, seen)
     return _filled(result, taken & ~usable, observed.mean_score), refusal
 

@@ -42,7 +42,7 @@ def one() -> Iterator[Graph]:
     with own_context() as context:
         cameras = Cameras(context, RIG)
         given = {"cameras": list(RIG.names), "monocular_fallback": "never", "refine": "none", "fixed_frame": "world",
-                 "use_sim_time": True}  # fmt: skip
+                 "smoothing": "none", "use_sim_time": True}  # fmt: skip
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         node = PoseNode(WhatImagesShow(), context=context, parameter_overrides=overrides)
         with spun(cameras, node) as running:

@@ -111,7 +111,7 @@ def test_fault_parameter_updates_good_and_bad(one: Graph) -> None:
     assert (one.node.live.outputs.publish_markers, one.node.live.estimation.max_std_m) == (False, 0.25)
 
     refused, why = set_together(one, max_std_m=0.3, smoothing="cubic")
-    assert (refused, "expected one of none, one_euro, kalman" in why) == (False, True)
+    assert (refused, "expected one of none, body, one_euro, kalman" in why) == (False, True)
     refused, why = set_together(one, lost_after_s=0.4, max_age_s=0.1)
     assert (refused, "must not be less than lost_after_s" in why) == (False, True)
     refused, why = set_together(one, publish_markers=True, cameras=["left", "front"])
