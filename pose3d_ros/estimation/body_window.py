@@ -26,7 +26,7 @@ from pose3d_ros.structures import Floats
 # Cholesky needs it for joints that no keypoint, bone or past holds: nothing that is measured notices.
 RIDGE = 1e-2  # 1/m^2
 MAX_STEPS = 12
-STEP_M = 1e-3  # steps shorter than this end the iteration
+STEP_M = 2e-3  # steps shorter than this end the iteration
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,16 +165,9 @@ def marginalised(frame: BodyFrame, found: Solution, model: Model, past: Past) ->
     _, g, _, normal, border, _ = _equations(_arrays([frame], past), model, past, x, found.lengths)
     m, size, L = 3 * x.shape[1], normal.shape[1], len(found.lengths)
     # The band's first 3N columns are the oldest frame's; nothing of theirs reaches beyond the third frame.
-    gone = np.zeros((size, m))
-    columns = np.arange(m)
-    for k in range(2 * m + 1):
-        gone[columns + k, columns] = normal[k, :m]
+    gone, joints = kernels.body.split(normal, m)
     kept = size - m
-    joints = np.zeros((kept, kept))
-    for k in range(kept):
-        rows = np.arange(kept - k)
-        joints[rows + k, rows] = joints[rows, rows + k] = normal[k, m : size - k]
-    root = np.linalg.cholesky(np.tril(gone[:m]) + np.tril(gone[:m], -1).T)
+    root = np.linalg.cholesky(gone[:m])
     reach = border[m:]
     right = np.column_stack([gone[m:].T, border[:m], g[0]])
     half = solve_triangular(root, right, lower=True, check_finite=False)

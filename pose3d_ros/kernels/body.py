@@ -115,3 +115,21 @@ def normal_equations(  # type: ignore[no-untyped-def]
                 ab[m, j + m] += w * c1 * c2
                 ab[0, j + 2 * m] += w * c2 * c2
     return cost, g, gl, ab, border, corner
+
+
+@kernel("Tuple((f8[:, ::1], f8[:, ::1]))(f8[:, ::1], i8)")
+def split(ab, m):  # type: ignore[no-untyped-def]
+    """The first m columns (size, m) of a lower band's matrix, and the rest without them (size - m, size - m), whole."""
+    size = ab.shape[1]
+    gone, kept = np.zeros((size, m)), np.zeros((size - m, size - m))
+    for k in range(min(ab.shape[0], size)):
+        for j in range(size - k):
+            value = ab[k, j]
+            if j < m:
+                gone[j + k, j] = value
+                if j + k < m:
+                    gone[j, j + k] = value
+            else:
+                kept[j + k - m, j - m] = value
+                kept[j - m, j + k - m] = value
+    return gone, kept
