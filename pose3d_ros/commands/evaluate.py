@@ -77,7 +77,9 @@ def _add_footage(parts: Any) -> None:
         help="calibration noise to use, as in the estimator's option (default: fitted to the other recordings)",
     )  # fmt: skip
     part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
-    part.add_argument("--plots", type=Path, metavar="DIR", help="also write left_out.png to this folder")
+    part.add_argument(
+        "--plots", type=Path, metavar="DIR", help="also write left_out.png and bones_<recording>.png to this folder"
+    )
 
 
 def _add_prediction(parts: Any) -> None:
@@ -182,8 +184,9 @@ def _print(args: argparse.Namespace, tables: Iterable[Table], plots: Path | None
 
 def _footage(args: argparse.Namespace) -> int:
     from pose3d_ros.errors import InputError
-    from pose3d_ros.evaluation.body_tables import body_table
+    from pose3d_ros.evaluation.body_tables import body_table, bone_curves
     from pose3d_ros.evaluation.footage_tables import tables, trials, with_reference
+    from pose3d_ros.plots.sweep_plot import write_sweep_plot
 
     if args.calibration_px is not None and not 0 <= args.calibration_px < math.inf:
         raise InputError(f"--calibration-px {args.calibration_px:g}: give 0 px or more")
@@ -191,6 +194,12 @@ def _footage(args: argparse.Namespace) -> int:
     _print(args, [*tables(made), *(body_table(folder.name, *with_reference(folder)) for folder in args.recordings)])
     if args.plots:
         _draw_coverage(made, args.plots / "left_out.png")
+        for folder in args.recordings:
+            path = args.plots / f"bones_{folder.name}.png"
+            title = f"{folder.name}: bones by two cameras"
+            curves = bone_curves(with_reference(folder)[0])
+            write_sweep_plot(curves, path, title=title, x_label="time, s", y_label="length, cm")
+            print(f"plot: {path}")
     return 0
 
 

@@ -127,6 +127,11 @@ class EstimatorOptions:
         check(self)
         if MEASURED < self.calibration_px < 0:
             raise InputError(f"calibration_px is {self.calibration_px:g}, expected -1 (measured) or 0 px and more")
+        if self.lag_sets and self.smoothing != "body":
+            raise InputError(
+                f"lag_sets is {self.lag_sets}, but only smoothing body uses the sets that follow: expected 0 with "
+                f"smoothing {self.smoothing}; set both together"
+            )
         check_workspace(self.workspace_min, self.workspace_max)
         if self.max_age_s < self.lost_after_s:
             raise InputError(

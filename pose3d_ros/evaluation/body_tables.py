@@ -5,6 +5,7 @@ All rows are of the same keypoints, those of the recording; the cameras left out
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -34,6 +35,8 @@ METHODS = {
     "body, two-sided": EstimatorOptions(refine="none"),
 }
 TWO_SIDED = "body, two-sided"
+DRAWN = ("triangulated", "body, lag 0", TWO_SIDED)
+BONES = {"thigh": ("RHip", "RKnee"), "forearm": ("LElbow", "LWrist")}
 COLUMNS = (
     "cameras", "method", "agreement mm", "bone length cv %", "cv after 1 s %", "left-out px", "acceleration mm",
     "amplitude %", "joints %",
@@ -70,6 +73,23 @@ def body_table(name: str, recording: Recording, reference: Reference | None) -> 
                 figures = _figures(recording, estimator.rig, poses, plain, reference)
                 rows.append((" ".join(chosen), method, *figures))
     return Table("bodies", f"{name}: constant bones and motion", COLUMNS, rows, NOTE, decimals=2)
+
+
+def bone_curves(recording: Recording) -> dict[str, tuple[Floats, Floats]]:
+    """Lengths (T,) cm over time (T,) s of two bones of the person seen most, from the first two cameras, by method."""
+    curves = {}
+    rig = recording.rig.subset(recording.rig.names[:2])
+    for method in DRAWN:
+        estimator = PoseEstimator(rig, options=METHODS[method])
+        poses = estimated(recording, estimator, two_sides=method == TWO_SIDED)
+        person = Counter(one for pose in poses for one in pose.ids).most_common(1)[0][0]
+        poses = [pose for pose in poses if person in pose.ids]
+        times_s = np.array([pose.stamp_ns - recording.t0_ns for pose in poses]) * 1e-9
+        xyz = np.stack([pose.xyz[pose.ids.index(person)] for pose in poses])
+        for name, ends in BONES.items():
+            start, end = (H36M_17.index(joint) for joint in ends)
+            curves[f"{name}, {method}"] = times_s, 100.0 * np.linalg.norm(xyz[:, start] - xyz[:, end], axis=-1)
+    return curves
 
 
 def estimated(recording: Recording, estimator: PoseEstimator, *, two_sides: bool = False) -> list[Pose3D]:

@@ -12,6 +12,7 @@ from jointed_figure import STATURE_M, figure
 from scipy.stats import chi2
 from synthetic_people import h36m_rig, seen
 
+from pose3d_ros.errors import InputError
 from pose3d_ros.estimation import body, body_window, checkpoint
 from pose3d_ros.estimation.body import JOINTS, MADE, NAMES
 from pose3d_ros.estimation.body_window import BodyFrame, Past
@@ -148,6 +149,11 @@ def test_a_person_who_comes_back_keeps_the_bones() -> None:
     assert lengths[59][0] == lengths[-1][0]
     assert lengths[60][1] == pytest.approx(lengths[59][1], abs=0.02)
     assert lengths[60][2] < 1.01 * lengths[59][2]
+
+
+def test_a_lag_needs_the_smoothing_that_uses_it() -> None:
+    with pytest.raises(InputError, match=r"lag_sets is 3, but only smoothing body .* expected 0 with smoothing none"):
+        EstimatorOptions(smoothing="none", lag_sets=3)
 
 
 def a_frame(rng: np.random.Generator, xyz: Floats, time_s: float) -> BodyFrame:
