@@ -212,9 +212,9 @@ def started(frame: BodyFrame, xyz: Floats, lengths: Floats, covariance: Floats) 
     depth = np.nanmedian(xyz @ frame.rotation[:, 2].T + frame.translation[:, 2], axis=0)  # (V,)
     rays = np.concatenate([frame.xy, np.ones_like(frame.xy[:, :1])], axis=1) * depth[:, None, None]
     points = np.moveaxis(frame.rotation, 1, 2) @ (rays - frame.translation[..., None])  # (V, 3, N)
-    seen = (frame.whiten != 0).any(axis=(1, 2))  # (V, N)
-    flat = np.nanmean(np.where(seen[:, None] & (depth > 0)[:, None, None], points, np.nan), axis=0).T
-    flat = np.ascontiguousarray(np.where(np.isfinite(flat), flat, np.nanmean(xyz, axis=0)))
+    there = (frame.whiten != 0).any(axis=(1, 2)) & (depth > 0)[:, None]  # (V, N)
+    total, count = np.where(there[:, None], points, 0.0).sum(axis=0).T, there.sum(axis=0)[:, None]
+    flat = np.ascontiguousarray(np.where(count > 0, total / np.maximum(count, 1), np.nanmean(xyz, axis=0)))
     size = flat.size
     slow = 1.0 / (START_SPEED * FIRST_STEP_S) ** 2
     information = np.zeros((2 * size + len(lengths), 2 * size + len(lengths)))

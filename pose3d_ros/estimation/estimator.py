@@ -361,7 +361,7 @@ class PoseEstimator:
             not_refined=people.not_refined,
             lifted_from=views.cameras[0].name if lifted and several else "",
             swapped=people.swapped_in(views),
-            motion=self._motions(self._tracker, pose.stamp_ns),
+            motion=replace(self._motions(self._tracker, pose.stamp_ns), calm=self._options.smoothing == "body"),
             frames=self._smoother.frames(pose),
             reports=self._background.reports(len(views.cameras)) if several else (),
         )

@@ -4,7 +4,8 @@ The tracker's filter says where joints are and how they move. Carried on as it i
 turns back, a person who stands only seems to move. So a joint's velocity is parted in two. That of the trunk lasts for
 seconds, the limb's own against it for a fraction of one; and both count the less the slower the trunk was of late, and
 the less it kept to one direction: a person who steps to and fro is as likely to go back as on. Nor is the filter's
-place the best to start from while a person moves, for it lags; for a standing person it is, for it is calm. The
+place the best to start from while a person moves, for it lags; for a standing person it is, for it is calm, unless the
+pose was smoothed. The
 constants were chosen on the sample footage of three people, of whom two do not walk; docs/staleness.md has the figures
 on both clips.
 """
@@ -54,6 +55,7 @@ class Motion:
     )
     mean_velocity: Floats  # (P, 3) m/s of the trunk, over the last MEAN_S or so
     mean_speed: Floats  # (P,) m/s, of its lengths
+    calm: bool = False  # whether the pose is smoothed already: it is then the best place to start from
 
 
 class Motions:
@@ -111,16 +113,18 @@ def predicted(pose: Pose3D, motion: Motion, horizon_s: float, *, with_calibratio
     people = np.flatnonzero(pose.state != PersonState.LOST)
     rows = [motion.ids.index(pose.ids[p]) for p in people]
     states = kalman.PointStates(motion.states.mean[rows], motion.states.covariance[rows])
-    trunk = trunk_velocity(states.velocity)[:, None]
+    # What smoothed the pose knows its velocity better.
+    velocity = np.where(np.isfinite(pose.velocity[people]), pose.velocity[people], states.velocity)
+    trunk = trunk_velocity(velocity)[:, None]
     along = np.linalg.norm(motion.mean_velocity[rows], axis=-1)[:, None, None]
     speed = motion.mean_speed[rows][:, None, None]
     steady = np.clip((along / np.maximum(speed, 1e-9) - STEADY[0]) / (STEADY[1] - STEADY[0]), 0.0, 1.0)
     gain = steady * along**2 / (along**2 + HALF_VELOCITY**2)
     seen = speed**2 / (speed**2 + HALF_SPEED**2)
-    start = seen * pose.xyz[people] + (1.0 - seen) * states.position
+    start = pose.xyz[people] if motion.calm else seen * pose.xyz[people] + (1.0 - seen) * states.position
     left = [np.exp(-horizon_s / constant) for constant in (TRUNK_TIME_CONSTANT_S, LIMB_TIME_CONSTANT_S)]
     travel = (TRUNK_TIME_CONSTANT_S * (1 - left[0]), LIMB_TIME_CONSTANT_S * (1 - left[1]))
-    limb = states.velocity - trunk
+    limb = velocity - trunk
     present = np.asarray((pose.source[people] != JointSource.ABSENT) & np.isfinite(states.mean).all(-1))
     shown = present[..., None]
     now, later = states.position_covariance, kalman.predict(states, horizon_s).position_covariance

@@ -172,8 +172,10 @@ def _people(before: Part, part: Part, after: Part) -> dict[str, list[_Moment]]:
                 if name in frames:
                     own = people.setdefault(name, [])
                     xyz = pose.xyz[row, JOINTS]
-                    other = own[-1].start if own else np.nanmean(xyz, axis=0)
-                    start = np.where(np.isfinite(xyz), xyz, other)
+                    known = np.isfinite(xyz)
+                    if not (own or known.any()):
+                        continue
+                    start = np.where(known, xyz, own[-1].start if own else np.nanmean(xyz, axis=0))
                     place = (k if inside else -1, row)
                     own.append(_Moment(place, frames[name], start, pose.covariance[row, JOINTS]))
     return people
