@@ -31,7 +31,8 @@ def stage_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()) -
     def row(name: str, published: Sequence[Published]) -> None:
         rows.append((name, *_figures(done, published)))
 
-    plain = [replace(one.options, refine="none") for one in done]
+    plain = [replace(one.options, refine="none", smoothing="none") for one in done]
+    bodies = [replace(one.options, refine="none") for one in done]
     row("COCO points without error", [
         match_poses(one.scene, estimate(one.scene, true_detections(one.scene), options))
         for one, options in zip(done, plain, strict=True)
@@ -41,6 +42,11 @@ def stage_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()) -
         match_poses(one.scene, estimate(one.scene, one.detected, options))
         for one, options in zip(done, plain, strict=True)
     ])  # fmt: skip
+    for name, two_sides in (("bones and motion", False), ("bones and motion, from both sides", True)):
+        row(name, [
+            match_poses(one.scene, estimate(one.scene, one.detected, options, two_sides=two_sides))
+            for one, options in zip(done, bodies, strict=True)
+        ])  # fmt: skip
     row(f"the whole chain, refine {done[0].options.refine}", [one.published for one in done])
     exact = [replace(options, calibration_px=0.0) for options in plain]
     row("detected, cameras taken as exact", [
@@ -50,11 +56,20 @@ def stage_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()) -
     if over_dds:
         row("the node over DDS", over_dds)
     if all(len(one.scene.rig.cameras) > 2 for one in done):
-        for refine in ("none", "cvugcn"):
-            row(f"first two cameras, refine {refine}", [
+        for name, two_sides, refine, smoothing in (
+            ("triangulated", False, "none", "none"),
+            ("CV-UGCN", False, "cvugcn", "none"),
+            ("bones and motion", False, "none", "body"),
+            ("CV-UGCN, bones and motion", False, "cvugcn", "body"),
+            ("bones and motion, from both sides", True, "none", "body"),
+        ):
+            row(f"first two cameras, {name}", [
                 match_poses(
                     one.scene,
-                    estimate(one.scene, one.detected, replace(one.options, refine=refine), one.scene.rig.names[:2]),
+                    estimate(
+                        one.scene, one.detected, replace(one.options, refine=refine, smoothing=smoothing),
+                        one.scene.rig.names[:2], two_sides=two_sides,
+                    ),
                 )
                 for one in done
             ])  # fmt: skip

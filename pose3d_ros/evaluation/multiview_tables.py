@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pose3d_ros.evaluation.bench import PAIR_ROW, Bench
+from pose3d_ros.evaluation.body_motion import bodies
 from pose3d_ros.evaluation.comparison import COLUMNS, FUSED, NOTE, Compared, Group
 from pose3d_ros.evaluation.multiview_sweeps import SWEEPS
 from pose3d_ros.evaluation.refiners import Refiner
@@ -234,5 +235,6 @@ TABLES: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "ablations": ablations,
     "lambda": lambdas,
     "unseen": unseen,
+    "bodies": bodies,
     **SWEEPS,
 }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.evaluation.body_tables import smoothed
 from pose3d_ros.evaluation.trials import Trial
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
@@ -46,12 +47,20 @@ def trial_of(scene: RenderedScene, detections: Detections) -> Trial:
 
 
 def estimate(
-    scene: RenderedScene, detected: Sequence[Detected], options: EstimatorOptions, cameras: Sequence[str] = ()
+    scene: RenderedScene,
+    detected: Sequence[Detected],
+    options: EstimatorOptions,
+    cameras: Sequence[str] = (),
+    *,
+    two_sides: bool = False,
 ) -> list[Pose3D]:
-    """Poses from detections by some of the scene's cameras, moment by moment."""
+    """Poses from detections by some of the scene's cameras, moment by moment; two_sides: smoothed in the end."""
     rig = scene.rig.subset(cameras) if cameras else scene.rig
     estimator = PoseEstimator(rig, None, options)
-    return [estimator.estimate_from_keypoints({name: one[name] for name in rig.names}).pose for one in detected]
+    estimates = [estimator.estimate_from_keypoints({name: one[name] for name in rig.names}) for one in detected]
+    if two_sides:
+        return smoothed(estimates)
+    return [one.pose for one in estimates]
 
 
 def match_poses(scene: RenderedScene, poses: Sequence[Pose3D | None]) -> Published:
