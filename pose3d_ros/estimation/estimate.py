@@ -64,6 +64,7 @@ class Estimate:
     swapped: tuple[str, ...] = ()  # cameras in which the detector swapped a person's left and right
     motion: Motion | None = None  # of all people known, to predict the pose with
     sets_late: int = 0  # frame sets between those that the pose is of and the newest
+    waits: bool = False  # for more frame sets, so that the pose is without people: the next ones are of earlier sets
     frames: Mapping[str, BodyFrame] = field(default_factory=dict)  # keypoints by person id, where bones smooth
     detector_joints: Callable[[Pose3D], Pose3D] | None = None  # of a pose's people; None where they were lifted
     reports: tuple[Report, ...] = ()  # of the sets before: the calibration, people, clocks

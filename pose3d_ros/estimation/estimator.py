@@ -266,7 +266,7 @@ class PoseEstimator:
         if len(self._waiting) <= late:
             empty = no_pose(H36M_17, estimate.pose.stamp_ns, estimate.pose.frame_id)
             ids = {camera: ("",) * len(names) for camera, names in estimate.ids.items()}
-            return replace(estimate, pose=empty, ids=ids, motion=None)
+            return replace(estimate, pose=empty, ids=ids, motion=None, waits=True)
         return replace(self._waiting[0], pose=smoothed, stage_ms=estimate.stage_ms, sets_late=late)
 
     def _detector_people(self, people: MeasuredPeople, views: Views, ids: tuple[str, ...]) -> DetectorPeople | None:

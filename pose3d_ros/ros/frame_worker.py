@@ -111,7 +111,7 @@ class FrameWorker:
         return self._report.now_s() - min(frame.captured_s for frame in frames.payloads.values())
 
     def _process(self, frames: PayloadSet[Frame]) -> Result | None:
-        """One frame set, from messages to messages; None when the node stopped meanwhile."""
+        """One frame set, from messages to messages; None when the node stopped meanwhile, or the pose waits."""
         cameras = {
             name: CameraUpdate(frame.info, frame.message.header.frame_id, frame.stamp_ns)
             for name, frame in frames.payloads.items()
@@ -131,6 +131,8 @@ class FrameWorker:
             return None
         arrived_s = max(frame.arrived_s for frame in frames.payloads.values())
         self._sets = [*self._sets, (used, rig, arrived_s)][-MOST_LATE - 1 :]
+        if estimate.waits:
+            return None
         used, rig, arrived_s = self._sets[-1 - estimate.sets_late]
         sent, publish_ms = timed(lambda: self._publish(estimate, used, rig, arrived_s))
         self._shortage.over()
