@@ -84,7 +84,7 @@ def simulated(bench: Bench, family: str, rig: SimulatedRig, noise: str) -> Windo
     held_out = bench.held_out
     rng = held_out.generator("bodies", rig.name, noise)
     captured = int(FRAMES * CAPTURED_HZ / RATE_HZ) + 2
-    people = max(bench.request.people // PEOPLE_SHARE, 4)
+    people = max(bench.request.people // PEOPLE_SHARE, 1)
     xyz = held_out.standing(rig, rng, people=people, length=captured)
     xyz = CubicSpline(np.arange(captured) / CAPTURED_HZ, xyz, axis=1)(np.arange(FRAMES) / RATE_HZ)
     views = simulate(xyz, rig, held_out.noise(family, rig, noise), rng, fps=RATE_HZ)

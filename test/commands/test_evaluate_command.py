@@ -17,7 +17,7 @@ pytest.importorskip("lightning_fabric", reason="rows are trained with Lightning 
 from pose3d_ros.cli import build_parser, main
 from pose3d_ros.commands import evaluate
 from pose3d_ros.errors import InputError
-from pose3d_ros.evaluation import latency, multiview_tables, trials
+from pose3d_ros.evaluation import body_motion, latency, multiview_tables, trials
 from pose3d_ros.training import rows
 
 SHORT = "--epochs 1 --people 32 --rig-count 1 --width 8 --accelerator cpu --quiet --threads 1"
@@ -50,7 +50,8 @@ def test_missing_data_is_rejected_with_the_option():
 
 def test_unknown_table_is_rejected_with_the_available_ones(motion_file):
     with pytest.raises(
-        InputError, match=r"no table nose: use pairs, published, ablations, lambda, unseen, heads, noise, missing"
+        InputError,
+        match=r"no table nose: use pairs, published, ablations, lambda, unseen, bodies, heads, noise, missing",
     ):
         evaluated("multiview", "--data", str(motion_file), "--tables", "nose")
 
@@ -60,7 +61,8 @@ def test_training_needs_a_folder(motion_file):
         evaluated("multiview", "--data", str(motion_file), "--train")
 
 
-def test_every_table_is_printed_and_written_without_any_run(motion_file, tmp_path, capsys):
+def test_every_table_is_printed_and_written_without_any_run(motion_file, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(body_motion, "FRAMES", body_motion.FIRST + 4)  # windows of three seconds take minutes
     path, plots = tmp_path / "out" / "multiview.json", tmp_path / "plots"
     words = ("multiview", "--data", str(motion_file), "--people", "8", "--json", str(path), "--plots", str(plots))
     assert evaluated(*words) == 0
@@ -69,7 +71,7 @@ def test_every_table_is_printed_and_written_without_any_run(motion_file, tmp_pat
     names = list(content["tables"])
     assert names == [
         "pairs-a", "pairs-b", "pairs-c", "published", "ablations", "lambda", "unseen-matrix", "unseen-pairs",
-        "unseen-rigs",
+        "unseen-rigs", "bodies",
         "heads", "noise", "noise-slope", "noise-3d", "noise-3d-slope", "missing", "coverage", "size",
     ]  # fmt: skip
     for name in names:

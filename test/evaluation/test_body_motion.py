@@ -19,7 +19,7 @@ def test_every_method_is_compared_on_the_same_joints(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(body_motion, "NOISES", ("a",))
     clips = {**arrays(), "xyz": np.stack([figure(k % 60 / 12) for k in range(360)]).astype(np.float32)}
     motion = motion_from_arrays(clips)
-    request = EvaluationRequest(motion, tmp_path, people=64)
+    request = EvaluationRequest(motion, tmp_path, people=256)
     bench = Bench(request, HeldOut(motion.split("test"), people=60, seed=0))
     (table,) = body_motion.bodies(bench)
     rows = {(row[0], row[2]): dict(zip(table.columns, row, strict=True)) for row in table.rows}
