@@ -28,6 +28,8 @@ ALIKE_BONES_S = 0.5
 # Share of a link's length by which its unknown direction shortens it, from which on joints may be metres off along
 # their rays, and a second start is tried: where they were expected.
 UNSURE = 0.1
+# A stature is used where it is surer than this: people of one age and sex differ by about as much.
+SURE_STATURE_M = 0.06
 # Not of its state: a run that may stop and go on has no lag.
 MADE_WITH = ("_lag", "_poses")
 MIN_JOINTS = 4  # triangulated in a set, for it to count
@@ -106,6 +108,15 @@ class BodySmoother:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from another one's state."""
         load_state(self, state, MADE_WITH)
+
+    def statures_m(self) -> dict[str, float]:
+        """Of the people whose bones are known to SURE_STATURE_M, by id."""
+        known = {
+            name: body.stature_m(found.lengths, found.lengths_covariance)
+            for name, track in self._people.items()
+            if (found := track.solution) is not None
+        }
+        return {name: stature for name, (stature, std) in known.items() if std < SURE_STATURE_M}
 
     def frames(self, pose: Pose3D) -> dict[str, BodyFrame]:
         """The keypoints of each person at that pose's stamp, as the window took them, by id."""

@@ -289,8 +289,9 @@ class PoseEstimator:
         clock = Stopwatch()
         names, expected = self._tracker.expected(stamp_ns)
         observed, rows = self._lifter.observe(
-            views.cameras[0], views.people[0], names, expected, self._options.body_height_m
-        )
+            views.cameras[0], views.people[0], names, expected, self._options.body_height_m,
+            self._smoother.statures_m(),
+        )  # fmt: skip
         clock.lap("lift")
         return MeasuredPeople(observed, rows[:, None], clock.laps_ms, single_view=len(views.people[0]))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,11 +139,12 @@ class PersonLifter:
         names: Sequence[str],
         expected: Floats,
         height_m: float = 0.0,
+        statures_m: Mapping[str, float] = MappingProxyType({}),
     ) -> tuple[Observed3D, NDArray[np.intp]]:
         """The 2D people (h36m_17) lifted into the rig's frame, and which ones these are, (G,).
 
         names and expected (T, J, 3) m say who is known, and where their joints are expected. height_m is all people's,
-        0 where it is not known: then what was learnt of each counts.
+        0 where it is not known: then what was learnt of each counts, or else their stature, where their bones were.
         """
         assert self._lifter is not None, "load() says whether there is a network"
         lifted = lift(camera, keypoints, self._lifter, height_m or math.nan)
@@ -150,7 +152,11 @@ class PersonLifter:
         observed = observed_people(camera, keypoints.select(placed), lifted.select(placed))
         scale = np.ones(len(placed))
         for known, row in [] if height_m else matched_by_direction(camera.centre, expected, observed.xyz):
-            scale[row] = np.exp(self._log_ratio.get(names[known], (0.0, 0))[0])
+            name = names[known]
+            if name in self._log_ratio:
+                scale[row] = np.exp(self._log_ratio[name][0])
+            elif name in statures_m:
+                scale[row] = statures_m[name] / lifted.height_m[placed[row]]
         return replace(resized(observed, camera.centre, scale), rejected=lifted.refused), placed
 
 

@@ -68,6 +68,10 @@ class Smoother:
         """Go on from the state of another one of the same method."""
         load_state(self, state, ("_method",))
 
+    def statures_m(self) -> dict[str, float]:
+        """What BodySmoother.statures_m gives."""
+        return self._body.statures_m()
+
     def frames(self, pose: Pose3D) -> dict[str, BodyFrame]:
         """What BodySmoother.frames gives; nothing unless the method is "body"."""
         return self._body.frames(pose)

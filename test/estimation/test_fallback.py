@@ -11,6 +11,7 @@ from synthetic_people import STANDING, h36m_rig, seen, walker
 from torch import Tensor, nn
 
 from pose3d_ros.errors import WeightsError
+from pose3d_ros.estimation.body_smoother import BodySmoother
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.options import EstimatorOptions
@@ -70,6 +71,27 @@ class Watched:
             for camera in (RIG.cameras[n] for n in cameras)
         }
         return self.estimator.estimate_from_keypoints(views)
+
+
+def test_a_person_whose_bones_are_known_is_lifted_as_tall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was learnt of how far the network is off for that person."""
+    monkeypatch.setattr(PersonLifter, "learn", lambda self, *observed: None)
+    off = {}
+    for known in (True, False):
+        watched = Watched(depth_error=1.3)
+        for frame in range(30):
+            watched.see(frame, (0, 1, 2))
+        if not known:
+            monkeypatch.setattr(BodySmoother, "statures_m", lambda self: {})
+        estimate, truth = watched.see(30, (0,)), walkers(30 / FPS)
+        assert estimate.lifted_from == RIG.cameras[0].name
+        centre = RIG.cameras[0].centre
+        who = who_is_who(estimate, truth)
+        assert sorted(who.values()) == [0, 1]
+        away = np.linalg.norm(estimate.pose.xyz[:, 0] - centre, axis=-1)
+        true = np.linalg.norm(truth[[who[one] for one in estimate.pose.ids], 0] - centre, axis=-1)
+        off[known] = np.abs(away / true - 1.0).max()
+    assert off[True] < 0.1 < 0.2 < off[False]
 
 
 def who_is_who(estimate: Estimate, people: Floats) -> dict[str, int]:
