@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import cv2
@@ -176,12 +177,15 @@ def test_interrupted_demo_stays_on_this_machine_and_leaves_no_process_behind(tmp
     with subprocess.Popen(command, preexec_fn=listen, **pipe) as process:
         until = time.monotonic() + 120  # a busy machine starts three nodes slowly
         children: list[psutil.Process] = []
-        while len(children) < 3 and process.poll() is None and time.monotonic() < until:
+        environments: list[dict[str, str]] = []
+        while len(environments) < 3 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
-            children = psutil.Process(process.pid).children(recursive=True)
+            with suppress(psutil.NoSuchProcess):  # what starts the nodes may have children for a moment
+                children = psutil.Process(process.pid).children(recursive=True)
+                environments = [child.environ() for child in children]
         try:
-            assert len(children) == 3, process.poll()
-            for environment in [child.environ() for child in children]:
+            assert len(environments) == 3, process.poll()
+            for environment in environments:
                 assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
                 assert environment["ROS_DOMAIN_ID"] != "177"
                 assert "ROS_STATIC_PEERS" not in environment
