@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import pytest
+
+from pose3d_ros.estimation import detector_joints
+from pose3d_ros.estimation.observation import Grouped2D
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Floats, Keypoints2D, Skeleton
@@ -37,3 +42,16 @@ def seen_by(
     xy = project(camera, people) + rng.normal(0.0, sigma_px, (*people.shape[:2], 2))
     covariance = np.tile(sigma_px**2 * np.eye(2), (*people.shape[:2], 1, 1))
     return Keypoints2D(xy, np.full(people.shape[:2], 0.9), skeleton, stamp_ns, covariance)
+
+
+def joints_triangulated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that gets the number of joints each time some of the detector's are triangulated."""
+    joints: list[int] = []
+    real = detector_joints.triangulate_people
+
+    def counted(cameras: Any, keypoints: Grouped2D, **options: Any) -> Any:
+        joints.append(keypoints.score.shape[-1])
+        return real(cameras, keypoints, **options)
+
+    monkeypatch.setattr(detector_joints, "triangulate_people", counted)
+    return joints

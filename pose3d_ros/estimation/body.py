@@ -1,4 +1,4 @@
-"""A person's body: which joints it has, the lengths of its bones, and how they are learnt from poses.
+"""A person's body: which joints and bones it has, what is known of their lengths before a person is seen, its stature.
 
 NumPy, float64. Axes: N = 13 joints that a detector sees, L = 16 links between them. Joints of h36m_17 that are means of
 these (skeletons.DERIVED) follow them; HeadTop belongs to no link.

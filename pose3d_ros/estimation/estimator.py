@@ -91,7 +91,8 @@ class PoseEstimator:
         self._detector, self._refinement = detector, refinement
         self._lifter = lifter or PersonLifter(options.monocular_fallback, options.lifter)
         self._tracker = self._new_tracker()
-        self._smoother, self._motions, self._resampler = _smoother(options), Motions(), Resampler()
+        self._smoother = Smoother(options.smoothing, options.lag_sets)
+        self._motions, self._resampler = Motions(), Resampler()
         self._calibration_noise, self._earlier_rigs = CalibrationNoise(), EarlierRigs()
         self._floor_contact = FloorContact()
         self._background = BackgroundUpdates(rig, self._lifter)
@@ -154,7 +155,7 @@ class PoseEstimator:
         before, self._options = self._options, options
         self._tracker = self._new_tracker(self._tracker)
         if (options.smoothing, options.lag_sets) != (before.smoothing, before.lag_sets):
-            self._smoother, self._waiting = _smoother(options), []
+            self._smoother, self._waiting = Smoother(options.smoothing, options.lag_sets), []
 
     def reset(self) -> None:
         """Forget all people; ids are not used again, and what was learnt of the cameras stays."""
@@ -290,7 +291,7 @@ class PoseEstimator:
         names, expected = self._tracker.expected(stamp_ns)
         observed, rows = self._lifter.observe(
             views.cameras[0], views.people[0], names, expected, self._options.body_height_m,
-            self._smoother.statures_m(),
+            self._smoother.body.statures_m(),
         )  # fmt: skip
         clock.lap("lift")
         return MeasuredPeople(observed, rows[:, None], clock.laps_ms, single_view=len(views.people[0]))
@@ -363,7 +364,7 @@ class PoseEstimator:
             lifted_from=views.cameras[0].name if lifted and several else "",
             swapped=people.swapped_in(views),
             motion=replace(self._motions(self._tracker, pose.stamp_ns), calm=self._options.smoothing == "body"),
-            frames=self._smoother.frames(pose),
+            frames=self._smoother.body.frames(pose),
             reports=self._background.reports(len(views.cameras)) if several else (),
         )
 
@@ -396,7 +397,3 @@ class PoseEstimator:
         if self._refinement is None:
             return RefinePlan("none", "refine is none")
         return self._refinement.plan(self._rig, self._detector.name if self._detector is not None else "")
-
-
-def _smoother(options: EstimatorOptions) -> Smoother:
-    return Smoother(options.smoothing, options.lag_sets)

@@ -53,12 +53,12 @@ class Smoother:
         self._method = method
         self._one_euro: dict[str, OneEuroState] = {}
         self._kalman: dict[str, tuple[kalman.PointStates, int]] = {}
-        self._body = BodySmoother(lag_sets)
+        self.body = BodySmoother(lag_sets)  # knows no person unless the method is "body"
 
     def reset(self) -> None:
         """Forget all people."""
         self._one_euro, self._kalman = {}, {}
-        self._body.reset()
+        self.body.reset()
 
     def state_dict(self) -> dict[str, Any]:
         """Where each person's filters stand."""
@@ -68,18 +68,10 @@ class Smoother:
         """Go on from the state of another one of the same method."""
         load_state(self, state, ("_method",))
 
-    def statures_m(self) -> dict[str, float]:
-        """What BodySmoother.statures_m gives."""
-        return self._body.statures_m()
-
-    def frames(self, pose: Pose3D) -> dict[str, BodyFrame]:
-        """What BodySmoother.frames gives; nothing unless the method is "body"."""
-        return self._body.frames(pose)
-
     def __call__(self, pose: Pose3D, frames: Mapping[str, BodyFrame] = MappingProxyType({})) -> Pose3D:
         """The pose with smoothed xyz (P, J, 3) m; frames are the keypoints of people by id, for "body"."""
         if self._method == "body":
-            return self._body(pose, frames)
+            return self.body(pose, frames)
         if self._method == "none" or len(pose) == 0:
             return pose
         smooth = self._smooth_one_euro if self._method == "one_euro" else self._smooth_kalman

@@ -84,9 +84,9 @@ def triangulate(
 ) -> Triangulation:
     """Huber-robust triangulation: PoseRN (Sayo et al., ICIP 2021), Eq. 3, by Levenberg-Marquardt.
 
-    Two views alone are fitted by least squares: where they disagree nothing tells which is wrong, and Huber's function
-    would settle on one. Means are no better for it (rooms, noise c: 403 mm, Huber's 406): the worst points lie far away
-    where two rays are nearly parallel, and triangulate_linear puts those nearer (311 mm). Bones and motion tell.
+    Of two views alone the linear solution stands: where they disagree nothing tells which is wrong, and a fit puts the
+    points of nearly parallel rays far away (two cameras in rooms, noise c: linear 311 mm on average, Huber's fit 406,
+    least squares 403; Human3.6M: 95.5, 96.7, 96.3).
 
     xy (V, ..., 2) px in the original images, NaN where a camera does not see the joint. weight (V, ...) stands
     inside Huber's function and acts as a relative inverse standard deviation; 0 or NaN leaves the view out.

@@ -286,10 +286,11 @@ def fit(R, t, seen, xy, W, delta):  # type: ignore[no-untyped-def]
         if n_views < 2:
             continue
         X0, X1, X2 = _linear_one(R, t, xy, W, i)
-        # Of two views that disagree nothing tells which is wrong: Huber's function would settle on one of them.
-        again = n_views >= 3 and _suspicious(R, t, xy, W, i, X0, X1, X2)
-        limit = delta if n_views >= 3 else np.inf
-        X0, X1, X2, value = _minimise(R, t, xy, W, i, X0, X1, X2, limit, here, there)
+        if n_views == 2:  # nothing tells which is wrong where they disagree, and a fit puts the worst points far away
+            out[0, i], out[1, i], out[2, i] = _finite(X0), _finite(X1), _finite(X2)
+            continue
+        again = _suspicious(R, t, xy, W, i, X0, X1, X2)
+        X0, X1, X2, value = _minimise(R, t, xy, W, i, X0, X1, X2, delta, here, there)
         if again:
             Y0, Y1, Y2 = _pair_start(R, t, xy, W, i, delta, normal)
             Y0, Y1, Y2, other = _minimise(R, t, xy, W, i, Y0, Y1, Y2, delta, here, there)

@@ -234,13 +234,11 @@ def fit(views: Observations, delta: float) -> Floats:
     views that fits ALL views best is a second start. The smaller objective wins, so none is worse than linear.
     """
     start = linear(views)
-    # Of two views that disagree nothing tells which is wrong: Huber's function would settle on one of them.
-    few = np.flatnonzero(views.n_views < 3)
+    # Two views: nothing tells which is wrong where they disagree, and a fit puts the worst points far away.
     several = np.flatnonzero(views.n_views >= 3)
-    xyz = np.empty_like(start)
-    xyz[:, few] = minimise(views.take(few), start[:, few], np.inf)
-    xyz[:, several] = _fit_several(views.take(several), start[:, several], delta)
-    return xyz
+    if len(several):
+        start[:, several] = _fit_several(views.take(several), start[:, several], delta)
+    return start
 
 
 def _fit_several(views: Observations, start: Floats, delta: float) -> Floats:

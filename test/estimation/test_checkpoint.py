@@ -43,7 +43,7 @@ def same(a: Pose3D, b: Pose3D) -> bool:
     return a.ids == b.ids and all(np.array_equal(getattr(a, n), getattr(b, n), equal_nan=True) for n in names)
 
 
-@pytest.mark.parametrize("smoothing", ["none", "one_euro", "kalman"])
+@pytest.mark.parametrize("smoothing", ["none", "body", "one_euro", "kalman"])
 @pytest.mark.parametrize("stop", [1, 13])
 def test_resuming_gives_the_same_poses_as_running_through(smoothing: str, stop: int) -> None:
     options = EstimatorOptions(refine="none", smoothing=smoothing)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from oracle_lifter import Oracle, OracleLoaded
-from own_joints import own_joints, seen_by
+from own_joints import joints_triangulated, own_joints, seen_by
 from synthetic_people import h36m_rig, walker
 
-from pose3d_ros.estimation import detector_joints
 from pose3d_ros.estimation.estimate import Estimate
 from pose3d_ros.estimation.estimator import EstimatorOptions, PoseEstimator
-from pose3d_ros.estimation.observation import Grouped2D
 from pose3d_ros.estimation.single_view import PersonLifter
 from pose3d_ros.estimation.staleness import grown, keypoints_now
 from pose3d_ros.estimation.track import no_pose
@@ -203,14 +200,7 @@ def test_cameras_with_different_detectors_give_the_joints_that_each_has() -> Non
 
 def test_nothing_is_triangulated_until_the_joints_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for nose, eyes and ears, of which HeadTop of the pose comes."""
-    joints: list[int] = []
-    real = detector_joints.triangulate_people
-
-    def counted(cameras: Any, keypoints: Grouped2D, **options: Any) -> Any:
-        joints.append(keypoints.score.shape[-1])
-        return real(cameras, keypoints, **options)
-
-    monkeypatch.setattr(detector_joints, "triangulate_people", counted)
+    joints = joints_triangulated(monkeypatch)
     estimate = run([views(t, BODY_25, np.random.default_rng(8)) for t in (0.0, 0.1)])[-1]
     assert set(joints) == {5}
     assert estimate.keypoints_3d is estimate.keypoints_3d

@@ -51,7 +51,7 @@ class Made:
 
     def __init__(self, folder: Path) -> None:
         self.options = EstimatorOptions(
-            refine="posern", posern_weights=file_of(biased((0.01, 0.0)), folder), smoothing="kalman",
+            refine="posern", posern_weights=file_of(biased((0.01, 0.0)), folder), smoothing="body",
             compensate_offsets=True, calibration_px=-1.0, jump_distance_m=0.5, max_people=5,
         )  # fmt: skip
 

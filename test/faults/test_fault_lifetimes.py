@@ -120,7 +120,7 @@ def test_fault_thousands_of_people_come_and_go() -> None:
     Kind: K8
     Before: not measured; TF kept 1.3 MB a person.
     """
-    options = replace(OPTIONS, smoothing="kalman", compensate_offsets=True, min_hits=1)
+    options = replace(OPTIONS, smoothing="body", compensate_offsets=True, min_hits=1)
     estimator = PoseEstimator(WITHOUT_ONE, options=options)
     body, stamp_ns, held = walker((0.0, 0.0), (0.0, 0.0), 0.0)[None], 10**18, []
     for person in range(190):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import pytest
 from graph_for_tests import own_context
 from known_person import SIZE_WH, ring, truth
-from own_joints import own_joints, seen_by
+from own_joints import joints_triangulated, own_joints, seen_by
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from synthetic_cameras import Cameras, Graph, spun
 from visualization_msgs.msg import Marker, MarkerArray
 
-from pose3d_ros.estimation import detector_joints
 from pose3d_ros.msg import HumanPose3D, HumanPose3DArray, Joint3D, Keypoints2DArray
 from pose3d_ros.ros import conversions
 from pose3d_ros.ros.pose_node import PoseNode
@@ -118,14 +116,7 @@ def who(message: HumanPose3DArray) -> list[tuple[str, int]]:
 
 
 def test_without_a_subscriber_nothing_is_triangulated_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    joints: list[int] = []
-    real = detector_joints.triangulate_people
-
-    def counted(cameras: Any, keypoints: Any, **options: Any) -> Any:
-        joints.append(keypoints.score.shape[-1])
-        return real(cameras, keypoints, **options)
-
-    monkeypatch.setattr(detector_joints, "triangulate_people", counted)
+    joints = joints_triangulated(monkeypatch)
     with keypoint_graph(WHOLEBODY_133) as one:
         one.poses_after(4)
         assert WHOLEBODY_133.size not in joints
