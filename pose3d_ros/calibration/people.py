@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from pose3d_ros.calibration.people_bundle import DRIFT, FOCAL, K1, OFFSET, OWN, solve
+from pose3d_ros.calibration.people_scene import scene
+from pose3d_ros.calibration.people_start import find_start
+from pose3d_ros.calibration.view_tracks import follow
 from pose3d_ros.calibration.people_views import PeopleViews
 from pose3d_ros.rigs.camera_checks import Finding
 from pose3d_ros.structures import Floats, Rig
@@ -17,6 +23,7 @@ class PeopleOptions:
     stature_m: float | None = None  # of the tallest person in view
     distance: tuple[str, str, float] | None = None  # two cameras, and m between their centres
     offsets_s: Mapping[str, float] | None = None  # by camera, as in Clock; None: to be found; {}: one clock
+    max_offset_s: float = 10.0  # how much two cameras' clocks may differ, where that is to be found
     drift: bool = False  # whether clocks may also run at different rates
     focal: bool = False  # whether focal lengths (and the first distortion coefficient) are only guesses
 
@@ -49,18 +56,37 @@ class PeopleCalibration:
 
 def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions()) -> PeopleCalibration:
     """Find where cameras stand from people; raises CalibrationError where people do not determine it."""
-    raise NotImplementedError
+    names = [one.camera.name for one in views]
+    tracks, middle_s = _tracks(views)
+    start = find_start(names, tracks, _known_offsets(names, options, middle_s), options.max_offset_s)
+    cameras = tuple(one.camera.placed(matrix) for one, matrix in zip(views, start.cam_from_first, strict=True))
+    own_std = _freedom(len(views), options)
+    evidence, unknowns = scene(cameras, tracks, start, own_std)
+    unknowns, normal = solve(evidence, unknowns)
+    return evidence, unknowns, normal, start
 
 
-def refine_rig(
-    rig: Rig, views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions(offsets_s={})
-) -> PeopleCalibration:
-    """Correct a rig's extrinsics by people; its frame stays where it is. Raises CalibrationError as above."""
-    raise NotImplementedError
+def _tracks(views):
+    followed = [follow(one) for one in views]
+    spans = [track.span_s for own in followed for track in own]
+    middle_s = 0.5 * (min(span[0] for span in spans) + max(span[1] for span in spans)) if spans else 0.0
+    return [[replace(track, times_s=track.times_s - middle_s) for track in own] for own in followed], middle_s
 
 
-def recording_clocks(
-    views: Sequence[PeopleViews], rig: Rig | None = None, options: PeopleOptions = PeopleOptions()
-) -> Mapping[str, Clock]:
-    """Find the offsets of recordings from people; with or without extrinsics. Raises CalibrationError as above."""
-    raise NotImplementedError
+def _known_offsets(names, options, middle_s):
+    if options.offsets_s is None:
+        return None
+    return [options.offsets_s.get(name, 0.0) for name in names]
+
+
+def _freedom(views, options):
+    std = np.zeros((views, OWN))
+    std[1:, :6] = np.inf
+    if options.offsets_s is None:
+        std[1:, OFFSET] = np.inf
+    if options.drift:
+        std[1:, DRIFT] = 200.0
+    if options.focal:
+        std[:, FOCAL] = 0.3
+        std[:, K1] = 0.05
+    return std

@@ -1,0 +1,71 @@
+"""The bundle adjustment of a start: moments of every person, where their joints may be, and what is known before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pose3d_ros.calibration.people_bundle import Evidence, Unknowns
+from pose3d_ros.calibration.people_start import Start
+from pose3d_ros.calibration.view_tracks import ViewTrack
+from pose3d_ros.estimation.body import NAMES, PRIOR_COVARIANCE, PRIOR_LENGTHS_M
+from pose3d_ros.structures import Camera, Floats
+
+# Moments of all people together; errors last for 0.2 s, so nearer ones add little.
+MOST_MOMENTS, LEAST_STEP_S = 300, 0.1
+
+
+def scene(
+    cameras: tuple[Camera, ...], tracks: Sequence[Sequence[ViewTrack]], start: Start, own_std: Floats
+) -> tuple[Evidence, Unknowns]:
+    """Evidence and start of a bundle adjustment; cameras are placed as the start has them."""
+    views = len(cameras)
+    offsets = np.array(start.offset_s)
+    by_person = tuple(
+        tuple(tuple(tracks[v][n] for n in person.get(v, ())) for v in range(views)) for person in start.people
+    )
+    spans = [_shared_times(own, offsets) for own in by_person]
+    total = sum(len(times) for times in spans)
+    every = max(1, int(np.ceil(total / MOST_MOMENTS)))
+    spans = [times[::every] for times in spans]
+    person = np.repeat(np.arange(len(spans)), [len(times) for times in spans])
+    at_s = np.concatenate(spans) if spans else np.zeros(0)
+    xyz = np.concatenate([_lifted(cameras, own, offsets, times) for own, times in zip(by_person, spans, strict=True)])
+    information = np.linalg.inv(PRIOR_COVARIANCE)
+    people = len(by_person)
+    clocks = np.stack([offsets, np.zeros(views)], axis=1)
+    evidence = Evidence(
+        by_person, person, at_s, own_std, cameras, clocks.copy(), np.tile(PRIOR_LENGTHS_M, (people, 1)),
+        np.tile(information, (people, 1, 1)),
+    )
+    return evidence, Unknowns(cameras, clocks, xyz, np.tile(PRIOR_LENGTHS_M, (people, 1)))
+
+
+def _shared_times(own: Sequence[Sequence[ViewTrack]], offsets: Floats) -> Floats:
+    """Common times (K,) in steps at which two cameras or more follow a person."""
+    spans = [(v, a + offsets[v], b + offsets[v]) for v, tracks in enumerate(own) for a, b in (t.span_s for t in tracks)]
+    times = np.arange(min(a for _, a, _ in spans), max(b for _, _, b in spans), LEAST_STEP_S)
+    count = np.zeros(len(times))
+    for v in {v for v, _, _ in spans}:
+        count += np.any([(times >= a) & (times <= b) for w, a, b in spans if w == v], axis=0)
+    return np.asarray(times[count >= 2])
+
+
+def _lifted(cameras: Sequence[Camera], own: Sequence[Sequence[ViewTrack]], offsets: Floats, times: Floats) -> Floats:
+    """A person's joints (K, N, 3) m at common times, as lifted from all cameras, nearer ones counting more."""
+    total, weights = np.zeros((len(times), len(NAMES), 3)), np.zeros((len(times), len(NAMES)))
+    for v, tracks in enumerate(own):
+        inverse = np.linalg.inv(cameras[v].cam_from_world)
+        for track in tracks:
+            inside = (times - offsets[v] >= track.times_s[0]) & (times - offsets[v] <= track.times_s[-1])
+            nearest = np.abs((times[inside] - offsets[v])[:, None] - track.times_s).argmin(axis=1)
+            joints = track.lifted[nearest]
+            good = np.isfinite(joints).all(-1)
+            weight = np.where(good, 1.0 / np.maximum(np.nan_to_num(joints[..., 2], nan=1.0), 0.5) ** 2, 0.0)
+            total[inside] += weight[..., None] * np.where(good[..., None], joints @ inverse[:3, :3].T + inverse[:3, 3], 0)
+            weights[inside] += weight
+    known = weights > 0
+    xyz = np.where(known[..., None], total / np.maximum(weights, 1e-9)[..., None], np.nan)
+    middle = np.nanmean(xyz, axis=1, keepdims=True)
+    return np.where(known[..., None], xyz, np.where(np.isfinite(middle), middle, 0.0))

@@ -1,0 +1,135 @@
+"""The start of a calibration by people: where cameras stand roughly, and which tracks are the same person (NumPy).
+
+Cameras are chained from the first one over the pairs whose people agree for longest (a maximum spanning tree).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from pose3d_ros.calibration.common_motion import GRID_S, CommonMotion, common_motion, paths
+from pose3d_ros.calibration.view_tracks import ViewTrack
+from pose3d_ros.errors import CalibrationError
+from pose3d_ros.structures import Floats
+
+# People of two cameras agree by this share if their images were mirrored, and not as they are.
+MIRRORED = 2.0
+ADVICE = "have a person walk through the whole space that the cameras share for 20 s, turning and raising the arms"
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where cameras stand roughly."""
+
+    cam_from_first: tuple[Floats, ...]  # (4, 4), m
+    offset_s: tuple[float, ...]  # common time = offset + a camera's time
+    people: tuple[Mapping[int, tuple[int, ...]], ...]  # of each person, the numbers of its tracks by camera
+    common: Mapping[tuple[int, int], CommonMotion]
+
+
+def find_start(
+    names: Sequence[str],
+    tracks: Sequence[Sequence[ViewTrack]],
+    offset_s: Sequence[float] | None,
+    max_offset_s: float,
+    known: Sequence[Floats] | None = None,
+) -> Start:
+    """Start from nothing but tracks, by camera; offset_s: the clocks if they are known, else sought in +-max_offset_s.
+
+    known: cam_from_world of every camera, where only clocks and people are sought. Raises CalibrationError for a camera
+    that shares no people with the others, and for mirrored images.
+    """
+    for name, one in zip(names, tracks, strict=True):
+        if not one:
+            raise CalibrationError(f"camera {name!r} sees no person for long enough to follow: {ADVICE}")
+    grids = [paths(one) for one in tracks]
+    common = {}
+    for a, b in combinations(range(len(names)), 2):
+        if offset_s is None:
+            reach = round(max_offset_s / GRID_S)
+            lags = np.arange(-reach, reach + 1)
+        else:
+            lags = np.array([round((offset_s[b] - offset_s[a]) / GRID_S)])
+        placed = None if known is None else known[a] @ np.linalg.inv(known[b])
+        found = common_motion(grids[a], grids[b], lags, placed)
+        if found is not None:
+            common[a, b] = found
+    joined = {0: np.eye(4)}
+    offsets = {0: 0.0 if offset_s is None else offset_s[0]}
+    while len(joined) < len(names):
+        reachable = [pair for pair in common if (pair[0] in joined) != (pair[1] in joined)]
+        if not reachable:
+            missing = [n for n in range(len(names)) if n not in joined]
+            _refuse(names, tracks, missing, offset_s is not None)
+        a, b = max(reachable, key=lambda pair: common[pair].agreeing_s)
+        link = common[a, b]
+        if a in joined:
+            joined[b] = np.linalg.inv(link.a_from_b) @ joined[a]
+            offsets[b] = offsets[a] + link.late_s
+        else:
+            joined[a] = link.a_from_b @ joined[b]
+            offsets[a] = offsets[b] - link.late_s
+    if offset_s is not None:
+        offsets = dict(enumerate(offset_s))
+    order = range(len(names))
+    return Start(
+        tuple(joined[n] for n in order) if known is None else tuple(known),
+        tuple(offsets[n] for n in order),
+        _people(tracks, common, [offsets[n] for n in order]),
+        common,
+    )
+
+
+def _refuse(names: Sequence[str], tracks: Sequence[Sequence[ViewTrack]], missing: Sequence[int], timed: bool) -> None:
+    """Raise CalibrationError that says why cameras cannot be joined with the others."""
+    others = [n for n in range(len(names)) if n not in missing]
+    for n in missing:
+        for other in others:
+            lags = np.arange(-10, 11) if timed else np.arange(-100, 101, 2)
+            mirrored = common_motion(paths(tracks[other]), paths(tracks[n], mirrored=True), lags)
+            if mirrored is not None and mirrored.agreeing_s > MIRRORED:
+                raise CalibrationError(
+                    f"camera {names[n]!r}: its people fit those of {names[other]!r} only if its images are mirrored: "
+                    "turn mirroring off (selfie cameras do it), or flip the recording"
+                )
+    listed = ", ".join(repr(names[n]) for n in missing)
+    clocks = "the recordings overlap in time (--offset, or none to have it found)" if timed else "they overlap in time"
+    raise CalibrationError(
+        f"{listed}: no person is seen there and by the other cameras at once for long enough: check that {clocks}, and "
+        f"{ADVICE}"
+    )
+
+
+def _people(
+    tracks: Sequence[Sequence[ViewTrack]], common: Mapping[tuple[int, int], CommonMotion], offsets: Sequence[float]
+) -> tuple[Mapping[int, tuple[int, ...]], ...]:
+    """Join tracks that pairs of cameras found to be the same person; one person is in one place at a time."""
+    person = {(view, n): (view, n) for view, own in enumerate(tracks) for n in range(len(own))}
+    members: dict[tuple[int, int], list[tuple[int, int]]] = {key: [key] for key in person}
+
+    def span(key: tuple[int, int]) -> tuple[float, float]:
+        first, last = tracks[key[0]][key[1]].span_s
+        return first + offsets[key[0]], last + offsets[key[0]]
+
+    def clash(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> bool:
+        return any(
+            p[0] == q[0] and min(span(p)[1], span(q)[1]) > max(span(p)[0], span(q)[0]) for p in one for q in other
+        )
+
+    for (a, b), found in sorted(common.items(), key=lambda item: -item[1].agreeing_s):
+        for i, j in found.pairs:
+            one, other = person[a, i], person[b, j]
+            if one != other and not clash(members[one], members[other]):
+                for key in members[other]:
+                    person[key] = one
+                members[one] += members.pop(other)
+    result = []
+    for group in members.values():
+        views = sorted({view for view, _ in group})
+        if len(views) >= 2:
+            result.append({view: tuple(sorted(n for v, n in group if v == view)) for view in views})
+    return tuple(result)
