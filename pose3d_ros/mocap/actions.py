@@ -6,7 +6,7 @@ Ranges without a source were chosen by eye on drawn figures: they cover poses of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ SEAT_M = (0.42, 0.50)
 # People walk at about 1.3 m/s (Bohannon 1997), which is 1.55 legs/s, with strides of about 1.1 s. An ankle moves during
 # half a stride, as it rises before the toes leave the floor, and lands DUE of a stride before the body is above it.
 STRIDE_S, LEGS_PER_S, MOVING, DUE = (1.0, 1.2), (0.5, 1.55), 0.5, 0.22
-TICK_S = 0.01  # of the paths that are summed up
+TICK_S, LEAD_S = 0.01, 2.0  # of the tracks that are summed up: they begin earlier and end later than their people
 LYING_M = 0.13  # a lying person's pelvis
 # Flexion, abduction, swivel (rad) and reach of an arm: see Plan.
 HANGING = (0.08, 0.12, 0.3, 0.985)
@@ -38,7 +38,19 @@ CROSSED = (0.59, -0.83, 1.3, 0.64)
 LYING_ARMS = ((3.0, -0.5, 1.5, 0.8), (0.1, 0.5, 1.5, 0.9))
 
 
-def _eased(share: Floats) -> Floats:
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A way along the floor, tick by tick, LEAD_S longer at both ends than a person walks on it; all are (N,)."""
+
+    t: Floats  # s
+    x: Floats  # m
+    y: Floats  # m
+    heading: Floats  # rad, without jumps
+    speed: Floats  # m/s
+    turn: Floats  # rad/s
+
+
+def eased(share: Floats) -> Floats:
     """From 0 to 1 as share does, and 0 or 1 outside, without a jump of speed."""
     share = np.clip(share, 0.0, 1.0)
     return np.asarray(share**2 * (3.0 - 2.0 * share))
@@ -51,7 +63,7 @@ def _visits(t: Floats, rng: np.random.Generator, place: Callable[[int], ArrayLik
     begins = t[0] + np.cumsum(moves + rng.uniform(0.2, 0.8, len(moves))) - moves
     controls = np.tile(places[0], (len(t), 1))
     for begin, move_s, step in zip(begins, moves, np.diff(places, axis=0), strict=True):
-        controls += _eased((t - begin) / move_s)[:, None] * step
+        controls += eased((t - begin) / move_s)[:, None] * step
     return controls
 
 
@@ -159,7 +171,7 @@ def _gesturing(person: Person, t: Floats, rng: np.random.Generator) -> Plan:
     controls = _visits(t, rng, place, 1.1)
     wave = 0.25 * np.sin(2.0 * np.pi * rng.uniform(1.0, 1.8) * t)
     for abduction in (5, 9):
-        controls[:, abduction] += wave * _eased(controls[:, abduction] - 1.0)
+        controls[:, abduction] += wave * eased(controls[:, abduction] - 1.0)
     return _planted(person, t, rng, controls)
 
 
@@ -174,17 +186,22 @@ def _turning(person: Person, t: Floats, rng: np.random.Generator) -> Plan:
 
 
 def _stepping(person: Person, t: Floats, rng: np.random.Generator, pace: Callable[[int], ArrayLike]) -> Plan:
-    """Steps along the path of pace's speeds m/s and turns rad/s; each foot stands where the path is at mid-stance."""
-    fine = np.arange(-2.0, t[-1] + 2.0, TICK_S)
+    """Steps along the path of pace's speeds m/s and turns rad/s."""
+    fine = np.arange(-LEAD_S, t[-1] + LEAD_S, TICK_S)
     speed, turn = _visits(fine, rng, pace, 1.5).T
     heading = np.cumsum(turn) * TICK_S
-    way = np.stack([speed * np.cos(heading), speed * np.sin(heading)])
-    track = np.concatenate([np.cumsum(way, axis=1) * TICK_S, heading[None]])
+    x, y = np.cumsum([speed * np.cos(heading), speed * np.sin(heading)], axis=1) * TICK_S
+    return stepping(person, t, rng, Track(fine, x, y, heading, speed, turn))
+
+
+def stepping(person: Person, t: Floats, rng: np.random.Generator, track: Track) -> Plan:
+    """Steps along a track; each foot stands where the track is at mid-stance."""
+    fine = track.t
     stride_s, start, apart = rng.uniform(*STRIDE_S), rng.random(), person.hips * rng.uniform(0.6, 1.1)
-    speed, turn = np.interp(t, fine, speed), np.interp(t, fine, turn)
+    speed, turn = np.interp(t, fine, track.speed), np.interp(t, fine, track.turn)
 
     def at(time: Floats) -> Floats:
-        return np.stack([np.interp(time, fine, row) for row in track], axis=-1)
+        return np.stack([np.interp(time, fine, row) for row in (track.x, track.y, track.heading)], axis=-1)
 
     lift = 0.13 * np.tanh(2.0 * speed + 0.5 * np.abs(turn))
     ankles = np.empty((len(t), 2, 3))
@@ -195,7 +212,7 @@ def _stepping(person: Person, t: Floats, rng: np.random.Generator, pace: Callabl
         for number in (whole - 1.0, whole):
             x, y, yaw = at((number + MOVING + DUE - start - side / 2.0) * stride_s).T
             prints.append(np.stack([x - left * apart * np.sin(yaw), y + left * apart * np.cos(yaw)], axis=-1))
-        share = _eased((strides - whole) / MOVING)[:, None]
+        share = eased((strides - whole) / MOVING)[:, None]
         ankles[:, side, :2] = prints[0] + share * (prints[1] - prints[0])
         # The heel rises in the last tenth of a stride before its foot moves, most of all soon after.
         rise = np.clip((strides + 0.1) % 1.0 / (MOVING + 0.1), 0.0, 1.0)
@@ -222,7 +239,7 @@ def _falling(person: Person, t: Floats, rng: np.random.Generator) -> Plan:
     # catch themselves, so that no wrist is faster than 6 m/s. The taller, the longer, as of pendulums.
     begin, fall_s, rises = rng.uniform(0.3, 1.0), rng.uniform(1.4, 1.9) * np.sqrt(person.leg), rng.random() < 0.5
     up = begin + fall_s + rng.uniform(1.5, 2.5)
-    down = _eased((t - begin) / fall_s) - rises * _eased((t - up) / 2.5)
+    down = eased((t - begin) / fall_s) - rises * eased((t - up) / 2.5)
     plan = _planted(person, t, rng, np.tile(_upright(person, rng), (len(t), 1)))
     # The pelvis goes along a curve of three points: over knees that meet the floor when falling forward, else it sits
     # down first. Away m and up m.
@@ -233,12 +250,10 @@ def _falling(person: Person, t: Floats, rng: np.random.Generator) -> Plan:
     towards = np.full(len(t), quarter * np.pi / 2.0 + rng.uniform(-0.15, 0.15))
     pelvis = plan.pelvis + np.stack([away * np.cos(towards), away * np.sin(towards), 0.0 * t], axis=-1)
     pelvis[:, 2] = np.minimum(height, plan.pelvis[:, 2])
-    frame = rotation("z", towards) @ rotation("y", 1.5 * _eased((down - 0.2) / 0.8)) @ rotation("z", -towards)
+    frame = rotation("z", towards) @ rotation("y", 1.5 * eased((down - 0.2) / 0.8)) @ rotation("z", -towards)
     # Legs are drawn up now and then, but not those of a person on the belly: knees would go through the floor.
-    legs = person.leg * (
-        0.95 + 0.04 * front - 0.3 * (1 - front) * _eased(_visits(t, rng, lambda _: rng.random(2), 1.2))
-    )
-    settled = _eased((down - 0.35) / 0.65)[:, None]
+    legs = person.leg * (0.95 + 0.04 * front - 0.3 * (1 - front) * eased(_visits(t, rng, lambda _: rng.random(2), 1.2)))
+    settled = eased((down - 0.35) / 0.65)[:, None]
     ankles, arms, trunk = plan.ankles.copy(), plan.arms.copy(), plan.trunk.copy()
     for side, left in SIDES:
         below = np.stack([0.0 * t, np.full(len(t), 0.8 * left * person.hips), -legs[:, side]], axis=-1)

@@ -53,6 +53,11 @@ class Person:
         return self.upper_arm + self.forearm
 
     @property
+    def stature(self) -> float:
+        """From the soles to the top of the head, standing upright."""
+        return float(ANKLE_HEIGHT_M + self.leg + self.trunk + self.head)
+
+    @property
     def knee(self) -> float:
         """Height of the knee over a foot on the floor."""
         return ANKLE_HEIGHT_M + self.shin

@@ -74,7 +74,7 @@ def simulate(
     true_coco = np.stack([project(camera, coco) for camera in true_cameras])  # (V, W, T, 17, 2)
     biased = true_coco if bias is None else _biased(coco, xyz, true_cameras, bias, rng)
     seen, score = noise(biased, crop_scale(true_coco), 1.0 / fps, rng)
-    missed = _outside(true_coco, true_cameras) | (score <= 0)
+    missed = outside(true_coco, true_cameras) | (score <= 0)
     if hide is not None:
         missed |= hide
     seen, score = np.where(missed[..., None], np.nan, seen), np.where(missed, 0.0, score)
@@ -113,7 +113,7 @@ def _independent(
     true_cameras = one.rig.cameras
     true_px, coco_px = (np.stack([project(camera, given) for camera in true_cameras]) for given in (xyz, to_coco(xyz)))
     xy, score = detected(true_px, crop_scale(coco_px), noise, dt_s, rng)
-    missed = _outside(true_px, true_cameras) | (score <= 0)
+    missed = outside(true_px, true_cameras) | (score <= 0)
     if hide is not None:
         missed |= hidden_joints(hide)
     return SimulatedViews(
@@ -130,7 +130,7 @@ def _independent(
     )
 
 
-def _outside(true_px: Floats, cameras: tuple[Camera, ...]) -> NDArray[np.bool_]:
+def outside(true_px: Floats, cameras: tuple[Camera, ...]) -> NDArray[np.bool_]:
     """Which keypoints (V, W, T, J, 2) px lie outside their camera's image or behind it (NaN)."""
     border = np.array([camera.size_wh for camera in cameras], dtype=np.float64)[:, None, None, None] - 0.5
     return np.asarray(~((true_px >= -0.5) & (true_px <= border)).all(axis=-1))
