@@ -7,13 +7,25 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pose3d_ros.calibration.people_bundle import DRIFT, FOCAL, K1, OFFSET, OWN, solve
+from pose3d_ros.calibration.people_adjusted import Solved, adjust
+from pose3d_ros.calibration.people_bundle import DRIFT, FOCAL, K1, OFFSET, OWN
+from pose3d_ros.calibration.people_checks import check, wrong_focal_lengths
+from pose3d_ros.calibration.people_covariance import relative_covariances
+from pose3d_ros.calibration.people_metric import Metric, keep_in_place, put_on_floor
 from pose3d_ros.calibration.people_scene import scene
-from pose3d_ros.calibration.people_start import find_start
-from pose3d_ros.calibration.view_tracks import follow
+from pose3d_ros.calibration.people_start import ADVICE, Start, find_start
 from pose3d_ros.calibration.people_views import PeopleViews
+from pose3d_ros.calibration.view_tracks import ViewTrack, follow
+from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.rigs.camera_checks import Finding
-from pose3d_ros.structures import Floats, Rig
+from pose3d_ros.structures import Camera, Floats, Rig
+
+# How far a rig's cameras may be from where it has them, and focal lengths from a guess; clocks of consumer cameras run
+# apart by up to 100 ppm.
+REFINED_RAD, REFINED_M = np.deg2rad(3.0), 0.15
+GUESSED_FOCAL, GUESSED_K1, DRIFT_PPM = 0.3, 0.05, 100.0
+# A walking person's hand moves 1 to 2 cm in so long.
+MOST_OFFSET_STD_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,38 +67,144 @@ class PeopleCalibration:
 
 
 def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions()) -> PeopleCalibration:
-    """Find where cameras stand from people; raises CalibrationError where people do not determine it."""
+    """Find where two cameras or more stand from people whom they see.
+
+    Raises CalibrationError where people do not determine it at all; where they do not well enough, findings hold a
+    fault. Cameras of views need no places.
+    """
+    followed = _followed(views, options)
     names = [one.camera.name for one in views]
-    tracks, middle_s = _tracks(views)
-    start = find_start(names, tracks, _known_offsets(names, options, middle_s), options.max_offset_s)
+    start = find_start(names, followed.tracks, followed.offset_s, options.max_offset_s)
     cameras = tuple(one.camera.placed(matrix) for one, matrix in zip(views, start.cam_from_first, strict=True))
-    own_std = _freedom(len(views), options)
-    evidence, unknowns = scene(cameras, tracks, start, own_std)
-    unknowns, normal = solve(evidence, unknowns)
-    return evidence, unknowns, normal, start
+    solved = _solved(cameras, followed, start, _freedom(len(views), options))
+    metric = put_on_floor(solved, options.stature_m, options.distance)
+    wrong = () if options.focal else wrong_focal_lengths(solved)
+    return _result(views, options, followed, metric, "floor", (*wrong, *check(metric, solved, options)))
 
 
-def _tracks(views):
-    followed = [follow(one) for one in views]
-    spans = [track.span_s for own in followed for track in own]
-    middle_s = 0.5 * (min(span[0] for span in spans) + max(span[1] for span in spans)) if spans else 0.0
-    return [[replace(track, times_s=track.times_s - middle_s) for track in own] for own in followed], middle_s
+def refine_rig(
+    rig: Rig, views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions(offsets_s={})
+) -> PeopleCalibration:
+    """Correct a rig's extrinsics by people; the people stay where they were, and so does the rig's frame.
+
+    Raises CalibrationError as calibrate_people, and InputError where a camera of views is not in the rig.
+    """
+    cameras = tuple(rig.camera(one.camera.name) for one in views)
+    followed = _followed(views, options)
+    known = [camera.cam_from_world for camera in cameras]
+    start = find_start([one.name for one in cameras], followed.tracks, followed.offset_s, options.max_offset_s, known)
+    freedom = _freedom(len(views), options)
+    freedom[:, :6] = 0.0
+    before = _solved(cameras, followed, start, freedom)
+    freedom[:, :3], freedom[:, 3:6] = REFINED_RAD, REFINED_M
+    after = _solved(cameras, followed, start, freedom)
+    metric = keep_in_place(before, after)
+    return _result(views, options, followed, metric, rig.frame_id, check(metric, after, options))
 
 
-def _known_offsets(names, options, middle_s):
-    if options.offsets_s is None:
-        return None
-    return [options.offsets_s.get(name, 0.0) for name in names]
+def recording_clocks(
+    views: Sequence[PeopleViews], rig: Rig | None = None, options: PeopleOptions = PeopleOptions()
+) -> Mapping[str, Clock]:
+    """Find the offsets of recordings from people; with or without extrinsics, rig.
+
+    Raises CalibrationError where people move too little to find them.
+    """
+    options = replace(options, offsets_s=None)
+    if rig is None:
+        return _certain(calibrate_people(views, options).clocks)
+    cameras = tuple(rig.camera(one.camera.name) for one in views)
+    followed = _followed(views, options)
+    known = [camera.cam_from_world for camera in cameras]
+    start = find_start([one.name for one in cameras], followed.tracks, None, options.max_offset_s, known)
+    freedom = _freedom(len(views), options)
+    freedom[:, :6] = 0.0
+    solved = _solved(cameras, followed, start, freedom)
+    return _certain(_clocks(solved, followed.middle_s))
 
 
-def _freedom(views, options):
+@dataclass(frozen=True, eq=False)
+class _Followed:
+    tracks: list[list[ViewTrack]]  # by camera; times relative to middle_s
+    middle_s: float  # so that offsets and drifts hardly depend on each other
+    offset_s: list[float] | None
+
+
+def _followed(views: Sequence[PeopleViews], options: PeopleOptions) -> _Followed:
+    if len(views) < 2:
+        raise InputError(f"people calibrate two cameras or more, got {len(views)}")
+    tracks = [follow(one) for one in views]
+    ends = [time for own in tracks for track in own for time in track.span_s]
+    middle_s = 0.5 * (min(ends) + max(ends)) if ends else 0.0
+    centred = [[replace(track, times_s=track.times_s - middle_s) for track in own] for own in tracks]
+    offsets = options.offsets_s
+    known = None if offsets is None else [offsets.get(one.camera.name, 0.0) for one in views]
+    return _Followed(centred, middle_s, known)
+
+
+def _freedom(views: int, options: PeopleOptions) -> Floats:
+    """(V, OWN) standard deviations of what is known before: the first camera and its clock stay."""
     std = np.zeros((views, OWN))
     std[1:, :6] = np.inf
     if options.offsets_s is None:
         std[1:, OFFSET] = np.inf
     if options.drift:
-        std[1:, DRIFT] = 200.0
+        std[1:, DRIFT] = DRIFT_PPM
     if options.focal:
-        std[:, FOCAL] = 0.3
-        std[:, K1] = 0.05
+        std[:, FOCAL], std[:, K1] = GUESSED_FOCAL, GUESSED_K1
     return std
+
+
+def _solved(cameras: tuple[Camera, ...], followed: _Followed, start: Start, freedom: Floats) -> Solved:
+    return adjust(*scene(cameras, followed.tracks, start, freedom))
+
+
+def _clocks(solved: Solved, middle_s: float) -> dict[str, Clock]:
+    clocks = {}
+    for v, camera in enumerate(solved.unknowns.cameras):
+        offset_s, ppm = solved.unknowns.clocks[v].tolist()
+        own = OWN * v
+        offset_std_s, ppm_std = np.sqrt(np.diag(solved.covariance)[[own + OFFSET, own + DRIFT]]).tolist()
+        # Of the camera's time 0, which lies -middle_s from where the offset was found.
+        std_s = float(np.hypot(offset_std_s, 1e-6 * ppm_std * middle_s))
+        clocks[camera.name] = Clock(offset_s - 1e-6 * ppm * middle_s, std_s, ppm, ppm_std)
+    return clocks
+
+
+def _certain(clocks: Mapping[str, Clock]) -> Mapping[str, Clock]:
+    """The clocks; raises CalibrationError where one is too uncertain."""
+    for name, clock in clocks.items():
+        if clock.offset_std_s > MOST_OFFSET_STD_S:
+            raise CalibrationError(
+                f"camera {name!r}: people move too little to find its offset ({clock.offset_s:.3f} s +- "
+                f"{clock.offset_std_s:.3f}, expected at most {MOST_OFFSET_STD_S:g}): {ADVICE}, or give --offset"
+            )
+    return clocks
+
+
+def _result(
+    views: Sequence[PeopleViews],
+    options: PeopleOptions,
+    followed: _Followed,
+    metric: Metric,
+    frame_id: str,
+    findings: tuple[Finding, ...],
+) -> PeopleCalibration:
+    cameras = metric.cameras
+    focal_std = {}
+    if options.focal:
+        focal_std = {
+            camera.name: float(np.sqrt(metric.solved.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
+            for v, camera in enumerate(cameras)
+        }
+    return PeopleCalibration(
+        rig=Rig(cameras, frame_id),
+        covariance=relative_covariances(metric.covariance, cameras),
+        clocks=_clocks(metric.solved, followed.middle_s),
+        scale_std=metric.scale_std,
+        tilt_std_rad=metric.tilt_std_rad,
+        reprojection_px=metric.solved.reprojection_px(),
+        focal_std=focal_std,
+        statures_m=metric.statures_m,
+        xyz=metric.people(),
+        findings=findings,
+    )

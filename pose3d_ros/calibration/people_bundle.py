@@ -27,8 +27,9 @@ OFFSET, DRIFT, FOCAL, K1 = 6, 7, 8, 9
 # What a detector makes of a constant bone: its keypoints are not always at the same place of a limb, m.
 DETECTED_M = 0.02
 # Residuals in standard deviations at which weights fall to a quarter: first and last, and the factor from step to step.
-FIRST_SCALE, LAST_SCALE, COOLING = 30.0, 4.0, 0.7
-STEPS, CONVERGED = 60, 1e-6
+FIRST_SCALE, LAST_SCALE, COOLING = 30.0, 3.0, 0.7
+STEPS, CONVERGED, MOST_DAMPING = 60, 1e-5, 1e6
+ROUNDS = 2  # after which the noise is known
 NEAREST_M = 0.2
 FIXED = 1e18  # information of what does not change
 
@@ -67,16 +68,28 @@ class Observed:
 
 
 @dataclass(frozen=True, eq=False)
-class Normal:
-    """The reduced normal equations, and what is needed to solve for the joints."""
+class Linear:
+    """The normal equations of all variables: G of cameras and lengths, and 3N of the joints of each moment."""
 
     H: Floats  # (G, G) with priors
     g: Floats  # (G,)
     prior: Floats  # (G, G)
-    to_joints: Floats  # (M, 3N, G)
-    joints: Floats  # (M, 3N)
+    A: Floats  # (M, 3N, 3N)
+    b: Floats  # (M, 3N)
+    C: Floats  # (M, 3N, G)
     cost: float
+    kept: Floats  # (V, M, N) share of its weight that a keypoint keeps as no outlier; NaN where there is none
     rows: tuple[Floats, Floats, Floats, Floats]  # residual px, weight, own (V, M, N, 2, OWN), per_m (V, M, N, 2, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """The normal equations without the joints, and how these follow: joints - to_joints @ step."""
+
+    H: Floats  # (G, G)
+    g: Floats  # (G,)
+    joints: Floats  # (M, 3N)
+    to_joints: Floats  # (M, 3N, G)
 
 
 def observe(evidence: Evidence, clocks: Floats) -> Observed:
@@ -96,43 +109,65 @@ def observe(evidence: Evidence, clocks: Floats) -> Observed:
     return Observed(px, speed, variance)
 
 
-def solve(evidence: Evidence, unknowns: Unknowns, first_scale: float = FIRST_SCALE) -> tuple[Unknowns, Normal]:
-    """Levenberg-Marquardt steps from a start, until nothing changes or STEPS are done."""
-    damping, scale = 1e-3, first_scale
+def solve(evidence: Evidence, unknowns: Unknowns) -> tuple[Unknowns, Linear, float]:
+    """The best unknowns from a start, the normal equations there, and the noise over what the detector says."""
+    noise, scale = 1.0, FIRST_SCALE
+    for _ in range(ROUNDS):
+        unknowns, linear, observed = _minimise(evidence, unknowns, noise, scale)
+        noise, scale = noise_of(observed, linear), 2.0 * LAST_SCALE
+    unknowns, linear, _ = _minimise(evidence, unknowns, noise, LAST_SCALE)
+    return unknowns, linear, noise
+
+
+def _minimise(
+    evidence: Evidence, unknowns: Unknowns, noise: float, scale: float
+) -> tuple[Unknowns, Linear, Observed]:
+    """Levenberg-Marquardt steps until nothing changes or STEPS are done."""
+    damping = 1e-3
+    timed = bool((evidence.own_std[:, OFFSET : DRIFT + 1] > 0).any())
     observed = observe(evidence, unknowns.clocks)
-    normal = linearise(evidence, observed, unknowns, scale)
+    linear = linearise(evidence, observed, unknowns, noise, scale)
     for _ in range(STEPS):
-        step = _step(normal, damping)
-        moved = apply(evidence, unknowns, normal, step)
-        if (evidence.own_std[:, OFFSET] > 0).any():
-            observed_then = observe(evidence, moved.clocks)
-        else:
-            observed_then = observed
-        then = linearise(evidence, observed_then, moved, scale)
-        if then.cost <= normal.cost * (1.0 + 1e-9):
-            small = normal.cost - then.cost <= CONVERGED * normal.cost
-            unknowns, observed, normal, damping = moved, observed_then, then, max(0.2 * damping, 1e-8)
-            if small and scale <= LAST_SCALE:
-                break
-            if scale > LAST_SCALE:
-                scale = max(LAST_SCALE, COOLING * scale)
-                normal = linearise(evidence, observed, unknowns, scale)
-        else:
+        moved = apply(unknowns, *_step(linear, damping))
+        observed_then = observe(evidence, moved.clocks) if timed else observed
+        then = linearise(evidence, observed_then, moved, noise, scale)
+        if then.cost > linear.cost:
             damping *= 8.0
-            if damping > 1e6:
+            if damping > MOST_DAMPING:
                 break
-    return unknowns, normal
+            continue
+        small = linear.cost - then.cost <= CONVERGED * linear.cost
+        unknowns, observed, linear, damping = moved, observed_then, then, max(0.2 * damping, 1e-9)
+        if scale > LAST_SCALE:
+            scale = max(LAST_SCALE, COOLING * scale)
+            linear = linearise(evidence, observed, unknowns, noise, scale)
+        elif small:
+            break
+    return unknowns, linear, observed
 
 
-def linearise(evidence: Evidence, observed: Observed, unknowns: Unknowns, scale: float) -> Normal:
-    """The reduced normal equations at these unknowns."""
+def noise_of(observed: Observed, linear: Linear) -> float:
+    """Robust ratio of residuals to the standard deviations that the detector gives."""
+    residual, weight, _, _ = linear.rows
+    used = weight > 0
+    size = np.sqrt((residual[used] ** 2).sum(-1) / observed.variance[used])
+    # Of each joint's 2V residuals three go into its place; Rayleigh's median is 1.18 standard deviations.
+    views = used.sum(axis=0)
+    left = 1.0 - 1.5 / max(float(views[views > 0].mean()), 2.0)
+    return float(np.median(size) / (1.18 * np.sqrt(left))) if len(size) else 1.0
+
+
+def linearise(
+    evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: float, scale: float
+) -> Linear:
+    """The normal equations at these unknowns; noise multiplies the detector's standard deviations."""
     views, moments, joints = len(unknowns.cameras), len(unknowns.xyz), len(NAMES)
     people, links = unknowns.lengths.shape
     residual, own, per_m, good = _pixels(evidence.at_s, observed, unknowns)
     given = np.isfinite(observed.variance)
     seen = given & good
     seen &= seen.sum(axis=0) >= 2
-    variance = np.where(seen, observed.variance, 1.0)
+    variance = np.where(seen, noise**2 * observed.variance, 1.0)
     residual = np.where(seen[..., None], residual, 0.0)
     squared = (residual**2).sum(-1) / variance
     robust = 1.0 / (1.0 + squared / scale**2) ** 2
@@ -158,42 +193,48 @@ def linearise(evidence: Evidence, observed: Observed, unknowns: Unknowns, scale:
     cost += more
     H += prior
     g += pull
-    A[:, range(size), range(size)] += 1e-6 + 1e-9 * np.trace(A, axis1=1, axis2=2)[:, None]
-    solved = np.linalg.solve(A, np.concatenate([C, b[..., None]], axis=-1))
-    to_joints, own_step = solved[..., :-1], solved[..., -1]
-    H -= np.tensordot(C, to_joints, axes=([0, 1], [0, 1]))
-    g -= np.tensordot(C, own_step, axes=([0, 1], [0, 1]))
-    return Normal(0.5 * (H + H.T), g, prior, to_joints, own_step, cost, (residual, weight, own, per_m))
+    return Linear(H, g, prior, A, b, C, cost, np.where(seen, robust, np.nan), (residual, weight, own, per_m))
 
 
-def free(normal: Normal) -> NDArray[np.bool_]:
+def free(linear: Linear) -> NDArray[np.bool_]:
     """(G,) parameters that are not fixed."""
-    diagonal = np.diag(normal.H)
-    return np.asarray((diagonal > 0) & (diagonal < 1e15))
+    diagonal = np.diag(linear.H)
+    return np.asarray((diagonal > 0) & (diagonal < FIXED / 10.0))
 
 
-def apply(evidence: Evidence, unknowns: Unknowns, normal: Normal, step: Floats) -> Unknowns:
-    """The unknowns after a step (G,) of the cameras, clocks, lenses and lengths, with the joints that follow."""
+def reduced(linear: Linear, damping: float = 0.0) -> Reduced:
+    """Eliminate the joints; damping is relative to the diagonal."""
+    size = linear.A.shape[1]
+    A = linear.A.copy()
+    diagonal = np.einsum("mii->mi", linear.A)
+    A[:, range(size), range(size)] += (damping + 1e-9) * diagonal + 1e-3
+    solved = np.linalg.solve(A, np.concatenate([linear.C, linear.b[..., None]], axis=-1))
+    to_joints, joints = solved[..., :-1], solved[..., -1]
+    H = linear.H - np.tensordot(linear.C, to_joints, axes=([0, 1], [0, 1]))
+    g = linear.g - np.tensordot(linear.C, joints, axes=([0, 1], [0, 1]))
+    return Reduced(0.5 * (H + H.T), g, joints, to_joints)
+
+
+def apply(unknowns: Unknowns, step: Floats, joints: Floats) -> Unknowns:
+    """The unknowns after a step (G,) of the cameras and lengths and one (M, 3N) of the joints."""
     views = len(unknowns.cameras)
     own = step[: OWN * views].reshape(views, OWN)
-    cameras = tuple(_moved(camera, row) for camera, row in zip(unknowns.cameras, own, strict=True))
-    joints = normal.joints - normal.to_joints @ step
     return Unknowns(
-        cameras,
+        tuple(_moved(camera, row) for camera, row in zip(unknowns.cameras, own, strict=True)),
         unknowns.clocks + own[:, OFFSET : DRIFT + 1],
         unknowns.xyz + joints.reshape(unknowns.xyz.shape),
         np.maximum(unknowns.lengths + step[OWN * views :].reshape(unknowns.lengths.shape), 0.01),
     )
 
 
-def _step(normal: Normal, damping: float) -> Floats:
-    used = free(normal)
+def _step(linear: Linear, damping: float) -> tuple[Floats, Floats]:
+    used = free(linear)
     step = np.zeros(len(used))
-    H = normal.H[np.ix_(used, used)]
+    one = reduced(linear, damping)
+    H = one.H[np.ix_(used, used)] + damping * np.diag(np.diag(linear.H)[used])
     size = np.sqrt(np.maximum(np.diag(H), 1e-12))
-    scaled = H / np.outer(size, size)
-    step[used] = np.linalg.solve(scaled + damping * np.eye(len(size)), normal.g[used] / size) / size
-    return step
+    step[used] = np.linalg.solve(H / np.outer(size, size), one.g[used] / size) / size
+    return step, one.joints - one.to_joints @ step
 
 
 def _moved(camera: Camera, own: Floats) -> Camera:

@@ -7,10 +7,12 @@ person does not turn. So the covariance is not the inverse of the normal equatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from pose3d_ros.calibration.people_bundle import Evidence, Normal, free
-from pose3d_ros.structures import Floats
+from pose3d_ros.calibration.people_bundle import FIXED, OWN, Evidence, Linear, free, reduced
+from pose3d_ros.structures import Camera, Floats
 
 # Seconds whose errors are taken for one draw.
 BLOCK_S = 1.0
@@ -18,15 +20,16 @@ BLOCK_S = 1.0
 BIAS_M = 0.01
 
 
-def covariance(evidence: Evidence, normal: Normal) -> Floats:
+def covariance(evidence: Evidence, linear: Linear) -> Floats:
     """(G, G) of the parameters of all cameras and the lengths; 0 for those that are fixed."""
-    residual, weight, own, per_m = normal.rows
+    residual, weight, own, per_m = linear.rows
+    one = reduced(linear)
     views, moments, joints = weight.shape
-    own_count, count = own.shape[-1], len(normal.g)
-    used = free(normal)
+    own_count, count = own.shape[-1], len(one.g)
+    used = free(linear)
     inverse = np.zeros((count, count))
-    inverse[np.ix_(used, used)] = np.linalg.inv(normal.H[np.ix_(used, used)])
-    to_joints = normal.to_joints.reshape(moments, joints, 3, count)
+    inverse[np.ix_(used, used)] = np.linalg.inv(one.H[np.ix_(used, used)])
+    to_joints = one.to_joints.reshape(moments, joints, 3, count)
     pull = weight[..., None] * residual  # (V, M, N, 2)
     score = -np.einsum("vmna,vmnac,mncg->mg", pull, per_m, to_joints, optimize=True)
     for v in range(views):
@@ -35,7 +38,7 @@ def covariance(evidence: Evidence, normal: Normal) -> Floats:
     block = np.unique(np.stack([evidence.person, np.floor(evidence.at_s / BLOCK_S).astype(int)]), axis=1, return_inverse=True)[1]
     sums = np.zeros((int(block.max()) + 1, count))
     np.add.at(sums, block.ravel(), score)
-    middle = sums.T @ sums * (len(sums) / max(len(sums) - 1, 1)) + np.where(normal.prior < 1e15, normal.prior, 0.0)
+    middle = sums.T @ sums * (len(sums) / max(len(sums) - 1, 1)) + np.where(linear.prior < FIXED / 10, linear.prior, 0.0)
     size = BIAS_M * np.linalg.norm(per_m, axis=-1) * weight[..., None]  # (V, M, N, 2): px of the constant error, weighed
     bias = -np.einsum("vmna,vmnac,mncg->vnag", size, per_m, to_joints, optimize=True)
     for v in range(views):
@@ -43,3 +46,31 @@ def covariance(evidence: Evidence, normal: Normal) -> Floats:
         bias[v, ..., part] += np.einsum("mna,mnai->nai", size[v], own[v], optimize=True)
     flat = bias.reshape(-1, count)
     return np.asarray(inverse @ (middle + flat.T @ flat) @ inverse)
+
+
+def relative_covariances(total: Floats, cameras: Sequence[Camera]) -> dict[str, Floats]:
+    """(6, 6) of each camera's motion (rotation rad, translation m) against the first camera, in its own frame.
+
+    total (G, G) is that of the parameters. Moving the first camera by xi moves cam_from_first by -Ad xi.
+    """
+    first = cameras[0].cam_from_world
+    found = {cameras[0].name: np.zeros((6, 6))}
+    for v, camera in enumerate(cameras[1:], 1):
+        matrix = camera.cam_from_world @ np.linalg.inv(first)
+        R, (x, y, z) = matrix[:3, :3], matrix[:3, 3]
+        adjoint = np.zeros((6, 6))
+        adjoint[:3, :3] = adjoint[3:, 3:] = R
+        adjoint[3:, :3] = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) @ R
+        own, zero = slice(OWN * v, OWN * v + 6), slice(0, 6)
+        cross = total[own, zero] @ adjoint.T
+        found[camera.name] = (
+            total[own, own] - cross - cross.T + adjoint @ total[zero, zero] @ adjoint.T
+        )
+    return found
+
+
+def at_scale(total: Floats, scale: Floats) -> Floats:
+    """The covariance (G, G) for a scale that is known: given that scale (G,) @ parameters, a logarithm, is 0."""
+    pull = total @ scale
+    variance = float(scale @ pull)
+    return total - np.outer(pull, pull) / variance if variance > 0 else total

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose3d_ros.calibration.people_bundle import Evidence, Unknowns
 from pose3d_ros.calibration.people_start import Start
 from pose3d_ros.calibration.view_tracks import ViewTrack
-from pose3d_ros.estimation.body import NAMES, PRIOR_COVARIANCE, PRIOR_LENGTHS_M
+from pose3d_ros.estimation.body import NAMES, PAIRS, PRIOR_LENGTHS_M
 from pose3d_ros.structures import Camera, Floats
 
 # Moments of all people together; errors last for 0.2 s, so nearer ones add little.
 MOST_MOMENTS, LEAST_STEP_S = 300, 0.1
+# The prior that fixes the scale during the adjustment is the length of legs; the final one comes later.
+LEGS: NDArray[np.bool_] = np.array(
+    [all(NAMES[joint][1:] in ("Hip", "Knee", "Ankle") for joint in pair) and NAMES[pair[0]][0] == NAMES[pair[1]][0]
+     for pair in PAIRS]
+)  # fmt: skip
+LEG_SPREAD, ODD_PROPORTIONS = 0.08, 0.5
 
 
 def scene(
@@ -32,7 +39,7 @@ def scene(
     person = np.repeat(np.arange(len(spans)), [len(times) for times in spans])
     at_s = np.concatenate(spans) if spans else np.zeros(0)
     xyz = np.concatenate([_lifted(cameras, own, offsets, times) for own, times in zip(by_person, spans, strict=True)])
-    information = np.linalg.inv(PRIOR_COVARIANCE)
+    information = _information()
     people = len(by_person)
     clocks = np.stack([offsets, np.zeros(views)], axis=1)
     evidence = Evidence(
@@ -40,6 +47,12 @@ def scene(
         np.tile(information, (people, 1, 1)),
     )
     return evidence, Unknowns(cameras, clocks, xyz, np.tile(PRIOR_LENGTHS_M, (people, 1)))
+
+
+def _information() -> Floats:
+    """(L, L) 1/m^2 of a person's lengths: that of the legs, so that there is a scale, and nearly none of proportions."""
+    legs = np.where(LEGS, 1.0 / PRIOR_LENGTHS_M, 0.0) / LEGS.sum() / LEG_SPREAD
+    return np.asarray(np.outer(legs, legs) + np.diag((ODD_PROPORTIONS * PRIOR_LENGTHS_M) ** -2.0))
 
 
 def _shared_times(own: Sequence[Sequence[ViewTrack]], offsets: Floats) -> Floats:

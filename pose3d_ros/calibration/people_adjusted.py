@@ -1,0 +1,79 @@
+"""A bundle adjustment over people that has been solved, with its covariance (NumPy, float64)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.calibration.people_bundle import Evidence, Linear, Unknowns, reduced, solve
+from pose3d_ros.calibration.people_covariance import covariance
+from pose3d_ros.structures import Floats
+
+# Tracks of which the adjustment takes less than this share are another person's, or none's.
+TAKEN = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """The best unknowns of an adjustment, and how certain they are."""
+
+    evidence: Evidence
+    unknowns: Unknowns
+    linear: Linear
+    noise: float  # residuals over what the detector expects of itself
+    covariance: Floats  # (G, G) of the cameras' parameters and the lengths
+
+    def reprojection_px(self) -> dict[str, float]:
+        """Median distance of keypoints from the joints by camera, px."""
+        residual, weight, _, _ = self.linear.rows
+        size = np.linalg.norm(residual, axis=-1)
+        return {
+            camera.name: float(np.median(size[v][weight[v] > 0])) if (weight[v] > 0).any() else float("nan")
+            for v, camera in enumerate(self.unknowns.cameras)
+        }
+
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        """(M, N) joints that two cameras or more show without an outlier."""
+        return np.asarray((np.nan_to_num(self.linear.kept) > 0.5).sum(axis=0) >= 2)
+
+    def joint_covariance(self) -> Floats:
+        """(M, N, 3, 3) of the joints for known cameras."""
+        A = self.linear.A
+        size = A.shape[1]
+        inverse = np.linalg.inv(A + (1e-3 + 1e-9 * np.trace(A, axis1=1, axis2=2))[:, None, None] * np.eye(size))
+        joints = np.arange(size // 3)
+        return np.asarray(inverse.reshape(len(A), -1, 3, size // 3, 3)[:, joints, :, joints].swapaxes(0, 1))
+
+
+def adjust(evidence: Evidence, unknowns: Unknowns) -> Solved:
+    """Solve; tracks that do not fit are left out, and the rest is solved again."""
+    solved, linear, noise = solve(evidence, unknowns)
+    fewer = _without_misfits(evidence, linear)
+    if fewer is not evidence:
+        evidence = fewer
+        solved, linear, noise = solve(evidence, solved)
+    return Solved(evidence, solved, linear, noise, covariance(evidence, linear))
+
+
+def _without_misfits(evidence: Evidence, linear: Linear) -> Evidence:
+    """The evidence without tracks of which hardly a keypoint fits; itself where all fit."""
+    tracks, clocks = [], evidence.clocks_about
+    for number, by_view in enumerate(evidence.tracks):
+        own = np.flatnonzero(evidence.person == number)
+        kept_views = []
+        for v, own_tracks in enumerate(by_view):
+            fitting = []
+            for track in own_tracks:
+                first, last = track.span_s
+                inside = own[(evidence.at_s[own] >= first + clocks[v, 0]) & (evidence.at_s[own] <= last + clocks[v, 0])]
+                share = linear.kept[v, inside]
+                if np.isfinite(share).any() and np.nanmean(share) >= TAKEN:
+                    fitting.append(track)
+            kept_views.append(tuple(fitting))
+        tracks.append(tuple(kept_views))
+    kept = tuple(tracks)
+    same = all(len(a) == len(b) for one, other in zip(kept, evidence.tracks, strict=True) for a, b in zip(one, other, strict=True))
+    return evidence if same else replace(evidence, tracks=kept)

@@ -1,0 +1,94 @@
+"""Whether people determine a rig: what is certain enough, and what to do where it is not (NumPy, float64)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pose3d_ros.calibration.people_adjusted import Solved, adjust
+from pose3d_ros.calibration.people_bundle import FOCAL, OWN
+from pose3d_ros.calibration.people_covariance import relative_covariances
+from pose3d_ros.calibration.people_metric import Metric
+from pose3d_ros.calibration.people_start import ADVICE
+from pose3d_ros.estimation.body import NAMES
+from pose3d_ros.rigs.camera_checks import Finding
+from pose3d_ros.rigs.rig_checks import check_rig
+from pose3d_ros.structures import Floats, Rig
+
+if TYPE_CHECKING:
+    from pose3d_ros.calibration.people import PeopleOptions
+
+# Standard deviations above which a camera is not calibrated: rad, and m for each m of distance.
+MOST_RAD, MOST_SHARE = np.deg2rad(2.0), 0.06
+WARNING_RAD, WARNING_SHARE = np.deg2rad(0.7), 0.02
+# A person who stays in place turns errors of joints into errors of cameras: pelvises must spread by this, m (std).
+LEAST_SPREAD_M = 0.25
+# Keypoints that miss by so many of the detector's own standard deviations (median) fit no rig.
+MOST_NOISE = 4.0
+# A focal length that people find off by this, and by so many standard deviations, is wrong.
+WRONG_FOCAL, WRONG_STD, FREE_FOCAL = 0.05, 3.0, 0.3
+MOST_FOCAL_STD = 0.03
+_HIPS = [NAMES.index("LHip"), NAMES.index("RHip")]
+
+
+def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Finding, ...]:
+    """Faults and warnings of an adjustment in metres."""
+    findings = []
+    hips = metric.xyz[:, _HIPS].mean(axis=1)
+    seen = np.isfinite(solved.linear.kept).any(axis=(0, 2))
+    spread = np.sqrt(np.linalg.eigvalsh(np.cov(hips[seen].T))[-1]) if seen.sum() > 3 else 0.0
+    if spread < LEAST_SPREAD_M:
+        findings.append(Finding(True, f"people hardly move ({spread:.2f} m around their mean): {ADVICE}"))
+    if solved.noise > MOST_NOISE:
+        text = f"keypoints miss people by {solved.noise:.1f} times what the detector expects of itself"
+        findings.append(Finding(True, f"{text}: are the lenses and the images' sizes right, and all videos of one take?"))
+    covariances = relative_covariances(_shape(metric), metric.cameras)
+    for name, covariance in covariances.items():
+        away = np.linalg.norm(hips[seen] - Rig(metric.cameras).camera(name).centre, axis=-1)
+        distance = float(np.median(away)) if len(away) else 1.0
+        turned, moved = (float(np.sqrt(np.linalg.eigvalsh(covariance[own, own])[-1])) for own in (slice(3), slice(3, 6)))
+        fault = turned > MOST_RAD or moved > MOST_SHARE * distance
+        if fault or turned > WARNING_RAD or moved > WARNING_SHARE * distance:
+            text = f"camera {name!r} is known to {np.rad2deg(turned):.1f} deg and {100 * moved:.0f} cm only"
+            findings.append(Finding(fault, f"{text} ({distance:.1f} m from people): {ADVICE}", name))
+        if options.focal:
+            v = [camera.name for camera in metric.cameras].index(name)
+            std = float(np.sqrt(solved.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
+            if std > MOST_FOCAL_STD:
+                text = f"camera {name!r}: its focal length is known to {std:.0%} only"
+                findings.append(Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name))
+    return (*findings, *check_rig(Rig(metric.cameras)))
+
+
+def wrong_focal_lengths(solved: Solved) -> tuple[Finding, ...]:
+    """Faults of cameras whose focal length people contradict."""
+    own_std = solved.evidence.own_std.copy()
+    own_std[:, FOCAL] = FREE_FOCAL
+    freed = adjust(replace(solved.evidence, own_std=own_std), solved.unknowns)
+    findings = []
+    for v, (before, after) in enumerate(zip(solved.unknowns.cameras, freed.unknowns.cameras, strict=True)):
+        off = float(np.log(after.K[0, 0] / before.K[0, 0]))
+        std = float(np.sqrt(freed.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
+        if abs(off) > max(WRONG_FOCAL, WRONG_STD * std):
+            findings.append(
+                Finding(
+                    True,
+                    f"camera {before.name!r}: by its people its focal length is {after.K[0, 0]:.0f} px (+- "
+                    f"{std:.0%}), not {before.K[0, 0]:.0f}: give the intrinsics of this zoom and image size, or "
+                    "--intrinsics guess",
+                    before.name,
+                )
+            )
+    return tuple(findings)
+
+
+def _shape(metric: Metric) -> Floats:
+    """The covariance without the scale's."""
+    first = metric.cameras[0].cam_from_world
+    mode = np.zeros(len(metric.covariance))
+    for v, camera in enumerate(metric.cameras):
+        if v:
+            mode[OWN * v + 3 : OWN * v + 6] = (camera.cam_from_world @ np.linalg.inv(first))[:3, 3]
+    return np.asarray(metric.covariance - metric.scale_std**2 * np.outer(mode, mode))

@@ -1,0 +1,166 @@
+"""Scale and floor of an adjustment over people, or the place where a rig was before (NumPy, float64)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose3d_ros.calibration.people_adjusted import Solved
+from pose3d_ros.calibration.people_bundle import OWN
+from pose3d_ros.calibration.people_covariance import at_scale
+from pose3d_ros.calibration.people_floor import (
+    LEAST_MOMENTS,
+    NOSE_SPREAD,
+    ankle_plane,
+    floor_frame,
+    lowered,
+    statures,
+    upright_moments,
+    vertical,
+)
+from pose3d_ros.calibration.people_scene import LEG_SPREAD
+from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.estimation.body import STATURE_M, STATURE_STD_M, WEIGHTS
+from pose3d_ros.geometry.alignment import similarity
+from pose3d_ros.structures import Camera, Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """An adjustment in metres, and in a frame that means something."""
+
+    solved: Solved
+    cameras: tuple[Camera, ...]  # placed in the frame
+    xyz: Floats  # (M, N, 3) m in the frame
+    covariance: Floats  # (G, G) in metres; holds the scale's
+    scale_std: float  # relative
+    tilt_std_rad: float  # of the floor, a horizontal axis; NaN where it was not found
+    statures_m: tuple[float, ...]
+
+    def people(self) -> Floats:
+        """(M, 17, 3) m of h36m_17; NaN where joints were not sure, and of HeadTop."""
+        known = np.where(self.solved.sure[..., None], self.xyz, np.nan)
+        whole = np.einsum("jn,mnc->mjc", WEIGHTS, np.nan_to_num(known))
+        missing = ((WEIGHTS > 0) @ np.isnan(known[..., 0]).T.astype(float)).T > 0
+        return np.where((missing | ~WEIGHTS.any(axis=1))[..., None], np.nan, whole)
+
+
+def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, str, float] | None) -> Metric:
+    """The adjustment scaled, with the floor as z = 0 and the first camera above x = y = 0, looking along +x.
+
+    Scale is by a distance (two cameras, m), or the stature of the tallest person, or people's in general. Without
+    anybody who stands upright the frame is that of the first camera. Raises InputError for a camera that is not there.
+    """
+    cameras, xyz = solved.unknowns.cameras, solved.unknowns.xyz
+    whole = solved.sure.all(axis=1) if solved.sure.all(axis=1).sum() >= LEAST_MOMENTS else solved.sure.mean(axis=1) > 0.7
+    upright = whole & upright_moments(xyz)
+    stands = upright.sum() >= LEAST_MOMENTS
+    tall = statures(xyz[upright], solved.evidence.person[upright], vertical(xyz[upright])) if stands else {}
+    factor, scale_std, mode = _scale(solved, tall, stature_m, distance)
+    cameras = tuple(_scaled(camera, factor) for camera in cameras)
+    xyz = factor * xyz
+    total = _scaled_covariance(solved, factor, mode, scale_std)
+    floor_from_world, tilt_std = np.eye(4), np.nan
+    if stands:
+        spread = factor**2 * solved.joint_covariance()[upright] * solved.noise**2
+        plane, covariance = lowered(*ankle_plane(xyz[upright], spread, solved.evidence.person[upright]))
+        floor_from_world, tilt_std = floor_frame(plane, cameras[0]), float(np.sqrt(np.trace(covariance[:2, :2]) / 2))
+    inverse = np.linalg.inv(floor_from_world)
+    return Metric(
+        solved,
+        tuple(camera.placed(camera.cam_from_world @ inverse) for camera in cameras),
+        xyz @ floor_from_world[:3, :3].T + floor_from_world[:3, 3],
+        total,
+        scale_std,
+        tilt_std,
+        tuple(factor * one for one in tall.values()),
+    )
+
+
+def keep_in_place(before: Solved, after: Solved) -> Metric:
+    """The adjustment after, moved so that people are where they were before, and as large."""
+    sure = before.sure & after.sure
+    if sure.sum() < LEAST_MOMENTS:
+        raise CalibrationError("people fit the rig too badly to correct it: calibrate it anew")
+    moved = similarity(after.unknowns.xyz[sure], before.unknowns.xyz[sure])
+    factor = float(moved.scale)
+    old_from_new = np.eye(4)
+    old_from_new[:3, :3], old_from_new[:3, 3] = moved.rotation, moved.translation
+    inverse = np.linalg.inv(old_from_new)
+    cameras = tuple(_scaled(camera, factor) for camera in after.unknowns.cameras)
+    _, mode = _logarithm(after, _legs(after))
+    return Metric(
+        after,
+        tuple(camera.placed(camera.cam_from_world @ inverse) for camera in cameras),
+        factor * after.unknowns.xyz @ old_from_new[:3, :3].T + old_from_new[:3, 3],
+        _scaled_covariance(after, factor, mode, 0.0),
+        0.0,
+        np.nan,
+        (),
+    )
+
+
+def _scaled(camera: Camera, factor: float) -> Camera:
+    matrix = camera.cam_from_world.copy()
+    matrix[:3, 3] *= factor
+    return camera.placed(matrix)
+
+
+def _scale(
+    solved: Solved, tall: dict[int, float], stature_m: float | None, distance: tuple[str, str, float] | None
+) -> tuple[float, float, Floats]:
+    """The factor to metres, its relative standard deviation, and the scale's logarithm's derivative (G,)."""
+    names = [camera.name for camera in solved.unknowns.cameras]
+    if distance is not None:
+        first, second, length_m = distance
+        for name in (first, second):
+            if name not in names:
+                raise InputError(f"distance: there is no camera {name!r}: use two of {', '.join(names)}")
+        a, b = (solved.unknowns.cameras[names.index(name)] for name in (first, second))
+        between = float(np.linalg.norm(a.centre - b.centre))
+        gradient: Floats = np.zeros(len(solved.linear.g))
+        for camera, other in ((a, b), (b, a)):
+            away = (camera.centre - other.centre) / between**2
+            gradient[OWN * names.index(camera.name) + 3 : OWN * names.index(camera.name) + 6] = (
+                -away @ camera.cam_from_world[:3, :3].T
+            )
+        return length_m / between, 0.0, gradient
+    size, mode = _logarithm(solved, _legs(solved))
+    if not tall:
+        known = 1.0 if stature_m is None else stature_m / STATURE_M
+        return known, LEG_SPREAD, mode
+    if stature_m is not None:
+        return stature_m / max(tall.values()), NOSE_SPREAD, mode
+    spread = STATURE_STD_M / STATURE_M
+    factor = float(np.exp(np.mean([np.log(STATURE_M / one) for one in tall.values()])))
+    return factor, float(np.hypot(spread / np.sqrt(len(tall)), NOSE_SPREAD)), mode
+
+
+def _legs(solved: Solved) -> NDArray[np.intp]:
+    from pose3d_ros.calibration.people_scene import LEGS
+
+    people, links = solved.unknowns.lengths.shape
+    return np.flatnonzero(np.tile(LEGS, people)) + len(solved.linear.g) - people * links
+
+
+def _logarithm(solved: Solved, columns: NDArray[np.intp]) -> tuple[float, Floats]:
+    """Mean logarithm of lengths and its derivative (G,)."""
+    first = len(solved.linear.g) - solved.unknowns.lengths.size
+    lengths = solved.unknowns.lengths.ravel()[columns - first]
+    gradient: Floats = np.zeros(len(solved.linear.g))
+    gradient[columns] = 1.0 / lengths / len(columns)
+    return float(np.log(lengths).mean()), gradient
+
+
+def _scaled_covariance(solved: Solved, factor: float, gradient: Floats, scale_std: float) -> Floats:
+    """(G, G) in metres: of the shape alone, plus that of the scale."""
+    total = at_scale(solved.covariance, gradient)
+    unit, mode = np.ones(len(total)), np.zeros(len(total))
+    for v, camera in enumerate(solved.unknowns.cameras):
+        own = slice(OWN * v + 3, OWN * v + 6)
+        unit[own] = factor
+        if v:
+            mode[own] = factor * (camera.cam_from_world @ np.linalg.inv(solved.unknowns.cameras[0].cam_from_world))[:3, 3]
+    return np.asarray(total * np.outer(unit, unit) + scale_std**2 * np.outer(mode, mode))
