@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and fall as a small generator moves them",
     )  # fmt: skip
     parser.add_argument(
+        "--walk", action="store_true",
+        help="people walk through the whole space for as long as the scene lasts, stopping to sit, reach and gesture: "
+        "a recording for `pose3d calibrate people`; not with --data, --split or --in-place",
+    )  # fmt: skip
+    parser.add_argument(
         "--split", choices=("all", "train", "val", "test"), default="all",
         help="whose motion; train also takes the rigs that networks are trained on, the others take held-out ones",
     )  # fmt: skip
@@ -68,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--people {args.people}: give 1 to {MOST_PEOPLE}")
     if not 0.1 <= args.fps <= 240.0:
         raise InputError(f"--fps {args.fps:g}: give 0.1 to 240")
+    if args.walk and (args.data is not None or args.in_place or args.split != "all"):
+        raise InputError("--walk is a motion of its own: leave out --data, --split and --in-place")
     with output_lock(args.output):
         return _render(args)
 
@@ -84,18 +91,19 @@ def _render(args: argparse.Namespace) -> int:
         request = SceneRequest(
             rig, args.people, args.frames, args.fps, args.seed, number, args.occluders, args.samples, args.in_place
         )
-        source = {"rig": rig.name, "data": str(args.data or "generated"), "split": args.split}
+        data = "walk" if args.walk else str(args.data or "generated")
+        source = {"rig": rig.name, "data": data, "split": args.split}
         settings = {**source, **request.settings()}
         if not _is_there(folder, settings):
             missing.append((folder, request, settings))
     if missing:
-        _render_missing(missing, _motion(args), args)
+        _render_missing(missing, None if args.walk else _motion(args), args)
     print(f"{args.scenes} scenes: {args.output}")
     return 0
 
 
 def _render_missing(
-    missing: list[tuple[Path, SceneRequest, dict[str, object]]], motion: Motion, args: argparse.Namespace
+    missing: list[tuple[Path, SceneRequest, dict[str, object]]], motion: Motion | None, args: argparse.Namespace
 ) -> None:
     """Render scenes with their folders and settings, and report the speed."""
     from tqdm import tqdm

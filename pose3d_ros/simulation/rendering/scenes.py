@@ -13,6 +13,7 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.mocap.motion import Motion
+from pose3d_ros.mocap.walks import moments
 from pose3d_ros.rigs.rig_yaml import load_rig
 from pose3d_ros.simulation.augmentation import placed
 from pose3d_ros.simulation.rendering.bodies import PosedBody, Shape, draw_shapes, pose_body
@@ -20,6 +21,7 @@ from pose3d_ros.simulation.rendering.outfits import Outfit, draw_outfit
 from pose3d_ros.simulation.rendering.rooms import Room, draw_room
 from pose3d_ros.simulation.rendering.sensor import Sensor, draw_sensor
 from pose3d_ros.simulation.simulated_rigs import Floor, SimulatedRig
+from pose3d_ros.simulation.walkers import walkers
 from pose3d_ros.structures import Floats, Rig
 
 # Pelvises of two people stay this far apart, and all joints this far from a camera, m.
@@ -32,6 +34,7 @@ ROOM_FOR_MORE = 0.35
 AHEAD_M, PARALLEL = 3.5, 0.01
 # Exposures of robots' cameras indoors, s.
 EXPOSURE_S = (0.002, 0.015)
+WALKING_ABOUT = "walking about"  # the motion of people without a clip
 # Random numbers' streams.
 PLAN, FRAME, ROOM = 0, 1, 2
 
@@ -114,15 +117,15 @@ def on_floor(path: Path | str) -> SimulatedRig:
     return SimulatedRig(Path(path).name, rig, floor, 0.0)
 
 
-def plan_scene(request: SceneRequest, motion: Motion) -> Plan:
-    """Draw people, their motion and places, the room and the cameras' sensors.
+def plan_scene(request: SceneRequest, motion: Motion | None) -> Plan:
+    """Draw people, their motion and places, the room and the cameras' sensors; without motion people walk about.
 
     Raises InputError where no clip is long enough, or the people find no room.
     """
     rng = request.rng(PLAN)
     shapes = draw_shapes(request.people, rng)
     outfits = [draw_outfit(rng) for _ in shapes]
-    bodies, actions = _cast(request, motion, shapes, rng)
+    bodies, actions = _walkers(request, shapes, rng) if motion is None else _cast(request, motion, shapes, rng)
     paths = np.concatenate([body.joints[:, 0, :2] for body in bodies])
     cameras = request.one.rig.cameras
     return Plan(
@@ -131,6 +134,23 @@ def plan_scene(request: SceneRequest, motion: Motion) -> Plan:
         sensors=tuple(draw_sensor(rng) for _ in cameras),
         exposure_s=float(rng.uniform(*EXPOSURE_S)),
     )  # fmt: skip
+
+
+def _walkers(
+    request: SceneRequest, shapes: list[Shape], rng: np.random.Generator
+) -> tuple[list[PosedBody], list[str]]:
+    """All people on one long walk each through the rig's space."""
+    times = np.arange(request.frames) / request.fps
+    walks = walkers(request.one.floor, moments(0.0, float(times[-1])), rng, people=request.people)
+    bodies = [pose_body(shape, walk.at(times), rng) for shape, walk in zip(shapes, walks, strict=True)]
+    eyes = np.array([camera.centre for camera in request.one.rig.cameras])
+    near = min(np.linalg.norm(body.joints[:, :, None] - eyes, axis=-1).min() for body in bodies)
+    if near < FROM_CAMERA_M:
+        raise InputError(
+            f"rig {request.one.name!r}: a person walks to {near:.2f} m from a camera, expected {FROM_CAMERA_M:g} m or "
+            "more: give another --seed, or cameras farther from where they look"
+        )
+    return bodies, [WALKING_ABOUT] * len(bodies)
 
 
 def _cast(
