@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
-from pose3d_ros.calibration.people_bundle import DRIFT, FOCAL, K1, OFFSET, OWN
+from pose3d_ros.calibration.people_residuals import DRIFT, FOCAL, K1, OFFSET, OWN
 from pose3d_ros.calibration.people_checks import check, wrong_focal_lengths
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric, keep_in_place, put_on_floor

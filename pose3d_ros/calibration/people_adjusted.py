@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.calibration.people_bundle import Evidence, Linear, Unknowns, reduced, solve
+from pose3d_ros.calibration.people_bundle import Linear, solve
 from pose3d_ros.calibration.people_covariance import covariance
+from pose3d_ros.calibration.people_residuals import Evidence, Unknowns
 from pose3d_ros.structures import Floats
 
 # Tracks of which the adjustment takes less than this share are another person's, or none's.
@@ -27,8 +28,8 @@ class Solved:
 
     def reprojection_px(self) -> dict[str, float]:
         """Median distance of keypoints from the joints by camera, px."""
-        residual, weight, _, _ = self.linear.rows
-        size = np.linalg.norm(residual, axis=-1)
+        weight = self.linear.joints.weight
+        size = np.linalg.norm(self.linear.joints.pixels.residual, axis=-1)
         return {
             camera.name: float(np.median(size[v][weight[v] > 0])) if (weight[v] > 0).any() else float("nan")
             for v, camera in enumerate(self.unknowns.cameras)
@@ -37,11 +38,11 @@ class Solved:
     @property
     def sure(self) -> NDArray[np.bool_]:
         """(M, N) joints that two cameras or more show without an outlier."""
-        return np.asarray((np.nan_to_num(self.linear.kept) > 0.5).sum(axis=0) >= 2)
+        return np.asarray((np.nan_to_num(self.linear.joints.kept) > 0.5).sum(axis=0) >= 2)
 
     def joint_covariance(self) -> Floats:
         """(M, N, 3, 3) of the joints for known cameras."""
-        A = self.linear.A
+        A = self.linear.joints.A
         size = A.shape[1]
         inverse = np.linalg.inv(A + (1e-3 + 1e-9 * np.trace(A, axis1=1, axis2=2))[:, None, None] * np.eye(size))
         joints = np.arange(size // 3)
@@ -69,7 +70,7 @@ def _without_misfits(evidence: Evidence, linear: Linear) -> Evidence:
             for track in own_tracks:
                 first, last = track.span_s
                 inside = own[(evidence.at_s[own] >= first + clocks[v, 0]) & (evidence.at_s[own] <= last + clocks[v, 0])]
-                share = linear.kept[v, inside]
+                share = linear.joints.kept[v, inside]
                 if np.isfinite(share).any() and np.nanmean(share) >= TAKEN:
                     fitting.append(track)
             kept_views.append(tuple(fitting))

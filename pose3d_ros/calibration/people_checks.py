@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
-from pose3d_ros.calibration.people_bundle import FOCAL, OWN
+from pose3d_ros.calibration.people_residuals import FOCAL, OWN
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric
 from pose3d_ros.calibration.people_start import ADVICE
@@ -37,7 +37,7 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
     """Faults and warnings of an adjustment in metres."""
     findings = []
     hips = metric.xyz[:, _HIPS].mean(axis=1)
-    seen = np.isfinite(solved.linear.kept).any(axis=(0, 2))
+    seen = np.isfinite(solved.linear.joints.kept).any(axis=(0, 2))
     spread = np.sqrt(np.linalg.eigvalsh(np.cov(hips[seen].T))[-1]) if seen.sum() > 3 else 0.0
     if spread < LEAST_SPREAD_M:
         findings.append(Finding(True, f"people hardly move ({spread:.2f} m around their mean): {ADVICE}"))

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pose3d_ros.calibration.people_bundle import FIXED, OWN, Evidence, Linear, free, reduced
+from pose3d_ros.calibration.people_bundle import FIXED, Linear, free, reduced
+from pose3d_ros.calibration.people_residuals import OWN, Evidence
 from pose3d_ros.structures import Camera, Floats
 
 # Seconds whose errors are taken for one draw.
@@ -22,7 +23,8 @@ BIAS_M = 0.01
 
 def covariance(evidence: Evidence, linear: Linear) -> Floats:
     """(G, G) of the parameters of all cameras and the lengths; 0 for those that are fixed."""
-    residual, weight, own, per_m = linear.rows
+    residual, own, per_m = linear.joints.pixels.residual, linear.joints.pixels.own, linear.joints.pixels.per_m
+    weight = linear.joints.weight
     one = reduced(linear)
     views, moments, joints = weight.shape
     own_count, count = own.shape[-1], len(one.g)

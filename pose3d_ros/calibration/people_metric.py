@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.calibration.people_adjusted import Solved
-from pose3d_ros.calibration.people_bundle import OWN
+from pose3d_ros.calibration.people_residuals import OWN
 from pose3d_ros.calibration.people_covariance import at_scale
 from pose3d_ros.calibration.people_floor import (
     LEAST_MOMENTS,

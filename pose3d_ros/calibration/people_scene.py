@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.calibration.people_bundle import Evidence, Unknowns
+from pose3d_ros.calibration.people_residuals import Evidence, Unknowns
 from pose3d_ros.calibration.people_start import Start
 from pose3d_ros.calibration.view_tracks import ViewTrack
 from pose3d_ros.estimation.body import NAMES, PAIRS, PRIOR_LENGTHS_M
