@@ -79,8 +79,9 @@ def _facing(pose: Floats) -> Floats:
 def _directions(pose: Floats) -> Floats:
     """(16, 3) of a pose's bones."""
     parents, children = np.array(H36M_17.bones).T
-    bones: Floats = pose[children] - pose[parents]
-    return bones / np.linalg.norm(bones, axis=-1, keepdims=True)
+    bones = pose[children] - pose[parents]
+    unit: Floats = bones / np.linalg.norm(bones, axis=-1, keepdims=True)
+    return unit
 
 
 def _angles(one: Floats, other: Floats) -> Floats:
