@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_footage(parts)
     _add_prediction(parts)
     _add_rendered(parts)
+    _add_calibration(parts)
 
 
 def _add_footage(parts: Any) -> None:
@@ -114,9 +115,32 @@ def _add_rendered(parts: Any) -> None:
     part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
 
 
+def _add_calibration(parts: Any) -> None:
+    text = "calibration by people on simulated recordings and rendered ones, whose rig and clocks are known"
+    part = parts.add_parser("calibration", help=text, description=text)
+    part.formatter_class = HelpFormatter
+    part.add_argument(
+        "--tables", nargs="+", default=[], metavar="NAME", help="only these tables (an unknown name lists all)"
+    )
+    part.add_argument("--draws", type=positive, default=10, metavar="N", help="recordings per row")
+    part.add_argument("--seed", type=natural, default=0, help="seed of people, their ways and noise")
+    part.add_argument(
+        "--data", metavar="FILE",
+        help="motion data whose test subjects move, clip by clip (docs/training.md); without it people are generated",
+    )  # fmt: skip
+    part.add_argument(
+        "--rendered", type=Path, nargs="+", default=[], metavar="DIR",
+        help="folders written by `pose3d render --walk`, for the tables rendered and clocks; what the detector finds "
+        "in a scene is kept in its people.npz",
+    )  # fmt: skip
+    detector_options.add_arguments(part)
+    part.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
+    part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file, table by table")
+
+
 def run(args: argparse.Namespace) -> int:
     """Print one table after another; raises pose3d_ros.errors."""
-    parts = {"prediction": _prediction, "footage": _footage, "rendered": _rendered}
+    parts = {"prediction": _prediction, "footage": _footage, "rendered": _rendered, "calibration": _calibration}
     return parts.get(args.part, _networks)(args)
 
 
@@ -146,6 +170,30 @@ def _rendered(args: argparse.Namespace) -> int:
     return _print(args, tables(done, args.recording, node, trained.load(args.posern)))
 
 
+def _calibration(args: argparse.Namespace) -> int:
+    from pose3d_ros.detection import factory
+    from pose3d_ros.detection.detector import Detector
+    from pose3d_ros.evaluation.calibration_bench import CalibrationRequest
+    from pose3d_ros.evaluation.calibration_tables import tables
+    from pose3d_ros.evaluation.rendered_walks import rendered_walks
+    from pose3d_ros.mocap.load import load_motion
+
+    options = detector_options.from_arguments(args)
+
+    name = " ".join((options.detector, *map(str, detector_options.non_default(options).items())))
+
+    def make_detector() -> Detector:
+        factory.fetch_weights(options)
+        return factory.make_detector(options, args.device)
+
+    request = CalibrationRequest(
+        motion=None if args.data is None else load_motion(args.data),
+        rendered=rendered_walks(args.rendered, name, make_detector) if args.rendered else (),
+        draws=args.draws, seed=args.seed, only=tuple(args.tables),
+    )  # fmt: skip
+    return _print(args, tables(request))
+
+
 def through_node(scene: RenderedScene, options: detector_options.DetectorOptions, device: str) -> Recording:
     """Play a scene to the node, as `pose3d demo` plays footage."""
     from pose3d_ros.commands.demo import Request, record
@@ -167,7 +215,7 @@ def through_node(scene: RenderedScene, options: detector_options.DetectorOptions
 
 
 def _print(args: argparse.Namespace, tables: Iterable[Table], plots: Path | None = None) -> int:
-    """Print tables as they come, write --json at the end."""
+    """Print and write tables as they come."""
     from pose3d_ros.evaluation.tables import as_json, printed
 
     content = []
@@ -176,9 +224,9 @@ def _print(args: argparse.Namespace, tables: Iterable[Table], plots: Path | None
         content.append(as_json(table))
         if plots:
             _draw(table, plots)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"part": args.part, "tables": content}, indent=1) + "\n")
+        if args.json:  # after every table, so that a run that is stopped keeps its results
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps({"part": args.part, "tables": content}, indent=1) + "\n")
     return 0
 
 

@@ -71,6 +71,14 @@ def calibration_errors(found: PeopleCalibration, truth: WalkTruth, duration_s: f
     )
 
 
+def rig_errors(rig: Rig, true: Rig, away: Floats) -> tuple[Floats, Floats]:
+    """Errors in one world of all cameras' places, over their distances (V,) m to the people, and rotations, deg."""
+    pairs = list(zip(rig.cameras, true.cameras, strict=True))
+    place = np.array([np.linalg.norm(one.centre - other.centre) for one, other in pairs]) / away
+    turns = [rotation_log(one.cam_from_world[:3, :3] @ other.cam_from_world[:3, :3].T) for one, other in pairs]
+    return place, np.rad2deg(np.linalg.norm(turns, axis=-1))
+
+
 def clock_errors_ms(clocks: Mapping[str, Clock], truth: WalkTruth, duration_s: float) -> Floats:
     """(V - 1,) ms: by how much a camera's moments are put at a wrong moment of the first camera's, at most."""
     own = np.array([0.0, duration_s])

@@ -20,7 +20,7 @@ from pose3d_ros.evaluation.trials import HeldOut
 from pose3d_ros.evaluation.walking_people import WalkTruth, simulate_walkers
 from pose3d_ros.mocap.generated import generated_motion
 from pose3d_ros.mocap.motion import Motion
-from pose3d_ros.simulation.simulated_rigs import simulated_rig
+from pose3d_ros.simulation.simulated_rigs import SimulatedRig, simulated_rig
 from pose3d_ros.structures import Camera
 
 FAMILIES = ("h36m", "room2", "room3", "room4")
@@ -40,6 +40,20 @@ class WalkRecording:
     def duration_s(self) -> float:
         """Of the longest view."""
         return max(one.span_s for one in self.views)
+
+    def shifted(self, name: str, offset_s: float) -> WalkRecording:
+        """The same images, one camera's stamps earlier by offset_s: its clock is off by that."""
+        views = []
+        for view in self.views:
+            if view.camera.name == name:
+                shift = round(1e9 * offset_s)
+                people = tuple(replace(one, stamp_ns=one.stamp_ns - shift) for one in view.people)
+                view = replace(view, people=people)
+            views.append(view)
+        clocks = self.truth.clocks
+        offsets = {**clocks.offset_s, name: clocks.offset_s.get(name, 0.0) + offset_s}
+        truth = replace(self.truth, clocks=replace(clocks, offset_s=offsets))
+        return replace(self, views=views, truth=truth)
 
     def with_cameras(self, change: Callable[[Camera], Camera]) -> WalkRecording:
         """The same keypoints, cameras' intrinsics taken for others."""
@@ -84,6 +98,10 @@ class WalkTrials:
         matching = self._motion or generated_motion(MATCHING_SEED).split("test")
         self._held_out = HeldOut(matching, 1, seed)
 
+    def rig(self, family: str, number: int) -> SimulatedRig:
+        """Before which draw n of a family is."""
+        return simulated_rig(family, number, held_out=True)
+
     def recording(
         self,
         family: str,
@@ -97,7 +115,7 @@ class WalkTrials:
         drift_ppm: Mapping[str, float] | None = None,
     ) -> WalkRecording:
         """Draw number n of a family; other arguments as in simulate_walkers."""
-        one = simulated_rig(family, number, held_out=True)
+        one = self.rig(family, number)
         rng = self._held_out.generator("walk", family, noise, number, people, manner)
         views, truth = simulate_walkers(
             one, seconds, FPS, self._held_out.noise(family, one, noise), rng,
@@ -114,6 +132,9 @@ def known_stature(recording: WalkRecording) -> PeopleOptions:
 def unknown_stature(_: WalkRecording) -> PeopleOptions:
     """One clock, and people as the population has them."""
     return PeopleOptions(offsets_s={})
+
+
+SCALES = {"stature": known_stature, "population": unknown_stature}
 
 
 def refocused(factor: float) -> Callable[[Camera], Camera]:

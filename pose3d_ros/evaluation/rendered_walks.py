@@ -1,7 +1,7 @@
 """Rendered recordings through the detector, as calibration by people takes them; detected once, then kept.
 
-DIR/people.npz of a rendered scene: `detector` is the detector's name; by camera CAMERA `CAMERA_people` (T,) counts the
-people of every image, the rest has a row for each of them in turn: `CAMERA_xy` (N, 17, 2) px, `CAMERA_score` (N, 17) and
+people.npz of a rendered scene: `detector` is the detector's name; by camera CAMERA `CAMERA_people` (T,) counts the
+people of every image, the rest has a row for each of them in turn: `CAMERA_xy` (N, 17, 2) px, `CAMERA_score` (N, 17),
 `CAMERA_covariance` (N, 17, 2, 2) px^2 of h36m_17. (NumPy, float32 in the file.)
 """
 
@@ -19,7 +19,7 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.calibration_trials import WalkRecording
 from pose3d_ros.evaluation.walking_people import WalkTruth
 from pose3d_ros.files.archives import npz_arrays
-from pose3d_ros.files.door import TRUTH, reading
+from pose3d_ros.files.door import KEYPOINTS, reading
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene, load_scenes
 from pose3d_ros.simulation.walkers import Clocks
 from pose3d_ros.skeletons import H36M_17, remap
@@ -31,12 +31,12 @@ KEPT = "people.npz"
 def rendered_walks(
     folders: Sequence[Path | str], detector_name: str, make_detector: Callable[[], Detector]
 ) -> list[WalkRecording]:
-    """All scenes in and below folders of `pose3d render --walk`; the detector is made where people.npz is not its own."""
+    """All scenes in and below folders of `pose3d render`; the detector is made only where people.npz is not its own."""
     recordings = []
     detector: Detector | None = None
     for scene in load_scenes(folders):
         path = scene.folder / KEPT
-        if not path.exists() or str(npz_arrays(path, TRUTH).get("detector")) != detector_name:
+        if not path.exists() or str(npz_arrays(path, KEYPOINTS).get("detector")) != detector_name:
             detector = detector or make_detector()
             keep(path, detect(scene, detector), detector_name)
         recordings.append(rendered_walk(scene))
@@ -46,14 +46,16 @@ def rendered_walks(
 def rendered_walk(scene: RenderedScene) -> WalkRecording:
     """What people.npz of a scene holds, and the truth; raises FootageError or InputError for another file."""
     path = scene.folder / KEPT
-    arrays = npz_arrays(path, TRUTH)
+    arrays = npz_arrays(path, KEYPOINTS)
     stamps = scene.moments_ns.tolist()
     views = []
-    with reading(path, TRUTH):
+    with reading(path, KEYPOINTS):
         for camera in scene.rig.cameras:
             counts = arrays[f"{camera.name}_people"]
             if len(counts) != len(stamps):
-                raise InputError(f"{path} has {len(counts)} images of {camera.name!r}, the scene {len(stamps)}")
+                raise InputError(
+                    f"{path} has {len(counts)} images of {camera.name!r}, the scene {len(stamps)}: delete it"
+                )
             ends = np.cumsum(counts)[:-1]
             parts = [
                 np.split(arrays[f"{camera.name}_{name}"].astype(np.float64), ends)
@@ -67,7 +69,7 @@ def rendered_walk(scene: RenderedScene) -> WalkRecording:
     truth = WalkTruth(
         scene.rig,
         Clocks(),
-        1e-9 * scene.moments_ns,
+        np.asarray(1e-9 * scene.moments_ns, dtype=np.float64),
         scene.truth.joints_m,
         tuple(scene.truth.stature_m.tolist()),
     )

@@ -22,7 +22,8 @@ from pose3d_ros.structures import Floats
 
 LEAST_S, MOST_S = 2.0, 8.0  # of a clip, which is cut to that
 CHOICES = 16  # ways to go on, of which the one with the shortest passage is taken
-PASSAGE_S, GLIDE_M_S, TURN_RAD_S = 0.8, 0.8, 1.5  # a passage's least time, and its speeds on average
+# A passage's least time, and its speeds on average: of the person along the floor and about, and of a bone.
+PASSAGE_S, GLIDE_M_S, TURN_RAD_S, BEND_RAD_S = 0.8, 0.8, 1.5, 2.5
 
 
 def chained(motion: Motion, t_s: Floats, rng: np.random.Generator, draw: Callable[[], tuple[float, float]]) -> Walk:
@@ -69,22 +70,47 @@ def _heading(pose: Floats) -> float:
     return float(np.arctan2(-left[0], left[1]))
 
 
+def _facing(pose: Floats) -> Floats:
+    """The pose (17, 3) above the origin, heading along x."""
+    faced: Floats = (pose - pose[0] * (1.0, 1.0, 0.0)) @ rotation("z", np.array([_heading(pose)]))[0]
+    return faced
+
+
+def _directions(pose: Floats) -> Floats:
+    """(16, 3) of a pose's bones."""
+    parents, children = np.array(H36M_17.bones).T
+    bones = pose[children] - pose[parents]
+    unit: Floats = bones / np.linalg.norm(bones, axis=-1, keepdims=True)
+    return unit
+
+
+def _angles(one: Floats, other: Floats) -> Floats:
+    """(16,) rad between directions, less than half a turn."""
+    angles: Floats = np.arccos(np.clip((one * other).sum(axis=-1), -0.999, 1.0))
+    return angles
+
+
 def _turn(one: Floats, other: Floats) -> float:
     return float((_heading(other) - _heading(one) + np.pi) % (2.0 * np.pi) - np.pi)
 
 
 def _passage_s(one: Floats, other: Floats) -> float:
     far = np.linalg.norm(one[0, :2] - other[0, :2])
-    return float(max(PASSAGE_S, far / GLIDE_M_S, abs(_turn(one, other)) / TURN_RAD_S))
+    bend = _angles(*(_directions(_facing(pose)) for pose in (one, other))).max()
+    return float(max(PASSAGE_S, far / GLIDE_M_S, abs(_turn(one, other)) / TURN_RAD_S, bend / BEND_RAD_S))
 
 
 def _passage(one: Floats, other: Floats, count: int) -> Floats:
-    """Poses (count, 17, 3) m between two (17, 3)."""
+    """Poses (count, 17, 3) m between two (17, 3), bones of length 1 m; every bone turns along the shortest arc."""
     share = eased(np.arange(1, count + 1) / (count + 1))
-    facing = [
-        (pose - pose[0] * (1.0, 1.0, 0.0)) @ rotation("z", np.array([_heading(pose)]))[0] for pose in (one, other)
-    ]
-    pose = facing[0] + share[:, None, None] * (facing[1] - facing[0])
+    first, last = (_directions(_facing(pose)) for pose in (one, other))
+    angle = np.maximum(_angles(first, last), 1e-6)[:, None]  # (16, 1)
+    part = share[:, None, None]
+    bones = (np.sin((1.0 - part) * angle) * first + np.sin(part * angle) * last) / np.sin(angle)
+    pose = np.zeros((count, *one.shape))
+    pose[:, 0, 2] = one[0, 2] + share * (other[0, 2] - one[0, 2])
+    for number, (parent, child) in enumerate(H36M_17.bones):
+        pose[:, child] = pose[:, parent] + bones[:, number]
     heading = _heading(one) + share * _turn(one, other)
     way = one[0] + share[:, None] * (other[0] - one[0])
     passed: Floats = np.einsum("tab,tjb->tja", rotation("z", heading), pose) + (way * (1.0, 1.0, 0.0))[:, None]

@@ -23,6 +23,7 @@ FPS = 30.0  # of a walk's own moments; a cubic spline between them is within a m
 ARRIVED_M, SLOW_M = 0.25, 0.5
 TURN_PER_RAD, MOST_TURN, TURN_CHANGE = 2.0, 1.5, 4.0  # 1/s, rad/s, rad/s2
 SPEED_CHANGE = 1.0  # m/s2
+STRAIGHT = 40  # power of the cosine with which people slow down who turn in place
 PATIENCE_S = 8.0  # for a place that is not reached, as another person stands there
 # People keep away from each other as soon as they are nearer than this, m.
 NEAR_M = 1.6
@@ -71,10 +72,14 @@ def walk(
     *,
     others: Sequence[Walk] = (),
     stops: bool = True,
+    straight: bool = False,
 ) -> Walk:
-    """A person who goes from place to place during the times t_s (N,), evenly spaced, in the world of the places."""
+    """A person who goes from place to place during the times t_s (N,), evenly spaced, in the world of the places.
+
+    The person gives way to others, stops to do something, and with straight turns in place before every way.
+    """
     own = t_s - t_s[0]
-    track, halts = _track(person, float(own[-1]), rng, places, [_ticks(one, t_s) for one in others], stops)
+    track, halts = _track(person, float(own[-1]), rng, places, [_ticks(one, t_s) for one in others], stops, straight)
     plan = stepping(person, own, rng, track)
     for begin, end in halts:
         plan = _with_stop(person, plan, own, begin, end, rng)
@@ -100,7 +105,13 @@ def _ticks(other: Walk, t_s: Floats) -> Floats:
 
 
 def _track(
-    person: Person, seconds: float, rng: np.random.Generator, places: Places, others: Sequence[Floats], stops: bool
+    person: Person,
+    seconds: float,
+    rng: np.random.Generator,
+    places: Places,
+    others: Sequence[Floats],
+    stops: bool,
+    straight: bool,
 ) -> tuple[Track, list[tuple[float, float]]]:
     """The way from place to place, and from when to when the person stands on it to do something."""
     fine = _fine(seconds)
@@ -135,7 +146,7 @@ def _track(
                 way_x, way_y = way_x + push * off_x / apart, way_y + push * off_y / apart
             off = (atan2(way_y, way_x) - heading + pi) % (2.0 * pi) - pi
             wanted_turn = min(max(TURN_PER_RAD * off, -MOST_TURN), MOST_TURN)
-            wanted_speed = pace * max(cos(off), 0.0) * min(away / SLOW_M, 1.0)
+            wanted_speed = pace * max(cos(off), 0.0) ** (STRAIGHT if straight else 1) * min(away / SLOW_M, 1.0)
         speed += min(max(wanted_speed - speed, -SPEED_CHANGE * TICK_S), SPEED_CHANGE * TICK_S)
         turn += min(max(wanted_turn - turn, -TURN_CHANGE * TICK_S), TURN_CHANGE * TICK_S)
         heading += turn * TICK_S

@@ -109,7 +109,7 @@ def _walker(
     if manner == "line":
         ends = sorted((draw(), draw()) for _ in range(8))  # the longest of a few
         one, other = max(ends, key=lambda pair: float(np.hypot(pair[0][0] - pair[1][0], pair[0][1] - pair[1][1])))
-        return walk(person, t_s, rng, lambda n: (one, other)[n % 2], others=others, stops=False)
+        return walk(person, t_s, rng, lambda n: (one, other)[n % 2], others=others, stops=False, straight=True)
     return walk(person, t_s, rng, lambda _: draw(), others=others)
 
 

@@ -16,8 +16,8 @@ pytest.importorskip("lightning_fabric", reason="rows are trained with Lightning 
 
 from pose3d_ros.cli import build_parser, main
 from pose3d_ros.commands import evaluate
-from pose3d_ros.errors import InputError
-from pose3d_ros.evaluation import body_motion, latency, multiview_tables, trials
+from pose3d_ros.errors import CalibrationError, FootageError, InputError
+from pose3d_ros.evaluation import body_motion, calibration_tables, calibration_trials, latency, multiview_tables, trials
 from pose3d_ros.training import rows
 
 SHORT = "--epochs 1 --people 32 --rig-count 1 --width 8 --accelerator cpu --quiet --threads 1"
@@ -114,5 +114,28 @@ def test_evaluation_documentation_names_existing_commands_and_tables():
     assert len(lines) >= 3
     for line in lines:
         build_parser().parse_args(shlex.split(line))
-    for name in multiview_tables.TABLES:
+    for name in (*multiview_tables.TABLES, *calibration_tables.TABLES):
         assert f"| `{name}` |" in text
+
+
+def test_calibration_tables_are_printed_and_written_one_by_one(tmp_path, capsys, monkeypatch):
+    def refusing(views, options):
+        raise CalibrationError("people move too little: walk through the whole space")
+
+    monkeypatch.setattr(calibration_trials, "calibrate_people", refusing)
+    monkeypatch.setattr(calibration_tables, "FAMILIES", ("room2",))
+    path = tmp_path / "out" / "calibration.json"
+    assert evaluated("calibration", "--tables", "people", "--draws", "1", "--json", str(path)) == 0
+    assert "### people: two people" in capsys.readouterr().out
+    (table,) = json.loads(path.read_text())["tables"]
+    assert table["rows"][0]["solved %"] == 0.0
+    assert table["rows"][0]["place %"] is None
+
+
+def test_calibration_tables_that_do_not_exist_or_lack_scenes_are_rejected(tmp_path):
+    with pytest.raises(InputError, match="no table nose: use rigs, people, refused, focal, clocks, drift, refined"):
+        evaluated("calibration", "--tables", "nose")
+    with pytest.raises(InputError, match="give --rendered DIR"):
+        evaluated("calibration", "--tables", "rendered")
+    with pytest.raises(FootageError, match="no rendered scene"):
+        evaluated("calibration", "--tables", "rendered", "--rendered", str(tmp_path))

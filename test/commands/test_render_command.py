@@ -118,6 +118,9 @@ def test_videos_are_written_on_request_for_a_rig_of_ones_own(tmp_path):
         (("--fps", "nan"), "--fps nan: give"),
         (("--fps", "-5"), "--fps -5: give"),
         (("--fps", "1e9"), "--fps 1e+09: give"),
+        (("--walk", "--in-place"), "--walk is a motion of its own: leave out --data, --split and --in-place"),
+        (("--walk", "--data", "motion.npz"), "--walk is a motion of its own"),
+        (("--walk", "--split", "train"), "--walk is a motion of its own"),
     ],
 )
 def test_numbers_out_of_their_range_are_rejected_before_any_work(tmp_path, capsys, monkeypatch, words, named):
@@ -142,6 +145,17 @@ def test_unusable_inputs_are_named_in_one_line(tmp_path, capsys, monkeypatch, wo
     monkeypatch.chdir(tmp_path)
     assert render(tmp_path / "out", *words) == 1
     assert named in refused(capsys)
+
+
+@NEEDS_RENDER
+def test_people_walk_about_on_request(tmp_path, capsys):
+    assert render(tmp_path / "out", "--walk", "--frames", "3", "--fps", "0.1") == 0
+    folder = tmp_path / "out" / "scene_000"
+    assert load_scene(folder).truth.joints_m.shape == (3, 1, 17, 3)
+    assert settings_of(folder)["data"] == "walk"
+    assert '"walking about"' in (folder / "scene.json").read_text()
+    assert render(tmp_path / "out", "--frames", "3", "--fps", "0.1") == 1
+    assert "was rendered with data walk, not generated" in refused(capsys)
 
 
 @NEEDS_RENDER

@@ -136,9 +136,7 @@ def plan_scene(request: SceneRequest, motion: Motion | None) -> Plan:
     )  # fmt: skip
 
 
-def _walkers(
-    request: SceneRequest, shapes: list[Shape], rng: np.random.Generator
-) -> tuple[list[PosedBody], list[str]]:
+def _walkers(request: SceneRequest, shapes: list[Shape], rng: np.random.Generator) -> tuple[list[PosedBody], list[str]]:
     """All people on one long walk each through the rig's space."""
     times = np.arange(request.frames) / request.fps
     walks = walkers(request.one.floor, moments(0.0, float(times[-1])), rng, people=request.people)

@@ -129,3 +129,26 @@ def test_more_people_than_find_room_are_rejected(motion, monkeypatch):
 def test_longer_scenes_than_the_motion_are_rejected(motion):
     with pytest.raises(InputError, match=r"500 frames at 12 a second take 41.6 s, the longest motion .* fewer frames"):
         plan_scene(request_of(frames=500), motion)
+
+
+@NEEDS_RENDER
+def test_without_motion_people_walk_through_the_space_for_as_long_as_it_takes():
+    request = replace(request_of(people=2, frames=100), fps=5.0)
+    plan = plan_scene(request, None)
+    assert plan.actions == ("walking about",) * 2
+    one, other = (body.joints for body in plan.bodies)
+    assert one.shape == (100, 17, 3)
+    assert np.linalg.norm(one[:, 0, :2] - other[:, 0, :2], axis=-1).min() > APART_M - 0.05
+    for joints in (one, other):
+        assert np.ptp(joints[:, 0, :2], axis=0).min() > 0.4
+        assert np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1).max() * 5.0 < 2.0
+
+
+@NEEDS_RENDER
+def test_a_camera_amid_the_walk_is_refused():
+    one = request_of(frames=100).one
+    amid = replace(
+        one, rig=Rig(tuple(camera.placed(look_at((0.1, 0.1, 1.2), (1.0, 1.0, 1.0))) for camera in one.rig.cameras))
+    )
+    with pytest.raises(InputError, match=r"a person walks to .* m from a camera"):
+        plan_scene(replace(request_of(frames=100), one=amid), None)
