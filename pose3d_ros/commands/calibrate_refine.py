@@ -15,7 +15,13 @@ import yaml
 from pose3d_ros.calibration.people import PeopleCalibration, refine_rig
 from pose3d_ros.calibration.people_input import PeopleInput
 from pose3d_ros.calibration.rig_reprojection import median_reprojection_px
-from pose3d_ros.commands.calibrate_input import add_people_arguments, finding_lines, output_folder, people_of
+from pose3d_ros.commands.calibrate_input import (
+    add_people_arguments,
+    finding_lines,
+    make_folder,
+    output_folder,
+    people_of,
+)
 from pose3d_ros.commands.calibrate_people import add_clock_arguments, people_options
 from pose3d_ros.commands.people_report import camera_std, clock_lines, report_of
 from pose3d_ros.errors import CalibrationError, InputError
@@ -36,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--topics", type=float, metavar="SECONDS",
         help="instead of recordings: listen to <camera>/keypoints_2d of a running graph for so long",
     )  # fmt: skip
+    parser.add_argument("--namespace", default="", metavar="NAME", help="with --topics: in front of the topics")
     add_clock_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path("refined"), help="folder for the corrected rig")
     parser.add_argument("--force", action="store_true", help="write the rig even if the correction is bad")
@@ -67,8 +74,9 @@ def _heard(args: argparse.Namespace, rig: Rig, output: Path) -> PeopleInput:
     require_ros()
     from pose3d_ros.ros.keypoint_listener import listen_for_people
 
-    output.mkdir(parents=True, exist_ok=True)
-    return PeopleInput(listen_for_people(rig, args.topics, progress=not args.quiet), True, False)
+    make_folder(output)
+    views = listen_for_people(rig, args.topics, args.namespace, progress=not args.quiet)
+    return PeopleInput(views, True, False)
 
 
 def _write(
