@@ -15,6 +15,7 @@ from pose3d_ros.options import HelpFormatter
 ACTIONS = {
     "people": ("calibrate_people", "place cameras by the people in front of them: no board, no common start"),
     "board": ("calibrate_board", "calibrate lenses and placement with a chessboard or Charuco board"),
+    "align": ("calibrate_align", "move a rig's world: onto the floor, a robot's base, a board, or by a transform"),
     "refine": ("calibrate_refine", "correct the placement of a calibrated rig by the people in front of it"),
     "sync": ("calibrate_sync", "find when recordings began, and clocks that drift, from the people in them"),
 }

@@ -24,7 +24,9 @@ BAD_WORDS = {
 ENDS = {
     "mono": ("--image", "absent.png"), "estimate": ("--rig", "absent.yaml"),
     "calibrate board": ("left=absent.mp4", "--board", "x"),
-    "calibrate people": ("left=absent.mp4", "right=absent.mp4"), "calibrate sync": ("left=absent.mp4", "right=absent.mp4"),
+    "calibrate people": ("left=absent.mp4", "right=absent.mp4"),
+    "calibrate sync": ("left=absent.mp4", "right=absent.mp4"),
+    "calibrate align": ("absent.yaml", "out.yaml", "--people", "absent.npz"),
     "calibrate refine": ("left=absent.mp4", "right=absent.mp4", "--rig", "absent.yaml"),
     "rig show": ("absent.yaml",), "rig convert": ("absent.yaml", "out.yaml"), "fit-noise": ("absent.npz",),
 }  # fmt: skip
