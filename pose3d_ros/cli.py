@@ -17,7 +17,7 @@ COMMANDS = {
     "demo": ("pose3d_ros.commands.demo", "run the whole ROS graph on real footage and measure it"),
     "mono": ("pose3d_ros.commands.mono", "people from one camera: a still image, or a live camera"),
     "estimate": ("pose3d_ros.commands.estimate", "people from your own recording: videos of two cameras or more"),
-    "calibrate": ("pose3d_ros.commands.calibrate", "calibrate cameras with a chessboard or Charuco board"),
+    "calibrate": ("pose3d_ros.commands.calibrate", "calibrate cameras by the people in front of them, or by a board"),
     "rig": ("pose3d_ros.commands.rig", "draw, check and convert the calibration of your cameras"),
     "doctor": ("pose3d_ros.commands.doctor", "inspect a running system and report what is wrong and how to fix it"),
     "models": ("pose3d_ros.commands.models", "list, fetch, verify and locate the 2D models' weights"),

@@ -91,7 +91,8 @@ def test_the_readme_fits_on_a_few_screens():
         ("detectors.md", 1),
         ("estimate.md", 4),
         ("staleness.md", 3),
-        ("calibration.md", 2),
+        ("calibration.md", 12),
+        ("two_phones.md", 4),
         ("rendering.md", 8),
     ],
 )

@@ -63,8 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recording.add_argument("--footage", choices=FOOTAGE, help="the sample footage; openpose: its published 2D people")
     recording.add_argument("--cameras", metavar="A,B,...", help="use only these cameras")
     recording.add_argument(
-        "--offset", action="append", default=[], metavar="CAMERA=SECONDS",
-        help="how much later this camera started than those without an offset (negative: earlier)",
+        "--offset", action="append", default=[], metavar="CAMERA=SECONDS[,PPM]",
+        help="how much later this camera started than those without an offset (negative: earlier), and by how many "
+        "millionths its clock is slow, as `pose3d calibrate sync` finds both",
     )  # fmt: skip
     recording.add_argument(
         "--start", type=float, metavar="S", help="skip everything before this time, s from the beginning"

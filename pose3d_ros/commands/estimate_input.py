@@ -30,6 +30,8 @@ from pose3d_ros.structures import Floats, Rig
 
 Item = TypeVar("Item")
 FOOTAGE = ("single", "multi", "openpose")
+# Of a wrong frame rate: 29.97 for 30 is 1000.
+MOST_DRIFT_PPM = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Request:
     keypoint_order: str = "auto"
     footage: str = ""
     cameras: str = ""  # A,B,...
-    offsets: tuple[str, ...] = ()  # CAMERA=SECONDS
+    offsets: tuple[str, ...] = ()  # CAMERA=SECONDS or CAMERA=SECONDS,PPM
     start_s: float | None = None
     end_s: float | None = None
     fps: float | None = None
@@ -137,8 +139,10 @@ def _opened(
     request: Request, rig: Rig, videos: Mapping[str, Path], people: Mapping[str, Path], fps: float | None
 ) -> Input:
     """Open the frames and images; raises CalibrationError for impossible cameras, warns of implausible ones."""
-    offsets = {name: _seconds(text) for name, text in _by_camera(rig, request.offsets, "--offset").items()}
-    cut = Cut(offsets, request.start_s, request.end_s, request.stride)
+    clocks = {name: _clock(text) for name, text in _by_camera(rig, request.offsets, "--offset").items()}
+    offsets = {name: offset_s for name, (offset_s, _) in clocks.items()}
+    drifts = {name: drift_ppm for name, (_, drift_ppm) in clocks.items() if drift_ppm}
+    cut = Cut(offsets, request.start_s, request.end_s, request.stride, drifts)
     if len(people or videos) < 2:
         cameras = ", ".join(people or videos) or "none"
         raise InputError(f"two cameras or more are required, got {cameras} (for one camera: pose3d mono)")
@@ -151,7 +155,9 @@ def _opened(
         raise InputError("--fps is missing: keypoint files contain no frame rate, give it in frames/s")
     frames = open_keypoint_frames(rig, people, fps, cut, request.keypoint_order)
     pictures = (
-        open_videos(rig, videos, fps, Cut(offsets, end_s=request.end_s)).at(frames.moments_ns) if videos else None
+        open_videos(rig, videos, fps, Cut(offsets, end_s=request.end_s, drifts_ppm=drifts)).at(frames.moments_ns)
+        if videos
+        else None
     )
     return Input(frames, False, pictures, frames.notes)
 
@@ -208,11 +214,18 @@ def _by_camera(rig: Rig, arguments: Sequence[str], option: str) -> dict[str, str
     return {name: values[name] for name in rig.names if name in values}
 
 
-def _seconds(text: str) -> float:
+def _clock(text: str) -> tuple[float, float]:
+    """Offset s and drift ppm of SECONDS or SECONDS,PPM; raises InputError."""
     try:
-        value = float(text)
+        offset_s, drift_ppm = (float(word) for word in (text if "," in text else f"{text},0").split(","))
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"--offset: {text!r} is not a number of seconds, expected for example 0.25 or -1.5")
-    return value
+        offset_s = drift_ppm = math.nan
+    if not math.isfinite(offset_s):
+        raise InputError(
+            f"--offset: {text!r} is not a number of seconds, expected for example 0.25, -1.5, or with a drift 0.25,-40"
+        )
+    if not abs(drift_ppm) <= MOST_DRIFT_PPM:
+        raise InputError(
+            f"--offset: a drift of {drift_ppm:g} ppm, expected {MOST_DRIFT_PPM:g} at most: cameras have 100"
+        )
+    return offset_s, drift_ppm

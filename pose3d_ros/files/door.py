@@ -60,11 +60,12 @@ BAG_INDEX = Kind("recording's index", 16, FootageError, "make it again with `ros
 RUN_STATE = Kind("state of a run", 1000, FootageError, "start again with --overwrite")
 TRUTH = Kind("truth of a rendered scene", 1000, FootageError, "render it again with `pose3d render`")
 REPORT = Kind("player's report", 64, FootageError, "check its log")
+POINTS = Kind("named points", 4, InputError, "give frame, and points: {NAME: {base: [x, y, z], rig: [x, y, z]}}")
 TIMINGS = Kind("timings of backends", 1, InputError, "delete it: they are measured again")
 KINDS = (
     RIG, PARAMETERS, PARAMETER, KEYPOINTS, MARKERS, CAPTURE, MOTION, RECORDING, LABELS, BLOCKS, NOISE, CHECKPOINT,
     NETWORK, RECIPE, DETECTOR_MODEL, PICTURE, VIDEO, BAG, BAG_INDEX, RUN_STATE, TRUTH,
-    REPORT, TIMINGS,
+    REPORT, POINTS, TIMINGS,
 )  # fmt: skip
 
 

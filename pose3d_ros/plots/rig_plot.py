@@ -43,7 +43,7 @@ def write_rig_plot(rig: Rig, path: Path | str) -> None:
                 axes.annotate(label, ends.mean(axis=0), fontsize=8, color="0.4", ha="center", va="center",
                               bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
         for number, camera in enumerate(rig.cameras):
-            _camera(axes, camera, shown, f"C{number % 10}", FRUSTUM * size)
+            draw_camera(axes, camera, shown, f"C{number % 10}", FRUSTUM * size)
         names = [f"{'xyz'[axis]} of {rig.frame_id} (m)" for axis in shown]
         axes.set(xlabel=names[0], ylabel=names[1], title=title)
         axes.set_aspect("equal", adjustable="datalim")
@@ -69,7 +69,7 @@ def _mirrored(first: int, second: int, up: int, sign: int) -> bool:
     return right_handed != (sign > 0)
 
 
-def _camera(axes: Any, camera: Camera, shown: tuple[int, int], colour: str, length: float) -> None:
+def draw_camera(axes: Any, camera: Camera, shown: tuple[int, int], colour: str, length: float) -> None:
     """The pyramid of view, filled between its outermost edges, the optical axis and the name."""
     width, height = camera.size_wh
     corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], dtype=np.float64)

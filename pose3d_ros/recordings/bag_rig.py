@@ -49,6 +49,14 @@ def rig_of_bag(
     return rig
 
 
+def cameras_of_bag(bag: BagRecording, topics: Mapping[str, str], info_pattern: str, *, rectified: str = "auto") -> Rig:
+    """Return the same cameras without their placement: each at the origin. Raises InputError, CalibrationError."""
+    are_rectified = named_rectified(topics.values()) if rectified == "auto" else rectified == "true"
+    infos = _usable_infos(bag, {camera: info_pattern.replace("{camera}", camera) for camera in topics}, are_rectified)
+    cameras = (camera_from_msgs(camera, infos[camera], np.eye(4), are_rectified) for camera in topics)
+    return Rig(tuple(cameras), frame_id="unplaced")
+
+
 def _usable_infos(bag: BagRecording, topics: Mapping[str, str], rectified: bool) -> dict[str, Any]:
     """Return each camera's first usable CameraInfo, else its first: some drivers publish before loading theirs."""
     names = {bag.check_topic(topic, CAMERA_INFO): camera for camera, topic in topics.items()}

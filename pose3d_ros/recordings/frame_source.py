@@ -62,15 +62,29 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True)
 class Cut:
-    """The part of a recording to use, and the offsets of the cameras' starts."""
+    """The part of a recording to use, and the cameras' clocks: common time = offset + (1 + 1e-6 drift) own time."""
 
     offsets_s: Mapping[str, float] = field(default_factory=dict)  # how much later than time 0 a camera began
     start_s: float | None = None
     end_s: float | None = None
     step: int = 1  # every n-th moment
+    drifts_ppm: Mapping[str, float] = field(default_factory=dict)  # positive: the camera's clock is slow
 
 
 WHOLE = Cut()
+
+
+def common_ns(cut: Cut, camera: str, own_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Times (N,) of a camera's own clock in common time."""
+    late_ns = round(cut.offsets_s.get(camera, 0.0) * 1e9)
+    drift_ns = np.round(own_ns * (1e-6 * cut.drifts_ppm.get(camera, 0.0))).astype(np.int64)
+    common: NDArray[np.int64] = own_ns + late_ns + drift_ns
+    return common
+
+
+def clock_words(offset_s: float, drift_ppm: float) -> str:
+    """A clock in the identity of a run."""
+    return f"{offset_s:g} s late" + (f", {drift_ppm:g} ppm slow" if drift_ppm else "")
 
 
 def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut) -> None:
@@ -82,9 +96,9 @@ def check_ends(spans: Mapping[str, tuple[int, int]], period_ns: float, cut: Cut)
     for camera in cut.offsets_s:
         if camera not in spans:
             raise InputError(f"--offset {camera}: unknown camera: available are {', '.join(spans)}")
-    late_ns = {camera: round(cut.offsets_s.get(camera, 0.0) * 1e9) for camera in spans}
-    begins = {camera: first + late_ns[camera] for camera, (first, _) in spans.items()}
-    ends = {camera: stop + late_ns[camera] for camera, (_, stop) in spans.items()}
+    common = {camera: common_ns(cut, camera, np.array(span)).tolist() for camera, span in spans.items()}
+    begins = {camera: first for camera, (first, _) in common.items()}
+    ends = {camera: stop for camera, (_, stop) in common.items()}
     if min(ends.values()) <= max(begins.values()):
         listed = ", ".join(f"{camera} {begins[camera] / 1e9:g} to {ends[camera] / 1e9:g} s" for camera in spans)
         raise InputError(f"no moment is common to all cameras ({listed}): check --offset, --start and --end")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from math import gcd
 from pathlib import Path
@@ -17,7 +17,7 @@ from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import KEYPOINTS, read_text
 from pose3d_ros.recordings.coco_files import CocoFile, coco_file, points_of
 from pose3d_ros.recordings.frame_numbers import frame_numbers
-from pose3d_ros.recordings.frame_source import WHOLE, Cut, check_ends
+from pose3d_ros.recordings.frame_source import WHOLE, Cut, check_ends, clock_words
 from pose3d_ros.skeletons import BODY_25, BODY_25B, COCO_17
 from pose3d_ros.structures import Floats, Keypoints2D, Rig, Skeleton
 
@@ -84,6 +84,7 @@ class KeypointFrames:
     moments: int
     offsets_s: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    drifts_ppm: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def fps(self) -> float:
@@ -107,14 +108,18 @@ class KeypointFrames:
     def read(self, start: int = 0) -> Iterator[dict[str, Keypoints2D]]:
         """Moments from number start on; raises FootageError for a file of another form."""
         late = {camera: _late(self.offsets_s, camera, self.file_fps) for camera in self.files}
+        grids = {camera: gcd(*np.diff(file.numbers).tolist()) or 1 for camera, file in self.files.items()}
         for k in range(start, len(self)):
             number = self.first + k * self.step
             keypoints = {}
             for camera, file in self.files.items():
-                people = file.people(number - late[camera])
+                own = number - late[camera]
+                rate = 1 + 1e-6 * self.drifts_ppm.get(camera, 0.0)
+                own -= grids[camera] * round(own * (1 - 1 / rate) / grids[camera])
+                people = file.people(own)
                 if people is not None:
-                    taken_s = (number - late[camera]) / self.file_fps + self.offsets_s.get(camera, 0.0)
-                    keypoints[camera] = _keypoints(people, file.skeleton, round(taken_s * 1e9))
+                    taken_s = rate * own / self.file_fps + self.offsets_s.get(camera, 0.0)
+                    keypoints[camera] = keypoints_of(people, file.skeleton, round(taken_s * 1e9))
             stamp_ns = round(number * 1e9 / self.file_fps)
             yield keypoints or {
                 camera: Keypoints2D.empty(file.skeleton, stamp_ns) for camera, file in self.files.items()
@@ -123,7 +128,8 @@ class KeypointFrames:
     def identity(self) -> dict[str, Any]:
         """Skeletons and offsets, and how frames are taken."""
         files = {
-            camera: f"{file.skeleton.name} from frame {file.numbers[0]}, {self.offsets_s.get(camera, 0.0):g} s late"
+            camera: f"{file.skeleton.name} from frame {file.numbers[0]}, "
+            + clock_words(self.offsets_s.get(camera, 0.0), self.drifts_ppm.get(camera, 0.0))
             for camera, file in self.files.items()
         }
         return {
@@ -176,7 +182,7 @@ def open_keypoint_frames(
     name = ", ".join(path.name for path in paths.values())
     return KeypointFrames(
         name, rig.subset(list(paths)), files, fps, begin, step * cut.step, moments, dict(cut.offsets_s),
-        _notes(files, late, fps),
+        _notes(files, late, fps), dict(cut.drifts_ppm),
     )  # fmt: skip
 
 
@@ -311,7 +317,8 @@ def _openpose_people(path: Path) -> list[Any]:
         ) from error
 
 
-def _keypoints(points: Floats, skeleton: Skeleton, stamp_ns: int) -> Keypoints2D:
+def keypoints_of(points: Floats, skeleton: Skeleton, stamp_ns: int) -> Keypoints2D:
+    """People (P, J, 3) of a KeypointFile, x and y px and score, as Keypoints2D without covariance."""
     # A heatmap's maximum may lie a little above 1.
     score = np.clip(np.nan_to_num(points[..., 2]), 0.0, 1.0)
     return Keypoints2D(np.where(score[..., None] > 0, points[..., :2], np.nan), score, skeleton, stamp_ns)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pose3d_ros.files.door import expanded
 from pose3d_ros.files.media import open_video
 from pose3d_ros.geometry.calibration import check_image_size
 from pose3d_ros.recordings.footage import video_size
-from pose3d_ros.recordings.frame_source import ABSENT, WHOLE, Cut, check_ends, kept_moments
+from pose3d_ros.recordings.frame_source import ABSENT, WHOLE, Cut, check_ends, clock_words, common_ns, kept_moments
 from pose3d_ros.recordings.matched_times import matched, nearest_index
 from pose3d_ros.recordings.playback import run_ahead
 from pose3d_ros.recordings.stamps import even_rate_hz
@@ -46,6 +46,7 @@ class VideoFrames:
     frames: NDArray[np.int64]  # (N, V) their numbers in the videos
     offsets_s: Mapping[str, float]
     notes: tuple[str, ...] = ()  # what a user should know of the videos' times
+    drifts_ppm: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def moments_ns(self) -> Stamps:
@@ -112,7 +113,8 @@ class VideoFrames:
     def identity(self) -> dict[str, Any]:
         """Names, sizes in bytes and offsets of the videos, and how their frames are taken."""
         files = {
-            camera: f"{path.name} of {path.stat().st_size} bytes, {self.offsets_s.get(camera, 0.0):g} s late"
+            camera: f"{path.name} of {path.stat().st_size} bytes, "
+            + clock_words(self.offsets_s.get(camera, 0.0), self.drifts_ppm.get(camera, 0.0))
             for camera, path in self.videos.items()
         }
         step = self.frames[1] - self.frames[0] if len(self) > 1 else self.frames[0] * 0
@@ -154,8 +156,7 @@ def open_videos(rig: Rig, videos: Mapping[str, Path], fps: float | None = None, 
         _check_counts(times)
     spans = {camera: (int(own[0]), int(own[-1] + periods[camera])) for camera, own in at_ns.items()}
     check_ends(spans, max(periods.values()), cut)
-    late_ns = {camera: round(cut.offsets_s.get(camera, 0.0) * 1e9) for camera in videos}
-    shifted = {camera: own + late_ns[camera] for camera, own in at_ns.items()}
+    shifted = {camera: common_ns(cut, camera, own) for camera, own in at_ns.items()}
     frames = matched(list(shifted.values()), list(periods.values()))
     stamps_ns = np.stack(
         [np.where(row == ABSENT, ABSENT, own[row]) for row, own in zip(frames.T, shifted.values(), strict=True)], axis=1
@@ -166,7 +167,9 @@ def open_videos(rig: Rig, videos: Mapping[str, Path], fps: float | None = None, 
     notes = () if fps is not None else _notes(times, stamps_ns)
     used = rig.subset(list(videos))
     name = ", ".join(path.name for path in videos.values())
-    return VideoFrames(name, used, dict(videos), times, stamps_ns, frames, dict(cut.offsets_s), notes)
+    return VideoFrames(
+        name, used, dict(videos), times, stamps_ns, frames, dict(cut.offsets_s), notes, dict(cut.drifts_ppm)
+    )
 
 
 def assigned(rig: Rig, arguments: Sequence[str]) -> dict[str, Path]:

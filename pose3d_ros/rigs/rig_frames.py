@@ -58,6 +58,12 @@ def scaled(rig: Rig, metres: float) -> Rig:
     return replace(rig, cameras=tuple(cameras))
 
 
+def in_frame(rig: Rig, new_from_old: Floats, frame_id: str) -> Rig:
+    """Express the rig in another frame; new_from_old (4, 4) is rigid, m."""
+    old_from_new: Floats = np.asarray(np.linalg.inv(new_from_old), dtype=np.float64)
+    return _moved(rig, old_from_new, frame_id)
+
+
 def _moved(rig: Rig, old_from_new: Floats, frame_id: str, identity: str = "") -> Rig:
     """Express the rig in the new world; the camera named `identity` becomes its exact origin."""
     cameras = tuple(

@@ -23,7 +23,11 @@ BAD_WORDS = {
 # What a command ends at, whatever its other options are: a file that is not there, or a word that it does not know.
 ENDS = {
     "mono": ("--image", "absent.png"), "estimate": ("--rig", "absent.yaml"),
-    "calibrate": ("left=absent.mp4", "--board", "x"),
+    "calibrate board": ("left=absent.mp4", "--board", "x"),
+    "calibrate people": ("left=absent.mp4", "right=absent.mp4"),
+    "calibrate sync": ("left=absent.mp4", "right=absent.mp4"),
+    "calibrate align": ("absent.yaml", "out.yaml", "--people", "absent.npz"),
+    "calibrate refine": ("left=absent.mp4", "right=absent.mp4", "--rig", "absent.yaml"),
     "rig show": ("absent.yaml",), "rig convert": ("absent.yaml", "out.yaml"), "fit-noise": ("absent.npz",),
 }  # fmt: skip
 
@@ -146,7 +150,7 @@ def test_sound_command_runs(sound: tuple[str, ...]) -> None:
 )  # fmt: skip
 def test_board_refuses_by_name(board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check_refused("calibrate", "left=absent.mp4", f"--board={board}", names=("--board",))
+    check_refused("calibrate", "board", "left=absent.mp4", f"--board={board}", names=("--board",))
 
 
 @pytest.mark.parametrize(

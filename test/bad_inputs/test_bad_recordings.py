@@ -129,7 +129,15 @@ def test_picture_that_announces_gigabytes_is_rejected_before_it_is_decoded(
 ) -> None:
     (tmp_path / "bomb.png").write_bytes(png_of(*size))
     check_refused("mono", "--image", tmp_path / "bomb.png", "--output", tmp_path / "o", names=("bomb.png",))
-    board = ("calibrate", f"left={tmp_path / '*.png'}", "--board", "chessboard:9x6:0.025", "--output", tmp_path / "o")
+    board = (
+        "calibrate",
+        "board",
+        f"left={tmp_path / '*.png'}",
+        "--board",
+        "chessboard:9x6:0.025",
+        "--output",
+        tmp_path / "o",
+    )
     check_refused(*board, "--quiet", names=("bomb.png",))
 
 

@@ -31,7 +31,7 @@ TAKES = {
     "reference": ("estimate", "--rig=rig.yaml", "--keypoints=left=left.json", "--keypoints=right=right.json",
                   "--fps=30", "--reference={}", "--output=o"),
     "picture": ("mono", "--image", "{}", "--output=o"),
-    "board video": ("calibrate", "left={}", "--board=chessboard:9x6:0.025", "--quiet", "--output=o"),
+    "board video": ("calibrate", "board", "left={}", "--board=chessboard:9x6:0.025", "--quiet", "--output=o"),
     "motion": ("train", "posern", "--data={}", "--output=o"),
     "evaluated": ("evaluate", "lifter", "--data={}"),
     "recording": ("fit-noise", "{}"),

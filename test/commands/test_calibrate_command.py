@@ -31,7 +31,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         board = f"chessboard:9x6:{SQUARE_M}"
-        assert main(["calibrate", *sources, "--board", board, "--output", str(out), "--quiet"]) == 0
+        assert main(["calibrate", "board", *sources, "--board", board, "--output", str(out), "--quiet"]) == 0
     return out, printed.getvalue()
 
 
@@ -148,7 +148,7 @@ def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(
     if kind == "videos":
         sources = [*videos_of(pictures, truth, tmp_path, repeats=3), "--every", "3"]
     board = "charuco:7x5:0.04:0.03:DICT_4X4_50"
-    assert main(["calibrate", *sources, "--board", board, "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert main(["calibrate", "board", *sources, "--board", board, "--output", str(tmp_path / "out"), "--quiet"]) == 0
     solved = load_rig(tmp_path / "out" / "rig.yaml")
     for ours, theirs in zip(solved.cameras, truth, strict=True):
         assert ours.K[0, 0] == pytest.approx(560, rel=0.01)
@@ -160,7 +160,7 @@ def test_rendered_charuco_boards_of_three_cameras_give_the_true_rig(
 
 def test_wrong_board_size_is_rejected_with_the_right_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--board", "chessboard:10x7:0.025", "--output", str(tmp_path / "out"), "--quiet"]
-    assert main(["calibrate", f"left={BOARDS}/left01.jpg", *arguments]) == 1
+    assert main(["calibrate", "board", f"left={BOARDS}/left01.jpg", *arguments]) == 1
     message = capsys.readouterr().err
     assert "no board of 10 x 7 inner corners in 1 images" in message
     assert "give chessboard:9x6:0.025" in message
@@ -169,7 +169,7 @@ def test_wrong_board_size_is_rejected_with_the_right_one(tmp_path: Path, capsys:
 
 def test_too_few_boards_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--board", "chessboard:9x6:0.025", "--output", str(tmp_path / "out"), "--quiet"]
-    assert main(["calibrate", f"left={BOARDS}/left0[12].jpg", *arguments]) == 1
+    assert main(["calibrate", "board", f"left={BOARDS}/left0[12].jpg", *arguments]) == 1
     assert "found in 2 of 2 images, at least 5 are needed" in capsys.readouterr().err
 
 
@@ -187,7 +187,7 @@ def test_too_few_boards_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtur
 )
 def test_wrong_usage_is_rejected(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     board = [] if "--board" in arguments else ["--board", "chessboard:9x6:0.025"]
-    assert main(["calibrate", *arguments, *board]) == 1
+    assert main(["calibrate", "board", *arguments, *board]) == 1
     assert message in capsys.readouterr().err
 
 

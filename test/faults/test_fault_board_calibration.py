@@ -1,4 +1,4 @@
-"""`pose3d calibrate` validates its result: exact corners of known cameras, and boards drawn by OpenCV."""
+"""`pose3d calibrate board` validates its result: exact corners of known cameras, and boards drawn by OpenCV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pose3d_ros.calibration.extrinsics import solve_extrinsics
 from pose3d_ros.calibration.lenses import fit_lens
 from pose3d_ros.calibration.validation import validate_calibration
 from pose3d_ros.cli import main
-from pose3d_ros.commands import calibrate
+from pose3d_ros.commands import calibrate_board
 from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.plots.overlay import open_writer
@@ -122,7 +122,7 @@ def test_fault_boards_that_fix_no_lens(given: dict[str, float], words: str) -> N
     """
     one = views(**given)[0]
     fit = fit_lens(BOARD, one, "plumb_bob")
-    found = validate_calibration(BOARD, [one], [fit], calibrate.RigExtrinsics(None, {}, {}))
+    found = validate_calibration(BOARD, [one], [fit], calibrate_board.RigExtrinsics(None, {}, {}))
     assert any(finding.fault and words in finding.text for finding in found)
 
 
@@ -142,7 +142,7 @@ def test_fault_boards_in_the_middle_of_the_image_alone() -> None:
         seen[frame] = (np.arange(54), project(TRUTH[0], xyz) + random.normal(0, 0.05, (54, 2)))
     one = BoardViews("a", (640, 480), 12, seen)
     found = validate_calibration(
-        small, [one], [fit_lens(small, one, "plumb_bob")], calibrate.RigExtrinsics(None, {}, {})
+        small, [one], [fit_lens(small, one, "plumb_bob")], calibrate_board.RigExtrinsics(None, {}, {})
     )
     assert [finding.fault for finding in found] == [True]
     assert "boards cover" in found[0].text
@@ -153,18 +153,18 @@ def paired_off(monkeypatch: pytest.MonkeyPatch) -> None:
     given = views()[:2]
     given[1] = renumbered(given[1], {frame: frame + 1 for frame in range(COUNT)})
     seen = {one.camera: one for one in given}
-    monkeypatch.setattr(calibrate, "find_boards", lambda board, name, *more: seen[name])
+    monkeypatch.setattr(calibrate_board, "find_boards", lambda board, name, *more: seen[name])
 
 
 @pytest.mark.usefixtures("paired_off")
 def test_fault_bad_calibration_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fault: `pose3d calibrate` ends with residuals that make no rig.
+    """Fault: `pose3d calibrate board` ends with residuals that make no rig.
     Sees: the cause with the worst pictures, "rig.yaml is not written (--force writes it)"; exit code 1; report.yaml.
     Recovers: with better pictures, or --force.
     Kind: K6
     Before: exit code 0 and a rig.yaml.
     """
-    given = ["calibrate", "a=x", "b=y", "--board", "chessboard:9x6:0.03", "--output", str(tmp_path), "--quiet"]
+    given = ["calibrate", "board", "a=x", "b=y", "--board", "chessboard:9x6:0.03", "--output", str(tmp_path), "--quiet"]
     assert main(given) == 1
     assert "rig.yaml is not written (--force writes it)" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"report.yaml", "boards.png"}
@@ -236,10 +236,10 @@ def test_fault_cameras_see_boards_of_different_kinds(
     named = parse_board("charuco:7x5:0.04:0.03:DICT_4X4_50")
     kinds = {"a": named, "b": parse_board("charuco:7x5:0.04:0.03:DICT_4X4_50:inverted")}
     monkeypatch.setattr(
-        calibrate, "find_boards",
+        calibrate_board, "find_boards",
         lambda board, name, *more: BoardViews(name, (640, 480), 1, {}, board=kinds[name]),
     )  # fmt: skip
-    given = ["calibrate", "a=x", "b=y", "--board", board_text(named), "--output", str(tmp_path / "out")]
+    given = ["calibrate", "board", "a=x", "b=y", "--board", board_text(named), "--output", str(tmp_path / "out")]
     assert main(given) == 1
     assert "boards of different kinds (a charuco:7x5" in capsys.readouterr().err
 

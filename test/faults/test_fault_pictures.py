@@ -80,7 +80,7 @@ def test_fault_jpeg_cut_before_its_end() -> None:
 
 
 def test_fault_picture_file_with_wrong_bytes(tmp_path: Path) -> None:
-    """Fault: a picture given to `pose3d calibrate` or `pose3d mono` holds wrong bytes.
+    """Fault: a picture given to `pose3d calibrate board` or `pose3d mono` holds wrong bytes.
     Sees: "picture ... cannot be decoded (Corrupt JPEG data: ...)" with the file and the camera; exit code 1.
     Recovers: with a sound copy, or without the picture.
     Kind: K1

@@ -153,3 +153,20 @@ def test_results_files_may_end_at_different_frames(tmp_path: Path) -> None:
     assert [len(moments[0][name]) for name in paths] == [0, 1]
     assert moments[0][rig.names[1]].score[0, 0] == 1.0
     assert moments[1][rig.names[1]].stamp_ns == round(26 * 1e9 / 25)
+
+
+def test_a_clock_that_drifts_gives_other_frames_and_stamps(tmp_path: Path) -> None:
+    left, right = h36m_rig("S9").names[:2]
+    rig = h36m_rig("S9")
+    paths = {
+        name: write_openpose(tmp_path / name, {k: [flat(BODY_25, float(k))] for k in range(200)})
+        for name in (left, right)
+    }
+    # A slow clock: after 100 own seconds 101 have passed, so its frame k is of moment 1.01 k.
+    source = open_keypoint_frames(rig, paths, 50.0, Cut({right: 0.0}, drifts_ppm={right: 10_000.0}))
+    moments = list(source.read())
+    for number in (0, 49, 51, 149, 151):
+        people = moments[number][right]
+        assert round(float(people.xy[0, 0, 0])) - 100 == round(number / 1.01)
+        assert people.stamp_ns == pytest.approx(1.01 * round(number / 1.01) * 2e7, abs=2)
+    assert "10000 ppm slow" in str(source.identity())

@@ -92,3 +92,14 @@ def test_video_that_ends_early_gives_its_frames_and_an_error(videos: dict[str, P
         got.extend(shown(one)[LEFT] for one in moments)
     assert got == list(range(len(got)))
     assert 5 < len(got) < 29
+
+
+def test_a_clock_that_drifts_is_matched_by_common_time(tmp_path: Path) -> None:
+    paths = {name: write(tmp_path / f"{name}.mp4", range(30)) for name in (LEFT, RIGHT)}
+    # A clock that is slow by 5 percent: frame 20 was taken as late as frame 21 of the other.
+    source = open_videos(RIG, paths, cut=Cut({RIGHT: 0.0}, drifts_ppm={RIGHT: 50_000.0}))
+    pairs = {shown(frames)[LEFT]: shown(frames) for frames in source.read() if LEFT in frames.images}
+    assert pairs[4] == {LEFT: 4, RIGHT: 4}
+    assert pairs[21] == {LEFT: 21, RIGHT: 20}
+    first = next(source.read())
+    assert first.stamps_ns == {LEFT: 0, RIGHT: 0}
