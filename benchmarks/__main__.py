@@ -27,6 +27,7 @@ BENCHMARKS = {
     "age": "how old people are in the messages of a node slower than its cameras",
     "detector": "2D detection: time over views, people, threads, precision, device",
     "clock_offsets": "clock offsets of cameras: errors, alarms, footage",
+    "calibration_peers": "rigs from people: ours, humancalib's, the published one, tested by left-out cameras",
     "health": "cameras moved, swapped, inverted: reports and false alarms",
     "association": "match people across views: time over cameras and people",
     "estimator": "the whole estimator from keypoints to poses: time of poses and of learning",

@@ -123,6 +123,10 @@ def _add_calibration(parts: Any) -> None:
         "--tables", nargs="+", default=[], metavar="NAME", help="only these tables (an unknown name lists all)"
     )
     part.add_argument("--draws", type=positive, default=10, metavar="N", help="recordings per row")
+    part.add_argument("--rigs", nargs="+", metavar="RIG", help="only these families: h36m, room2, room3, room4")
+    part.add_argument("--noises", nargs="+", metavar="NOISE", help="only these in the table rigs: a, b, c")
+    part.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes")
+    part.add_argument("--each", action="store_true", help="also report every recording in a line, on stderr")
     part.add_argument("--seed", type=natural, default=0, help="seed of people, their ways and noise")
     part.add_argument(
         "--data", metavar="FILE",
@@ -175,7 +179,9 @@ def _calibration(args: argparse.Namespace) -> int:
     from pose3d_ros.detection.detector import Detector
     from pose3d_ros.evaluation.calibration_bench import CalibrationRequest
     from pose3d_ros.evaluation.calibration_tables import tables
+    from pose3d_ros.evaluation.calibration_trials import FAMILIES
     from pose3d_ros.evaluation.rendered_walks import rendered_walks
+    from pose3d_ros.evaluation.trials import NOISES
     from pose3d_ros.mocap.load import load_motion
 
     options = detector_options.from_arguments(args)
@@ -189,7 +195,8 @@ def _calibration(args: argparse.Namespace) -> int:
     request = CalibrationRequest(
         motion=None if args.data is None else load_motion(args.data),
         rendered=rendered_walks(args.rendered, name, make_detector) if args.rendered else (),
-        draws=args.draws, seed=args.seed, only=tuple(args.tables),
+        draws=args.draws, seed=args.seed, only=tuple(args.tables), rigs=tuple(args.rigs or FAMILIES),
+        noises=tuple(args.noises or NOISES), jobs=args.jobs, each=args.each,
     )  # fmt: skip
     return _print(args, tables(request))
 

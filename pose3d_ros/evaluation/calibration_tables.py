@@ -9,17 +9,9 @@ from functools import partial
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.calibration_bench import COLUMNS, NOTE, CalibrationRequest, reasons, summary
 from pose3d_ros.evaluation.calibration_clocks import clocks, drift
-from pose3d_ros.evaluation.calibration_trials import (
-    FAMILIES,
-    SCALES,
-    Outcome,
-    WalkRecording,
-    attempt,
-    known_stature,
-)
+from pose3d_ros.evaluation.calibration_trials import SCALES, WalkRecording, known_stature
 from pose3d_ros.evaluation.calibration_unknowns import focal, refined
 from pose3d_ros.evaluation.tables import Cell, Table
-from pose3d_ros.evaluation.trials import NOISES
 from pose3d_ros.evaluation.walking_people import without_overlap
 
 
@@ -37,13 +29,12 @@ def tables(request: CalibrationRequest) -> Iterator[Table]:
 def rigs(request: CalibrationRequest) -> Iterator[Table]:
     """One walker for half a minute before every family of rigs."""
     rows: list[tuple[Cell, ...]] = []
-    for family in FAMILIES:
-        for noise in NOISES:
-            made: dict[str, list[Outcome]] = {scale: [] for scale in SCALES}
-            for one in request.each(f"{family} {noise}", partial(request.trials.recording, family, noise)):
-                for scale, options in SCALES.items():
-                    made[scale].append(attempt(one, options(one)))
-            rows += [(family, noise, scale, *summary(own)) for scale, own in made.items()]
+    for family in request.rigs:
+        for noise in request.noises:
+            made = request.drawn(partial(request.trials.recording, family, noise))
+            calls = [(one, options(one)) for one in made for options in SCALES.values()]
+            done = request.attempts(f"{family} {noise}", calls)
+            rows += [(family, noise, scale, *summary(done[n :: len(SCALES)])) for n, scale in enumerate(SCALES)]
     title = "one person walks about for 30 s, 15 images/s, one clock"
     yield Table("rigs", title, ("rig", "noise", "scale", *COLUMNS), rows, NOTE, decimals=2)
 
@@ -51,13 +42,14 @@ def rigs(request: CalibrationRequest) -> Iterator[Table]:
 def people(request: CalibrationRequest) -> Iterator[Table]:
     """Two people, who is who in other images unknown."""
     rows: list[tuple[Cell, ...]] = []
-    for family in FAMILIES:
-        made = request.each(f"{family} two people", partial(request.trials.recording, family, "c", people=2))
-        rows.append((family, *summary([attempt(one, known_stature(one)) for one in made])))
+    for family in request.rigs:
+        made = request.drawn(partial(request.trials.recording, family, "c", people=2))
+        done = request.attempts(f"{family} two people", [(one, known_stature(one)) for one in made])
+        rows.append((family, *summary(done), reasons(done)))
     title = (
         "two people walk about for 30 s, in another order in every image; the taller one's stature is known; noise (c)"
     )
-    yield Table("people", title, ("rig", *COLUMNS), rows, NOTE, decimals=2)
+    yield Table("people", title, ("rig", *COLUMNS, "reasons"), rows, NOTE, decimals=2)
 
 
 def refused(request: CalibrationRequest) -> Iterator[Table]:
@@ -77,9 +69,10 @@ def refused(request: CalibrationRequest) -> Iterator[Table]:
     }
     rows: list[tuple[Cell, ...]] = []
     for kind, make in kinds.items():
-        for family in ("h36m", "room2"):
-            made = [attempt(one, known_stature(one)) for one in request.each(f"{kind} {family}", partial(make, family))]
-            rows.append((kind, family, *summary(made), reasons(made)))
+        for family in request.those(("h36m", "room2")):
+            made = request.drawn(partial(make, family))
+            done = request.attempts(f"{kind} {family}", [(one, known_stature(one)) for one in made])
+            rows.append((kind, family, *summary(done), reasons(done)))
     title = "recordings with too little in them: to be refused, or right (a straight line may be enough); noise (c)"
     yield Table("refused", title, ("recording", "rig", *COLUMNS, "reasons"), rows, NOTE, decimals=2)
 
@@ -87,10 +80,9 @@ def refused(request: CalibrationRequest) -> Iterator[Table]:
 def rendered(request: CalibrationRequest) -> Iterator[Table]:
     """Rendered people and the real detector, one row a scene."""
     rows: list[tuple[Cell, ...]] = []
-    for one in request.rendered:
-        for scale, options in SCALES.items():
-            made = [attempt(one, options(one))]
-            rows.append((one.name, scale, *summary(made), reasons(made)))
+    calls = [(one, options(one)) for one in request.rendered for options in SCALES.values()]
+    for number, done in enumerate(request.attempts("rendered", calls)):
+        rows.append((done.recording.name, list(SCALES)[number % len(SCALES)], *summary([done]), reasons([done])))
     yield Table("rendered", "rendered people, the detector's keypoints", ("scene", "scale", *COLUMNS, "reasons"), rows,
                 NOTE, decimals=2)  # fmt: skip
 

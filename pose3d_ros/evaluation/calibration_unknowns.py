@@ -10,19 +10,12 @@ import numpy as np
 
 from pose3d_ros.calibration.people import PeopleCalibration, PeopleOptions, refine_rig
 from pose3d_ros.calibration.people_views import PeopleViews
-from pose3d_ros.evaluation.calibration_bench import COLUMNS, NOTE, CalibrationRequest, percent, summary
+from pose3d_ros.evaluation.calibration_bench import COLUMNS, NOTE, CalibrationRequest, percent, reasons, summary
 from pose3d_ros.evaluation.calibration_errors import distances, rig_errors
-from pose3d_ros.evaluation.calibration_trials import (
-    FAMILIES,
-    Outcome,
-    attempt,
-    focal_errors,
-    known_stature,
-    refocused,
-)
+from pose3d_ros.evaluation.calibration_trials import focal_errors, known_stature, refocused
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.simulation.simulated_rigs import miscalibrated
-from pose3d_ros.structures import Floats, Rig
+from pose3d_ros.structures import Rig
 
 FOCAL_FAMILIES = ("h36m", "room3")
 FOCAL_FACTORS, FOCAL_WITHIN = (0.8, 1.0, 1.2), 0.03
@@ -33,36 +26,41 @@ OFF_DEG, OFF_M = (0.5, 1.5), (0.02, 0.06)
 def focal(request: CalibrationRequest) -> Iterator[Table]:
     """Focal lengths that are wrong in all cameras."""
     rows: list[tuple[Cell, ...]] = []
-    for family in FOCAL_FAMILIES:
-        made: dict[tuple[float, bool], list[Outcome]] = {
-            (factor, free): [] for factor in FOCAL_FACTORS for free in (True, False)
-        }
-        for one in request.each(f"{family} focal", partial(request.trials.recording, family, "c")):
-            for (factor, free), outcomes in made.items():
-                options = replace(known_stature(one), focal=free)
-                outcomes.append(attempt(one.with_cameras(refocused(factor)), options))
-        for (factor, free), outcomes in made.items():
+    kinds = [(factor, free) for factor in FOCAL_FACTORS for free in (True, False)]
+    for family in request.those(FOCAL_FAMILIES):
+        calls = [
+            (one.with_cameras(refocused(factor)), replace(known_stature(one), focal=free))
+            for one in request.drawn(partial(request.trials.recording, family, "c"))
+            for factor, free in kinds
+        ]
+        done = request.attempts(f"{family} focal", calls)
+        for number, (factor, free) in enumerate(kinds):
+            outcomes = done[number :: len(kinds)]
             off = [np.abs(focal_errors(outcome)) for outcome in outcomes]
             every = np.concatenate([one for one in off if len(one)] or [np.full(1, np.nan)])
             good = percent([not len(one) or bool(one.max() <= FOCAL_WITHIN) for one in off])
             cells = 100.0 * float(np.median(every)), 100.0 * float(every.max()), good
-            rows.append((family, f"x {factor:g}", "free" if free else "fixed", *cells, *summary(outcomes)))
-    columns = ("rig", "focal given", "and", "focal error %", "largest", "to 3 % or refused, %", *COLUMNS)
+            row = (*cells, *summary(outcomes), reasons(outcomes))
+            rows.append((family, f"x {factor:g}", "free" if free else "fixed", *row))
+    columns = ("rig", "focal given", "and", "focal error %", "largest", "to 3 % or refused, %", *COLUMNS, "reasons")
     yield Table("focal", "focal lengths 20 % wrong in all cameras; noise (c)", columns, rows, NOTE, decimals=2)
 
 
 def refined(request: CalibrationRequest) -> Iterator[Table]:
     """Rigs whose cameras are a little off, and what remains after refine_rig."""
     rows: list[tuple[Cell, ...]] = []
-    for family in FAMILIES:
-        before: list[tuple[Floats, Floats]] = []
-        after: list[tuple[Floats, Floats]] = []
-        for number, one in enumerate(request.each(f"{family} refined", partial(request.trials.recording, family, "c"))):
-            true = one.truth.rig
-            rng = np.random.default_rng([request.seed, number])
-            off = Rig(miscalibrated(true.cameras, rng, OFF_DEG, OFF_M), true.frame_id)
-            done = attempt(one, PeopleOptions(offsets_s={}), partial(_refined, off))
-            away = distances(one.truth)
+    for family in request.rigs:
+        made = list(request.drawn(partial(request.trials.recording, family, "c")))
+        starts = []
+        for number, one in enumerate(made):
+            true, rng = one.truth.rig, np.random.default_rng([request.seed, number])
+            starts.append(Rig(miscalibrated(true.cameras, rng, OFF_DEG, OFF_M), true.frame_id))
+        calls = [
+            (one, PeopleOptions(offsets_s={}), partial(_refined, off)) for one, off in zip(made, starts, strict=True)
+        ]
+        before, after = [], []
+        for off, done in zip(starts, request.attempts(f"{family} refined", calls), strict=True):
+            true, away = done.recording.truth.rig, distances(done.recording.truth)
             before.append(rig_errors(off, true, away))
             if done.found is not None:
                 after.append(rig_errors(done.found.rig, true, away))

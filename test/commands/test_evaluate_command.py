@@ -123,9 +123,8 @@ def test_calibration_tables_are_printed_and_written_one_by_one(tmp_path, capsys,
         raise CalibrationError("people move too little: walk through the whole space")
 
     monkeypatch.setattr(calibration_trials, "calibrate_people", refusing)
-    monkeypatch.setattr(calibration_tables, "FAMILIES", ("room2",))
     path = tmp_path / "out" / "calibration.json"
-    assert evaluated("calibration", "--tables", "people", "--draws", "1", "--json", str(path)) == 0
+    assert evaluated("calibration", "--tables", "people", "--rigs", "room2", "--draws", "1", "--json", str(path)) == 0
     assert "### people: two people" in capsys.readouterr().out
     (table,) = json.loads(path.read_text())["tables"]
     assert table["rows"][0]["solved %"] == 0.0

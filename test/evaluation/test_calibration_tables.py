@@ -1,5 +1,8 @@
 """Tables of calibration by people, with a calibration that knows the truth or refuses."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rendered_people import STARTS, ChangedDetector, made_up_scene, walkers, write_made_up
@@ -7,7 +10,7 @@ from rendered_people import STARTS, ChangedDetector, made_up_scene, walkers, wri
 from pose3d_ros.calibration.people import Clock, PeopleCalibration
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.evaluation import calibration_clocks, calibration_trials, calibration_unknowns, trials
-from pose3d_ros.evaluation.calibration_bench import CalibrationRequest, percent
+from pose3d_ros.evaluation.calibration_bench import COLUMNS, CalibrationRequest, described, percent, reasons, summary
 from pose3d_ros.evaluation.calibration_tables import TABLES, tables
 from pose3d_ros.evaluation.rendered_walks import rendered_walks
 from pose3d_ros.evaluation.tables import printed
@@ -68,15 +71,14 @@ def _known(monkeypatch):
 
 
 def rows(request, name):
-    (table,) = tables(CalibrationRequest(draws=request.draws, rendered=request.rendered, only=(name,)))
+    (table,) = tables(replace(request, only=(name,)))
     assert f"### {name}: " in printed(table)
     assert len(set(table.columns)) == len(table.columns)
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
-def test_a_calibration_that_knows_the_truth_has_no_errors(request_, monkeypatch):
-    monkeypatch.setattr("pose3d_ros.evaluation.calibration_tables.FAMILIES", ("room2",))
-    made = rows(request_, "rigs")
+def test_a_calibration_that_knows_the_truth_has_no_errors():
+    made = rows(CalibrationRequest(draws=2, rigs=("room2",)), "rigs")
     assert [(row["rig"], row["noise"], row["scale"]) for row in made] == [
         ("room2", noise, scale) for noise in "abc" for scale in ("stature", "population")
     ]
@@ -86,15 +88,15 @@ def test_a_calibration_that_knows_the_truth_has_no_errors(request_, monkeypatch)
             assert row[name] == pytest.approx(0.0, abs=1e-5)
 
 
-def test_people_are_two_in_their_table(request_, monkeypatch):
-    monkeypatch.setattr("pose3d_ros.evaluation.calibration_tables.FAMILIES", ("room2",))
-    assert [row["rig"] for row in rows(request_, "people")] == ["room2"]
+def test_people_are_two_in_their_table():
+    assert [row["rig"] for row in rows(CalibrationRequest(draws=1, rigs=("room2",)), "people")] == ["room2"]
 
 
 def test_refusals_are_counted_with_their_reasons():
     by_kind = {(row["recording"], row["rig"]): row for row in rows(CalibrationRequest(draws=1), "refused")}
     assert by_kind["standing still", "h36m"]["solved %"] == 0.0
     assert by_kind["standing still", "h36m"]["reasons"] == "1 x people move too little"
+    assert by_kind["standing still", "h36m"]["refused though right %"] == 0.0
     assert np.isnan(by_kind["standing still", "h36m"]["place %"])
     assert by_kind["no moment in common", "room2"]["solved %"] == 0.0
     assert by_kind["3 s in all", "room2"]["solved %"] == 0.0
@@ -110,6 +112,12 @@ def test_a_fault_is_a_refusal(monkeypatch):
     outcome = calibration_trials.attempt(recording, calibration_trials.known_stature(recording))
     assert outcome.found is None
     assert outcome.reason == "mirror"
+    assert described(outcome).startswith(
+        "h36m-S9, noise (a): refused after 0 s, off by 0.00 %, 0.00 deg, tilt 0.00 deg"
+    )
+    assert described(outcome).endswith("; mirror")
+    cells = dict(zip(COLUMNS, summary([outcome]), strict=True))
+    assert cells["refused though right %"] == 100.0
 
 
 def test_wrong_focal_lengths_are_given_and_counted(request_):
@@ -132,9 +140,8 @@ def test_clocks_that_are_not_found_are_off_by_their_offset(request_):
         assert row["largest"] == pytest.approx(1000.0 * (0.37 + 50e-6 * 6.0), abs=0.1)
 
 
-def test_refined_rigs_are_next_to_what_they_were(request_, monkeypatch):
-    monkeypatch.setattr(calibration_unknowns, "FAMILIES", ("room2",))
-    before, after = rows(request_, "refined")
+def test_refined_rigs_are_next_to_what_they_were():
+    before, after = rows(CalibrationRequest(draws=2, rigs=("room2",)), "refined")
     assert 0.5 <= before["rotation deg"] <= 1.5
     assert (after["cameras"], after["n"]) == ("refined", 2)
     assert after["rotation p90"] == pytest.approx(0.0, abs=1e-5)
@@ -165,5 +172,26 @@ def test_unknown_and_impossible_tables_are_refused():
         next(tables(CalibrationRequest(only=("lines",))))
     with pytest.raises(InputError, match="give --rendered DIR"):
         next(tables(CalibrationRequest(only=("rendered",))))
+    with pytest.raises(InputError, match="there is no rig room9: use h36m, room2, room3, room4"):
+        CalibrationRequest(rigs=("room9",))
+    with pytest.raises(InputError, match="there is no noise d: use a, b, c"):
+        CalibrationRequest(noises=("d",))
     assert list(TABLES)[-1] == "rendered"
     assert np.isnan(percent([]))
+
+
+def test_reasons_are_counted_without_cameras_and_numbers():
+    recording = CalibrationRequest().trials.recording("room2", "a", 0, seconds=1.0)
+    texts = ["camera 'cam1': 3 of 9 moments", "camera 'cam2': 12 of 30 moments: walk", "people stand still: walk"]
+    outcomes = [calibration_trials.Outcome(recording, None, None, text, 0.0) for text in texts]
+    assert reasons(outcomes) == "2 x # of # moments; 1 x people stand still"
+
+
+def test_several_processes_give_what_one_gives(capsys):
+    """Tasks are sent to them, so all that they need can be."""
+    calls = [(number, -number) for number in range(5)]
+    one, many = (CalibrationRequest(jobs=jobs, each=True).done("max", max, calls, str) for jobs in (1, 2))
+    assert one == many == [0, 1, 2, 3, 4]
+    assert "max: 4" in capsys.readouterr().err
+    recording = CalibrationRequest().trials.recording("room2", "a", 0, seconds=1.0)
+    assert pickle.loads(pickle.dumps(recording)).truth.statures_m == recording.truth.statures_m
