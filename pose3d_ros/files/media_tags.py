@@ -71,6 +71,7 @@ def picture_focal_35mm(path: Path | str) -> float | None:
 
 def _index_of(path: Path) -> bytes:
     """The content of the file's moov atom; empty without one."""
+    most = path.stat().st_size
     with path.open("rb") as file:
         while len(head := file.read(16)) >= 8:
             size, kind = struct.unpack(">I4s", head[:8])
@@ -80,7 +81,7 @@ def _index_of(path: Path) -> bytes:
             if kind == b"moov" and begin <= size <= MOST_MB * MB:
                 file.seek(begin - len(head), 1)
                 return file.read(size - begin)
-            if not kind.isalnum() or size < begin:
+            if not kind.isalnum() or not begin <= size <= most:
                 break
             file.seek(size - len(head), 1)
     return b""

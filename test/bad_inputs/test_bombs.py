@@ -32,13 +32,26 @@ TAKES = {
                   "--fps=30", "--reference={}", "--output=o"),
     "picture": ("mono", "--image", "{}", "--output=o"),
     "board video": ("calibrate", "board", "left={}", "--board=chessboard:9x6:0.025", "--quiet", "--output=o"),
+    "people video": ("calibrate", "people", "left={}", "right={}", "--intrinsics=rig.yaml", "--output=o"),
+    "people keypoints": ("calibrate", "people", "left={}", "right=right.json", "--fps=30", "--intrinsics=rig.yaml",
+                         "--output=o"),
+    "people recording": ("calibrate", "people", "{}", "--output=o"),
+    "points": ("calibrate", "align", "rig.yaml", "o/rig.yaml", "--points", "{}"),
     "motion": ("train", "posern", "--data={}", "--output=o"),
     "evaluated": ("evaluate", "lifter", "--data={}"),
     "recording": ("fit-noise", "{}"),
     "labels": ("fit-noise", "--labels={}"),
     "mcap": ("estimate", "{}"),
 }  # fmt: skip
-ENDINGS = {"motion": ".bvh", "evaluated": ".npz", "picture": ".png", "mcap": ".mcap", "video": ".mp4"}
+ENDINGS = {
+    "motion": ".bvh",
+    "evaluated": ".npz",
+    "picture": ".png",
+    "mcap": ".mcap",
+    "video": ".mp4",
+    "people keypoints": ".json",
+    "people recording": ".npz",
+}
 
 
 class Runner:

@@ -279,3 +279,20 @@ def test_people_outside_of_the_image_name_the_size(tmp_path: Path) -> None:
     path.write_text(json.dumps([{**one, "keypoints": [0.0] * 51} for one in json.loads(path.read_text())]))
     with pytest.raises(InputError, match=f"camera '{A}': no person in"):
         open_people(given)
+
+
+def test_damaged_metadata_are_no_metadata(tmp_path: Path) -> None:
+    plain = write(tmp_path / "plain.mp4", range(3))
+    meta = mdta({FOCAL_35MM: struct.pack(">IIH", 22, 0, 52)})
+    whole = with_atoms(plain, tmp_path / "phone.mp4", meta).read_bytes()
+    rng = np.random.default_rng(0)
+    begin = whole.index(b"moov") - 4
+    for k in range(400):
+        data = bytearray(whole[: int(rng.integers(8, len(whole)))] if k % 4 == 0 else whole)
+        for at in rng.integers(0 if k % 2 else min(begin, len(data) - 1), len(data), 6):
+            data[at] = int(rng.integers(0, 256))
+        (tmp_path / "bad.mp4").write_bytes(data)
+        assert len(video_tags(tmp_path / "bad.mp4")) <= 1
+    huge = struct.pack(">I4sQ", 1, b"free", 2**63 + 5)
+    (tmp_path / "bad.mp4").write_bytes(huge + whole)
+    assert video_tags(tmp_path / "bad.mp4") == {}
