@@ -23,7 +23,7 @@ class Solved:
     evidence: Evidence
     unknowns: Unknowns
     linear: Linear
-    noise: float  # residuals over what the detector expects of itself
+    noise: Floats  # (N,) residuals over what the detector expects of itself
     covariance: Floats  # (G, G) of the cameras' parameters and the lengths
 
     def reprojection_px(self) -> dict[str, float]:
@@ -46,6 +46,8 @@ class Solved:
         size = A.shape[1]
         inverse = np.linalg.inv(A + (1e-3 + 1e-9 * np.trace(A, axis1=1, axis2=2))[:, None, None] * np.eye(size))
         joints = np.arange(size // 3)
+        # Robust weights are lower than the information by the share that usual keypoints keep.
+        inverse = inverse * float(np.nanmedian(self.linear.joints.kept))
         return np.asarray(inverse.reshape(len(A), -1, 3, size // 3, 3)[:, joints, :, joints].swapaxes(0, 1))
 
 

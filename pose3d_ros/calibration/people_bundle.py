@@ -33,10 +33,11 @@ from pose3d_ros.estimation.body import NAMES, PAIRS
 from pose3d_ros.structures import Camera, Floats
 
 # Residuals in standard deviations at which weights fall to a quarter: first and last, and the factor from step to step.
-FIRST_SCALE, LAST_SCALE, COOLING = 30.0, 3.0, 0.6
+FIRST_SCALE, LAST_SCALE, COOLING = 30.0, 1.0, 0.5
 STEPS, CONVERGED, MOST_DAMPING = 60, 1e-5, 1e6
 SETTLING = 3  # steps of each moment's joints after one of the cameras
 ROUNDS = 2  # after which the noise is known
+MOST_NOISY, PRIOR_COUNT = 5.0, 20
 FIXED = 1e18  # information of what does not change
 
 
@@ -75,9 +76,9 @@ class Reduced:
     to_joints: Floats  # (M, 3N, G)
 
 
-def solve(evidence: Evidence, unknowns: Unknowns) -> tuple[Unknowns, Linear, float]:
+def solve(evidence: Evidence, unknowns: Unknowns) -> tuple[Unknowns, Linear, Floats]:
     """The best unknowns from a start, the normal equations there, and the noise over what the detector says."""
-    noise, scale = 1.0, FIRST_SCALE
+    noise, scale = np.ones(len(NAMES)), FIRST_SCALE
     for _ in range(ROUNDS):
         unknowns, linear, observed = _minimise(evidence, unknowns, noise, scale)
         noise, scale = noise_of(observed, linear), 2.0 * LAST_SCALE
@@ -86,7 +87,7 @@ def solve(evidence: Evidence, unknowns: Unknowns) -> tuple[Unknowns, Linear, flo
 
 
 def _minimise(
-    evidence: Evidence, unknowns: Unknowns, noise: float, scale: float
+    evidence: Evidence, unknowns: Unknowns, noise: Floats, scale: float
 ) -> tuple[Unknowns, Linear, Observed]:
     """Levenberg-Marquardt steps until nothing changes or STEPS are done."""
     damping = 1e-4
@@ -115,7 +116,7 @@ def _minimise(
 
 
 def _settled(
-    evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: float, scale: float, before: Floats | None = None
+    evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: Floats, scale: float, before: Floats | None = None
 ) -> Unknowns:
     """The unknowns after steps of each moment's joints; before (M, N, 3) m: where else they may be."""
     joints = joint_equations(evidence, observed, unknowns, noise, scale, own=False)
@@ -155,18 +156,25 @@ def _damped(A: Floats, damping: Floats | float) -> Floats:
     return A
 
 
-def noise_of(observed: Observed, linear: Linear) -> float:
-    """Robust ratio of residuals to the standard deviations that the detector gives."""
+def noise_of(observed: Observed, linear: Linear) -> Floats:
+    """(N,) ratios of residuals, without outliers, to the standard deviations that the detector gives, by joint."""
     used = linear.joints.weight > 0
-    size = np.sqrt((linear.joints.pixels.residual[used] ** 2).sum(-1) / observed.variance[used])
-    # Of each joint's 2V residuals three go into its place; Rayleigh's median is 1.18 standard deviations.
+    size = (linear.joints.pixels.residual**2).sum(-1) / np.where(used, observed.variance, 1.0)  # (V, M, N)
+    # Of each joint's 2V residuals three go into its place.
     views = used.sum(axis=0)
-    left = 1.0 - 1.5 / max(float(views[views > 0].mean()), 2.0)
-    return float(np.median(size) / (1.18 * np.sqrt(left))) if len(size) else 1.0
+    left = 2.0 - 3.0 / max(float(views[views > 0].mean()), 2.0) if (views > 0).any() else 1.0
+    middle = float(np.median(size[used])) / (1.39 / 2.0 * left) if used.any() else 1.0  # chi-square's median
+    return np.array([np.sqrt(_clipped(size[:, :, n][used[:, :, n]], middle) / left) for n in range(size.shape[-1])])
+
+
+def _clipped(squared: Floats, middle: float) -> float:
+    """Mean of squares cut off at MOST_NOISY of the usual one; that one where there are hardly any."""
+    usual = np.full(PRIOR_COUNT, middle)
+    return float(np.minimum(np.r_[squared, usual], MOST_NOISY**2 * middle).mean())
 
 
 def joint_equations(
-    evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: float, scale: float, *, own: bool
+    evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: Floats, scale: float, *, own: bool
 ) -> Joints:
     """The normal equations of the joints; noise multiplies the detector's standard deviations."""
     moments, joints = unknowns.xyz.shape[:2]
@@ -200,7 +208,7 @@ def joint_equations(
     )
 
 
-def linearise(evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: float, scale: float) -> Linear:
+def linearise(evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: Floats, scale: float) -> Linear:
     """The normal equations of everything."""
     views, (people, count) = len(unknowns.cameras), unknowns.lengths.shape
     joints = joint_equations(evidence, observed, unknowns, noise, scale, own=True)

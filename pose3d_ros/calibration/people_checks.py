@@ -28,7 +28,7 @@ LEAST_SPREAD_M = 0.25
 # Keypoints that miss by so many of the detector's own standard deviations (median) fit no rig.
 MOST_NOISE = 4.0
 # A focal length that people find off by this, and by so many standard deviations, is wrong.
-WRONG_FOCAL, WRONG_STD, FREE_FOCAL = 0.05, 3.0, 0.3
+WRONG_FOCAL, WRONG_STD, FREE_FOCAL = 0.10, 3.0, 0.3
 MOST_FOCAL_STD = 0.03
 _HIPS = [NAMES.index("LHip"), NAMES.index("RHip")]
 
@@ -41,8 +41,9 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
     spread = np.sqrt(np.linalg.eigvalsh(np.cov(hips[seen].T))[-1]) if seen.sum() > 3 else 0.0
     if spread < LEAST_SPREAD_M:
         findings.append(Finding(True, f"people hardly move ({spread:.2f} m around their mean): {ADVICE}"))
-    if solved.noise > MOST_NOISE:
-        text = f"keypoints miss people by {solved.noise:.1f} times what the detector expects of itself"
+    noise = float(np.median(solved.noise))
+    if noise > MOST_NOISE:
+        text = f"keypoints miss people by {noise:.1f} times what the detector expects of itself"
         findings.append(Finding(True, f"{text}: are the lenses and the images' sizes right, and all videos of one take?"))
     covariances = relative_covariances(_shape(metric), metric.cameras)
     for name, covariance in covariances.items():

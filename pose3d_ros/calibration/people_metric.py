@@ -64,7 +64,7 @@ def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, s
     total = _scaled_covariance(solved, factor, mode, scale_std)
     floor_from_world, tilt_std = np.eye(4), np.nan
     if stands:
-        spread = factor**2 * solved.joint_covariance()[upright] * solved.noise**2
+        spread = factor**2 * solved.joint_covariance()[upright]
         plane, covariance = lowered(*ankle_plane(xyz[upright], spread, solved.evidence.person[upright]))
         floor_from_world, tilt_std = floor_frame(plane, cameras[0]), float(np.sqrt(np.trace(covariance[:2, :2]) / 2))
     inverse = np.linalg.inv(floor_from_world)

@@ -14,7 +14,7 @@ from pose3d_ros.estimation.body import NAMES, PAIRS, PRIOR_LENGTHS_M
 from pose3d_ros.structures import Camera, Floats
 
 # Moments of all people together; errors last for 0.2 s, so nearer ones add little.
-MOST_MOMENTS, LEAST_STEP_S = 300, 0.1
+MOST_MOMENTS, LEAST_STEP_S = 240, 0.1
 # The prior that fixes the scale during the adjustment is the length of legs; the final one comes later.
 LEGS: NDArray[np.bool_] = np.array(
     [all(NAMES[joint][1:] in ("Hip", "Knee", "Ankle") for joint in pair) and NAMES[pair[0]][0] == NAMES[pair[1]][0]
