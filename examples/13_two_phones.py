@@ -41,20 +41,28 @@ LATE_S = 2.4  # the second phone
 
 
 def walk(times_s: Floats) -> Floats:
-    """Joints (T, 17, 3) m of a person who walks out and back again, 2 m each time, and then turns by 75 degrees."""
-    steps = generated_motion(5, subjects=1, seconds=3.0, fps=100.0)
+    """Joints (T, 17, 3) m of a person who walks up to 2.5 m out and back, turns, and walks another way, never alike.
+
+    Were all ways alike, a recording shifted by one way would fit as well, with the camera elsewhere.
+    """
+    steps = generated_motion(5, subjects=1, seconds=4.0, fps=100.0)
     body = steps.xyz[: steps.clips[0].length]  # the first clip is of walking
     body = body - body[0, 0] * (1.0, 1.0, 0.0)
-    cycle, within = np.divmod(times_s, 6.0)
-    # Out and back in 5 s, to where the clip is after 2 s; the sixth second is for the turn.
-    at = np.where(within < 5.0, 1.0 - np.cos(2 * np.pi * within / 5.0), 0.0) * 100.0
+    rng = np.random.default_rng(1)
+    lasts_s, turns = rng.uniform(4.0, 6.5, 30), np.deg2rad(rng.uniform(40.0, 160.0, 30))
+    ends_s = np.cumsum(lasts_s + 1.0)  # a second for the turn
+    way = np.searchsorted(ends_s, times_s, side="right")
+    within = times_s - (ends_s - lasts_s - 1.0)[way]
+    going = np.minimum(within / lasts_s[way], 1.0)
+    # Halfway the clip is at 0.4 of the way's time, and then it runs backwards.
+    at = (0.5 - 0.5 * np.cos(2 * np.pi * going)) * 40.0 * lasts_s[way]
     low = at.astype(int)
     share = (at - low)[:, None, None]
     there = (1 - share) * body[low] + share * body[low + 1]
-    turned = np.deg2rad(75.0) * (cycle + 0.5 - 0.5 * np.cos(np.pi * np.clip(within - 5.0, 0.0, 1.0)))
+    eased = 0.5 - 0.5 * np.cos(np.pi * np.clip(within - lasts_s[way], 0.0, 1.0))
+    turned = np.append(0.0, np.cumsum(turns))[way] + eased * turns[way]
     c, s, zero, one = np.cos(turned), np.sin(turned), np.zeros_like(turned), np.ones_like(turned)
-    rotation = np.array([[c, -s, zero], [s, c, zero], [zero, zero, one]])
-    placed: Floats = np.einsum("ijt,tkj->tki", rotation, there)
+    placed: Floats = np.einsum("ijt,tkj->tki", np.array([[c, -s, zero], [s, c, zero], [zero, zero, one]]), there)
     return placed
 
 

@@ -115,7 +115,10 @@ def people_options(args: argparse.Namespace, names: tuple[str, ...], people: Peo
         one_clock = people is not None and people.one_clock
         synchronised = one_clock if args.synchronised is None else args.synchronised
         offsets = {} if synchronised else None
-    return PeopleOptions(stature, distance, offsets, args.drift, people is not None and people.guessed)
+    guessed = people is not None and people.guessed
+    return PeopleOptions(
+        stature_m=stature, distance=distance, offsets_s=offsets, drift=args.drift, focal=guessed
+    )  # fmt: skip
 
 
 def _distance(words: list[str], names: tuple[str, ...]) -> tuple[str, str, float]:

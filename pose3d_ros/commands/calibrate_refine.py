@@ -90,7 +90,9 @@ def _write(
         mm, degrees = movement(old, new)
         std_deg, std_mm = camera_std(calibration, old.name)
         moved[old.name] = {"moved_mm": round(mm, 2), "turned_deg": round(degrees, 4)}
-        print(f"{old.name}: moved {mm:.1f} mm +-{std_mm:.1f}, turned {degrees:.3f} deg +-{std_deg:.3f}")
+        # Errors are known against the first camera.
+        known = "" if old is before.cameras[0] else f" (+-{std_mm:.1f} mm, +-{std_deg:.3f} deg to {before.names[0]})"
+        print(f"{old.name}: moved {mm:.1f} mm, turned {degrees:.3f} deg{known}")
     print("\n".join(clock_lines(calibration.clocks)), end="\n" if len(calibration.clocks) > 1 else "")
     print(f"joints re-project at {px[0]:.2f} px before, {px[1]:.2f} px after (median)")
     report |= {"corrections": moved, "reprojection_px_before_after": [round(one, 3) for one in px]}

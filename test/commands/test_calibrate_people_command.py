@@ -205,7 +205,7 @@ def test_refine_reports_what_moved_and_leaves_the_rig_alone(
     assert run(tmp_path, "refine", *arguments) == 0
     assert solver.options.offsets_s == {}
     printed = capsys.readouterr().out
-    assert f"{B}: moved 100.0 mm +-20.0, turned 0.000 deg +-0.057" in printed
+    assert f"{B}: moved 100.0 mm, turned 0.000 deg (+-20.0 mm, +-0.057 deg to {A})" in printed
     report = yaml.safe_load((tmp_path / "out" / "report.yaml").read_text())
     px_before, px_after = report["reprojection_px_before_after"]
     assert px_after < 0.7 * px_before
