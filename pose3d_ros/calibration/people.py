@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
-from pose3d_ros.calibration.people_residuals import DRIFT, FOCAL, K1, OFFSET, OWN
 from pose3d_ros.calibration.people_checks import check, wrong_focal_lengths
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric, keep_in_place, put_on_floor
+from pose3d_ros.calibration.people_residuals import DRIFT, FOCAL, K1, OFFSET, OWN
 from pose3d_ros.calibration.people_scene import scene
 from pose3d_ros.calibration.people_start import ADVICE, Start, find_start
 from pose3d_ros.calibration.people_views import PeopleViews
@@ -55,7 +55,9 @@ class PeopleCalibration:
     """A rig found from people, with what is known about its errors."""
 
     rig: Rig  # frame "floor": z up, the floor at z = 0, the first camera above x = y = 0 and looking along +x
-    covariance: Mapping[str, Floats]  # (6, 6) of cam_from_first: exp(rotation rad, translation m), in the camera's frame
+    covariance: Mapping[
+        str, Floats
+    ]  # (6, 6) of cam_from_first: exp(rotation rad, translation m), in the camera's frame
     clocks: Mapping[str, Clock]
     scale_std: float  # relative
     tilt_std_rad: float  # of the floor, a horizontal axis

@@ -12,8 +12,9 @@ from pose3d_ros.calibration.people_covariance import covariance
 from pose3d_ros.calibration.people_residuals import Evidence, Unknowns
 from pose3d_ros.structures import Floats
 
-# Tracks of which the adjustment takes less than this share are another person's, or none's.
-TAKEN = 0.4
+# Keypoints within two standard deviations keep so much of their weight; tracks of which the adjustment keeps less than
+# the other share are another person's, or no person's: usual ones keep 0.3 to 0.5.
+SURE, TAKEN = 0.04, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Solved:
     @property
     def sure(self) -> NDArray[np.bool_]:
         """(M, N) joints that two cameras or more show without an outlier."""
-        return np.asarray((np.nan_to_num(self.linear.joints.kept) > 0.5).sum(axis=0) >= 2)
+        return np.asarray((np.nan_to_num(self.linear.joints.kept) > SURE).sum(axis=0) >= 2)
 
     def joint_covariance(self) -> Floats:
         """(M, N, 3, 3) of the joints for known cameras."""
@@ -78,5 +79,9 @@ def _without_misfits(evidence: Evidence, linear: Linear) -> Evidence:
             kept_views.append(tuple(fitting))
         tracks.append(tuple(kept_views))
     kept = tuple(tracks)
-    same = all(len(a) == len(b) for one, other in zip(kept, evidence.tracks, strict=True) for a, b in zip(one, other, strict=True))
+    same = all(
+        len(a) == len(b)
+        for one, other in zip(kept, evidence.tracks, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
     return evidence if same else replace(evidence, tracks=kept)

@@ -86,9 +86,7 @@ def solve(evidence: Evidence, unknowns: Unknowns) -> tuple[Unknowns, Linear, Flo
     return unknowns, linear, noise
 
 
-def _minimise(
-    evidence: Evidence, unknowns: Unknowns, noise: Floats, scale: float
-) -> tuple[Unknowns, Linear, Observed]:
+def _minimise(evidence: Evidence, unknowns: Unknowns, noise: Floats, scale: float) -> tuple[Unknowns, Linear, Observed]:
     """Levenberg-Marquardt steps until nothing changes or STEPS are done."""
     damping = 1e-4
     timed = bool((evidence.own_std[:, OFFSET : DRIFT + 1] > 0).any())
@@ -116,7 +114,12 @@ def _minimise(
 
 
 def _settled(
-    evidence: Evidence, observed: Observed, unknowns: Unknowns, noise: Floats, scale: float, before: Floats | None = None
+    evidence: Evidence,
+    observed: Observed,
+    unknowns: Unknowns,
+    noise: Floats,
+    scale: float,
+    before: Floats | None = None,
 ) -> Unknowns:
     """The unknowns after steps of each moment's joints; before (M, N, 3) m: where else they may be."""
     joints = joint_equations(evidence, observed, unknowns, noise, scale, own=False)

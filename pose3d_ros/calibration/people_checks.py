@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
-from pose3d_ros.calibration.people_residuals import FOCAL, OWN
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric
+from pose3d_ros.calibration.people_residuals import FOCAL, OWN
 from pose3d_ros.calibration.people_start import ADVICE
 from pose3d_ros.estimation.body import NAMES
 from pose3d_ros.rigs.camera_checks import Finding
@@ -44,12 +44,16 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
     noise = float(np.median(solved.noise))
     if noise > MOST_NOISE:
         text = f"keypoints miss people by {noise:.1f} times what the detector expects of itself"
-        findings.append(Finding(True, f"{text}: are the lenses and the images' sizes right, and all videos of one take?"))
+        findings.append(
+            Finding(True, f"{text}: are the lenses and the images' sizes right, and all videos of one take?")
+        )
     covariances = relative_covariances(_shape(metric), metric.cameras)
     for name, covariance in covariances.items():
         away = np.linalg.norm(hips[seen] - Rig(metric.cameras).camera(name).centre, axis=-1)
         distance = float(np.median(away)) if len(away) else 1.0
-        turned, moved = (float(np.sqrt(np.linalg.eigvalsh(covariance[own, own])[-1])) for own in (slice(3), slice(3, 6)))
+        turned, moved = (
+            float(np.sqrt(np.linalg.eigvalsh(covariance[own, own])[-1])) for own in (slice(3), slice(3, 6))
+        )
         fault = turned > MOST_RAD or moved > MOST_SHARE * distance
         if fault or turned > WARNING_RAD or moved > WARNING_SHARE * distance:
             text = f"camera {name!r} is known to {np.rad2deg(turned):.1f} deg and {100 * moved:.0f} cm only"
@@ -59,7 +63,9 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
             std = float(np.sqrt(solved.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
             if std > MOST_FOCAL_STD:
                 text = f"camera {name!r}: its focal length is known to {std:.0%} only"
-                findings.append(Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name))
+                findings.append(
+                    Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name)
+                )
     return (*findings, *check_rig(Rig(metric.cameras)))
 
 

@@ -40,11 +40,17 @@ def covariance(evidence: Evidence, linear: Linear) -> Floats:
     for v in range(views):
         part = slice(own_count * v, own_count * (v + 1))
         score[:, part] += np.einsum("mna,mnai->mi", pull[v], own[v], optimize=True)
-    block = np.unique(np.stack([evidence.person, np.floor(evidence.at_s / BLOCK_S).astype(int)]), axis=1, return_inverse=True)[1]
+    block = np.unique(
+        np.stack([evidence.person, np.floor(evidence.at_s / BLOCK_S).astype(int)]), axis=1, return_inverse=True
+    )[1]
     sums = np.zeros((int(block.max()) + 1, count))
     np.add.at(sums, block.ravel(), score)
-    middle = sums.T @ sums * (len(sums) / max(len(sums) - 1, 1)) + np.where(linear.prior < FIXED / 10, linear.prior, 0.0)
-    size = BIAS_M * np.linalg.norm(per_m, axis=-1) * weight[..., None]  # (V, M, N, 2): px of the constant error, weighed
+    middle = sums.T @ sums * (len(sums) / max(len(sums) - 1, 1)) + np.where(
+        linear.prior < FIXED / 10, linear.prior, 0.0
+    )
+    size = (
+        BIAS_M * np.linalg.norm(per_m, axis=-1) * weight[..., None]
+    )  # (V, M, N, 2): px of the constant error, weighed
     bias = -np.einsum("vmna,vmnac,mncg->vnag", size, per_m, to_joints, optimize=True)
     for v in range(views):
         part = slice(own_count * v, own_count * (v + 1))
@@ -68,9 +74,7 @@ def relative_covariances(total: Floats, cameras: Sequence[Camera]) -> dict[str, 
         adjoint[3:, :3] = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) @ R
         own, zero = slice(OWN * v, OWN * v + 6), slice(0, 6)
         cross = total[own, zero] @ adjoint.T
-        found[camera.name] = (
-            total[own, own] - cross - cross.T + adjoint @ total[zero, zero] @ adjoint.T
-        )
+        found[camera.name] = total[own, own] - cross - cross.T + adjoint @ total[zero, zero] @ adjoint.T
     return found
 
 

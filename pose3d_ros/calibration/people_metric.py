@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.calibration.people_adjusted import Solved
-from pose3d_ros.calibration.people_residuals import OWN
 from pose3d_ros.calibration.people_covariance import at_scale
 from pose3d_ros.calibration.people_floor import (
     LEAST_MOMENTS,
@@ -20,7 +19,8 @@ from pose3d_ros.calibration.people_floor import (
     upright_moments,
     vertical,
 )
-from pose3d_ros.calibration.people_scene import LEG_SPREAD
+from pose3d_ros.calibration.people_residuals import OWN
+from pose3d_ros.calibration.people_scene import LEG_SPREAD, LEGS
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.body import STATURE_M, STATURE_STD_M, WEIGHTS
 from pose3d_ros.geometry.alignment import similarity
@@ -54,7 +54,9 @@ def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, s
     anybody who stands upright the frame is that of the first camera. Raises InputError for a camera that is not there.
     """
     cameras, xyz = solved.unknowns.cameras, solved.unknowns.xyz
-    whole = solved.sure.all(axis=1) if solved.sure.all(axis=1).sum() >= LEAST_MOMENTS else solved.sure.mean(axis=1) > 0.7
+    whole = (
+        solved.sure.all(axis=1) if solved.sure.all(axis=1).sum() >= LEAST_MOMENTS else solved.sure.mean(axis=1) > 0.7
+    )
     upright = whole & upright_moments(xyz)
     stands = upright.sum() >= LEAST_MOMENTS
     tall = statures(xyz[upright], solved.evidence.person[upright], vertical(xyz[upright])) if stands else {}
@@ -90,7 +92,7 @@ def keep_in_place(before: Solved, after: Solved) -> Metric:
     old_from_new[:3, :3], old_from_new[:3, 3] = moved.rotation, moved.translation
     inverse = np.linalg.inv(old_from_new)
     cameras = tuple(_scaled(camera, factor) for camera in after.unknowns.cameras)
-    _, mode = _logarithm(after, _legs(after))
+    mode = _logarithm(after, _legs(after))
     return Metric(
         after,
         tuple(camera.placed(camera.cam_from_world @ inverse) for camera in cameras),
@@ -127,7 +129,7 @@ def _scale(
                 -away @ camera.cam_from_world[:3, :3].T
             )
         return length_m / between, 0.0, gradient
-    size, mode = _logarithm(solved, _legs(solved))
+    mode = _logarithm(solved, _legs(solved))
     if not tall:
         known = 1.0 if stature_m is None else stature_m / STATURE_M
         return known, LEG_SPREAD, mode
@@ -139,19 +141,16 @@ def _scale(
 
 
 def _legs(solved: Solved) -> NDArray[np.intp]:
-    from pose3d_ros.calibration.people_scene import LEGS
-
     people, links = solved.unknowns.lengths.shape
-    return np.flatnonzero(np.tile(LEGS, people)) + len(solved.linear.g) - people * links
+    return np.asarray(np.flatnonzero(np.tile(LEGS, people)) + len(solved.linear.g) - people * links)
 
 
-def _logarithm(solved: Solved, columns: NDArray[np.intp]) -> tuple[float, Floats]:
-    """Mean logarithm of lengths and its derivative (G,)."""
-    first = len(solved.linear.g) - solved.unknowns.lengths.size
-    lengths = solved.unknowns.lengths.ravel()[columns - first]
+def _logarithm(solved: Solved, columns: NDArray[np.intp]) -> Floats:
+    """Derivative (G,) of the mean logarithm of lengths, given their columns."""
+    lengths = solved.unknowns.lengths.ravel()[columns - len(solved.linear.g) + solved.unknowns.lengths.size]
     gradient: Floats = np.zeros(len(solved.linear.g))
     gradient[columns] = 1.0 / lengths / len(columns)
-    return float(np.log(lengths).mean()), gradient
+    return gradient
 
 
 def _scaled_covariance(solved: Solved, factor: float, gradient: Floats, scale_std: float) -> Floats:
@@ -162,5 +161,7 @@ def _scaled_covariance(solved: Solved, factor: float, gradient: Floats, scale_st
         own = slice(OWN * v + 3, OWN * v + 6)
         unit[own] = factor
         if v:
-            mode[own] = factor * (camera.cam_from_world @ np.linalg.inv(solved.unknowns.cameras[0].cam_from_world))[:3, 3]
+            mode[own] = (
+                factor * (camera.cam_from_world @ np.linalg.inv(solved.unknowns.cameras[0].cam_from_world))[:3, 3]
+            )
     return np.asarray(total * np.outer(unit, unit) + scale_std**2 * np.outer(mode, mode))

@@ -43,14 +43,20 @@ def scene(
     people = len(by_person)
     clocks = np.stack([offsets, np.zeros(views)], axis=1)
     evidence = Evidence(
-        by_person, person, at_s, own_std, cameras, clocks.copy(), np.tile(PRIOR_LENGTHS_M, (people, 1)),
+        by_person,
+        person,
+        at_s,
+        own_std,
+        cameras,
+        clocks.copy(),
+        np.tile(PRIOR_LENGTHS_M, (people, 1)),
         np.tile(information, (people, 1, 1)),
     )
     return evidence, Unknowns(cameras, clocks, xyz, np.tile(PRIOR_LENGTHS_M, (people, 1)))
 
 
 def _information() -> Floats:
-    """(L, L) 1/m^2 of a person's lengths: that of the legs, so that there is a scale, and nearly none of proportions."""
+    """(L, L) 1/m^2 of a person's lengths: that of the legs; nearly none of proportions."""
     legs = np.where(LEGS, 1.0 / PRIOR_LENGTHS_M, 0.0) / LEGS.sum() / LEG_SPREAD
     return np.asarray(np.outer(legs, legs) + np.diag((ODD_PROPORTIONS * PRIOR_LENGTHS_M) ** -2.0))
 
@@ -76,7 +82,9 @@ def _lifted(cameras: Sequence[Camera], own: Sequence[Sequence[ViewTrack]], offse
             joints = track.lifted[nearest]
             good = np.isfinite(joints).all(-1)
             weight = np.where(good, 1.0 / np.maximum(np.nan_to_num(joints[..., 2], nan=1.0), 0.5) ** 2, 0.0)
-            total[inside] += weight[..., None] * np.where(good[..., None], joints @ inverse[:3, :3].T + inverse[:3, 3], 0)
+            total[inside] += weight[..., None] * np.where(
+                good[..., None], joints @ inverse[:3, :3].T + inverse[:3, 3], 0
+            )
             weights[inside] += weight
     known = weights > 0
     xyz = np.where(known[..., None], total / np.maximum(weights, 1e-9)[..., None], np.nan)

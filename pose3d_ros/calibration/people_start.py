@@ -18,6 +18,9 @@ from pose3d_ros.structures import Floats
 
 # People of two cameras agree by this share if their images were mirrored, and not as they are.
 MIRRORED = 2.0
+# Differences of the clocks are ambiguous where another one is as good as this share: walkers have 0.5 to 0.75, a motion
+# that repeats itself 1.
+AMBIGUOUS = 0.9
 ADVICE = "have a person walk through the whole space that the cameras share for 20 s, turning and raising the arms"
 
 
@@ -65,7 +68,15 @@ def find_start(
         if not reachable:
             missing = [n for n in range(len(names)) if n not in joined]
             _refuse(names, tracks, missing, offset_s is not None)
-        a, b = max(reachable, key=lambda pair: common[pair].agreeing_s)
+        certain = [pair for pair in reachable if offset_s is not None or common[pair].rival <= AMBIGUOUS]
+        if not certain:
+            a, b = max(reachable, key=lambda pair: common[pair].agreeing_s)
+            raise CalibrationError(
+                f"{names[a]!r} and {names[b]!r}: several offsets of their clocks fit people alike "
+                f"({common[a, b].late_s:.1f} s, and another by {common[a, b].rival:.0%} of that), because they "
+                f"repeat their motion or stay in place: {ADVICE}, or give --offset"
+            )
+        a, b = max(certain, key=lambda pair: common[pair].agreeing_s)
         link = common[a, b]
         if a in joined:
             joined[b] = np.linalg.inv(link.a_from_b) @ joined[a]

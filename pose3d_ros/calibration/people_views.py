@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.skeletons import H36M_17
@@ -26,7 +27,7 @@ class PeopleViews:
             if one.skeleton != H36M_17 or one.covariance is None:
                 raise InputError(f"camera {name!r}: people are {one.skeleton.name}, expected h36m_17 with covariance")
         stamps = [one.stamp_ns for one in self.people]
-        for before, after in zip(stamps, stamps[1:], strict=False):
+        for before, after in pairwise(stamps):
             if after <= before:
                 raise InputError(f"camera {name!r}: an image of {after} ns follows one of {before}: sort them by time")
 

@@ -78,7 +78,9 @@ def follow(views: PeopleViews) -> list[ViewTrack]:
         ended += [track for track in active if now_s - rows[track[-1]][0] > MAX_GAP_S]
         links, unsure = _links([rows[track[-1]] for track in still], [rows[one] for one in found])
         ended += [still[n] for n in unsure]
-        active = [[*track, found[links[n]]] if n in links else track for n, track in enumerate(still) if n not in unsure]
+        active = [
+            [*track, found[links[n]]] if n in links else track for n, track in enumerate(still) if n not in unsure
+        ]
         active += [[one] for k, one in enumerate(found) if k not in links.values()]
     kept = [track for track in [*ended, *active] if rows[track[-1]][0] - rows[track[0]][0] >= LEAST_S]
     kept.sort(key=lambda track: rows[track[0]][0] - rows[track[-1]][0])
@@ -86,7 +88,7 @@ def follow(views: PeopleViews) -> list[ViewTrack]:
 
 
 def _distance(a: tuple[float, Floats, Floats], b: tuple[float, Floats, Floats]) -> float:
-    """Median distance of two detections' joints as a share of the person's size, over what may be expected; inf: far."""
+    """Median distance of joints of two detections as a share of the person's size; inf: far."""
     away = np.linalg.norm(a[1] - b[1], axis=-1)
     if np.isfinite(away).sum() < MIN_JOINTS // 2:
         return np.inf
