@@ -75,3 +75,10 @@ def still_tracks(cameras: Sequence[Camera], poses: np.ndarray, std_px: float = 1
             own.append(ViewTrack(2.0 * k + times, px, np.full(px.shape[:2], std_px**2), np.tile(there, shape)))
         tracks.append(own)
     return tracks
+
+
+def who_is_who(track: ViewTrack, camera: Camera, truth: WalkTruth) -> np.ndarray:
+    """(T,) the number of the true person who is nearest to a track, image by image."""
+    moment = np.abs(truth.clocks.common_s(camera.name, track.times_s)[:, None] - truth.t_s).argmin(axis=1)
+    true_px = project(camera, truth.xyz[moment][:, :, JOINTS])  # (T, P, N, 2)
+    return np.nanmedian(np.linalg.norm(true_px - track.px[:, None], axis=-1), axis=-1).argmin(axis=1)

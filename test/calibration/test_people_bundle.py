@@ -24,7 +24,7 @@ DISTURBED = with_motion(
 
 
 def problem(start: Rig, std: dict[range | int, float], poses=POSES, std_px: float = 0.1):
-    """Evidence and unknowns that start at a rig; std: of parameters of all cameras but the first, the rest are fixed."""
+    """Evidence and unknowns that start at a rig; std: priors of cameras but the first, other parameters are fixed."""
     tracks = still_tracks(TRUE.cameras, poses, std_px)
     own_std = np.zeros((len(start.cameras), OWN))
     for part, value in std.items():
