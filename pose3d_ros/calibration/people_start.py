@@ -18,8 +18,8 @@ from pose3d_ros.errors import CalibrationError
 from pose3d_ros.structures import Floats
 
 # One of two cameras mirrors its images if people agree so many times as long once one is mirrored back: simulated
-# walkers do for 0.3 to 0.7 times as long where no camera mirrors, and for 1.5 to 3 times as long where one does. Shorter
-# agreement is chance.
+# walkers do for 0.3 to 0.7 times as long where no camera mirrors, and for 1.5 to 3 times as long where one does.
+# Shorter agreement is chance.
 MIRRORED, MIRRORED_S = 1.2, 2.0
 # Differences of the clocks are ambiguous where another one is as good as this share: walkers of 20 s and more have 0.45
 # to 0.8, a motion that repeats itself 1.
@@ -65,7 +65,7 @@ def find_start(
         if found is not None:
             common[a, b] = found
         if known is None:
-            other = common_motion(grids[a], mirrors[b], lags[::2])  # the agreement is hardly less a step beside
+            other = common_motion(grids[a], mirrors[b], lags[::2])  # a step away people agree nearly as well
             plain_s = 0.0 if found is None else found.agreeing_s
             if other is not None and other.agreeing_s > max(MIRRORED * plain_s, MIRRORED_S):
                 mirrored.append((a, b))
