@@ -10,13 +10,15 @@ import numpy as np
 from pose3d_ros.calibration.people_views import PeopleViews
 from pose3d_ros.calibration.view_tracks import ViewTrack
 from pose3d_ros.estimation.body import JOINTS, NAMES
-from pose3d_ros.evaluation.walking_people import WalkTruth, simulate_walkers
+from pose3d_ros.evaluation.walking_people import WalkTruth, people_views, simulate_walkers
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.stick_figure import drawn_person
 from pose3d_ros.mocap.walks import moments, standing
 from pose3d_ros.simulation.noise_models import GaussianNoise
 from pose3d_ros.simulation.simulated_rigs import rotation_vector, simulated_rig
 from pose3d_ros.simulation.views import mapped_truth
+from pose3d_ros.simulation.walkers import Clocks, filmed, span, walkers
+from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Rig
 
 FPS = 10.0
@@ -82,3 +84,24 @@ def who_is_who(track: ViewTrack, camera: Camera, truth: WalkTruth) -> np.ndarray
     moment = np.abs(truth.clocks.common_s(camera.name, track.times_s)[:, None] - truth.t_s).argmin(axis=1)
     true_px = project(camera, truth.xyz[moment][:, :, JOINTS])  # (T, P, N, 2)
     return np.nanmedian(np.linalg.norm(true_px - track.px[:, None], axis=-1), axis=-1).argmin(axis=1)
+
+
+def crouching_walk(family: str, number: int, seconds: float, seed: int = 0) -> tuple[list[PeopleViews], WalkTruth]:
+    """A person who goes about with bent knees all the time, so that no moment shows the vertical or the floor."""
+    one, rng = simulated_rig(family, number, held_out=True), np.random.default_rng(seed)
+    clocks = Clocks()
+    (upright,) = walkers(one.floor, span(one, seconds, clocks), rng)
+    xyz = upright.xyz.copy()
+    across = xyz[:, H36M_17.index("LHip")] - xyz[:, H36M_17.index("RHip")]
+    ahead = np.cross(across, (0.0, 0.0, 1.0))
+    ahead /= np.linalg.norm(ahead, axis=-1, keepdims=True)
+    for side in "LR":
+        hip, knee, ankle = (H36M_17.index(side + name) for name in ("Hip", "Knee", "Ankle"))
+        thigh, shin = (np.linalg.norm(xyz[0, a] - xyz[0, b]) for a, b in ((hip, knee), (knee, ankle)))
+        xyz[:, knee] = xyz[:, hip] + thigh * (0.9 * ahead - (0.0, 0.0, np.sqrt(1 - 0.9**2)))
+        xyz[:, ankle] = xyz[:, knee] - (0.0, 0.0, shin)
+    person = replace(upright, xyz=xyz)
+    noise = GaussianNoise(SIGMA_PX)
+    films = [filmed(camera, (person,), seconds, FPS, noise, rng, clocks) for camera in one.rig.cameras]
+    truth = WalkTruth(one.rig, clocks, person.t_s, mapped_truth(xyz[:, None]), (person.stature_m,))
+    return [people_views(film, rng) for film in films], truth

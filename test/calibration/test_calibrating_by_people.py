@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from calibration_walks import motion, refocused, walk, with_motion
+from calibration_walks import crouching_walk, motion, refocused, walk, with_motion
 
 from pose3d_ros.calibration import people_scene
 from pose3d_ros.calibration.people import PeopleOptions, calibrate_people, recording_clocks, refine_rig
@@ -143,6 +143,22 @@ def test_two_people_are_two_statures(monkeypatch):
     errors = calibration_errors(found, truth, SECONDS)
     assert (errors.place.max(), errors.rotation_deg.max()) < (0.01, 0.5)
     assert sorted(found.statures_m) == pytest.approx(sorted(truth.statures_m), abs=0.04)
+
+
+def test_without_an_upright_person_the_frame_is_the_first_camera_s_and_a_warning_names_the_fix():
+    views, truth = crouching_walk("room3", 1, SECONDS)
+    found = calibrate_people(views, TOGETHER)
+    assert found.rig.frame_id == "cam1_optical"
+    np.testing.assert_allclose(found.rig.cameras[0].cam_from_world, np.eye(4), atol=1e-12)
+    assert np.isnan(found.tilt_std_rad)
+    assert found.statures_m == ()
+    (warning,) = [one for one in found.findings if "floor" in one.text]
+    assert not warning.fault
+    assert "the frame is cam1_optical" in warning.text
+    assert "pose3d calibrate align" in warning.text
+    errors = calibration_errors(found, truth, SECONDS)
+    assert errors.place.max() < 0.03
+    assert errors.rotation_deg.max() < 1.5
 
 
 def test_a_turned_camera_of_a_rig_is_turned_back_and_people_stay_where_they_were():
