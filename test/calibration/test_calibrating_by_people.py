@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from calibration_walks import crouching_walk, motion, refocused, walk, with_motion
+from calibration_walks import crouching_films, motion, refocused, walk, with_motion
 
 from pose3d_ros.calibration import people_scene
 from pose3d_ros.calibration.people import PeopleOptions, calibrate_people, recording_clocks, refine_rig
@@ -12,6 +12,7 @@ from pose3d_ros.calibration.people_floor import NOSE_OF_STATURE
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.estimation.body import STATURE_M
 from pose3d_ros.evaluation.calibration_errors import calibration_errors, clock_errors_ms, distances, rig_errors
+from pose3d_ros.evaluation.walking_people import people_views
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Rig
 
@@ -146,7 +147,8 @@ def test_two_people_are_two_statures(monkeypatch):
 
 
 def test_without_an_upright_person_the_frame_is_the_first_camera_s_and_a_warning_names_the_fix():
-    views, truth = crouching_walk("room3", 1, SECONDS)
+    films, truth = crouching_films("room3", 1, SECONDS)
+    views = [people_views(film, np.random.default_rng(0)) for film in films]
     found = calibrate_people(views, TOGETHER)
     assert found.rig.frame_id == "cam1_optical"
     np.testing.assert_allclose(found.rig.cameras[0].cam_from_world, np.eye(4), atol=1e-12)
