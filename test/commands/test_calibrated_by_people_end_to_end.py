@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from calibration_walks import FPS, crouching_films, walking_films
+from calibration_walks import FPS, crouching_films, motion, walking_films, with_motion
 
 from pose3d_ros.calibration import people_scene
 from pose3d_ros.cli import main
@@ -91,3 +91,20 @@ def test_people_who_show_no_floor_give_a_rig_in_the_first_camera_s_frame_and_say
     assert "Put it on the floor with `pose3d calibrate align`" in printed
     assert "nan" not in printed
     assert cv2.imread(str(out / "people.png")) is not None
+
+
+def test_a_rig_of_which_a_camera_was_turned_is_refined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    films, truth = walking_films("room3", 1, 12.0, seed=2)
+    words = written(tmp_path / "coco", films)[:-2]  # the rig has the lenses
+    turned = with_motion(truth.rig, "cam2", motion((0.0, np.deg2rad(1.5), 0.0)))
+    save_rig(turned, tmp_path / "rig.yaml")
+    out = tmp_path / "out"
+    words += ["--synchronised", "--rig", str(tmp_path / "rig.yaml")]
+    assert main(["calibrate", "refine", *words, "--output", str(out)]) == 0
+    found = load_rig(out / "rig.yaml")
+    assert found.frame_id == truth.rig.frame_id
+    relative = zip(from_first(found)[1:], from_first(truth.rig)[1:], strict=True)
+    assert max(np.rad2deg(np.linalg.norm(rotation_log(a[:3, :3] @ b[:3, :3].T))) for a, b in relative) < 0.6
+    before, after = yaml.safe_load((out / "report.yaml").read_text(encoding="utf-8"))["reprojection_px_before_after"]
+    assert after < 0.7 * before
+    assert "nan" not in capsys.readouterr().out
