@@ -22,8 +22,8 @@ from pose3d_ros.simulation.simulated_rigs import Floor, SimulatedRig
 from pose3d_ros.simulation.views import outside, to_coco
 from pose3d_ros.structures import Camera, Floats
 
-# Women and men as many of each, mean and std (Gordon et al., 1988 Anthropometric Survey of U.S. Army Personnel): an error
-# of scale by what the population has is as large as for people that one meets, not as for all sizes alike.
+# As many women as men, mean and std (Gordon et al., 1988 Anthropometric Survey of U.S. Army Personnel): a scale taken
+# from the population errs as it does for people that one meets.
 STATURES_M = ((1.629, 0.064), (1.756, 0.067))
 MANNERS = ("walking", "line", "standing")
 # Who walks through a whole space goes farther than where a rig's people are trained to stand, and farther still where
