@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
-from pose3d_ros.calibration.people_checks import check, wrong_focal_lengths
+from pose3d_ros.calibration.people_checks import check, without_floor, wrong_focal_lengths
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric, keep_in_place, put_on_floor
 from pose3d_ros.calibration.people_residuals import DRIFT, FOCAL, K1, OFFSET, OWN
@@ -19,6 +19,7 @@ from pose3d_ros.calibration.regrouping import regrouped
 from pose3d_ros.calibration.view_tracks import ViewTrack, follow
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.rigs.camera_checks import Finding
+from pose3d_ros.rigs.rig_checks import check_rig
 from pose3d_ros.structures import Camera, Floats, Rig
 
 # How far a rig's cameras may be from where it has them, and focal lengths from a guess; clocks of consumer cameras run
@@ -55,13 +56,14 @@ class Clock:
 class PeopleCalibration:
     """A rig found from people, with what is known about its errors."""
 
-    rig: Rig  # frame "floor": z up, the floor at z = 0, the first camera above x = y = 0 and looking along +x
-    covariance: Mapping[
-        str, Floats
-    ]  # (6, 6) of cam_from_first: exp(rotation rad, translation m), in the camera's frame
+    # Frame "floor": z up, the floor at z = 0, the first camera above x = y = 0 and looking along +x; without a floor
+    # "<first camera>_optical", with a warning; of refine_rig, the given rig's.
+    rig: Rig
+    # (6, 6) by camera, of cam_from_first: exp(rotation rad, translation m), in the camera's frame.
+    covariance: Mapping[str, Floats]
     clocks: Mapping[str, Clock]
     scale_std: float  # relative
-    tilt_std_rad: float  # of the floor, a horizontal axis
+    tilt_std_rad: float  # of the floor, a horizontal axis; NaN where no floor was found
     reprojection_px: Mapping[str, float]  # median by camera
     focal_std: Mapping[str, float] = field(default_factory=dict)  # relative, by camera, where focal lengths were free
     statures_m: tuple[float, ...] = ()  # of the people found
@@ -72,8 +74,9 @@ class PeopleCalibration:
 def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions()) -> PeopleCalibration:
     """Find where two cameras or more stand from people whom they see.
 
-    Raises CalibrationError where people do not determine it at all; where they do not well enough, findings hold a
-    fault. Cameras of views need no places.
+    Raises CalibrationError where people do not determine it at all, and InputError for fewer than two cameras or one of
+    options that is not there; where people do not determine it well enough, findings hold a fault. Cameras of views
+    need no places.
     """
     followed = _followed(views, options)
     names = [one.camera.name for one in views]
@@ -81,8 +84,10 @@ def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = Peop
     cameras = tuple(one.camera.placed(matrix) for one, matrix in zip(views, start.cam_from_first, strict=True))
     solved = _solved(cameras, followed, start, _freedom(len(views), options))
     metric = put_on_floor(solved, options.stature_m, options.distance)
+    frame_id = "floor" if metric.on_floor else f"{names[0]}_optical"
     wrong = () if options.focal else wrong_focal_lengths(solved)
-    return _result(views, options, followed, metric, "floor", (*wrong, *check(metric, solved, options)))
+    floor = () if metric.on_floor else (without_floor(frame_id),)
+    return _result(options, followed, metric, frame_id, (*wrong, *check(metric, solved, options), *floor))
 
 
 def refine_rig(
@@ -102,7 +107,7 @@ def refine_rig(
     freedom[:, :3], freedom[:, 3:6] = REFINED_RAD, REFINED_M
     after = _solved(cameras, followed, start, freedom)
     metric = keep_in_place(before, after)
-    return _result(views, options, followed, metric, rig.frame_id, check(metric, after, options))
+    return _result(options, followed, metric, rig.frame_id, check(metric, after, options))
 
 
 def recording_clocks(
@@ -133,8 +138,12 @@ class _Followed:
 
 
 def _followed(views: Sequence[PeopleViews], options: PeopleOptions) -> _Followed:
-    if len(views) < 2:
-        raise InputError(f"people calibrate two cameras or more, got {len(views)}")
+    names = [one.camera.name for one in views]
+    if len(set(names)) < max(len(names), 2):
+        raise InputError(f"people calibrate two cameras or more of different names, got {', '.join(names) or 'none'}")
+    for name in (*(options.distance or ())[:2], *(options.offsets_s or ())):
+        if name not in names:
+            raise InputError(f"a distance or offset is of camera {name!r}, but there are only {', '.join(names)}")
     tracks = [follow(one) for one in views]
     ends = [time for own in tracks for track in own for time in track.span_s]
     middle_s = 0.5 * (min(ends) + max(ends)) if ends else 0.0
@@ -196,14 +205,9 @@ def _certain(clocks: Mapping[str, Clock]) -> Mapping[str, Clock]:
 
 
 def _result(
-    views: Sequence[PeopleViews],
-    options: PeopleOptions,
-    followed: _Followed,
-    metric: Metric,
-    frame_id: str,
-    findings: tuple[Finding, ...],
+    options: PeopleOptions, followed: _Followed, metric: Metric, frame_id: str, findings: tuple[Finding, ...]
 ) -> PeopleCalibration:
-    cameras = metric.cameras
+    cameras, rig = metric.cameras, Rig(metric.cameras, frame_id)
     focal_std = {}
     if options.focal:
         focal_std = {
@@ -211,7 +215,7 @@ def _result(
             for v, camera in enumerate(cameras)
         }
     return PeopleCalibration(
-        rig=Rig(cameras, frame_id),
+        rig=rig,
         covariance=relative_covariances(metric.covariance, cameras),
         clocks=_clocks(metric.solved, followed.middle_s),
         scale_std=metric.scale_std,
@@ -220,5 +224,5 @@ def _result(
         focal_std=focal_std,
         statures_m=metric.statures_m,
         xyz=metric.people(),
-        findings=findings,
+        findings=(*findings, *check_rig(rig)),
     )

@@ -14,8 +14,7 @@ from pose3d_ros.calibration.people_residuals import FOCAL, OWN
 from pose3d_ros.calibration.people_start import ADVICE
 from pose3d_ros.estimation.body import NAMES
 from pose3d_ros.rigs.camera_checks import Finding
-from pose3d_ros.rigs.rig_checks import check_rig
-from pose3d_ros.structures import Floats, Rig
+from pose3d_ros.structures import Rig
 
 if TYPE_CHECKING:
     from pose3d_ros.calibration.people import PeopleOptions
@@ -47,7 +46,7 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
         findings.append(
             Finding(True, f"{text}: are the lenses and the images' sizes right, and all videos of one take?")
         )
-    covariances = relative_covariances(_shape(metric), metric.cameras)
+    covariances = relative_covariances(metric.shape, metric.cameras)
     for name, covariance in covariances.items():
         away = np.linalg.norm(hips[seen] - Rig(metric.cameras).camera(name).centre, axis=-1)
         distance = float(np.median(away)) if len(away) else 1.0
@@ -66,7 +65,16 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
                 findings.append(
                     Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name)
                 )
-    return (*findings, *check_rig(Rig(metric.cameras)))
+    return tuple(findings)
+
+
+def without_floor(frame_id: str) -> Finding:
+    """The warning where no floor was found, so that the frame is the first camera's."""
+    return Finding(
+        False,
+        "no floor was found, because no person stands or walks upright with the feet in view of two cameras: the frame "
+        f"is {frame_id}. Put it on the floor with `pose3d calibrate align`",
+    )
 
 
 def wrong_focal_lengths(solved: Solved) -> tuple[Finding, ...]:
@@ -89,13 +97,3 @@ def wrong_focal_lengths(solved: Solved) -> tuple[Finding, ...]:
                 )
             )
     return tuple(findings)
-
-
-def _shape(metric: Metric) -> Floats:
-    """The covariance without the scale's."""
-    first = metric.cameras[0].cam_from_world
-    mode = np.zeros(len(metric.covariance))
-    for v, camera in enumerate(metric.cameras):
-        if v:
-            mode[OWN * v + 3 : OWN * v + 6] = (camera.cam_from_world @ np.linalg.inv(first))[:3, 3]
-    return np.asarray(metric.covariance - metric.scale_std**2 * np.outer(mode, mode))

@@ -21,12 +21,14 @@ from pose3d_ros.calibration.people_floor import (
 )
 from pose3d_ros.calibration.people_residuals import OWN
 from pose3d_ros.calibration.people_scene import LEG_SPREAD, LEGS
-from pose3d_ros.errors import CalibrationError, InputError
+from pose3d_ros.errors import CalibrationError
 from pose3d_ros.estimation.body import STATURE_M, STATURE_STD_M, WEIGHTS
 from pose3d_ros.geometry.alignment import rigid
 from pose3d_ros.structures import Camera, Floats
 
 ROBUST_STEPS = 5
+# Where hardly a moment has all joints sure, this share of them is enough.
+ENOUGH_JOINTS = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +38,21 @@ class Metric:
     solved: Solved
     cameras: tuple[Camera, ...]  # placed in the frame
     xyz: Floats  # (M, N, 3) m in the frame
-    covariance: Floats  # (G, G) in metres; holds the scale's
+    shape: Floats  # (G, G) covariance in metres, were the scale known
+    per_scale: Floats  # (G,) derivative of the parameters by the logarithm of the scale
     scale_std: float  # relative
-    tilt_std_rad: float  # of the floor, a horizontal axis; NaN where it was not found
+    tilt_std_rad: float  # of the floor, a horizontal axis; NaN where the frame is not the floor's
     statures_m: tuple[float, ...]
+
+    @property
+    def covariance(self) -> Floats:
+        """(G, G) in metres, of the shape and of the scale."""
+        return np.asarray(self.shape + self.scale_std**2 * np.outer(self.per_scale, self.per_scale))
+
+    @property
+    def on_floor(self) -> bool:
+        """Whether a floor was found, and the frame put on it."""
+        return bool(np.isfinite(self.tilt_std_rad))
 
     def people(self) -> Floats:
         """(M, 17, 3) m of h36m_17; NaN where joints were not sure, and of HeadTop."""
@@ -52,20 +65,20 @@ class Metric:
 def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, str, float] | None) -> Metric:
     """The adjustment scaled, with the floor as z = 0 and the first camera above x = y = 0, looking along +x.
 
-    Scale is by a distance (two cameras, m), or the stature of the tallest person, or people's in general. Without
-    anybody who stands upright the frame is that of the first camera. Raises InputError for a camera that is not there.
+    Scale is by a distance (two cameras, m), or the stature of the tallest person, or people's in general. Where
+    hardly a person stands upright the frame is that of the first camera.
     """
     cameras, xyz = solved.unknowns.cameras, solved.unknowns.xyz
-    whole = (
-        solved.sure.all(axis=1) if solved.sure.all(axis=1).sum() >= LEAST_MOMENTS else solved.sure.mean(axis=1) > 0.7
-    )
+    whole = solved.sure.all(axis=1)
+    if whole.sum() < LEAST_MOMENTS:
+        whole = solved.sure.mean(axis=1) > ENOUGH_JOINTS
     upright = whole & upright_moments(xyz)
     stands = upright.sum() >= LEAST_MOMENTS
     tall = statures(xyz[upright], solved.evidence.person[upright], vertical(xyz[upright])) if stands else {}
     factor, scale_std, mode = _scale(solved, tall, stature_m, distance)
     cameras = tuple(_scaled(camera, factor) for camera in cameras)
     xyz = factor * xyz
-    total = _scaled_covariance(solved, factor, mode, scale_std)
+    shape, per_scale = _in_metres(solved, factor, mode)
     floor_from_world, tilt_std = np.eye(4), np.nan
     if stands:
         spread = factor**2 * solved.joint_covariance()[upright]
@@ -76,7 +89,8 @@ def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, s
         solved,
         tuple(camera.placed(camera.cam_from_world @ inverse) for camera in cameras),
         xyz @ floor_from_world[:3, :3].T + floor_from_world[:3, 3],
-        total,
+        shape,
+        per_scale,
         scale_std,
         tilt_std,
         tuple(factor * one for one in tall.values()),
@@ -91,7 +105,7 @@ def keep_in_place(before: Solved, after: Solved) -> Metric:
     """
     sure = before.sure & after.sure
     if sure.sum() < LEAST_MOMENTS:
-        raise CalibrationError("people fit the rig too badly to correct it: calibrate it anew")
+        raise CalibrationError("people fit the rig too badly to correct it: calibrate it again")
     factor = _apart_m(before) / _apart_m(after)
     new, old = factor * after.unknowns.xyz[sure], before.unknowns.xyz[sure]
     many = max(len(new) // len(before.unknowns.cameras), 1)
@@ -106,11 +120,13 @@ def keep_in_place(before: Solved, after: Solved) -> Metric:
         used = away <= 2.0 * np.median(away)
     inverse = np.linalg.inv(moved.matrix)
     cameras = tuple(_scaled(camera, factor) for camera in after.unknowns.cameras)
+    shape, per_scale = _in_metres(after, factor, _logarithm(after, _legs(after)))
     return Metric(
         after,
         tuple(camera.placed(camera.cam_from_world @ inverse) for camera in cameras),
         moved.apply(factor * after.unknowns.xyz),
-        _scaled_covariance(after, factor, _logarithm(after, _legs(after)), 0.0),
+        shape,
+        per_scale,
         0.0,
         np.nan,
         (),
@@ -135,9 +151,6 @@ def _scale(
     names = [camera.name for camera in solved.unknowns.cameras]
     if distance is not None:
         first, second, length_m = distance
-        for name in (first, second):
-            if name not in names:
-                raise InputError(f"distance: there is no camera {name!r}: use two of {', '.join(names)}")
         a, b = (solved.unknowns.cameras[names.index(name)] for name in (first, second))
         between = float(np.linalg.norm(a.centre - b.centre))
         gradient: Floats = np.zeros(len(solved.linear.g))
@@ -171,15 +184,13 @@ def _logarithm(solved: Solved, columns: NDArray[np.intp]) -> Floats:
     return gradient
 
 
-def _scaled_covariance(solved: Solved, factor: float, gradient: Floats, scale_std: float) -> Floats:
-    """(G, G) in metres: of the shape alone, plus that of the scale."""
-    total = at_scale(solved.covariance, gradient)
-    unit, mode = np.ones(len(total)), np.zeros(len(total))
+def _in_metres(solved: Solved, factor: float, gradient: Floats) -> tuple[Floats, Floats]:
+    """Metric.shape and per_scale; gradient (G,) is of the logarithm of what fixes the scale."""
+    shape = at_scale(solved.covariance, gradient)
+    unit, per_scale = np.ones(len(shape)), np.zeros(len(shape))
+    first_from_world = np.linalg.inv(solved.unknowns.cameras[0].cam_from_world)
     for v, camera in enumerate(solved.unknowns.cameras):
         own = slice(OWN * v + 3, OWN * v + 6)
         unit[own] = factor
-        if v:
-            mode[own] = (
-                factor * (camera.cam_from_world @ np.linalg.inv(solved.unknowns.cameras[0].cam_from_world))[:3, 3]
-            )
-    return np.asarray(total * np.outer(unit, unit) + scale_std**2 * np.outer(mode, mode))
+        per_scale[own] = factor * (camera.cam_from_world @ first_from_world)[:3, 3]
+    return np.asarray(shape * np.outer(unit, unit)), per_scale

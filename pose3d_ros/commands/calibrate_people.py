@@ -25,7 +25,6 @@ from pose3d_ros.commands.calibrate_input import (
 from pose3d_ros.commands.people_report import offset_arguments, report_lines, report_of
 from pose3d_ros.errors import CalibrationError, InputError, shown
 from pose3d_ros.files.output_lock import output_lock
-from pose3d_ros.rigs.rig_checks import check_rig
 from pose3d_ros.rigs.rig_yaml import save_rig
 
 # Adults and children who walk; cameras of one room.
@@ -74,7 +73,7 @@ def _run(args: argparse.Namespace, output: Path) -> int:
     people = people_of(args, output)
     options = people_options(args, tuple(view.camera.name for view in people.views), people)
     calibration = calibrate_people(people.views, options)
-    findings = (*calibration.findings, *check_rig(calibration.rig), *people.findings)
+    findings = (*calibration.findings, *people.findings)
     report = report_of(calibration, findings)
     (output / "report.yaml").write_text(yaml.safe_dump(report, sort_keys=False), encoding="utf-8")
     # Imported late: matplotlib.

@@ -28,7 +28,7 @@ from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.files.door import expanded
 from pose3d_ros.files.output_lock import output_lock
 from pose3d_ros.rigs.formats.rig_file import read_rig
-from pose3d_ros.rigs.rig_checks import check_rig, validate_rig
+from pose3d_ros.rigs.rig_checks import validate_rig
 from pose3d_ros.rigs.rig_yaml import save_rig
 from pose3d_ros.ros.environment import require_ros
 from pose3d_ros.structures import Camera, Rig
@@ -82,7 +82,7 @@ def _heard(args: argparse.Namespace, rig: Rig, output: Path) -> PeopleInput:
 def _write(
     args: argparse.Namespace, before: Rig, people: PeopleInput, calibration: PeopleCalibration, file: Path
 ) -> int:
-    findings = (*calibration.findings, *check_rig(calibration.rig))
+    findings = calibration.findings
     px = [median_reprojection_px(rig, people.views, calibration.clocks) for rig in (before, calibration.rig)]
     report = report_of(calibration, findings)
     moved = {}

@@ -77,9 +77,10 @@ def report_lines(calibration: PeopleCalibration) -> list[str]:
     lines += clock_lines(calibration.clocks)
     lines += [f"{' - '.join(pair)}: {distance:.3f} m apart" for pair, distance in baselines_m(calibration.rig).items()]
     statures = ", ".join(f"{stature:.2f}" for stature in calibration.statures_m)
+    tilt_deg = np.rad2deg(calibration.tilt_std_rad)
+    floor = f"floor +-{tilt_deg:.2f} deg" if np.isfinite(tilt_deg) else f"no floor: frame {calibration.rig.frame_id}"
     lines.append(
-        f"scale +-{100 * calibration.scale_std:.1f} %, floor +-{np.rad2deg(calibration.tilt_std_rad):.2f} deg"
-        + (f"; people of {statures} m" if statures else "")
+        f"scale +-{100 * calibration.scale_std:.1f} %, {floor}" + (f"; people of {statures} m" if statures else "")
     )
     return lines
 

@@ -22,19 +22,24 @@ SKELETONS, PATHS = 12, 2000  # people who are drawn as skeletons, and as dots
 
 
 def write_people_plot(calibration: PeopleCalibration, path: Path | str) -> None:
-    """Write a PNG: from above and from the side, axes in m of the rig's frame, z up."""
+    """Write a PNG: from above and from the side, axes in m of the rig's frame.
+
+    z is up, or -y in a camera's optical frame, where there is no floor.
+    """
     rig, bodies = calibration.rig, np.reshape(calibration.xyz, (-1, H36M_17.size, 3))
     centres = np.array([camera.centre for camera in rig.cameras])
     pelvis = bodies[:, H36M_17.index("Pelvis")]
     pelvis = pelvis[np.isfinite(pelvis).all(axis=1)]
     points = np.concatenate([centres, pelvis])
-    along = int(np.argmax(np.ptp(points[:, :2], axis=0)))
+    optical = rig.frame_id.endswith("_optical")
+    on_plane, up = ((0, 2), 1) if optical else ((0, 1), 2)
+    along = max(on_plane, key=lambda axis: float(np.ptp(points[:, axis])))
     size = max(float(np.ptp(points, axis=0).max()), 0.1)
     figure = Figure(figsize=(13, 6.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     above, side = figure.subplots(1, 2)
     drawn = bodies[:: max(1, len(bodies) // SKELETONS)]
-    for axes, shown, title in ((above, (0, 1), "From above"), (side, (along, 2), "From the side")):
+    for axes, shown, title in ((above, on_plane, "From above"), (side, (along, up), "From the side")):
         dots = pelvis[:: max(1, len(pelvis) // PATHS)][:, shown]
         axes.plot(*dots.T, ".", color="0.6", markersize=2, zorder=1)
         for body in drawn:
@@ -48,8 +53,11 @@ def write_people_plot(calibration: PeopleCalibration, path: Path | str) -> None:
         axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.12)
         axes.grid(alpha=0.3)
-    side.axhline(0.0, color="0.3", linewidth=1.2, label="floor")
-    side.legend(loc="upper right", fontsize=8)
+    if optical:
+        side.invert_yaxis()
+    else:
+        side.axhline(0.0, color="0.3", linewidth=1.2, label="floor")
+        side.legend(loc="upper right", fontsize=8)
     figure.suptitle(f"Ellipses hold a camera's centre with 95 %, drawn {ENLARGED:g} times as large", fontsize=9)
     figure.savefig(path)
 
