@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,10 @@ def add_arguments(networks: argparse._SubParsersAction[argparse.ArgumentParser])
         "--rig", type=Path, metavar="FILE", help="the calibrated cameras (default: the rig in the first recording)"
     )
     parser.add_argument(
+        "--cameras", nargs="+", default=[], metavar="CAMERA",
+        help="read only these cameras of the recordings (default: all that the rig has)",
+    )  # fmt: skip
+    parser.add_argument(
         "--use-cameras", nargs="+", default=[], metavar="CAMERA",
         help="cameras whose keypoints the network is given, those that the robot has; the others give labels only "
         "(default: all)",
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(max(1, args.threads))
     recordings = [read_recording(path) for path in args.recordings]
-    rig = rig_of(recordings, args.rig)
+    rig = rig_of(recordings, args.rig, args.cameras)
     names = tuple(args.use_cameras) or rig.names
     seen = joined_observations([observations_2d(one, rig) for one in recordings])
     people = rig_people(rig, seen, names)
@@ -87,12 +92,12 @@ def run(args: argparse.Namespace) -> int:
         digest = save(path, tuning.network.net, tuning.network.recipe, tuning.network.spread)
     print(f"for use on this rig: {path} ({path.stat().st_size / 1e6:.1f} MB, SHA-256 {digest})")
     print(f"  pose3d estimate ... --cameras {','.join(names)} --param cvugcn_weights:={path}")
-    print(f"  ros2 launch ... cvugcn_weights:={path}")
+    print(f"  the node: cameras {list(names)}, parameter cvugcn_weights {path}")
     return 0
 
 
-def rig_of(recordings: list[Recording], file: Path | None) -> Rig:
-    """The rig in a file, or of the first recording, its cameras that recorded people.
+def rig_of(recordings: list[Recording], file: Path | None, cameras: Sequence[str] = ()) -> Rig:
+    """The rig in a file, or of the first recording: its cameras that recorded people, or of these the named ones.
 
     Raises InputError where recordings are of other rigs and no file says which is right, or where fewer than two
     cameras recorded people.
@@ -103,7 +108,8 @@ def rig_of(recordings: list[Recording], file: Path | None) -> Rig:
     from pose3d_ros.rigs.rig_checks import validate_rig
 
     rig = recordings[0].rig if file is None else read_rig(file)
-    if file is None and not all(same_calibration(rig.cameras, one.rig.cameras) for one in recordings):
+    rig = rig.subset(cameras) if cameras else rig
+    if file is None and not all(same_calibration(recordings[0].rig.cameras, one.rig.cameras) for one in recordings):
         raise InputError("the recordings are of different rigs: record them with one calibration, or give it by --rig")
     names = [name for name in rig.names if any(one.keypoints.get(name) for one in recordings)]
     if len(names) < 2:
