@@ -30,8 +30,8 @@ from pose3d_ros.weights import trained
 HEAD_TOP = H36M_17.index("HeadTop")
 NEAR_M = 0.5  # further from every true person a published one is of no person
 COLUMNS = (
-    "method", "poses", "agreement mm", "agreement median mm", "error mm", "error median mm", "left-out px", "bone length cv %",
-    "joints",
+    "method", "poses", "agreement mm", "agreement median mm", "error mm", "error median mm", "left-out px",
+    "bone length cv %", "joints",
 )  # fmt: skip
 NOTE = (
     "Agreement: with the published result of four cameras, 12 limb joints, a missing one counts 200 mm. Error: of "

@@ -94,7 +94,10 @@ def tune_on_rig(people: RigPeople, rig: Rig, start: Loaded, seed: int = 0) -> Tu
                 joints.setdefault((share, steps), []).append(published(judged, network))
     found = {name: figures(parts, xyz) for name, xyz in joints.items()}
     plain, shipped = found[TRIANGULATED], found[SHIPPED]
-    chosen = least_change({one: score(found[one], plain, shipped) for one in found if not isinstance(one, str)})
+    scores = {one: score(found[one], plain, shipped) for one in found if not isinstance(one, str)}
+    # The own cameras' keypoints say that further is always better, until the network triangulates again. On rendered
+    # people the smallest change gains 4 to 14 % in four of six cases, loses 1 and 5 % in two; a larger one loses 6 %.
+    chosen = least_change(scores) if np.isfinite(shipped.left_out_px) else min(scores)
     *_, (_, net) = fitted(start, training_data(people, known)._asdict(), chosen[1], seed)
     held = {TRIANGULATED: plain, SHIPPED: shipped, TUNED: found[chosen]}
     network = Loaded(between(start.net, net, chosen[0]), recipe, start.spread, "", verified=False)
