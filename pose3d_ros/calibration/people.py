@@ -15,6 +15,7 @@ from pose3d_ros.calibration.people_residuals import DRIFT, FOCAL, K1, OFFSET, OW
 from pose3d_ros.calibration.people_scene import scene
 from pose3d_ros.calibration.people_start import ADVICE, Start, find_start
 from pose3d_ros.calibration.people_views import PeopleViews
+from pose3d_ros.calibration.regrouping import regrouped
 from pose3d_ros.calibration.view_tracks import ViewTrack, follow
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.rigs.camera_checks import Finding
@@ -23,7 +24,7 @@ from pose3d_ros.structures import Camera, Floats, Rig
 
 # How far a rig's cameras may be from where it has them, and focal lengths from a guess; clocks of consumer cameras run
 # apart by up to 100 ppm.
-REFINED_RAD, REFINED_M = np.deg2rad(3.0), 0.15
+REFINED_RAD, REFINED_M = np.deg2rad(2.0), 0.10
 GUESSED_FOCAL, GUESSED_K1, DRIFT_PPM = 0.3, 0.05, 100.0
 # A walking person's hand moves 1 to 2 cm in so long.
 MOST_OFFSET_STD_S = 0.01
@@ -166,7 +167,18 @@ def _freedom(views: int, options: PeopleOptions) -> Floats:
 
 
 def _solved(cameras: tuple[Camera, ...], followed: _Followed, start: Start, freedom: Floats) -> Solved:
-    return adjust(*scene(cameras, followed.tracks, start, freedom))
+    """Adjust; then once more with people joined by the cameras found, where those differ from the start's."""
+    first = adjust(*scene(cameras, followed.tracks, start, freedom))
+    again = regrouped(first.unknowns.cameras, first.unknowns.clocks, followed.tracks, start)
+    if not again.people or {*map(_key, again.people)} == {*map(_key, start.people)}:
+        return first
+    evidence, unknowns = scene(first.unknowns.cameras, followed.tracks, again, freedom, first.unknowns.clocks)
+    about = replace(evidence, about=first.evidence.about, clocks_about=first.evidence.clocks_about)
+    return adjust(about, unknowns)
+
+
+def _key(person: Mapping[int, tuple[int, ...]]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    return tuple(sorted(person.items()))
 
 
 def _clocks(solved: Solved, middle_s: float) -> dict[str, Clock]:

@@ -19,7 +19,7 @@ from pose3d_ros.structures import Rig
 MOST_RAD, MOST_SHARE = np.deg2rad(2.0), 0.06
 WARNING_RAD, WARNING_SHARE = np.deg2rad(0.7), 0.02
 # A person who stays in place turns errors of joints into errors of cameras: pelvises must spread by this, m (std).
-LEAST_SPREAD_M = 0.25
+LEAST_SPREAD_M = 0.12
 # Keypoints that miss by so many of the detector's own standard deviations (median) fit no rig.
 MOST_NOISE = 4.0
 # A focal length that people find off by this, and by so many standard deviations, is wrong.

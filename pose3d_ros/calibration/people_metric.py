@@ -23,9 +23,10 @@ from pose3d_ros.calibration.people_residuals import OWN
 from pose3d_ros.calibration.people_scene import LEG_SPREAD, LEGS
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.estimation.body import STATURE_M, STATURE_STD_M, WEIGHTS
-from pose3d_ros.geometry.alignment import similarity
+from pose3d_ros.geometry.alignment import rigid
 from pose3d_ros.structures import Camera, Floats
 
+ROBUST_STEPS = 5
 # Where hardly a moment has all joints sure, this share of them is enough.
 ENOUGH_JOINTS = 0.7
 
@@ -97,30 +98,44 @@ def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, s
 
 
 def keep_in_place(before: Solved, after: Solved) -> Metric:
-    """The adjustment after, moved so that people are where they were before, and as large.
+    """The adjustment after in the frame and at the scale of the one before.
 
-    Raises CalibrationError where hardly a joint is sure in both.
+    Cameras keep their mean distance from each other; people and cameras, each as one half, stay where they were on the
+    whole. Raises CalibrationError where hardly a joint fits both.
     """
     sure = before.sure & after.sure
     if sure.sum() < LEAST_MOMENTS:
         raise CalibrationError("people fit the rig too badly to correct it: calibrate it again")
-    moved = similarity(after.unknowns.xyz[sure], before.unknowns.xyz[sure])
-    factor = float(moved.scale)
-    old_from_new = np.eye(4)
-    old_from_new[:3, :3], old_from_new[:3, 3] = moved.rotation, moved.translation
-    inverse = np.linalg.inv(old_from_new)
+    factor = _apart_m(before) / _apart_m(after)
+    new, old = factor * after.unknowns.xyz[sure], before.unknowns.xyz[sure]
+    many = max(len(new) // len(before.unknowns.cameras), 1)
+    new_centres, old_centres = (
+        np.repeat([scale * camera.centre for camera in one.unknowns.cameras], many, axis=0)
+        for one, scale in ((after, factor), (before, 1.0))
+    )
+    used = np.ones(len(new), dtype=bool)
+    for _ in range(ROBUST_STEPS):  # joints that one of both rigs triangulates badly say nothing of the frame
+        moved = rigid(np.concatenate([new[used], new_centres]), np.concatenate([old[used], old_centres]))
+        away = np.linalg.norm(moved.apply(new) - old, axis=-1)
+        used = away <= 2.0 * np.median(away)
+    inverse = np.linalg.inv(moved.matrix)
     cameras = tuple(_scaled(camera, factor) for camera in after.unknowns.cameras)
     shape, per_scale = _in_metres(after, factor, _logarithm(after, _legs(after)))
     return Metric(
         after,
         tuple(camera.placed(camera.cam_from_world @ inverse) for camera in cameras),
-        factor * after.unknowns.xyz @ old_from_new[:3, :3].T + old_from_new[:3, 3],
+        moved.apply(factor * after.unknowns.xyz),
         shape,
         per_scale,
         0.0,
         np.nan,
         (),
     )
+
+
+def _apart_m(solved: Solved) -> float:
+    centres = np.array([camera.centre for camera in solved.unknowns.cameras])
+    return float(np.linalg.norm(centres[:, None] - centres, axis=-1).mean())
 
 
 def _scaled(camera: Camera, factor: float) -> Camera:

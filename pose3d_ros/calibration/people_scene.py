@@ -24,11 +24,19 @@ LEG_SPREAD, ODD_PROPORTIONS = 0.08, 0.5
 
 
 def scene(
-    cameras: tuple[Camera, ...], tracks: Sequence[Sequence[ViewTrack]], start: Start, own_std: Floats
+    cameras: tuple[Camera, ...],
+    tracks: Sequence[Sequence[ViewTrack]],
+    start: Start,
+    own_std: Floats,
+    clocks: Floats | None = None,
 ) -> tuple[Evidence, Unknowns]:
-    """Evidence and start of a bundle adjustment; cameras are placed as the start has them."""
+    """Evidence and start of a bundle adjustment.
+
+    Cameras are placed where they may be; clocks (V, 2) are the start's if they are not given. own_std: see Evidence.
+    """
     views = len(cameras)
-    offsets = np.array(start.offset_s)
+    clocks = np.stack([start.offset_s, np.zeros(views)], axis=1) if clocks is None else clocks
+    offsets = clocks[:, 0]
     by_person = tuple(
         tuple(tuple(tracks[v][n] for n in person.get(v, ())) for v in range(views)) for person in start.people
     )
@@ -41,7 +49,6 @@ def scene(
     xyz = np.concatenate([_lifted(cameras, own, offsets, times) for own, times in zip(by_person, spans, strict=True)])
     information = _information()
     people = len(by_person)
-    clocks = np.stack([offsets, np.zeros(views)], axis=1)
     evidence = Evidence(
         by_person,
         person,

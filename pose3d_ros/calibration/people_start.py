@@ -99,7 +99,7 @@ def find_start(
     return Start(
         tuple(joined[n] for n in order) if known is None else tuple(known),
         tuple(offsets[n] for n in order),
-        _people(tracks, common, [offsets[n] for n in order]),
+        people_of(tracks, _pairs(common), [offsets[n] for n in order]),
         common,
     )
 
@@ -127,10 +127,21 @@ def _refuse(names: Sequence[str], missing: Sequence[int], timed: bool) -> None:
     )
 
 
-def _people(
-    tracks: Sequence[Sequence[ViewTrack]], common: Mapping[tuple[int, int], CommonMotion], offsets: Sequence[float]
+def _pairs(common: Mapping[tuple[int, int], CommonMotion]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Pairs of tracks that two cameras found to be one person, of the surest pair of cameras first."""
+    ordered = sorted(common.items(), key=lambda item: -item[1].agreeing_s)
+    return [((a, i), (b, j)) for (a, b), found in ordered for i, j in found.pairs]
+
+
+def people_of(
+    tracks: Sequence[Sequence[ViewTrack]],
+    pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]],
+    offsets: Sequence[float],
 ) -> tuple[Mapping[int, tuple[int, ...]], ...]:
-    """Join tracks that pairs of cameras found to be the same person; one person is in one place at a time."""
+    """People of two views or more from pairs of tracks (camera, number), the surest first.
+
+    One person is in one place at a time: tracks of one camera that overlap are never joined.
+    """
     person = {(view, n): (view, n) for view, own in enumerate(tracks) for n in range(len(own))}
     members: dict[tuple[int, int], list[tuple[int, int]]] = {key: [key] for key in person}
 
@@ -143,13 +154,12 @@ def _people(
             p[0] == q[0] and min(span(p)[1], span(q)[1]) > max(span(p)[0], span(q)[0]) for p in one for q in other
         )
 
-    for (a, b), found in sorted(common.items(), key=lambda item: -item[1].agreeing_s):
-        for i, j in found.pairs:
-            one, other = person[a, i], person[b, j]
-            if one != other and not clash(members[one], members[other]):
-                for key in members[other]:
-                    person[key] = one
-                members[one] += members.pop(other)
+    for p, q in pairs:
+        one, other = person[p], person[q]
+        if one != other and not clash(members[one], members[other]):
+            for key in members[other]:
+                person[key] = one
+            members[one] += members.pop(other)
     result = []
     for group in members.values():
         views = sorted({view for view, _ in group})

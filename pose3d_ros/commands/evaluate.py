@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_prediction(parts)
     _add_rendered(parts)
     _add_calibration(parts)
+    _add_rig(parts)
 
 
 def _add_footage(parts: Any) -> None:
@@ -142,9 +143,34 @@ def _add_calibration(parts: Any) -> None:
     part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file, table by table")
 
 
+def _add_rig(parts: Any) -> None:
+    text = "what weights tuned on your own cameras gain on another recording of them"
+    part = parts.add_parser("rig", help=text, description=text)
+    part.formatter_class = HelpFormatter
+    part.add_argument("weights", metavar="WEIGHTS", help="the .safetensors file that `pose3d train rig` wrote")
+    part.add_argument(
+        "recordings", type=Path, nargs="+", metavar="DIR",
+        help="folders written by `pose3d demo` or `pose3d estimate`, not those that were tuned on",
+    )  # fmt: skip
+    part.add_argument(
+        "--frames", type=natural, nargs=2, metavar=("FIRST", "END"), help="only frames FIRST to END - 1 count"
+    )
+    part.add_argument(
+        "--truth", type=Path, nargs="+", default=[], metavar="DIR",
+        help="for every recording the scene of `pose3d render` that it is of",
+    )  # fmt: skip
+    part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+
+
 def run(args: argparse.Namespace) -> int:
     """Print one table after another; raises pose3d_ros.errors."""
-    parts = {"prediction": _prediction, "footage": _footage, "rendered": _rendered, "calibration": _calibration}
+    parts = {
+        "prediction": _prediction,
+        "footage": _footage,
+        "rendered": _rendered,
+        "calibration": _calibration,
+        "rig": _rig,
+    }
     return parts.get(args.part, _networks)(args)
 
 
@@ -152,6 +178,18 @@ def _prediction(args: argparse.Namespace) -> int:
     from pose3d_ros.evaluation.prediction import tables
 
     return _print(args, tables(args.recordings), args.plots)
+
+
+def _rig(args: argparse.Namespace) -> int:
+    from pose3d_ros.errors import InputError
+    from pose3d_ros.evaluation.rig_tables import rig_table
+
+    if args.truth and len(args.truth) != len(args.recordings):
+        raise InputError(f"--truth has {len(args.truth)} scenes for {len(args.recordings)} recordings: give one each")
+    frames = (args.frames[0], args.frames[1]) if args.frames else None
+    scenes = args.truth or [None] * len(args.recordings)
+    pairs = zip(args.recordings, scenes, strict=True)
+    return _print(args, (rig_table(folder, args.weights, frames, scene) for folder, scene in pairs))
 
 
 def _rendered(args: argparse.Namespace) -> int:

@@ -64,7 +64,9 @@ class EstimatorOptions:
         "", "your own .safetensors file of `pose3d train posern`; empty: the shipped weights", read_only=True
     )
     cvugcn_weights: str = option(
-        "", "your own .safetensors file of `pose3d train cvugcn`; empty: the shipped weights", read_only=True
+        "",
+        "your own .safetensors file of `pose3d train rig` or `pose3d train cvugcn`; empty: the shipped weights",
+        read_only=True,
     )
     jump_distance_m: float = option(
         0.0,

@@ -138,7 +138,7 @@ def _figures(
     amplitude, amplitude_before = np.sum(both, axis=0) if both else (np.nan, np.nan)
     return (
         None if reference is None else agreement_mm(published, reference)["mean"],
-        100.0 * bone_length_cv(published), 100.0 * bone_length_cv(settled), _left_out_px(recording, rig, poses),
+        100.0 * bone_length_cv(published), 100.0 * bone_length_cv(settled), left_out_px(recording, rig, poses),
         float(np.nanmedian(np.concatenate(second))) if second else None,
         100.0 * (amplitude / amplitude_before - 1.0),
         100.0 * float(np.mean(joints)) if joints else None,
@@ -162,7 +162,7 @@ def _amplitude(xyz: Floats) -> float:
     return float(np.nanmean(high - low))
 
 
-def _left_out_px(recording: Recording, rig: Rig, poses: Sequence[Pose3D]) -> float | None:
+def left_out_px(recording: Recording, rig: Rig, poses: Sequence[Pose3D]) -> float | None:
     """Median distance of the other cameras' keypoints of the nearest person."""
     distances = []
     for camera in recording.rig.cameras:

@@ -29,10 +29,11 @@ COLUMNS = (
 )  # fmt: skip
 NOTE = (
     "solved: not refused; wrong: solved, but a camera is off by more than 5 % of its distance to the people or 2 "
-    "degrees; refused though right: a fault was found in a rig of which neither holds. Errors of the solved: medians "
-    "and 90th percentiles (p90) of all cameras but the first, in whose frame they are; place: of the distance to the "
-    "people, after one common factor, which is `scale`; height: of the first camera over the floor; in 95 % region: of "
-    "the 6 numbers of each camera's rotation and place by its covariance."
+    "degrees, or the scale by 15 %; refused though right: a fault was found in a rig that is not wrong. Errors of the "
+    "solved: medians and 90th percentiles (p90) of all cameras but the first, in whose frame they are; place: of the "
+    "distance to the people, after one common factor, which is `scale` (of two cameras only the direction is left); "
+    "height: of the first camera over the floor; in 95 % region: of the 6 numbers of each camera's rotation and place "
+    "by its covariance."
 )
 
 

@@ -20,8 +20,9 @@ from pose3d_ros.structures import Floats, Rig
 PELVIS = H36M_17.index("Pelvis")
 # Chi squared of 6 numbers, 95 %.
 INSIDE_6 = 12.5916
-# A rig that is this far off anywhere, of the distance or deg, is wrong: people are no longer where they are seen.
-WRONG_SHARE, WRONG_DEG = 0.05, 2.0
+# A rig that is this far off anywhere, of the distance, deg or in scale, is wrong: people are no longer where they are
+# seen, or of the size that they have. People's statures have a std of 6 %.
+WRONG_SHARE, WRONG_DEG, WRONG_SCALE = 0.05, 2.0, 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class CalibrationErrors:
     @property
     def wrong(self) -> bool:
         """Whether the rig is of no use."""
-        return bool((self.place > WRONG_SHARE).any() or (self.rotation_deg > WRONG_DEG).any())
+        far = (self.place > WRONG_SHARE).any() or (self.rotation_deg > WRONG_DEG).any()
+        return bool(far or abs(self.scale) > WRONG_SCALE)
 
     @property
     def inside(self) -> Floats:

@@ -75,11 +75,16 @@ def trials(folders: Sequence[Path], calibration_px: float | None = None) -> list
 
 def with_reference(folder: Path) -> tuple[Recording, Reference | None]:
     """The recording in a folder of `pose3d demo`, and the published poses where it is of the single person."""
-    recording, summary = read(folder), folder / "summary.json"
+    return read(folder), reference_of(folder)
+
+
+def reference_of(folder: Path) -> Reference | None:
+    """The published poses where a folder of `pose3d demo` is of the single person."""
+    summary = folder / "summary.json"
     settings = (
         json_content(read_text(summary, RUN_STATE), str(summary), RUN_STATE)["settings"] if summary.is_file() else {}
     )
-    return recording, reference_single() if settings.get("people") == "single" else None
+    return reference_single() if settings.get("people") == "single" else None
 
 
 def tables(made: Sequence[Trial]) -> Iterator[Table]:

@@ -25,11 +25,12 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.calibration_noise import MEASURED, CalibrationNoise
 from pose3d_ros.estimation.estimator import PoseEstimator
 from pose3d_ros.estimation.measured_people import Stopwatch
-from pose3d_ros.estimation.observation import Grouped2D, triangulated, weighed_by_score
+from pose3d_ros.estimation.observation import Grouped2D, triangulated
 from pose3d_ros.estimation.options import EstimatorOptions
+from pose3d_ros.estimation.recorded_people import recorded_people
 from pose3d_ros.estimation.refinement.stage import load_refinement
-from pose3d_ros.evaluation.summary import Observations2D, observations_2d
 from pose3d_ros.geometry.projection import project_with_covariance
+from pose3d_ros.recordings.observations import observations_2d
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Floats, JointSource, Rig
 
@@ -105,7 +106,7 @@ def predictions(recording: Recording, refine: str = "auto") -> Predictions:
         raise InputError("the recording's keypoints have no covariance: record with a detector that gives one")
     options = EstimatorOptions(refine=refine, calibration_px=1.0)
     refinement = load_refinement(options)
-    all_people = _grouped(observations, options)
+    all_people = recorded_people(observations, options)
     parts = []
     for count in range(2, len(cameras)):
         for chosen in combinations(range(len(cameras)), count):
@@ -148,13 +149,3 @@ def _measured(rig: Rig, people: Grouped2D, stamps: NDArray[np.int64], options: E
         now = np.flatnonzero(stamps == stamp)
         px[now] = meter.update(triangulated_people.select(now), stamp)
     return px
-
-
-def _grouped(observations: Observations2D, options: EstimatorOptions) -> Grouped2D:
-    """The keypoints of all cameras, as the estimator uses them."""
-    weak = observations.score < options.min_joint_score
-    score = np.where(weak, 0.0, observations.score)
-    assert observations.covariance is not None
-    return Grouped2D(
-        np.where(weak[..., None], np.nan, observations.xy), score, weighed_by_score(observations.covariance, score)
-    )

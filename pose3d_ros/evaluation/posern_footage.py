@@ -16,10 +16,10 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.refinement.networks import PoseRNRefiner
 from pose3d_ros.evaluation.debiasing import network
 from pose3d_ros.evaluation.posern_bench import Bench
-from pose3d_ros.evaluation.summary import Observations2D, observations_2d
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.recordings.observations import Observations2D, observations_2d
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.structures import Camera, Floats
 from pose3d_ros.weights import trained

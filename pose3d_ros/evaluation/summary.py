@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from pose3d_ros.evaluation.bone_lengths import BoneLengths, measured
 from pose3d_ros.evaluation.identity import TruthPerson, score_identity, visible_frames
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.recordings.observations import observations_2d
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Floats, PersonState
@@ -136,37 +136,6 @@ def reprojection_px(recording: Recording) -> Floats:
         np.linalg.norm(project(camera, xyz) - observations.xy[k], axis=-1).ravel() for k, camera in enumerate(cameras)
     ]
     return _finite(np.concatenate(distances))
-
-
-@dataclass(frozen=True, eq=False)
-class Observations2D:
-    """The 2D people with an id, by capture stamp and id."""
-
-    keys: tuple[tuple[int, str], ...]  # P
-    xy: Floats  # (V, P, J, 2) px, NaN where a camera does not see the joint
-    covariance: Floats | None  # (V, P, J, 2, 2) px^2
-    score: Floats  # (V, P, J), 0 there
-
-
-def observations_2d(recording: Recording) -> Observations2D:
-    """All people with an id in any camera, by person and moment."""
-    cameras = recording.rig.cameras
-    found = [
-        (view, (stamp, one), people, row)
-        for view, camera in enumerate(cameras)
-        for stamp, (people, ids) in recording.keypoints.get(camera.name, {}).items()
-        for row, one in enumerate(ids)
-        if one
-    ]
-    place = {key: k for k, key in enumerate(dict.fromkeys(key for _, key, _, _ in found))}
-    shape = (len(cameras), len(place), H36M_17.size)
-    xy, covariance, score = np.full((*shape, 2), np.nan), np.full((*shape, 2, 2), np.nan), np.zeros(shape)
-    for view, key, people, row in found:
-        xy[view, place[key]], score[view, place[key]] = people.xy[row], people.score[row]
-        if people.covariance is not None:
-            covariance[view, place[key]] = people.covariance[row]
-    known = bool(found) and all(people.covariance is not None for _, _, people, _ in found)
-    return Observations2D(tuple(place), xy, covariance if known else None, score)
 
 
 def bone_length_cv(recording: Recording) -> float:

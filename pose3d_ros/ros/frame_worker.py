@@ -102,7 +102,8 @@ class FrameWorker:
             record.processed(self._report.now_s(), result)
             self._pacing.done(result.age_ms / 1000 - age_s, result.visible_ms / 1000 - DELIVERY_S)
             if (rig := self.live_rig.rig) is not None:
-                self._report.say_that_it_runs(rig)
+                tuned = self._estimator.refinement.tuned if self._estimator is not None else ""
+                self._report.say_that_it_runs(rig, tuned)
             if self._estimator is not None and (error := self._estimator.update_background()):
                 self._report.not_learnt(error)  # the poses are out: the set is not lost
 

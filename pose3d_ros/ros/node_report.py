@@ -99,12 +99,15 @@ class NodeReport:
         if due:
             self._node.get_logger().warning(short(message))
 
-    def say_that_it_runs(self, rig: Rig) -> None:
-        """Log what is in use, again when cameras come, go or change; not whenever a moving camera has moved."""
+    def say_that_it_runs(self, rig: Rig, tuned: str = "") -> None:
+        """Log what is in use, again when cameras come, go or change; not whenever a moving camera has moved.
+
+        tuned: the rig on which the weights of the refinement were tuned, where such ones are in use.
+        """
         if rig is self._told_rig:
             return
         self._told_rig, facts = rig, self._facts()
-        if self._told_running == (running := (facts["placement"], rig.frame_id, *lenses(rig))):
+        if self._told_running == (running := (facts["placement"], rig.frame_id, tuned, *lenses(rig))):
             return
         if not self._told_running:
             self._node.get_logger().info(", ".join(f"{package} from {source}" for package, source in sources.items()))
@@ -115,6 +118,8 @@ class NodeReport:
             f"calibration {facts['calibration_hash']}"
         )
         self._node.get_logger().info(short(line, ", "))
+        if tuned:
+            self._node.get_logger().info(short(f"poses are refined by weights tuned on this rig, {tuned}"))
 
     def _check(self) -> None:
         """Diagnose where the last diagnosis is a second old, or no longer holds."""

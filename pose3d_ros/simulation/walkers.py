@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pose3d_ros.errors import InputError
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.chains import chained
-from pose3d_ros.mocap.generated import STATURE_M
 from pose3d_ros.mocap.motion import Motion
 from pose3d_ros.mocap.stick_figure import drawn_person
 from pose3d_ros.mocap.walks import Walk, moments, standing, walk
@@ -23,6 +22,9 @@ from pose3d_ros.simulation.simulated_rigs import Floor, SimulatedRig
 from pose3d_ros.simulation.views import outside, to_coco
 from pose3d_ros.structures import Camera, Floats
 
+# As many women as men, mean and std (Gordon et al., 1988 Anthropometric Survey of U.S. Army Personnel): a scale taken
+# from the population errs as it does for people that one meets.
+STATURES_M = ((1.629, 0.064), (1.756, 0.067))
 MANNERS = ("walking", "line", "standing")
 # Who walks through a whole space goes farther than where a rig's people are trained to stand, and farther still where
 # there are more of them; two pelvises stay APART_M from each other.
@@ -103,7 +105,8 @@ def _walker(
 
     if motion is not None and manner == "walking":
         return chained(motion, t_s, rng, draw)
-    person = drawn_person(rng, STATURE_M)
+    stature = float(rng.normal(*STATURES_M[rng.integers(len(STATURES_M))]))
+    person = drawn_person(rng, (stature, stature))
     if manner == "standing":
         return standing(person, t_s, rng, draw())
     if manner == "line":

@@ -76,6 +76,7 @@ def test_a_scale_is_an_error_of_its_own():
     baselines = np.linalg.norm(from_first(RIG)[1:, :3, 3], axis=1)
     np.testing.assert_allclose(found.unscaled, 0.04 * baselines / distances(TRUTH)[1:])
     assert not found.wrong
+    assert replace(found, scale=0.2).wrong
 
 
 def test_a_turned_and_moved_camera_is_found_with_its_share_of_the_covariance():

@@ -12,6 +12,7 @@ from synthetic_cameras import error_mm, graph, own_context
 from trained_for_tests import file_of, moving
 
 from pose3d_ros.errors import InputError, OptionError, WeightsError, WeightsMissingError
+from pose3d_ros.estimation.refinement.tuned_rig import TunedRig
 from pose3d_ros.msg import HumanPose3DArray, Joint3D
 from pose3d_ros.ros.pose_node import PoseNode
 from pose3d_ros.skeletons import H36M_17
@@ -43,6 +44,23 @@ def test_auto_refines_on_a_rig_of_the_training_range_and_reports_it(tmp_path: Pa
         assert "cvugcn: the rig is such as its weights were trained on" in said["refine/reason"]
         assert float(said["stage_ms/refine"]) > 0
         assert one.controller.level == 0
+
+
+def test_weights_tuned_on_this_rig_are_reported_and_those_of_another_rig_warn(tmp_path: Path) -> None:
+    rig = ring("left", "right")
+    entry = TunedRig(rig, (2.0, 6.0)).entry()
+    weights = file_of(moving((0.0, 0.04, 0.0), rigs=["head530"], tuned=entry), tmp_path)
+    with graph(rig, fixed_frame="world", refine="auto", cvugcn_weights=weights) as one:
+        one.cameras.publish_transforms()
+        assert Joint3D.SOURCE_REFINED in sources(one.poses_after(2)[-1])
+        one.diagnosis_says("1 person")
+        assert one.controller.diagnosis["refine/tuned"] == f"left right (calibration {rig.calibration_hash})"
+        assert one.controller.level == 0
+    with graph(ring("right", "left"), fixed_frame="world", refine="auto", cvugcn_weights=weights) as one:
+        one.cameras.publish_transforms()
+        assert Joint3D.SOURCE_REFINED not in sources(one.poses_after(2)[-1])
+        one.diagnosis_says("running, but cvugcn_weights are not used: its weights were tuned on left right")
+        assert one.controller.level == 1
 
 
 def test_by_name_on_another_rig_it_refines_with_a_warning_and_auto_does_not(tmp_path: Path) -> None:

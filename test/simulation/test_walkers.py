@@ -64,6 +64,13 @@ def test_people_walk_on_a_line_or_stand_when_they_should():
         assert widths[0] <= spread[0] <= widths[1] + 0.05
 
 
+def test_people_are_as_tall_as_the_population():
+    short = np.arange(3) / 30.0
+    statures = np.array([walkers(RIG.floor, short, rng(seed), manner="standing")[0].stature_m for seed in range(400)])
+    assert statures.mean() == pytest.approx(1.69, abs=0.02)
+    assert statures.std() == pytest.approx(0.09, abs=0.015)
+
+
 def test_motion_data_move_people_too():
     motion = generated_motion(1, subjects=2)
     (one,) = walkers(RIG.floor, np.arange(600) / 30.0, rng(5), motion=motion)

@@ -125,23 +125,7 @@ class CvUgcnRefiner:
     def _refined(self, cameras: Sequence[Camera], seen: Grouped2D, xyz: Floats, used: NDArray[np.intp]) -> Floats:
         """B people xyz (B, J, 3) m, each by the cameras used (B, N)."""
         views = used.shape[1]
-        place = np.stack([camera.cam_from_world for camera in cameras])
-        # Float32 keeps 0.1 um of a metre but 6 cm of a map's thousand kilometres: the middle of the cameras is the
-        # network's origin.
-        middle = np.mean([camera.centre for camera in cameras], axis=0)
-        place[:, :3, 3] += place[:, :3, :3] @ middle
-        rays = np.stack([undistort(camera, one) for camera, one in zip(cameras, seen.xy, strict=True)])
-        people = np.arange(len(xyz))[:, None]
-        focal_px = [
-            self._range.told_focal_px([cameras[c] for c in who], _middle(p)) for who, p in zip(used, xyz, strict=True)
-        ]
-        sight = SightInNumpy(
-            coarse=xyz - middle,
-            observed=rays[used, people],
-            score=np.where(seen.seen, seen.score, 0.0)[used, people],
-            focal_px=np.stack(focal_px),
-            cam_from_world=place[used],
-        )
+        sight, middle = sight_of(cameras, seen, xyz, used, self._range)
         if self._in_numpy:
             given = rig_input_in_numpy(sight)
             pose: Floats = in_world(given, given.pose + self._shift(views)(given.features).mean(axis=1)) + middle
@@ -193,6 +177,31 @@ class CvUgcnRefiner:
 
     def _tensor(self, numbers: Floats) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(numbers), dtype=torch.float32, device=self._device)
+
+
+def sight_of(
+    cameras: Sequence[Camera], seen: Grouped2D, xyz: Floats, used: NDArray[np.intp], known: RigRange
+) -> tuple[SightInNumpy, Floats]:
+    """What a network is given of B people xyz (B, J, 3) m, each seen by the cameras used (B, N), and its origin (3,) m.
+
+    known: the rigs that its weights were trained for.
+    """
+    place = np.stack([camera.cam_from_world for camera in cameras])
+    # Float32 keeps 0.1 um of a metre but 6 cm of a map's thousand kilometres: the middle of the cameras is the
+    # network's origin.
+    middle = np.mean([camera.centre for camera in cameras], axis=0)
+    place[:, :3, 3] += place[:, :3, :3] @ middle
+    rays = np.stack([undistort(camera, one) for camera, one in zip(cameras, seen.xy, strict=True)])
+    people = np.arange(len(xyz))[:, None]
+    focal_px = [known.told_focal_px([cameras[c] for c in who], _middle(p)) for who, p in zip(used, xyz, strict=True)]
+    sight = SightInNumpy(
+        coarse=xyz - middle,
+        observed=rays[used, people],
+        score=np.where(seen.seen, seen.score, 0.0)[used, people],
+        focal_px=np.stack(focal_px),
+        cam_from_world=place[used],
+    )
+    return sight, middle
 
 
 def _middle(xyz: Floats) -> Floats:

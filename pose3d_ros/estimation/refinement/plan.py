@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # What PoseRN must bring on real footage before `auto` takes it: it costs a second triangulation of every frame set, and
 # torch in memory.
 LEAST_GAIN = 0.05
+_SUCH = "the rig is such as its weights were trained on"
 CHOICES = ("auto", "none", "posern", "cvugcn", "both")
 
 
@@ -27,11 +28,13 @@ class RefinePlan:
 
     method: str  # none, posern, cvugcn or both
     reason: str
-    warning: str = ""  # what speaks against it where it was asked for all the same
+    warning: str = ""  # what speaks against it where it was asked for all the same, or weights that are not used
+    tuned: str = ""  # the cameras and calibration that the weights in use were tuned on; "" for none
 
     def facts(self) -> dict[str, str]:
         """Key values for /diagnostics."""
-        return {"refine": self.method, "refine/reason": self.reason}
+        facts = {"refine": self.method, "refine/reason": self.reason}
+        return {**facts, "refine/tuned": self.tuned} if self.tuned else facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,26 +93,33 @@ def find(network: str, refine: str, weights: str) -> Network:
 def decide(refine: str, rig: Rig, detector: str, posern: Network, cvugcn: Network) -> RefinePlan:
     """The plan for a rig and a detector's name.
 
-    auto takes CV-UGCN on rigs such as it was trained on, and PoseRN where its weights name the detector and brought
-    keypoints nearer to a camera left out in every trial of real footage. If refine names one, it runs, with a
-    warning where auto would not.
+    auto takes CV-UGCN on rigs such as it was trained on, or on the very rig that its weights were tuned on, and PoseRN
+    where its weights name the detector and brought keypoints nearer to a camera left out in every trial of real
+    footage. If refine names one, it runs, with a warning where auto would not. Weights tuned on another rig are a
+    warning in any case: a person chose them.
     """
     against = {
         "posern": _against_posern(posern, detector),
         "cvugcn": cvugcn.why_not or cvugcn.range.why_not(rig.cameras),
     }
+    tuned = cvugcn.range.tuned
+    words = tuned.words if tuned is not None else ""
     if refine != "auto":
         asked = {"none": (), "both": ("posern", "cvugcn")}.get(refine, (refine,))
         doubts = [f"{name}: {against[name]}" for name in asked if against[name]]
         warning = f"refine is {refine}, though auto would not: {'; '.join(doubts)}" if doubts else ""
-        return RefinePlan(refine, f"refine is {refine}", warning)
+        runs = refine in ("cvugcn", "both")
+        return RefinePlan(refine, f"refine is {refine}", warning, words if runs and not against["cvugcn"] else "")
     taken = [name for name in ("posern", "cvugcn") if not against[name]]
     said = {
         "posern": "its weights are for this detector, and keypoints came nearer to a camera left out in every trial",
-        "cvugcn": "the rig is such as its weights were trained on",
+        "cvugcn": f"its weights were tuned on this rig, {words}" if tuned else _SUCH,
     }
     reason = "; ".join(f"{name}: {against[name] or said[name]}" for name in ("cvugcn", "posern"))
-    return RefinePlan("both" if len(taken) == 2 else taken[0] if taken else "none", reason)
+    method = "both" if len(taken) == 2 else taken[0] if taken else "none"
+    if tuned is not None and "cvugcn" not in taken:
+        return RefinePlan(method, reason, f"cvugcn_weights are not used: {against['cvugcn']}")
+    return RefinePlan(method, reason, tuned=words)
 
 
 def _against_posern(posern: Network, detector: str) -> str:

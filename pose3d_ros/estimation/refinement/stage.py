@@ -159,20 +159,13 @@ def refined(
     limits: leave alone whom training did not know. A joint that is an outlier of its person counts as not triangulated,
     and its keypoints as not seen.
     """
-    usable = present(observed.xyz) & TRAINED_JOINTS
-    usable &= ~outliers(np.where(usable[..., None], observed.xyz, np.nan))
+    usable = usable_joints(observed)
     excluded = _excluded(refiner, cameras, seen, np.where(usable[..., None], observed.xyz, np.nan), limits)
     refusal = np.where(usable, excluded[:, None], Refusal.NONE).astype(np.uint8)
     rows = np.flatnonzero(excluded == Refusal.NONE)
     if not len(rows):
         return observed, refusal
-    given = replace(
-        observed,
-        xyz=np.where(usable[..., None], observed.xyz, np.nan),
-        covariance=np.where(usable[..., None, None], observed.covariance, np.nan),
-    ).select(rows)
-    wrong = (present(observed.xyz) & ~usable)[rows]
-    trusted = seen.select(rows).without(wrong)
+    given, trusted = network_input(observed.select(rows), seen.select(rows), usable[rows])
     xyz, covariance = np.full_like(observed.xyz, np.nan), np.full_like(observed.covariance, np.nan)
     xyz[rows], covariance[rows] = refiner(cameras, trusted, given)
     xyz[:, ~TRAINED_JOINTS] = np.nan
@@ -184,6 +177,22 @@ def refined(
     xyz[rows], covariance[rows] = fused(given.xyz, given.covariance, xyz[rows], covariance[rows])
     result = _merged(observed, xyz, covariance, taken, cameras, seen)
     return _filled(result, taken & ~usable, observed.mean_score), refusal
+
+
+def usable_joints(observed: Observed3D) -> NDArray[np.bool_]:
+    """Which joints (G, J) a network is given: those that it knows and that are no outlier of their person."""
+    usable = present(observed.xyz) & TRAINED_JOINTS
+    return np.asarray(usable & ~outliers(np.where(usable[..., None], observed.xyz, np.nan)))
+
+
+def network_input(observed: Observed3D, seen: Grouped2D, usable: NDArray[np.bool_]) -> tuple[Observed3D, Grouped2D]:
+    """People and their keypoints as a network is given them: without the joints that are not usable (G, J)."""
+    given = replace(
+        observed,
+        xyz=np.where(usable[..., None], observed.xyz, np.nan),
+        covariance=np.where(usable[..., None, None], observed.covariance, np.nan),
+    )
+    return given, seen.without(present(observed.xyz) & ~usable)
 
 
 def _excluded(

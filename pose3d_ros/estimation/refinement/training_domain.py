@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose3d_ros.estimation.refinement.tuned_rig import TunedRig
 from pose3d_ros.simulation import simulated_rigs as simulated
 from pose3d_ros.skeletons import COCO_17, H36M_17, map_matrix
 from pose3d_ros.structures import Camera, Floats
@@ -70,6 +71,7 @@ class RigRange:
     families: tuple[Family, ...] = ()
     views: tuple[int, int] = VIEWS
     any_rig: bool = True  # False: the paper's forms, which know the very cameras of training and no others
+    tuned: TunedRig | None = None  # the only rig that the weights are for, where they were tuned on one
 
     @staticmethod
     def of(recipe: Mapping[str, Any]) -> RigRange:
@@ -77,12 +79,13 @@ class RigRange:
         names = recipe.get("rigs")
         known = [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
         any_rig, views = recipe.get("form") == "rig", recipe.get("views", 2)
-        return RigRange(
-            tuple(FAMILIES[one] for one in known if one in FAMILIES), VIEWS if any_rig else (views, views), any_rig
-        )
+        families = tuple(FAMILIES[one] for one in known if one in FAMILIES)
+        return RigRange(families, VIEWS if any_rig else (views, views), any_rig, TunedRig.of(recipe))
 
     def why_not(self, cameras: tuple[Camera, ...]) -> str:
         """Why a rig lies outside, in words; empty where it lies inside."""
+        if self.tuned is not None:
+            return self.tuned.why_not(cameras)
         if not self.any_rig:
             return "its weights know the cameras that they were trained for only, and not where cameras stand"
         fewest, most = self.views
@@ -100,6 +103,8 @@ class RigRange:
         On average: a person who walks through a room comes near to one camera and far from another.
         """
         distance = float(np.linalg.norm(centres - person, axis=-1).mean())
+        if self.tuned is not None and _within(distance, self.tuned.distance_m):
+            return True
         return any(_within(distance, one.distance_m) for one in self._matching(baseline_m(centres)))
 
     def told_focal_px(self, cameras: Sequence[Camera], person: Floats) -> Floats:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic_people import h36m_rig
 from trained_for_tests import biased, file_of, moving
@@ -15,6 +16,8 @@ from trained_for_tests import biased, file_of, moving
 from pose3d_ros.errors import InputError, OptionError, WeightsCorruptError, WeightsMissingError
 from pose3d_ros.estimation.options import EstimatorOptions
 from pose3d_ros.estimation.refinement.plan import Network, RefinePlan, decide, find
+from pose3d_ros.estimation.refinement.tuned_rig import TunedRig
+from pose3d_ros.structures import Rig
 from pose3d_ros.weights import trained
 from pose3d_ros.weights.trained import TrainedNetwork
 
@@ -148,3 +151,36 @@ def test_torch_is_not_loaded_where_nothing_refines() -> None:
         "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def tuned_on(rig: Rig) -> Network:
+    """Weights of stereo heads, tuned on a rig."""
+    return Network(moving(rigs=["head530"], tuned=TunedRig(rig, (2.0, 6.0)).entry()))
+
+
+def test_weights_tuned_on_this_very_rig_are_taken_and_reported() -> None:
+    found = plan(cvugcn=tuned_on(RIG))
+    assert (found.method, found.warning) == ("cvugcn", "")
+    assert f"its weights were tuned on this rig, {' '.join(RIG.names)} (calibration {RIG.calibration_hash})" in (
+        found.reason
+    )
+    assert found.facts()["refine/tuned"] == f"{' '.join(RIG.names)} (calibration {RIG.calibration_hash})"
+    assert plan("cvugcn", cvugcn=tuned_on(RIG)).tuned
+
+
+def test_weights_tuned_on_another_rig_are_left_with_a_warning_and_by_name_they_run_with_one() -> None:
+    other = FOUR.subset(FOUR.names[2:])
+    found = plan(cvugcn=tuned_on(other))
+    assert (found.method, found.tuned) == ("none", "")
+    assert found.warning.startswith("cvugcn_weights are not used: its weights were tuned on ")
+    assert RIG.calibration_hash in found.warning
+    asked = plan("cvugcn", cvugcn=tuned_on(other))
+    assert (asked.method, asked.tuned) == ("cvugcn", "")
+    assert "this rig has other cameras" in asked.warning
+
+
+def test_a_tuned_network_knows_people_as_far_away_as_in_its_recording() -> None:
+    limits = tuned_on(RIG).range
+    centres = np.stack([camera.centre for camera in RIG.cameras])
+    assert limits.knows(centres, np.array([0.0, 0.0, 1.0]))
+    assert not limits.knows(centres, np.array([30.0, 0.0, 1.0]))
