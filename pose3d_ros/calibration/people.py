@@ -102,10 +102,12 @@ def refine_rig(
     known = [camera.cam_from_world for camera in cameras]
     start = find_start([one.name for one in cameras], followed.tracks, followed.offset_s, options.max_offset_s, known)
     freedom = _freedom(len(views), options)
-    freedom[:, :6] = 0.0
-    before = _solved(cameras, followed, start, freedom)
     freedom[:, :3], freedom[:, 3:6] = REFINED_RAD, REFINED_M
     after = _solved(cameras, followed, start, freedom)
+    fixed = freedom.copy()
+    fixed[:, :6] = 0.0
+    # The same moments of the same people, however these were joined.
+    before = adjust(replace(after.evidence, own_std=fixed), replace(after.unknowns, cameras=cameras))
     metric = keep_in_place(before, after)
     return _result(followed, metric, rig.frame_id, check(metric))
 

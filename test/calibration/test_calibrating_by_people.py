@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from calibration_walks import crouching_films, motion, refocused, walk, with_motion
 
-from pose3d_ros.calibration import people_scene
+from pose3d_ros.calibration import people, people_scene
 from pose3d_ros.calibration.people import PeopleOptions, calibrate_people, recording_clocks, refine_rig
 from pose3d_ros.calibration.people_floor import NOSE_OF_STATURE
 from pose3d_ros.errors import CalibrationError, InputError
@@ -192,6 +192,20 @@ def test_an_exact_rig_hardly_moves():
     place, turned = rig_errors(found.rig, truth.rig, distances(truth))
     assert place.max() < 0.01
     assert turned.max() < 0.3
+
+
+def test_a_rig_is_refined_also_where_people_are_joined_otherwise_by_the_rig_than_by_what_is_found(monkeypatch):
+    views, truth = walk("room3", 1, SECONDS, 5, people=2)
+    joined = []
+
+    def only_one_person_at_first(cameras, clocks, tracks, start):
+        joined.append(start)
+        return replace(start, people=start.people[:1]) if len(joined) == 1 else start
+
+    monkeypatch.setattr(people, "regrouped", only_one_person_at_first)
+    found = refine_rig(truth.rig, views)
+    assert joined
+    assert rig_errors(found.rig, truth.rig, distances(truth))[1].max() < 0.4
 
 
 def test_what_is_not_there_is_refused_by_name():
