@@ -13,10 +13,12 @@ from pose3d_ros.estimation.body import JOINTS, NAMES
 from pose3d_ros.evaluation.walking_people import WalkTruth, simulate_walkers
 from pose3d_ros.geometry.projection import project
 from pose3d_ros.mocap.stick_figure import drawn_person
-from pose3d_ros.mocap.walks import moments, standing
+from pose3d_ros.mocap.walks import Walk, moments, standing
 from pose3d_ros.simulation.noise_models import GaussianNoise
-from pose3d_ros.simulation.simulated_rigs import rotation_vector, simulated_rig
+from pose3d_ros.simulation.simulated_rigs import SimulatedRig, rotation_vector, simulated_rig
 from pose3d_ros.simulation.views import mapped_truth
+from pose3d_ros.simulation.walkers import Clocks, Film, filmed, span, walkers
+from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Camera, Rig
 
 FPS = 10.0
@@ -75,3 +77,41 @@ def still_tracks(cameras: Sequence[Camera], poses: np.ndarray, std_px: float = 1
             own.append(ViewTrack(2.0 * k + times, px, np.full(px.shape[:2], std_px**2), np.tile(there, shape)))
         tracks.append(own)
     return tracks
+
+
+def who_is_who(track: ViewTrack, camera: Camera, truth: WalkTruth) -> np.ndarray:
+    """(T,) the number of the true person who is nearest to a track, image by image."""
+    moment = np.abs(truth.clocks.common_s(camera.name, track.times_s)[:, None] - truth.t_s).argmin(axis=1)
+    true_px = project(camera, truth.xyz[moment][:, :, JOINTS])  # (T, P, N, 2)
+    return np.nanmedian(np.linalg.norm(true_px - track.px[:, None], axis=-1), axis=-1).argmin(axis=1)
+
+
+def walking_films(family: str, number: int, seconds: float, seed: int = 0) -> tuple[list[Film], WalkTruth]:
+    """What a detector finds of one walker before a held-out rig, all cameras by one clock."""
+    one, rng = simulated_rig(family, number, held_out=True), np.random.default_rng(seed)
+    return _filmed(one, walkers(one.floor, span(one, seconds, Clocks()), rng), seconds, rng)
+
+
+def crouching_films(family: str, number: int, seconds: float, seed: int = 0) -> tuple[list[Film], WalkTruth]:
+    """A person who goes about with bent knees all the time, so that no moment shows the vertical or the floor."""
+    one, rng = simulated_rig(family, number, held_out=True), np.random.default_rng(seed)
+    (upright,) = walkers(one.floor, span(one, seconds, Clocks()), rng)
+    xyz = upright.xyz.copy()
+    across = xyz[:, H36M_17.index("LHip")] - xyz[:, H36M_17.index("RHip")]
+    ahead = np.cross(across, (0.0, 0.0, 1.0))
+    ahead /= np.linalg.norm(ahead, axis=-1, keepdims=True)
+    for side in "LR":
+        hip, knee, ankle = (H36M_17.index(side + name) for name in ("Hip", "Knee", "Ankle"))
+        thigh, shin = (np.linalg.norm(xyz[0, a] - xyz[0, b]) for a, b in ((hip, knee), (knee, ankle)))
+        xyz[:, knee] = xyz[:, hip] + thigh * (0.9 * ahead - (0.0, 0.0, np.sqrt(1 - 0.9**2)))
+        xyz[:, ankle] = xyz[:, knee] - (0.0, 0.0, shin)
+    return _filmed(one, (replace(upright, xyz=xyz),), seconds, rng)
+
+
+def _filmed(
+    one: SimulatedRig, people: tuple[Walk, ...], seconds: float, rng: np.random.Generator
+) -> tuple[list[Film], WalkTruth]:
+    noise = GaussianNoise(SIGMA_PX)
+    films = [filmed(camera, people, seconds, FPS, noise, rng) for camera in one.rig.cameras]
+    xyz = mapped_truth(np.stack([person.xyz for person in people], axis=1))
+    return films, WalkTruth(one.rig, Clocks(), people[0].t_s, xyz, tuple(person.stature_m for person in people))

@@ -24,8 +24,8 @@ from pose3d_ros.structures import Floats
 GRID_S = 0.1
 # Lifted people at 5 m agree to 0.3 to 0.5 m (median joint); this far apart they agree no longer, m.
 AGREE_M = 0.8
-# Differences of the clocks farther apart than so long are two answers.
-ANOTHER_S = 1.0
+# Differences of the clocks farther apart than so long are two answers, if people overlap for this share of the time.
+ANOTHER_S, ANOTHER_SHARE = 1.0, 0.5
 # Both must see a person for so long.
 LEAST_S = 0.6
 # Tracks of each camera that propose transforms: the longest.
@@ -41,7 +41,7 @@ class CommonMotion:
     a_from_b: Floats  # (4, 4)
     late_s: float  # time of a = time of b + late_s
     agreeing_s: float  # seconds of people who agree, each by how well
-    rival: float  # the best agreement at another difference of the clocks, as a share of this one's
+    rival: float  # the best agreement for each second at another difference of the clocks, as a share of this one's
     pairs: tuple[tuple[int, int], ...]  # tracks of a and b that are the same person
 
 
@@ -73,7 +73,7 @@ def common_motion(
     known: a_from_b (4, 4), where only the clocks are sought. None if no two tracks overlap for long enough.
     """
     best: tuple[float, int, Floats] | None = None
-    by_lag: dict[int, float] = {}
+    by_lag: dict[int, tuple[float, int]] = {}  # agreement of the best pair, and how many steps it overlaps
     for one in a[:PROPOSALS]:
         for other in b[:PROPOSALS]:
             for lag in lags.tolist():
@@ -84,14 +84,13 @@ def common_motion(
                 if matrix is None:
                     continue
                 score = float(_agreement(*both, matrix).sum())
-                by_lag[lag] = max(score, by_lag.get(lag, 0.0))
+                by_lag[lag] = max((score, len(both[0])), by_lag.get(lag, (0.0, 0)))
                 if best is None or score > best[0]:
                     best = (score, lag, matrix)
     if best is None:
         return None
-    most, lag, matrix = best
-    others = [score for other, score in by_lag.items() if abs(other - lag) * GRID_S > ANOTHER_S]
-    rival = max(others, default=0.0) / max(most, 1e-9)
+    _, lag, matrix = best
+    rival = _rival(by_lag, lag)
     for _ in range(3):
         pairs = _matched(a, b, lag, matrix)
         if not pairs:
@@ -103,6 +102,17 @@ def common_motion(
             matrix = matrix if refined is None else refined
     total = sum(score for _, _, score in pairs) * GRID_S
     return CommonMotion(matrix, lag * GRID_S, total, rival, tuple((i, j) for i, j, _ in pairs))
+
+
+def _rival(by_lag: dict[int, tuple[float, int]], lag: int) -> float:
+    """CommonMotion.rival: by the second, since what repeats itself overlaps less the farther it is shifted."""
+    most, steps = by_lag[lag]
+    others = [
+        score / overlap
+        for other, (score, overlap) in by_lag.items()
+        if abs(other - lag) * GRID_S > ANOTHER_S and overlap >= ANOTHER_SHARE * steps
+    ]
+    return max(others, default=0.0) * steps / max(most, 1e-9)
 
 
 def _overlapping(a: _Path, b: _Path, lag: int) -> tuple[Floats, Floats] | None:

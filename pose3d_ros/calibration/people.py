@@ -87,7 +87,7 @@ def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = Peop
     frame_id = "floor" if metric.on_floor else f"{names[0]}_optical"
     wrong = () if options.focal else wrong_focal_lengths(solved)
     floor = () if metric.on_floor else (without_floor(frame_id),)
-    return _result(options, followed, metric, frame_id, (*wrong, *check(metric, solved, options), *floor))
+    return _result(followed, metric, frame_id, (*wrong, *check(metric), *floor))
 
 
 def refine_rig(
@@ -107,7 +107,7 @@ def refine_rig(
     freedom[:, :3], freedom[:, 3:6] = REFINED_RAD, REFINED_M
     after = _solved(cameras, followed, start, freedom)
     metric = keep_in_place(before, after)
-    return _result(options, followed, metric, rig.frame_id, check(metric, after, options))
+    return _result(followed, metric, rig.frame_id, check(metric))
 
 
 def recording_clocks(
@@ -204,16 +204,8 @@ def _certain(clocks: Mapping[str, Clock]) -> Mapping[str, Clock]:
     return clocks
 
 
-def _result(
-    options: PeopleOptions, followed: _Followed, metric: Metric, frame_id: str, findings: tuple[Finding, ...]
-) -> PeopleCalibration:
+def _result(followed: _Followed, metric: Metric, frame_id: str, findings: tuple[Finding, ...]) -> PeopleCalibration:
     cameras, rig = metric.cameras, Rig(metric.cameras, frame_id)
-    focal_std = {}
-    if options.focal:
-        focal_std = {
-            camera.name: float(np.sqrt(metric.solved.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
-            for v, camera in enumerate(cameras)
-        }
     return PeopleCalibration(
         rig=rig,
         covariance=relative_covariances(metric.covariance, cameras),
@@ -221,7 +213,7 @@ def _result(
         scale_std=metric.scale_std,
         tilt_std_rad=metric.tilt_std_rad,
         reprojection_px=metric.solved.reprojection_px(),
-        focal_std=focal_std,
+        focal_std=metric.solved.focal_std(),
         statures_m=metric.statures_m,
         xyz=metric.people(),
         findings=(*findings, *check_rig(rig)),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pose3d_ros.calibration.people_bundle import Linear, solve
 from pose3d_ros.calibration.people_covariance import covariance
-from pose3d_ros.calibration.people_residuals import Evidence, Unknowns
+from pose3d_ros.calibration.people_residuals import FOCAL, OWN, Evidence, Unknowns
 from pose3d_ros.structures import Floats
 
 # Keypoints within two standard deviations keep so much of their weight; tracks of which the adjustment keeps less than
@@ -34,6 +34,14 @@ class Solved:
         return {
             camera.name: float(np.median(size[v][weight[v] > 0])) if (weight[v] > 0).any() else float("nan")
             for v, camera in enumerate(self.unknowns.cameras)
+        }
+
+    def focal_std(self) -> dict[str, float]:
+        """Relative standard deviations of focal lengths that were free, by camera."""
+        return {
+            camera.name: float(np.sqrt(self.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
+            for v, camera in enumerate(self.unknowns.cameras)
+            if self.evidence.own_std[v, FOCAL] > 0
         }
 
     @property

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric
-from pose3d_ros.calibration.people_residuals import FOCAL, OWN
+from pose3d_ros.calibration.people_residuals import FOCAL
 from pose3d_ros.calibration.people_start import ADVICE
 from pose3d_ros.estimation.body import NAMES
 from pose3d_ros.rigs.camera_checks import Finding
 from pose3d_ros.structures import Rig
-
-if TYPE_CHECKING:
-    from pose3d_ros.calibration.people import PeopleOptions
 
 # Standard deviations above which a camera is not calibrated: rad, and m for each m of distance.
 MOST_RAD, MOST_SHARE = np.deg2rad(2.0), 0.06
@@ -32,9 +28,9 @@ MOST_FOCAL_STD = 0.03
 _HIPS = [NAMES.index("LHip"), NAMES.index("RHip")]
 
 
-def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Finding, ...]:
+def check(metric: Metric) -> tuple[Finding, ...]:
     """Faults and warnings of an adjustment in metres."""
-    findings = []
+    findings, solved = [], metric.solved
     hips = metric.xyz[:, _HIPS].mean(axis=1)
     seen = np.isfinite(solved.linear.joints.kept).any(axis=(0, 2))
     spread = np.sqrt(np.linalg.eigvalsh(np.cov(hips[seen].T))[-1]) if seen.sum() > 3 else 0.0
@@ -57,14 +53,10 @@ def check(metric: Metric, solved: Solved, options: PeopleOptions) -> tuple[Findi
         if fault or turned > WARNING_RAD or moved > WARNING_SHARE * distance:
             text = f"camera {name!r} is known to {np.rad2deg(turned):.1f} deg and {100 * moved:.0f} cm only"
             findings.append(Finding(fault, f"{text} ({distance:.1f} m from people): {ADVICE}", name))
-        if options.focal:
-            v = [camera.name for camera in metric.cameras].index(name)
-            std = float(np.sqrt(solved.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
-            if std > MOST_FOCAL_STD:
-                text = f"camera {name!r}: its focal length is known to {std:.0%} only"
-                findings.append(
-                    Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name)
-                )
+    for name, std in solved.focal_std().items():
+        if std > MOST_FOCAL_STD:
+            text = f"camera {name!r}: its focal length is known to {std:.0%} only"
+            findings.append(Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name))
     return tuple(findings)
 
 
@@ -83,9 +75,9 @@ def wrong_focal_lengths(solved: Solved) -> tuple[Finding, ...]:
     own_std[:, FOCAL] = FREE_FOCAL
     freed = adjust(replace(solved.evidence, own_std=own_std), solved.unknowns)
     findings = []
-    for v, (before, after) in enumerate(zip(solved.unknowns.cameras, freed.unknowns.cameras, strict=True)):
+    for before, after in zip(solved.unknowns.cameras, freed.unknowns.cameras, strict=True):
         off = float(np.log(after.K[0, 0] / before.K[0, 0]))
-        std = float(np.sqrt(freed.covariance[OWN * v + FOCAL, OWN * v + FOCAL]))
+        std = freed.focal_std()[before.name]
         if abs(off) > max(WRONG_FOCAL, WRONG_STD * std):
             findings.append(
                 Finding(

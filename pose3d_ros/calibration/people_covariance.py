@@ -1,6 +1,6 @@
 """How certain a bundle adjustment over people is (NumPy, float64).
 
-A detector's errors last, and partly stay: its idea of a joint is beside the bone's end in the same direction while a
+A detector's errors last, and partly stay: its idea of a joint is away from the bone's end in the same direction while a
 person does not turn. So the covariance is not the inverse of the normal equations but a sandwich (White, Econometrica
 50(1), 1982): the scores of a person's second are one draw, and each joint has a constant error in each view.
 """
@@ -48,9 +48,8 @@ def covariance(evidence: Evidence, linear: Linear) -> Floats:
     middle = sums.T @ sums * (len(sums) / max(len(sums) - 1, 1)) + np.where(
         linear.prior < FIXED / 10, linear.prior, 0.0
     )
-    size = (
-        BIAS_M * np.linalg.norm(per_m, axis=-1) * weight[..., None]
-    )  # (V, M, N, 2): px of the constant error, weighed
+    # (V, M, N, 2): the constant error in px, times its weight.
+    size = BIAS_M * np.linalg.norm(per_m, axis=-1) * weight[..., None]
     bias = -np.einsum("vmna,vmnac,mncg->vnag", size, per_m, to_joints, optimize=True)
     for v in range(views):
         part = slice(own_count * v, own_count * (v + 1))

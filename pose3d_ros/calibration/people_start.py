@@ -5,6 +5,7 @@ Cameras are chained from the first one over the pairs whose people agree for lon
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,10 +17,12 @@ from pose3d_ros.calibration.view_tracks import ViewTrack
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.structures import Floats
 
-# People of two cameras agree by this share if their images were mirrored, and not as they are.
-MIRRORED = 2.0
-# Differences of the clocks are ambiguous where another one is as good as this share: walkers have 0.5 to 0.75, a motion
-# that repeats itself 1.
+# One of two cameras mirrors its images if people agree so many times as long once one is mirrored back: simulated
+# walkers do for 0.3 to 0.7 times as long where no camera mirrors, and for 1.5 to 3 times as long where one does.
+# Shorter agreement is chance.
+MIRRORED, MIRRORED_S = 1.2, 2.0
+# Differences of the clocks are ambiguous where another one is as good as this share: walkers of 20 s and more have 0.45
+# to 0.8, a motion that repeats itself 1.
 AMBIGUOUS = 0.9
 ADVICE = "have a person walk through the whole space that the cameras share for 20 s, turning and raising the arms"
 
@@ -44,13 +47,13 @@ def find_start(
     """Start from nothing but tracks, by camera; offset_s: the clocks if they are known, else sought in +-max_offset_s.
 
     known: cam_from_world of every camera, where only clocks and people are sought. Raises CalibrationError for a camera
-    that shares no people with the others, and for mirrored images.
+    that shares no people with the others, for mirrored images, and where several differences of the clocks fit.
     """
     for name, one in zip(names, tracks, strict=True):
         if not one:
             raise CalibrationError(f"camera {name!r} sees no person for long enough to follow: {ADVICE}")
-    grids = [paths(one) for one in tracks]
-    common = {}
+    grids, mirrors = [paths(one) for one in tracks], [paths(one, mirrored=True) for one in tracks]
+    common, mirrored = {}, []
     for a, b in combinations(range(len(names)), 2):
         if offset_s is None:
             reach = round(max_offset_s / GRID_S)
@@ -61,13 +64,19 @@ def find_start(
         found = common_motion(grids[a], grids[b], lags, placed)
         if found is not None:
             common[a, b] = found
+        if known is None:
+            other = common_motion(grids[a], mirrors[b], lags[::2])  # a step away people agree nearly as well
+            plain_s = 0.0 if found is None else found.agreeing_s
+            if other is not None and other.agreeing_s > max(MIRRORED * plain_s, MIRRORED_S):
+                mirrored.append((a, b))
+    _refuse_mirrored(names, mirrored)
     joined = {0: np.eye(4)}
     offsets = {0: 0.0 if offset_s is None else offset_s[0]}
     while len(joined) < len(names):
         reachable = [pair for pair in common if (pair[0] in joined) != (pair[1] in joined)]
         if not reachable:
             missing = [n for n in range(len(names)) if n not in joined]
-            _refuse(names, tracks, missing, offset_s is not None)
+            _refuse(names, missing, offset_s is not None)
         certain = [pair for pair in reachable if offset_s is not None or common[pair].rival <= AMBIGUOUS]
         if not certain:
             a, b = max(reachable, key=lambda pair: common[pair].agreeing_s)
@@ -95,18 +104,21 @@ def find_start(
     )
 
 
-def _refuse(names: Sequence[str], tracks: Sequence[Sequence[ViewTrack]], missing: Sequence[int], timed: bool) -> None:
+def _refuse_mirrored(names: Sequence[str], mirrored: Sequence[tuple[int, int]]) -> None:
+    """Raise CalibrationError that names the camera which mirrors its images, by pairs of which one does."""
+    if not mirrored:
+        return
+    count = Counter(n for pair in mirrored for n in pair)
+    most = max(count.values())
+    named = " or ".join(repr(names[n]) for n in sorted(count) if count[n] == most)
+    raise CalibrationError(
+        f"camera {named}: its people fit those of other cameras only if its images are mirrored: turn mirroring off "
+        "(selfie cameras do it), or flip the recording"
+    )
+
+
+def _refuse(names: Sequence[str], missing: Sequence[int], timed: bool) -> None:
     """Raise CalibrationError that says why cameras cannot be joined with the others."""
-    others = [n for n in range(len(names)) if n not in missing]
-    for n in missing:
-        for other in others:
-            lags = np.arange(-10, 11) if timed else np.arange(-100, 101, 2)
-            mirrored = common_motion(paths(tracks[other]), paths(tracks[n], mirrored=True), lags)
-            if mirrored is not None and mirrored.agreeing_s > MIRRORED:
-                raise CalibrationError(
-                    f"camera {names[n]!r}: its people fit those of {names[other]!r} only if its images are mirrored: "
-                    "turn mirroring off (selfie cameras do it), or flip the recording"
-                )
     listed = ", ".join(repr(names[n]) for n in missing)
     clocks = "the recordings overlap in time (--offset, or none to have it found)" if timed else "they overlap in time"
     raise CalibrationError(

@@ -24,14 +24,14 @@ DISTURBED = with_motion(
 
 
 def problem(start: Rig, std: dict[range | int, float], poses=POSES, std_px: float = 0.1):
-    """Evidence and unknowns that start at a rig; std: of parameters of all cameras but the first, the rest are fixed."""
+    """Evidence and unknowns that start at a rig; std: priors of cameras but the first, other parameters are fixed."""
     tracks = still_tracks(TRUE.cameras, poses, std_px)
     own_std = np.zeros((len(start.cameras), OWN))
     for part, value in std.items():
         own_std[1:, part] = value
-    everyone = {view: tuple(range(len(poses))) for view in range(len(start.cameras))}
+    person = {view: tuple(range(len(poses))) for view in range(len(start.cameras))}
     placed = tuple(camera.cam_from_world for camera in start.cameras)
-    evidence, unknowns = scene(start.cameras, tracks, Start(placed, (0.0,) * len(placed), (everyone,), {}), own_std)
+    evidence, unknowns = scene(start.cameras, tracks, Start(placed, (0.0,) * len(placed), (person,), {}), own_std)
     once = np.isclose(evidence.at_s % 2.0, 0.2)  # in the middle of each pose
     evidence = replace(evidence, at_s=evidence.at_s[once], person=evidence.person[once])
     return evidence, replace(unknowns, xyz=unknowns.xyz[once])
