@@ -21,10 +21,11 @@ from pose3d_ros.calibration.people import PeopleOptions, calibrate_people, refin
 from pose3d_ros.calibration.people_views import PeopleViews
 from pose3d_ros.errors import CalibrationError
 from pose3d_ros.evaluation.footage_tables import with_reference
-from pose3d_ros.evaluation.summary import Reference, left_out_camera_px, observations_2d
+from pose3d_ros.evaluation.summary import Reference, left_out_camera_px
 from pose3d_ros.evaluation.tables import Cell, Table
 from pose3d_ros.geometry.alignment import similarity
 from pose3d_ros.geometry.triangulation import triangulate
+from pose3d_ros.recordings.observations import observations_2d
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Rig

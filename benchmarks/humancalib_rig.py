@@ -20,8 +20,8 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.estimation.lifting import lift
-from pose3d_ros.evaluation.summary import observations_2d
 from pose3d_ros.geometry.projection import undistort
+from pose3d_ros.recordings.observations import observations_2d
 from pose3d_ros.recordings.recording import Recording
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats, Keypoints2D, Rig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +23,14 @@ from pose3d_ros.calibration.people_floor import (
 from pose3d_ros.calibration.people_residuals import OWN
 from pose3d_ros.calibration.people_scene import LEG_SPREAD, LEGS
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.estimation.body import STATURE_M, STATURE_STD_M, WEIGHTS
+from pose3d_ros.estimation.body import WEIGHTS
 from pose3d_ros.geometry.alignment import rigid
 from pose3d_ros.structures import Camera, Floats
 
-ROBUST_STEPS = 5
+# A camera's direction counts as much as its place where it is this far from people.
+MARKS_M = 3.0
+# Adults, half of them women: mean stature, m, and its relative spread (ANSUR 1988: 1.63 +- 0.064 and 1.76 +- 0.067).
+ADULT_M, ADULT_SPREAD = 1.69, 0.055
 # Where hardly a moment has all joints sure, this share of them is enough.
 ENOUGH_JOINTS = 0.7
 
@@ -100,26 +104,15 @@ def put_on_floor(solved: Solved, stature_m: float | None, distance: tuple[str, s
 def keep_in_place(before: Solved, after: Solved) -> Metric:
     """The adjustment after in the frame and at the scale of the one before.
 
-    Cameras keep their mean distance from each other; people and cameras, each as one half, stay where they were on the
-    whole. Raises CalibrationError where hardly a joint fits both.
+    The cameras keep their mean distance from each other, and on the whole their places and directions: people cannot
+    hold the frame, because the rig before puts them to wrong places. Raises CalibrationError where hardly a joint fits.
     """
-    sure = before.sure & after.sure
-    if sure.sum() < LEAST_MOMENTS:
+    if (before.sure & after.sure).sum() < LEAST_MOMENTS:
         raise CalibrationError("people fit the rig too badly to correct it: calibrate it again")
     factor = _apart_m(before) / _apart_m(after)
-    new, old = factor * after.unknowns.xyz[sure], before.unknowns.xyz[sure]
-    many = max(len(new) // len(before.unknowns.cameras), 1)
-    new_centres, old_centres = (
-        np.repeat([scale * camera.centre for camera in one.unknowns.cameras], many, axis=0)
-        for one, scale in ((after, factor), (before, 1.0))
-    )
-    used = np.ones(len(new), dtype=bool)
-    for _ in range(ROBUST_STEPS):  # joints that one of both rigs triangulates badly say nothing of the frame
-        moved = rigid(np.concatenate([new[used], new_centres]), np.concatenate([old[used], old_centres]))
-        away = np.linalg.norm(moved.apply(new) - old, axis=-1)
-        used = away <= 2.0 * np.median(away)
-    inverse = np.linalg.inv(moved.matrix)
     cameras = tuple(_scaled(camera, factor) for camera in after.unknowns.cameras)
+    moved = rigid(_marks(cameras), _marks(before.unknowns.cameras))
+    inverse = np.linalg.inv(moved.matrix)
     shape, per_scale = _in_metres(after, factor, _logarithm(after, _legs(after)))
     return Metric(
         after,
@@ -130,6 +123,13 @@ def keep_in_place(before: Solved, after: Solved) -> Metric:
         0.0,
         np.nan,
         (),
+    )
+
+
+def _marks(cameras: Sequence[Camera]) -> Floats:
+    """(4 V, 3) m: the centre of each camera, and points MARKS_M from it along its axes."""
+    return np.concatenate(
+        [camera.centre + MARKS_M * np.vstack([np.zeros(3), camera.cam_from_world[:3, :3]]) for camera in cameras]
     )
 
 
@@ -162,13 +162,12 @@ def _scale(
         return length_m / between, 0.0, gradient
     mode = _logarithm(solved, _legs(solved))
     if not tall:
-        known = 1.0 if stature_m is None else stature_m / STATURE_M
+        known = 1.0 if stature_m is None else stature_m / ADULT_M
         return known, LEG_SPREAD, mode
     if stature_m is not None:
         return stature_m / max(tall.values()), NOSE_SPREAD, mode
-    spread = STATURE_STD_M / STATURE_M
-    factor = float(np.exp(np.mean([np.log(STATURE_M / one) for one in tall.values()])))
-    return factor, float(np.hypot(spread / np.sqrt(len(tall)), NOSE_SPREAD)), mode
+    factor = float(np.exp(np.mean([np.log(ADULT_M / one) for one in tall.values()])))
+    return factor, float(np.hypot(ADULT_SPREAD / np.sqrt(len(tall)), NOSE_SPREAD)), mode
 
 
 def _legs(solved: Solved) -> NDArray[np.intp]:
