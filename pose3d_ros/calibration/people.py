@@ -93,9 +93,10 @@ def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = Peop
 def refine_rig(
     rig: Rig, views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions(offsets_s={})
 ) -> PeopleCalibration:
-    """Correct a rig's extrinsics by people; the people stay where they were, and so does the rig's frame.
+    """Correct a rig's extrinsics by people; its frame stays, held by all cameras together (keep_in_place).
 
-    Raises CalibrationError as calibrate_people, and InputError where a camera of views is not in the rig.
+    Raises CalibrationError as calibrate_people and where people fit the rig too badly, and InputError where a camera of
+    views is not in the rig.
     """
     cameras = tuple(rig.camera(one.camera.name) for one in views)
     followed = _followed(views, options)
