@@ -11,7 +11,9 @@ from pose3d_ros.calibration.people import PeopleOptions, calibrate_people, recor
 from pose3d_ros.calibration.people_metric import ADULT_M
 from pose3d_ros.errors import CalibrationError, InputError
 from pose3d_ros.evaluation.calibration_errors import calibration_errors, clock_errors_ms, distances, rig_errors
-from pose3d_ros.evaluation.walking_people import people_views
+from pose3d_ros.evaluation.walking_people import people_views, simulate_walkers
+from pose3d_ros.simulation.noise_models import GaussianNoise
+from pose3d_ros.simulation.simulated_rigs import simulated_rig
 from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Rig
 
@@ -94,13 +96,16 @@ def test_without_a_measure_people_are_as_tall_as_adults():
     assert calibration_errors(found, truth, SECONDS).scale == pytest.approx(expected, abs=0.04)
 
 
-def test_clocks_with_an_offset_and_a_drift_are_found_to_milliseconds():
-    drift = {"cam2": 400.0}
-    views, truth = walk("room2", 1, 30.0, 1, sigma_px=1.0, offsets_s={"cam2": 0.37}, drift_ppm=drift)
+def test_clocks_with_an_offset_and_a_drift_are_found_to_5_ms(monkeypatch):
+    """80 ppm are 24 ms in 5 minutes."""
+    monkeypatch.setattr(people_scene, "MOST_MOMENTS", 160)
+    one, seconds, rng = simulated_rig("room2", 1, held_out=True), 300.0, np.random.default_rng(1)
+    clocks = {"offsets_s": {"cam2": 0.37}, "drift_ppm": {"cam2": 80.0}}
+    views, truth = simulate_walkers(one, seconds, 6.0, GaussianNoise(1.0), rng, **clocks)
     found = recording_clocks(views, truth.rig, PeopleOptions(drift=True, max_offset_s=1.0))
-    assert clock_errors_ms(found, truth, 30.0).max() < 10.0
-    clock = found["cam2"]
-    assert abs(clock.offset_s - 0.37) < 3.0 * max(clock.offset_std_s, 1e-3)
+    assert clock_errors_ms(found, truth, seconds).max() < 5.0
+    assert abs(found["cam2"].drift_ppm - 80.0) < 2.0 * found["cam2"].drift_std_ppm < 60.0
+    assert abs(found["cam2"].offset_s - 0.37) < 2.0 * found["cam2"].offset_std_s < 0.02
     assert found["cam1"].offset_s == found["cam1"].drift_ppm == 0.0
 
 
