@@ -93,19 +93,22 @@ def calibrate_people(views: Sequence[PeopleViews], options: PeopleOptions = Peop
 def refine_rig(
     rig: Rig, views: Sequence[PeopleViews], options: PeopleOptions = PeopleOptions(offsets_s={})
 ) -> PeopleCalibration:
-    """Correct a rig's extrinsics by people; the people stay where they were, and so does the rig's frame.
+    """Correct a rig's extrinsics by people; its frame stays, held by all cameras together (keep_in_place).
 
-    Raises CalibrationError as calibrate_people, and InputError where a camera of views is not in the rig.
+    Raises CalibrationError as calibrate_people and where people fit the rig too badly, and InputError where a camera of
+    views is not in the rig.
     """
     cameras = tuple(rig.camera(one.camera.name) for one in views)
     followed = _followed(views, options)
     known = [camera.cam_from_world for camera in cameras]
     start = find_start([one.name for one in cameras], followed.tracks, followed.offset_s, options.max_offset_s, known)
     freedom = _freedom(len(views), options)
-    freedom[:, :6] = 0.0
-    before = _solved(cameras, followed, start, freedom)
     freedom[:, :3], freedom[:, 3:6] = REFINED_RAD, REFINED_M
     after = _solved(cameras, followed, start, freedom)
+    fixed = freedom.copy()
+    fixed[:, :6] = 0.0
+    # The same moments of the same people, however these were joined.
+    before = adjust(replace(after.evidence, own_std=fixed), replace(after.unknowns, cameras=cameras))
     metric = keep_in_place(before, after)
     return _result(followed, metric, rig.frame_id, check(metric))
 

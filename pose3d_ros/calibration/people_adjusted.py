@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.calibration.people_bundle import Linear, solve
+from pose3d_ros.calibration.people_bundle import LEAST_INFORMATION, solve
 from pose3d_ros.calibration.people_covariance import covariance
+from pose3d_ros.calibration.people_equations import Linear
 from pose3d_ros.calibration.people_residuals import FOCAL, OWN, Evidence, Unknowns
 from pose3d_ros.structures import Floats
 
@@ -53,7 +54,9 @@ class Solved:
         """(M, N, 3, 3) of the joints for known cameras."""
         A = self.linear.joints.A
         size = A.shape[1]
-        inverse = np.linalg.inv(A + (1e-3 + 1e-9 * np.trace(A, axis1=1, axis2=2))[:, None, None] * np.eye(size))
+        inverse = np.linalg.inv(
+            A + (LEAST_INFORMATION + 1e-9 * np.trace(A, axis1=1, axis2=2))[:, None, None] * np.eye(size)
+        )
         joints = np.arange(size // 3)
         # Robust weights are lower than the information by the share that usual keypoints keep.
         inverse = inverse * float(np.nanmedian(self.linear.joints.kept))

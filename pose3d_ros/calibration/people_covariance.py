@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pose3d_ros.calibration.people_bundle import FIXED, Linear, free, reduced
+from pose3d_ros.calibration.people_bundle import reduced
+from pose3d_ros.calibration.people_equations import FIXED, Linear, free
 from pose3d_ros.calibration.people_residuals import OWN, Evidence
 from pose3d_ros.structures import Camera, Floats
 

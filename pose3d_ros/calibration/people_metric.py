@@ -23,7 +23,7 @@ from pose3d_ros.calibration.people_floor import (
 from pose3d_ros.calibration.people_residuals import OWN
 from pose3d_ros.calibration.people_scene import LEG_SPREAD, LEGS
 from pose3d_ros.errors import CalibrationError
-from pose3d_ros.estimation.body import WEIGHTS
+from pose3d_ros.estimation.body import STATURE_M, WEIGHTS
 from pose3d_ros.geometry.alignment import rigid
 from pose3d_ros.structures import Camera, Floats
 
@@ -162,8 +162,8 @@ def _scale(
         return length_m / between, 0.0, gradient
     mode = _logarithm(solved, _legs(solved))
     if not tall:
-        known = 1.0 if stature_m is None else stature_m / ADULT_M
-        return known, LEG_SPREAD, mode
+        # Legs are as long as those of people of STATURE_M.
+        return (ADULT_M if stature_m is None else stature_m) / STATURE_M, LEG_SPREAD, mode
     if stature_m is not None:
         return stature_m / max(tall.values()), NOSE_SPREAD, mode
     factor = float(np.exp(np.mean([np.log(ADULT_M / one) for one in tall.values()])))

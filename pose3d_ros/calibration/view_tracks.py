@@ -22,7 +22,8 @@ from pose3d_ros.synchronisation.clock_regression import KERNEL_S, SPEED_KERNEL_S
 # A person walks about one own height a second; within this share of it, plus that, a detection continues a track.
 STEP, STEP_PER_S = 0.15, 1.2
 # A second detection or track within so many times the distance of the best makes the continuation uncertain: both end.
-AMBIGUOUS = 2.0
+# Keypoints jitter by JITTER of a person's size from image to image anyway.
+AMBIGUOUS, JITTER = 2.0, 0.02
 MAX_GAP_S, LEAST_S = 0.5, 0.4
 MIN_JOINTS = 6  # of N
 
@@ -110,7 +111,7 @@ def _links(
         if not np.isfinite(cost[row, column]):
             continue
         rivals = np.r_[np.delete(cost[row], column), np.delete(cost[:, column], row), np.inf]
-        if rivals.min() > AMBIGUOUS * max(cost[row, column], 0.02):
+        if rivals.min() > AMBIGUOUS * max(cost[row, column], JITTER):
             links[int(row)] = int(column)
         else:
             unsure.add(int(row))
