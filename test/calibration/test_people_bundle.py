@@ -8,6 +8,7 @@ from calibration_walks import motion, stiff_poses, still_tracks, with_motion
 
 from pose3d_ros.calibration.people_adjusted import adjust
 from pose3d_ros.calibration.people_bundle import solve
+from pose3d_ros.calibration.people_metric import keep_in_place
 from pose3d_ros.calibration.people_residuals import FOCAL, K1, OFFSET, OWN
 from pose3d_ros.calibration.people_scene import scene
 from pose3d_ros.calibration.people_start import Start
@@ -99,3 +100,21 @@ def test_a_clock_of_people_who_stand_still_stays_where_its_prior_has_it():
     np.testing.assert_allclose(found.unknowns.clocks[1:, 0], 0.0, atol=1e-3)
     std = np.sqrt(np.diag(found.covariance))[[OWN + OFFSET, 2 * OWN + OFFSET]]
     assert (std > 0.01).all()
+
+
+def test_an_adjustment_that_moved_and_grew_as_a_whole_is_put_back():
+    before = adjust(*problem(TRUE, {PLACE: 0.1}))
+    step, factor = motion((0.1, -0.2, 0.3), (1.0, 2.0, -0.5)), 1.1
+    grown = []
+    for camera in before.unknowns.cameras:
+        matrix = camera.cam_from_world @ step
+        matrix[:3, 3] *= factor
+        grown.append(camera.placed(matrix))
+    back = np.linalg.inv(step)
+    xyz = factor * (before.unknowns.xyz @ back[:3, :3].T + back[:3, 3])
+    after = replace(before, unknowns=replace(before.unknowns, cameras=tuple(grown), xyz=xyz))
+    found = keep_in_place(before, after)
+    for camera, expected in zip(found.cameras, before.unknowns.cameras, strict=True):
+        np.testing.assert_allclose(camera.cam_from_world, expected.cam_from_world, atol=1e-9)
+    np.testing.assert_allclose(found.xyz, before.unknowns.xyz, atol=1e-9)
+    assert not found.on_floor
