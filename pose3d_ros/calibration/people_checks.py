@@ -42,8 +42,8 @@ def check(metric: Metric) -> tuple[Finding, ...]:
         findings.append(
             Finding(True, f"{text}: are the lenses and the images' sizes right, and all videos of one take?")
         )
-    covariances = relative_covariances(metric.shape, metric.cameras)
-    for name, covariance in covariances.items():
+    uncertain: dict[bool, list[str]] = {True: [], False: []}  # by whether it is a fault
+    for name, covariance in relative_covariances(metric.shape, metric.cameras).items():
         away = np.linalg.norm(hips[seen] - Rig(metric.cameras).camera(name).centre, axis=-1)
         distance = float(np.median(away)) if len(away) else 1.0
         turned, moved = (
@@ -52,7 +52,8 @@ def check(metric: Metric) -> tuple[Finding, ...]:
         fault = turned > MOST_RAD or moved > MOST_SHARE * distance
         if fault or turned > WARNING_RAD or moved > WARNING_SHARE * distance:
             text = f"camera {name!r} is known to {np.rad2deg(turned):.1f} deg and {100 * moved:.0f} cm only"
-            findings.append(Finding(fault, f"{text} ({distance:.1f} m from people): {ADVICE}", name))
+            uncertain[fault].append(f"{text} ({distance:.1f} m from people)")
+    findings += [Finding(fault, f"{', '.join(texts)}: {ADVICE}") for fault, texts in uncertain.items() if texts]
     for name, std in solved.focal_std().items():
         if std > MOST_FOCAL_STD:
             text = f"camera {name!r}: its focal length is known to {std:.0%} only"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pose3d_ros.calibration.people_residuals import Evidence, Unknowns
+from pose3d_ros.calibration.people_residuals import DRIFT, Evidence, Unknowns
 from pose3d_ros.calibration.people_start import Start
 from pose3d_ros.calibration.view_tracks import ViewTrack
 from pose3d_ros.estimation.body import NAMES, PAIRS, PRIOR_LENGTHS_M
@@ -15,6 +15,8 @@ from pose3d_ros.structures import Camera, Floats
 
 # Moments of all people together; errors last for 0.2 s, so nearer ones add little.
 MOST_MOMENTS, LEAST_STEP_S = 240, 0.1
+# Rates that differ show in long recordings only, of which more moments are needed to be as sure of both ends.
+MOST_OF_DRIFT = 720
 # The prior that fixes the scale during the adjustment is the length of legs; the final one comes later.
 LEGS: NDArray[np.bool_] = np.array(
     [all(NAMES[joint][1:] in ("Hip", "Knee", "Ankle") for joint in pair) and NAMES[pair[0]][0] == NAMES[pair[1]][0]
@@ -42,7 +44,8 @@ def scene(
     )
     spans = [_shared_times(own, offsets) for own in by_person]
     total = sum(len(times) for times in spans)
-    every = max(1, int(np.ceil(total / MOST_MOMENTS)))
+    most = MOST_OF_DRIFT if (own_std[:, DRIFT] > 0).any() else MOST_MOMENTS
+    every = max(1, int(np.ceil(total / most)))
     spans = [times[::every] for times in spans]
     person = np.repeat(np.arange(len(spans)), [len(times) for times in spans])
     at_s = np.concatenate(spans) if spans else np.zeros(0)

@@ -86,9 +86,11 @@ def report_lines(calibration: PeopleCalibration) -> list[str]:
 
 
 def clock_lines(clocks: Mapping[str, Clock]) -> list[str]:
-    """A line for each clock that is not the first camera's own."""
+    """A line for each clock that is not the first camera's own, nor was known."""
     lines = []
     for name, clock in list(clocks.items())[1:]:
+        if clock.offset_std_s == 0:
+            continue
         drift = f", drift {clock.drift_ppm:+.1f} +-{clock.drift_std_ppm:.1f} ppm" if clock.drift_ppm else ""
         lines.append(f"{name}: began {clock.offset_s:+.4f} +-{clock.offset_std_s:.4f} s{drift}")
     return lines
