@@ -26,7 +26,7 @@ def test_fault_two_runs_on_one_output_folder(command: object, tmp_path: Path) ->
         output_lock(tmp_path / "results"),
         pytest.raises(InputError, match="results: another run is writing there now: wait for it, or choose another"),
     ):
-        command.run(Namespace(output=tmp_path / "results", devices=1, nodes=1))  # type: ignore[attr-defined]
+        command.run(Namespace(output=tmp_path / "results", network="lifter", devices=1, nodes=1))  # type: ignore[attr-defined]
 
 
 def test_run_that_was_killed_blocks_none(tmp_path: Path) -> None:
