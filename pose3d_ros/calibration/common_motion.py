@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pose3d_ros.calibration.view_tracks import ViewTrack
 from pose3d_ros.estimation.body import NAMES
 from pose3d_ros.geometry.alignment import rigid
+from pose3d_ros.recordings.matched_times import nearest_index
 from pose3d_ros.structures import Floats
 
 # The rate at which lifted people are compared; at walking pace 0.1 s is 15 cm, less than lifting errs.
@@ -58,8 +59,9 @@ def paths(tracks: Sequence[ViewTrack], mirrored: bool = False) -> list[_Path]:
     found = []
     for track in tracks:
         first, last = (round(one / GRID_S) for one in track.span_s)
-        nearest = np.abs(np.arange(first, last + 1)[:, None] * GRID_S - track.times_s).argmin(axis=1)
-        away = np.abs(np.arange(first, last + 1) * GRID_S - track.times_s[nearest])
+        grid_s: Floats = np.arange(first, last + 1, dtype=np.float64) * GRID_S
+        nearest = nearest_index(track.times_s, grid_s)
+        away = np.abs(grid_s - track.times_s[nearest])
         xyz = np.where((away <= 0.5 * GRID_S + 1e-9)[:, None, None], track.lifted[nearest], np.nan)
         found.append(_Path(first, xyz[:, SWAPPED] * (-1.0, 1.0, 1.0) if mirrored else xyz))
     return found

@@ -11,6 +11,7 @@ from pose3d_ros.calibration.people_residuals import DRIFT, Evidence, Unknowns
 from pose3d_ros.calibration.people_start import Start
 from pose3d_ros.calibration.view_tracks import ViewTrack
 from pose3d_ros.estimation.body import NAMES, PAIRS, PRIOR_LENGTHS_M
+from pose3d_ros.recordings.matched_times import nearest_index
 from pose3d_ros.structures import Camera, Floats
 
 # Moments of all people together; errors last for 0.2 s, so nearer ones add little.
@@ -87,10 +88,10 @@ def _lifted(cameras: Sequence[Camera], own: Sequence[Sequence[ViewTrack]], offse
     for v, tracks in enumerate(own):
         inverse = np.linalg.inv(cameras[v].cam_from_world)
         for track in tracks:
-            inside = (times - offsets[v] >= track.times_s[0]) & (times - offsets[v] <= track.times_s[-1])
-            nearest = np.abs((times[inside] - offsets[v])[:, None] - track.times_s).argmin(axis=1)
-            joints = track.lifted[nearest]
-            good = np.isfinite(joints).all(-1)
+            own_s: Floats = times - offsets[v]
+            inside: NDArray[np.bool_] = np.asarray((own_s >= track.times_s[0]) & (own_s <= track.times_s[-1]))
+            joints = track.lifted[nearest_index(track.times_s, own_s[inside])]
+            good: NDArray[np.bool_] = np.asarray(np.isfinite(joints).all(-1))
             weight = np.where(good, 1.0 / np.maximum(np.nan_to_num(joints[..., 2], nan=1.0), 0.5) ** 2, 0.0)
             total[inside] += weight[..., None] * np.where(
                 good[..., None], joints @ inverse[:3, :3].T + inverse[:3, 3], 0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose3d_ros.recordings.frame_source import ABSENT
+from pose3d_ros.structures import Floats
 
 Stamps = NDArray[np.int64]
 # Frames this share of the slowest camera's interval apart are of one moment: half of it, and what jitter adds.
@@ -46,8 +47,8 @@ def matched(times: Sequence[Stamps], periods_ns: Sequence[float]) -> NDArray[np.
     return kept
 
 
-def nearest_index(own: Stamps, moments: Stamps) -> NDArray[np.intp]:
-    """Index of the nearest of own (rising) to each moment."""
+def nearest_index(own: Stamps | Floats, moments: Stamps | Floats) -> NDArray[np.intp]:
+    """Index of the nearest of own (rising) to each moment, both in ns or both in s."""
     if len(own) == 1:
         return np.zeros(len(moments), dtype=np.intp)
     after = np.clip(np.searchsorted(own, moments), 1, len(own) - 1)
