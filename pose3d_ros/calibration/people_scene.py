@@ -99,5 +99,5 @@ def _lifted(cameras: Sequence[Camera], own: Sequence[Sequence[ViewTrack]], offse
             weights[inside] += weight
     known = weights > 0
     xyz = np.where(known[..., None], total / np.maximum(weights, 1e-9)[..., None], np.nan)
-    middle = np.nanmean(xyz, axis=1, keepdims=True)
-    return np.where(known[..., None], xyz, np.where(np.isfinite(middle), middle, 0.0))
+    middle = total.sum(axis=1, keepdims=True) / np.maximum(weights.sum(axis=1), 1e-9)[:, None, None]
+    return np.where(known[..., None], xyz, middle)
