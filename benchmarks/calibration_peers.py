@@ -3,7 +3,8 @@ ours from people alone, and the published one refined.
 
 Each camera is left out in turn and its keypoints are compared with what the others predict. Intrinsics are the
 published ones for all; the scale is the published distance of the first two cameras. Agreement is with the published
-poses of the single trial, after one rigid transform, as every rig has a world of its own. Association is that of the
+poses of the single trial, after one rigid transform, as every rig has a world of its own;
+in place: without one. Association is that of the
 recordings, made with the published calibration.
 """
 
@@ -31,6 +32,7 @@ from pose3d_ros.skeletons import H36M_17, LIMB_JOINTS
 from pose3d_ros.structures import Rig
 
 METHODS = ("published", "humancalib", "people", "refined")
+IN_PLACE = ("published", "refined")  # those whose world is the published one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +58,12 @@ def measure(args: argparse.Namespace) -> Iterator[Table]:
                 rig = _rigs(args.humancalib)[method](recording)
             except CalibrationError as error:
                 note = str(error)
-            rows.append((method, name, *_tested(rig, named), note))
+            rows.append((method, name, *_tested(rig, named, method in IN_PLACE), note))
             if method == "published":
                 break  # it is made from neither
     columns = ["rig", "made from"]
     for name, (_, reference) in named.items():
-        columns += [f"{name}: left-out px", *([f"{name}: agreement mm"] if reference else [])]
+        columns += [f"{name}: left-out px", *([f"{name}: agreement mm", "in place mm"] if reference else [])]
     note = f"Medians of left-out px, means of agreement. humancalib: {INSTALL}" if args.humancalib is None else ""
     yield Table("calibration-peers", "rigs tested by left-out cameras", (*columns, "refused"), rows, note, decimals=2)
 
@@ -96,20 +98,21 @@ def views_of(recording: Recording) -> list[PeopleViews]:
     ]
 
 
-def _tested(rig: Rig | None, named: Mapping[str, tuple[Recording, Reference | None]]) -> Iterator[Cell]:
-    """The rig's cells on every recording."""
+def _tested(rig: Rig | None, named: Mapping[str, tuple[Recording, Reference | None]], in_place: bool) -> Iterator[Cell]:
+    """The rig's cells on every recording; in_place: its world is the reference's."""
     for recording, reference in named.values():
         if rig is None:
-            yield from (None, *([None] if reference else []))
+            yield from (None, *([None, None] if reference else []))
             continue
         own = replace(recording, rig=rig)
         yield float(np.median(left_out_camera_px(own)))
         if reference:
-            yield aligned_agreement_mm(own, reference)
+            yield agreement_mm(own, reference, align=True)
+            yield agreement_mm(own, reference, align=False) if in_place else None
 
 
-def aligned_agreement_mm(recording: Recording, reference: Reference) -> float:
-    """Mean distance of all cameras' triangulated limb joints from a reference, mm, after one rigid transform.
+def agreement_mm(recording: Recording, reference: Reference, *, align: bool) -> float:
+    """Mean distance of all cameras' triangulated limb joints from a reference, mm; align: after one rigid transform.
 
     Of the id that comes nearest; a joint that is missing in either does not count.
     """
@@ -124,6 +127,6 @@ def aligned_agreement_mm(recording: Recording, reference: Reference) -> float:
         frames = np.array([recording.footage_frame(found.keys[number][0]) for number in rows])
         known = frames < len(wanted)
         pair = xyz[rows][known].reshape(-1, 3), wanted[frames[known]].reshape(-1, 3)
-        moved = similarity(*pair, with_scale=False).apply(pair[0])
+        moved = similarity(*pair, with_scale=False).apply(pair[0]) if align else pair[0]
         errors[one] = 1000.0 * float(np.nanmean(np.linalg.norm(moved - pair[1], axis=-1)))
     return min(errors.values())
