@@ -3,9 +3,8 @@ ours from people alone, and the published one refined.
 
 Each camera is left out in turn and its keypoints are compared with what the others predict. Intrinsics are the
 published ones for all; the scale is the published distance of the first two cameras. Agreement is with the published
-poses of the single trial, after one rigid transform, as every rig has a world of its own;
-in place: without one. Association is that of the
-recordings, made with the published calibration.
+poses of the single trial, after one rigid transform, as every rig has a world of its own; "in place" is without one.
+Association is that of the recordings, made with the published calibration.
 """
 
 from __future__ import annotations
