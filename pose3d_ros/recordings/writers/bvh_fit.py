@@ -95,16 +95,21 @@ def fit_motion(xyz: Floats, skeleton: Skeleton) -> FittedMotion:
 
 def shortest_turn(start: Floats, ends: Floats) -> Floats:
     """Rotations (T, 3, 3) that take the unit vector start (3,) to unit vectors ends (T, 3) the shortest way."""
+    # Straight back any axis across does; take one and keep it, so that the joint does not spin. What is left is small.
+    axis = np.cross(start, np.eye(3)[np.argmin(np.abs(start))])
+    axis /= np.linalg.norm(axis)
+    back = _turn(-start, ends) @ (2 * np.outer(axis, axis) - np.eye(3))
+    return np.where((ends @ start < -1 + 1e-9)[:, None, None], back, _turn(start, ends))
+
+
+def _turn(start: Floats, ends: Floats) -> Floats:
+    """The same; inexact where they are nearly opposite."""
     cross = np.cross(start, ends)
-    cosine = ends @ start
     K = np.zeros((len(ends), 3, 3))
     K[:, 0, 1], K[:, 0, 2], K[:, 1, 2] = -cross[:, 2], cross[:, 1], -cross[:, 0]
     K -= K.transpose(0, 2, 1)
-    turn = np.eye(3) + K + K @ K / np.maximum(1 + cosine, 1e-12)[:, None, None]
-    # Straight back any axis across does; take one and keep it, so that the joint does not spin.
-    axis = np.cross(start, np.eye(3)[np.argmin(np.abs(start))])
-    axis /= np.linalg.norm(axis)
-    return np.where((cosine < -1 + 1e-9)[:, None, None], 2 * np.outer(axis, axis) - np.eye(3), turn)
+    turn: Floats = np.eye(3) + K + K @ K / np.maximum(1 + ends @ start, 1e-12)[:, None, None]
+    return turn
 
 
 def rigid_turn(rest: Floats, aims: Floats) -> Floats:
