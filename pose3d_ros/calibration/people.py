@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pose3d_ros.calibration.people_adjusted import Solved, adjust
-from pose3d_ros.calibration.people_checks import check, without_floor, wrong_focal_lengths
+from pose3d_ros.calibration.people_checks import FREE_FOCAL, check, without_floor, wrong_focal_lengths
 from pose3d_ros.calibration.people_covariance import relative_covariances
 from pose3d_ros.calibration.people_metric import Metric, keep_in_place, put_on_floor
 from pose3d_ros.calibration.people_residuals import DRIFT, FOCAL, K1, OFFSET, OWN
@@ -22,10 +22,10 @@ from pose3d_ros.rigs.camera_checks import Finding
 from pose3d_ros.rigs.rig_checks import check_rig
 from pose3d_ros.structures import Camera, Floats, Rig
 
-# How far a rig's cameras may be from where it has them, and focal lengths from a guess; clocks of consumer cameras run
-# apart by up to 100 ppm.
+# How far a rig's cameras may be from where it has them, and k1 from a guess; clocks of consumer cameras run apart by up
+# to 100 ppm.
 REFINED_RAD, REFINED_M = np.deg2rad(2.0), 0.10
-GUESSED_FOCAL, GUESSED_K1, DRIFT_PPM = 0.3, 0.05, 100.0
+GUESSED_K1, DRIFT_PPM = 0.05, 100.0
 # A walking person's hand moves 1 to 2 cm in so long.
 MOST_OFFSET_STD_S = 0.01
 
@@ -165,7 +165,7 @@ def _freedom(views: int, options: PeopleOptions) -> Floats:
     if options.drift:
         std[1:, DRIFT] = DRIFT_PPM
     if options.focal:
-        std[:, FOCAL], std[:, K1] = GUESSED_FOCAL, GUESSED_K1
+        std[:, FOCAL], std[:, K1] = FREE_FOCAL, GUESSED_K1
     return std
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pose3d_ros.calibration.people_bundle import LEAST_INFORMATION, solve
 from pose3d_ros.calibration.people_covariance import covariance
 from pose3d_ros.calibration.people_equations import Linear
-from pose3d_ros.calibration.people_residuals import FOCAL, OWN, Evidence, Unknowns
+from pose3d_ros.calibration.people_residuals import FOCAL, OWN, Evidence, Unknowns, own_times
 from pose3d_ros.structures import Floats
 
 # Keypoints within two standard deviations keep so much of their weight; tracks of which the adjustment keeps less than
@@ -66,25 +66,24 @@ class Solved:
 def adjust(evidence: Evidence, unknowns: Unknowns) -> Solved:
     """Solve; tracks that do not fit are left out, and the rest is solved again."""
     solved, linear, noise = solve(evidence, unknowns)
-    fewer = _without_misfits(evidence, linear)
+    fewer = _without_misfits(evidence, solved.clocks, linear)
     if fewer is not evidence:
         evidence = fewer
         solved, linear, noise = solve(evidence, solved)
     return Solved(evidence, solved, linear, noise, covariance(evidence, linear))
 
 
-def _without_misfits(evidence: Evidence, linear: Linear) -> Evidence:
-    """The evidence without tracks of which hardly a keypoint fits; itself where all fit."""
-    tracks, clocks = [], evidence.clocks_about
+def _without_misfits(evidence: Evidence, clocks: Floats, linear: Linear) -> Evidence:
+    """The evidence without tracks of which hardly a keypoint fits by these clocks (V, 2); itself where all fit."""
+    tracks = []
     for number, by_view in enumerate(evidence.tracks):
         own = np.flatnonzero(evidence.person == number)
         kept_views = []
         for v, own_tracks in enumerate(by_view):
-            fitting = []
+            fitting, times = [], own_times(evidence.at_s[own], clocks[v])
             for track in own_tracks:
                 first, last = track.span_s
-                inside = own[(evidence.at_s[own] >= first + clocks[v, 0]) & (evidence.at_s[own] <= last + clocks[v, 0])]
-                share = linear.joints.kept[v, inside]
+                share = linear.joints.kept[v, own[(times >= first) & (times <= last)]]
                 if np.isfinite(share).any() and np.nanmean(share) >= TAKEN:
                     fitting.append(track)
             kept_views.append(tuple(fitting))

@@ -2,7 +2,7 @@
 
 A detector's errors last, and partly stay: its idea of a joint is away from the bone's end in the same direction while a
 person does not turn. So the covariance is not the inverse of the normal equations but a sandwich (White, Econometrica
-50(1), 1982): the scores of a person's second are one draw, and each joint has a constant error in each view.
+50(1), 1982): the scores of a person's two seconds are one draw, and each joint has a constant error in each view.
 """
 
 from __future__ import annotations
@@ -27,20 +27,16 @@ WIDENED = 2.5
 
 def covariance(evidence: Evidence, linear: Linear) -> Floats:
     """(G, G) of the parameters of all cameras and the lengths; 0 for those that are fixed."""
-    residual, own, per_m = linear.joints.pixels.residual, linear.joints.pixels.own, linear.joints.pixels.per_m
-    weight = linear.joints.weight
-    one = reduced(linear)
-    views, moments, joints = weight.shape
-    own_count, count = own.shape[-1], len(one.g)
+    px, weight, one = linear.joints.pixels, linear.joints.weight, reduced(linear)
+    (views, moments, joints), count = weight.shape, len(one.g)
     used = free(linear)
     inverse = np.zeros((count, count))
     inverse[np.ix_(used, used)] = np.linalg.inv(one.H[np.ix_(used, used)])
-    to_joints = one.to_joints.reshape(moments, joints, 3, count)
-    pull = weight[..., None] * residual  # (V, M, N, 2)
-    score = -np.einsum("vmna,vmnac,mncg->mg", pull, per_m, to_joints, optimize=True)
+    # (V, M, N, 2, G): derivatives of the pixels by the parameters, the joints following.
+    derivative = -px.per_m @ one.to_joints.reshape(moments, joints, 3, count)
     for v in range(views):
-        part = slice(own_count * v, own_count * (v + 1))
-        score[:, part] += np.einsum("mna,mnai->mi", pull[v], own[v], optimize=True)
+        derivative[v, ..., OWN * v : OWN * (v + 1)] += px.own[v]
+    score = np.einsum("vmna,vmnag->mg", weight[..., None] * px.residual, derivative, optimize=True)
     block = np.unique(
         np.stack([evidence.person, np.floor(evidence.at_s / BLOCK_S).astype(int)]), axis=1, return_inverse=True
     )[1]
@@ -50,13 +46,9 @@ def covariance(evidence: Evidence, linear: Linear) -> Floats:
         linear.prior < FIXED / 10, linear.prior, 0.0
     )
     # (V, M, N, 2): the constant error in px, times its weight.
-    size = BIAS_M * np.linalg.norm(per_m, axis=-1) * weight[..., None]
-    bias = -np.einsum("vmna,vmnac,mncg->vnag", size, per_m, to_joints, optimize=True)
-    for v in range(views):
-        part = slice(own_count * v, own_count * (v + 1))
-        bias[v, ..., part] += np.einsum("mna,mnai->nai", size[v], own[v], optimize=True)
-    flat = bias.reshape(-1, count)
-    return np.asarray(WIDENED * inverse @ (middle + flat.T @ flat) @ inverse)
+    size = BIAS_M * np.linalg.norm(px.per_m, axis=-1) * weight[..., None]
+    bias = np.einsum("vmna,vmnag->vnag", size, derivative, optimize=True).reshape(-1, count)
+    return np.asarray(WIDENED * inverse @ (middle + bias.T @ bias) @ inverse)
 
 
 def relative_covariances(total: Floats, cameras: Sequence[Camera]) -> dict[str, Floats]:
