@@ -56,10 +56,12 @@ def check(metric: Metric) -> tuple[Finding, ...]:
             text = f"camera {name!r} is known to {np.rad2deg(turned):.1f} deg and {100 * moved:.0f} cm only"
             uncertain[fault].append(f"{text} ({distance:.1f} m from people)")
     findings += [Finding(fault, f"{', '.join(texts)}: {ADVICE}") for fault, texts in uncertain.items() if texts]
-    for name, std in solved.focal_std().items():
-        if std > MOST_FOCAL_STD:
-            text = f"camera {name!r}: its focal length is known to {std:.0%} only"
-            findings.append(Finding(True, f"{text}: calibrate its lens (pose3d calibrate board), or {ADVICE}", name))
+    guesses = {name: std for name, std in solved.focal_std().items() if std > MOST_FOCAL_STD}
+    if guesses:
+        texts = ", ".join(
+            f"camera {name!r}: its focal length is known to {std:.0%} only" for name, std in guesses.items()
+        )
+        findings.append(Finding(True, f"{texts}: calibrate the lens (pose3d calibrate board), or {ADVICE}"))
     return tuple(findings)
 
 
