@@ -16,7 +16,7 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.structures import Floats
 
 # Of a normal distribution in two dimensions, 95 % lies within this Mahalanobis distance. Drawn to scale, the ellipse of
-# 10 mm would be a dot in a room of 5 m.
+# 10 mm would be a dot in a room of 5 m; of 0.5 m, ten times as large, would hide the room.
 ELLIPSE, ENLARGED = float(np.sqrt(5.991)), 10.0
 SKELETONS, PATHS = 12, 2000  # people who are drawn as skeletons, and as dots
 
@@ -35,6 +35,9 @@ def write_people_plot(calibration: PeopleCalibration, path: Path | str) -> None:
     on_plane, up = ((0, 2), 1) if optical else ((0, 1), 2)
     along = max(on_plane, key=lambda axis: float(np.ptp(points[:, axis])))
     size = max(float(np.ptp(points, axis=0).max()), 0.1)
+    spreads = {camera.name: centre_covariance(calibration, camera.name) for camera in rig.cameras}
+    widest = ELLIPSE * max(float(np.sqrt(np.trace(one))) for one in spreads.values() if np.isfinite(one).all())
+    enlarged = ENLARGED if ENLARGED * widest < 0.5 * size else 1.0
     figure = Figure(figsize=(13, 6.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     above, side = figure.subplots(1, 2)
@@ -46,8 +49,8 @@ def write_people_plot(calibration: PeopleCalibration, path: Path | str) -> None:
             _skeleton(axes, body[:, shown])
         for number, camera in enumerate(rig.cameras):
             draw_camera(axes, camera, shown, f"C{number % 10}", 0.5 * FRUSTUM * size)
-            spread = centre_covariance(calibration, camera.name)
-            _ellipse(axes, camera.centre[list(shown)], spread[np.ix_(shown, shown)], f"C{number % 10}")
+            spread = enlarged**2 * spreads[camera.name][np.ix_(shown, shown)]
+            _ellipse(axes, camera.centre[list(shown)], spread, f"C{number % 10}")
         names = [f"{'xyz'[axis]} of {rig.frame_id} (m)" for axis in shown]
         axes.set(xlabel=names[0], ylabel=names[1], title=title)
         axes.set_aspect("equal", adjustable="datalim")
@@ -58,7 +61,8 @@ def write_people_plot(calibration: PeopleCalibration, path: Path | str) -> None:
     else:
         side.axhline(0.0, color="0.3", linewidth=1.2, label="floor")
         side.legend(loc="upper right", fontsize=8)
-    figure.suptitle(f"Ellipses hold a camera's centre with 95 %, drawn {ENLARGED:g} times as large", fontsize=9)
+    drawn_as = f", drawn {enlarged:g} times as large" if enlarged > 1 else ""
+    figure.suptitle(f"Ellipses hold a camera's centre with 95 %{drawn_as}", fontsize=9)
     figure.savefig(path)
 
 
@@ -81,7 +85,7 @@ def _ellipse(axes: Any, centre: Floats, covariance: Floats, colour: str) -> None
     if not np.isfinite(covariance).all():
         return
     values, vectors = np.linalg.eigh(covariance)
-    width, height = 2 * ENLARGED * ELLIPSE * np.sqrt(np.maximum(values, 0.0))
+    width, height = 2 * ELLIPSE * np.sqrt(np.maximum(values, 0.0))
     angle = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])))
     axes.add_patch(
         Ellipse(tuple(centre), width, height, angle=angle, facecolor="none", edgecolor=colour, linewidth=1.2, zorder=4)
