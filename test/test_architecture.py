@@ -29,6 +29,7 @@ LAYERS = (
     {"training"},
     {"evaluation", "plots"},
     {"ros"},
+    {"research"},  # above ros, so that no node can import it
     {"commands"},
     {"cli"},
 )
