@@ -56,8 +56,8 @@ class Views(NamedTuple):
 
     def crops(self) -> Crops:
         """The same images one by one, (B * V)."""
-        flat = [tensor.flatten(0, 1) for tensor in self[:5]]
-        return Crops(*flat, has_depth=torch.ones(len(flat[0]), dtype=torch.bool, device=flat[0].device))
+        image, xy, xyz, visible, K = (tensor.flatten(0, 1) for tensor in self[:5])
+        return Crops(image, xy, xyz, visible, K, torch.ones(len(image), dtype=torch.bool, device=image.device))
 
 
 def normalised(image: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """As the class says."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        x: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
         return x
