@@ -1,12 +1,13 @@
 """Images of single people, cut out of rendered scenes or a data set's frames, and their training data (NumPy, torch).
 
 A crop is the square of CROP_SCALE times the longer side of the box round the true joints, as the papers cut theirs; it
-is resampled once from the original image, lens included. Colours, mirroring and small shifts are drawn on the way to the
-network, as in AbsPoseLifter's Sec. 4.1.
+is resampled once from the original image, lens included. Colours, mirroring and small shifts are drawn on the way to
+the network, as in AbsPoseLifter's Sec. 4.1.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -94,6 +95,15 @@ class CropSet:
     def __len__(self) -> int:
         return len(self.moments)
 
+    @property
+    def identity(self) -> str:
+        """Differs for other people, images or sizes: what a trained network belongs to."""
+        digest = hashlib.sha256(f"{self.side} {len(self)}".encode())
+        for moment in self.moments:
+            digest.update(f"{moment.group} {moment.images[0].name}".encode())
+            digest.update(np.ascontiguousarray(moment.joints_m).tobytes())
+        return digest.hexdigest()[:16]
+
     def take(self, rows: NDArray[np.intp] | None = None) -> Cut:
         """These moments, or all; raises InputError for an image that is missing or damaged."""
         whole = self.side + 2 * self.margin
@@ -106,7 +116,7 @@ class CropSet:
 
 
 def crop_camera(camera: Camera, joints_m: Floats, side: int, margin: int = 0) -> Camera:
-    """The pinhole camera of a person's crop with its margin; joints (17, 3) m, world. As the module's docstring says."""
+    """The pinhole camera of a person's crop with its margin; joints (17, 3) m, world."""
     pinhole = camera.rectified()
     px = project(pinhole, joints_m)
     low, high = np.nanmin(px, axis=0), np.nanmax(px, axis=0)
@@ -118,7 +128,7 @@ def crop_camera(camera: Camera, joints_m: Floats, side: int, margin: int = 0) ->
 
 
 def views_of(cut: Cut, side: int, augmentation: Augmentation | None = None) -> Views:
-    """Cut moments as a network takes them, `side` px; all views of a moment are mirrored or none (torch's generator)."""
+    """Cut moments as a network takes them, `side` px; the views of a moment are mirrored together (torch's random)."""
     drawn = augmentation or Augmentation()
     image, K = _shifted(cut, side, drawn.shift)
     points = torch.cat([cut.world, torch.ones_like(cut.world[..., :1])], dim=-1)
@@ -148,7 +158,8 @@ def crops_of(cut: Cut, side: int, augmentation: Augmentation | None = None) -> C
 def single_views(cut: Cut) -> Cut:
     """N moments before V cameras as N * V moments before one."""
     world = cut.world.repeat_interleave(cut.image.shape[1], dim=0)
-    return Cut(*(tensor.flatten(0, 1)[:, None] for tensor in cut[:3]), world)
+    image, K, cam_from_world = (tensor.flatten(0, 1)[:, None] for tensor in cut[:3])
+    return Cut(image, K, cam_from_world, world)
 
 
 def _projected(xyz: Tensor, K: Tensor) -> Tensor:
@@ -198,8 +209,9 @@ def _cut(moments: Sequence[Moment], side: int, margin: int, what: str) -> Cut:
         pixels.append(np.stack(crops))
         K.append(np.stack([camera.K for camera in cameras]))
         poses.append(np.stack([camera.cam_from_world for camera in cameras]))
-    numbers = [np.stack(values).astype(np.float32) for values in (K, poses, [moment.joints_m for moment in moments])]
-    return Cut(torch.from_numpy(np.stack(pixels)), *(torch.from_numpy(array) for array in numbers))
+    joints = [moment.joints_m for moment in moments]
+    K_all, poses_all, world = (torch.from_numpy(np.stack(values).astype(np.float32)) for values in (K, poses, joints))
+    return Cut(torch.from_numpy(np.stack(pixels)), K_all, poses_all, world)
 
 
 def _resampled(image: NDArray[np.uint8], camera: Camera, crop: Camera) -> NDArray[np.uint8]:

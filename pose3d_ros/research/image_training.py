@@ -1,0 +1,128 @@
+"""The one way in which networks for images are trained: crops of a budget's size, the same number for each (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+
+from pose3d_ros.research.budgets import Budget
+from pose3d_ros.research.crops import Augmentation, CropSet, Cut, single_views, views_of
+from pose3d_ros.research.samples import Views
+from pose3d_ros.training.loop import BEST, LAST, Batch, FitOptions, fit, read_checkpoint
+
+ALL = Augmentation(shift=True, flip=True, colour=True)
+# Views of a moment keep their places: what is learned of them must not be mirrored.
+PLACED = Augmentation(shift=True, colour=True)
+
+
+@dataclass(frozen=True)
+class ImageSystem:
+    """A network for images: how it is built, what it learns from, and what it says of people."""
+
+    name: str
+    build: Callable[[Budget, int], nn.Module]  # budget, cameras
+    loss: Callable[[nn.Module, Views], Tensor]
+    # (B * V, J, 2) px, (B * V, J, 3) m from the pelvis in each camera, or (B, J, 3) m in the world.
+    decode: Callable[[nn.Module, Views], Tensor]
+    all_views: bool = False  # takes all views of a moment together
+    augmentation: Augmentation = ALL
+    start: str = ""  # the system whose weights it begins with
+    share: float = 1.0  # of the budget's images
+    moments: float = 1.0  # share of the training moments that it may learn from
+
+    def passes(self, budget: Budget) -> int:
+        """Images that it is trained on, without those of the system that it begins with."""
+        return round(self.share * budget.passes)
+
+
+def train(
+    system: ImageSystem, budget: Budget, training: CropSet, validation: CropSet, folder: Path, options: FitOptions,
+    start: nn.Module | None = None,
+) -> nn.Module:  # fmt: skip
+    """The best epoch's network, trained in `folder` or taken from there; a stopped run goes on.
+
+    start: whose weights are taken over where names and shapes agree. Raises InputError for a folder that was trained
+    with other options or images.
+    """
+    torch.manual_seed(options.seed)
+    net = system.build(budget, training.views)
+    if start is not None:
+        own = net.state_dict()
+        kept = {
+            name: value for name, value in start.state_dict().items() if own.get(name, value[:0]).shape == value.shape
+        }
+        net.load_state_dict(own | kept)
+    per_row = training.views if system.all_views else 1
+    epochs = max(system.passes(budget) // budget.epoch_images, 1)
+    options = replace(options, epochs=epochs, batch_size=max(budget.batch // per_row, 2))
+    optimiser, schedule = _optimiser(net, budget, epochs)
+    recipe = {"system": system.name, "images": training.identity, "seed": options.seed} | asdict(budget)
+
+    def data_of(epoch: int) -> Batch:
+        rng = np.random.default_rng((options.seed, epoch))
+        count = max(round(system.moments * len(training)), 1)
+        wanted = budget.epoch_images // training.views
+        rows = np.concatenate([rng.permutation(count) for _ in range(-(-wanted // count))])[:wanted]
+        cut = training.take(rows)
+        return (cut if system.all_views else single_views(cut))._asdict()
+
+    def loss_of(current: nn.Module, batch: Batch) -> Tensor:
+        return system.loss(current, views_of(Cut(**batch), budget.side, system.augmentation))
+
+    fit(
+        net, data_of, loss_of, optimiser, schedule, options, folder, recipe,
+        lambda current: float(np.mean(errors(system, current, validation, budget))),
+    )  # fmt: skip
+    return load(system, budget, training.views, folder)
+
+
+def load(system: ImageSystem, budget: Budget, views: int, folder: Path) -> nn.Module:
+    """The best epoch's network of a folder."""
+    net = system.build(budget, views)
+    net.load_state_dict(read_checkpoint(folder / BEST)["net"])
+    return net.eval()
+
+
+def curve(folder: Path) -> tuple[list[float], list[float]]:
+    """Loss and validation figure of every epoch."""
+    checkpoint = read_checkpoint(folder / LAST)
+    return checkpoint["loss"], checkpoint["score"]
+
+
+def decoded(system: ImageSystem, net: nn.Module, crops: CropSet, budget: Budget) -> Iterator[tuple[Tensor, Views]]:
+    """What the network says of batches of moments, and these moments."""
+    device = next(net.parameters()).device
+    step = max(4 * budget.batch // crops.views, 1)
+    for begin in range(0, len(crops), step):
+        cut = crops.take(np.arange(begin, min(begin + step, len(crops))))
+        views = views_of(Cut(*(tensor.to(device) for tensor in cut)), budget.side)
+        with torch.inference_mode():
+            yield system.decode(net, views).cpu(), Views(*(tensor.cpu() for tensor in views))
+
+
+def errors(system: ImageSystem, net: nn.Module, crops: CropSet, budget: Budget) -> Any:
+    """Mean error of every person, (N,): px of the crop, or mm from the pelvis."""
+    means = []
+    for found, views in decoded(system, net, crops, budget):
+        if found.shape[-1] == 2:
+            apart = (found - views.xy.flatten(0, 1)).norm(dim=-1)
+        else:
+            truth = views.world if system.all_views else views.xyz.flatten(0, 1)
+            apart = 1000 * (found - found[:, :1] - truth + truth[:, :1]).norm(dim=-1)
+        means.append(apart.mean(dim=-1))
+    return torch.cat(means).numpy()
+
+
+def _optimiser(net: nn.Module, budget: Budget, epochs: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    if budget.name == "full":
+        optimiser: torch.optim.Optimizer = torch.optim.RMSprop(net.parameters(), lr=budget.learning_rate)
+        return optimiser, MultiStepLR(optimiser, [max(epochs // 2, 1)], gamma=0.1)
+    optimiser = torch.optim.Adam(net.parameters(), lr=budget.learning_rate)
+    return optimiser, CosineAnnealingLR(optimiser, epochs)
