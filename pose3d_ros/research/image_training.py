@@ -33,13 +33,13 @@ class ImageSystem:
     decode: Callable[[nn.Module, Views], Tensor]
     all_views: bool = False  # takes all views of a moment together
     augmentation: Augmentation = ALL
-    start: str = ""  # the system whose weights it begins with
+    start: ImageSystem | None = None  # a 2D network, whose weights its member `pose` begins with
     share: float = 1.0  # of the budget's images
     moments: float = 1.0  # share of the training moments that it may learn from
 
     def passes(self, budget: Budget) -> int:
-        """Images that it is trained on, without those of the system that it begins with."""
-        return round(self.share * budget.passes)
+        """Images that it is trained on, with those of the network that it begins with."""
+        return round(self.share * budget.passes) + (self.start.passes(budget) if self.start else 0)
 
 
 def train(
@@ -48,19 +48,15 @@ def train(
 ) -> nn.Module:  # fmt: skip
     """The best epoch's network, trained in `folder` or taken from there; a stopped run goes on.
 
-    start: whose weights are taken over where names and shapes agree. Raises InputError for a folder that was trained
-    with other options or images.
+    start: the trained network that system.start names. Raises InputError for a folder that was trained with other
+    options or images.
     """
     torch.manual_seed(options.seed)
     net = system.build(budget, training.views)
     if start is not None:
-        own = net.state_dict()
-        kept = {
-            name: value for name, value in start.state_dict().items() if own.get(name, value[:0]).shape == value.shape
-        }
-        net.load_state_dict(own | kept)
+        net.get_submodule("pose").load_state_dict(start.state_dict())
     per_row = training.views if system.all_views else 1
-    epochs = max(system.passes(budget) // budget.epoch_images, 1)
+    epochs = max(round(system.share * budget.passes / budget.epoch_images), 1)
     options = replace(options, epochs=epochs, batch_size=max(budget.batch // per_row, 2))
     optimiser, schedule = _optimiser(net, budget, epochs)
     recipe = {"system": system.name, "images": training.identity, "seed": options.seed} | asdict(budget)
