@@ -3,8 +3,8 @@
 Martinez et al., "A simple yet effective baseline for 3D human pose estimation" (ICCV 2017): linear, then blocks of two
 times (linear, batch norm, ReLU, dropout) with a residual, then linear.
 
-Deviations: the last layer starts small where a shift is learnt, as in CvUgcn; no bias in front of a batch norm; no
-max-norm constraint.
+Deviations: the last layer starts small where a shift is learnt, as in CvUgcn; no bias in front of a batch norm unless
+bias=True, as published; no max-norm constraint.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DROPOUT = 0.5
 class ResidualBlock(nn.Module):
     """Two times linear, batch norm, ReLU, dropout, around which the input is carried."""
 
-    def __init__(self, width: int, dropout: float = DROPOUT) -> None:
+    def __init__(self, width: int, dropout: float = DROPOUT, bias: bool = False) -> None:
         super().__init__()
-        self.body = nn.Sequential(*_layers(width, width, dropout), *_layers(width, width, dropout))
+        self.body = nn.Sequential(*_layers(width, width, dropout, bias), *_layers(width, width, dropout, bias))
 
     def forward(self, h: Tensor) -> Tensor:
         """(B, width) -> (B, width)."""
@@ -37,12 +37,13 @@ class ResidualMlp(nn.Module):
     """(B, inputs) -> (B, outputs)."""
 
     def __init__(
-        self, inputs: int, outputs: int, width: int = WIDTH, blocks: int = BLOCKS, dropout: float = DROPOUT
-    ) -> None:
+        self, inputs: int, outputs: int, width: int = WIDTH, blocks: int = BLOCKS, dropout: float = DROPOUT,
+        bias: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.body = nn.Sequential(
-            *_layers(inputs, width, dropout),
-            *(ResidualBlock(width, dropout) for _ in range(blocks)),
+            *_layers(inputs, width, dropout, bias),
+            *(ResidualBlock(width, dropout, bias) for _ in range(blocks)),
             nn.Linear(width, outputs),
         )
 
@@ -80,5 +81,5 @@ class LifterMlp(AbsPoseLifter):
         self.layers = ResidualMlp(o.inputs, 3 * o.joints - 2, o.width, dropout=o.dropout)
 
 
-def _layers(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
+def _layers(inputs: int, outputs: int, dropout: float, bias: bool) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs, bias=bias), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]

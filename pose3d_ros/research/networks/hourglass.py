@@ -10,6 +10,8 @@ Deviation: residual modules are pre-activated throughout, and one stands at ever
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
@@ -43,12 +45,12 @@ class Residual(nn.Module):
 class Hourglass(nn.Module):
     """(B, width, H, W) -> the same shape: down by halves `depth` times, and up again with what was left at each."""
 
-    def __init__(self, width: int, depth: int = DEPTH) -> None:
+    def __init__(self, width: int, depth: int = DEPTH, modules: int = 1) -> None:
         super().__init__()
-        self.across = Residual(width, width)
-        self.down = Residual(width, width)
-        self.inner = Hourglass(width, depth - 1) if depth > 1 else Residual(width, width)
-        self.up = Residual(width, width)
+        self.across = residuals(width, modules)
+        self.down = residuals(width, modules)
+        self.inner = Hourglass(width, depth - 1, modules) if depth > 1 else residuals(width, modules)
+        self.up = residuals(width, modules)
 
     def forward(self, x: Tensor) -> Tensor:
         """As the class says."""
@@ -57,26 +59,46 @@ class Hourglass(nn.Module):
         return y
 
 
-class StackedHourglass(nn.Module):
-    """(B, 3, S, S) -> heatmaps (B, N, J, S / 4, S / 4) of every hourglass, the last one's to be used."""
+class Maps(NamedTuple):
+    """What the hourglasses find, and what may be learned from further."""
 
-    def __init__(self, stacks: int = 2, width: int = WIDTH, joints: int = H36M_17.size) -> None:
+    heatmaps: Tensor  # (B, N, J, S / 4, S / 4)
+    features: Tensor  # (B, width, S / 4, S / 4) after what is fed back
+
+
+class StackedHourglass(nn.Module):
+    """(B, 3, S, S) -> heatmaps (B, N, J, S / 4, S / 4) of every hourglass, the last one's to be used.
+
+    modules: residual modules at every place; feed_last: the last hourglass too feeds its features and heatmaps back.
+    """
+
+    def __init__(
+        self, stacks: int = 2, width: int = WIDTH, joints: int = H36M_17.size, modules: int = 1,
+        feed_last: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
+        back = stacks if feed_last else stacks - 1
         self.stem = nn.Sequential(
             nn.Conv2d(3, width // 4, 7, 2, 3), nn.BatchNorm2d(width // 4), nn.ReLU(inplace=True),
             Residual(width // 4, width // 2), nn.MaxPool2d(2), Residual(width // 2, width), Residual(width, width),
         )  # fmt: skip
-        self.hourglasses = nn.ModuleList(nn.Sequential(Hourglass(width), Residual(width, width)) for _ in range(stacks))
+        self.hourglasses = nn.ModuleList(
+            nn.Sequential(Hourglass(width, modules=modules), residuals(width, modules)) for _ in range(stacks)
+        )
         self.features = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
             for _ in range(stacks)
         )
         self.scores = nn.ModuleList(nn.Conv2d(width, joints, 1) for _ in range(stacks))
-        self.features_back = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(stacks - 1))
-        self.scores_back = nn.ModuleList(nn.Conv2d(joints, width, 1) for _ in range(stacks - 1))
+        self.features_back = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(back))
+        self.scores_back = nn.ModuleList(nn.Conv2d(joints, width, 1) for _ in range(back))
 
     def forward(self, image: Tensor) -> Tensor:
         """As the class says."""
+        return self.maps(image).heatmaps
+
+    def maps(self, image: Tensor) -> Maps:
+        """(B, 3, S, S): the heatmaps and the features after the last hourglass."""
         x = self.stem(image)
         heatmaps = []
         for number, hourglass in enumerate(self.hourglasses):
@@ -84,7 +106,7 @@ class StackedHourglass(nn.Module):
             heatmaps.append(self.scores[number](y))
             if number < len(self.features_back):
                 x = x + self.features_back[number](y) + self.scores_back[number](heatmaps[-1])
-        return torch.stack(heatmaps, dim=1)
+        return Maps(torch.stack(heatmaps, dim=1), x)
 
 
 def hourglass_loss(heatmaps: Tensor, true: Crops) -> Tensor:
@@ -93,6 +115,11 @@ def hourglass_loss(heatmaps: Tensor, true: Crops) -> Tensor:
     aim = heads.gaussians(heads.to_bins(true.xy, size, true.image.shape[-1]), size, SIGMA_BINS)
     losses = [heads.heatmap_loss(one, aim, true.visible) for one in heatmaps.unbind(dim=1)]
     return torch.stack(losses).sum()
+
+
+def residuals(width: int, count: int) -> nn.Module:
+    """So many residual modules, one after another."""
+    return Residual(width, width) if count == 1 else nn.Sequential(*(Residual(width, width) for _ in range(count)))
 
 
 def _activated(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
