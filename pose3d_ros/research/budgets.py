@@ -20,6 +20,7 @@ class Budget:
     voxels: int  # a side, of volumetric triangulation
     volume_width: int  # channels of its features
     latent_points: int  # of view synthesis
+    fully_connected: int  # of Li and Chan's first such layer
     passes: int  # images per network
     epoch_images: int
     batch: int  # images
@@ -32,15 +33,15 @@ class Budget:
 
 # Sizes by which one image costs 10 to 40 ms, forward and backward, on one core without AVX-512.
 SMALL = Budget(
-    name="small", side=128, layers=18, width=32, deconvolution=64, bins=16, stacks=2, hourglass_width=64, voxels=24,
-    volume_width=8, latent_points=64, passes=24_000, epoch_images=2_400, batch=16, learning_rate=1e-3,
-    lifter_width=1024, lifter_people=16_384, lifter_epochs=30, lifter_batch=256,
+    name="small", side=96, layers=18, width=32, deconvolution=64, bins=16, stacks=2, hourglass_width=64, voxels=24,
+    volume_width=8, latent_points=64, fully_connected=256, passes=24_000, epoch_images=2_400, batch=16,
+    learning_rate=1e-3, lifter_width=1024, lifter_people=16_384, lifter_epochs=30, lifter_batch=256,
 )  # fmt: skip
-# AbsPoseLifter, Sec. 4.1: 256 px, batch 48, RMSprop 1e-4, 1e-5 from the middle on. 60 epochs of Human3.6M at a tenth of
-# its frame rate are 18 million images.
+# AbsPoseLifter, Sec. 4.1: 256 px, batch 48, RMSprop 1e-4, 1e-5 from the middle on. 60 epochs of Human3.6M at a fifth
+# of its frame rate are 18 million images.
 FULL = Budget(
     name="full", side=256, layers=50, width=64, deconvolution=256, bins=64, stacks=8, hourglass_width=256, voxels=64,
-    volume_width=32, latent_points=200, passes=18_000_000, epoch_images=300_000, batch=48, learning_rate=1e-4,
-    lifter_width=1024, lifter_people=1_500_000, lifter_epochs=200, lifter_batch=64,
+    volume_width=32, latent_points=200, fully_connected=1024, passes=18_000_000, epoch_images=300_000, batch=48,
+    learning_rate=1e-4, lifter_width=1024, lifter_people=1_500_000, lifter_epochs=200, lifter_batch=64,
 )  # fmt: skip
 BUDGETS = {budget.name: budget for budget in (SMALL, FULL)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,6 @@ from pose3d_ros.errors import FootageError, InputError
 from pose3d_ros.evaluation.metrics import joint_errors, pa_mpjpe
 from pose3d_ros.files.documents import json_content
 from pose3d_ros.files.door import TRUTH, read_text
-from pose3d_ros.networks import mehta
 from pose3d_ros.research import image_training, lift_training
 from pose3d_ros.research.budgets import Budget
 from pose3d_ros.research.crops import CropSet, rendered_moments
@@ -58,6 +57,7 @@ class Comparison:
     budget: Budget
     seeds: int
     options: FitOptions  # hardware; epochs and batches follow from the budget
+    detections: list[Any] | None = None  # of the package's own detector, on the test scenes
     _decoded: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     @cached_property
@@ -149,6 +149,9 @@ class Comparison:
         path.write_text(text + "\n", encoding="utf-8")
 
 
+Measure = Callable[[Comparison], Figures]
+
+
 def figures(
     poses: Sequence[Tensor], truth: Tensor, estimated: Sequence[Tensor] = (), *, absolute: bool = False
 ) -> Figures:
@@ -167,11 +170,6 @@ def figures(
         estimated=[float(np.nanmean(relative(pose))) for pose in estimated],
         absolute=1000 * float(np.nanmean(joint_errors(poses[0].double().numpy(), true))) if absolute else None,
     )
-
-
-def estimated_root(relative: Tensor, xy: Tensor, K: Tensor) -> Tensor:
-    """The distance (N,) m of pelvises along the axis by Mehta et al.'s formula, from poses and detected joints."""
-    return mehta.root_depth(relative, xy, K)
 
 
 def _minutes(folder: Path) -> float:

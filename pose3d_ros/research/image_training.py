@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
@@ -30,12 +31,15 @@ class ImageSystem:
     build: Callable[[Budget, int], nn.Module]  # budget, cameras
     loss: Callable[[nn.Module, Views], Tensor]
     # (B * V, J, 2) px, (B * V, J, 3) m from the pelvis in each camera, or (B, J, 3) m in the world.
-    decode: Callable[[nn.Module, Views], Tensor]
+    # None: nothing; its validation figure is the loss.
+    decode: Callable[[nn.Module, Views], Tensor] | None
     all_views: bool = False  # takes all views of a moment together
     augmentation: Augmentation = ALL
     start: ImageSystem | None = None  # a 2D network, whose weights its member `pose` begins with
     share: float = 1.0  # of the budget's images
     moments: float = 1.0  # share of the training moments that it may learn from
+    pairs: bool = False  # takes moments in pairs of one person: numbers 2 k and 2 k + 1 of a batch
+    unit: str = "mm"  # of its validation figure
 
     def passes(self, budget: Budget) -> int:
         """Images that it is trained on, with those of the network that it begins with."""
@@ -55,22 +59,26 @@ def train(
     net = system.build(budget, training.views)
     if start is not None:
         net.get_submodule("pose").load_state_dict(start.state_dict())
-    per_row = training.views if system.all_views else 1
+    per_row = (training.views if system.all_views else 1) * (2 if system.pairs else 1)
     epochs = max(round(system.share * budget.passes / budget.epoch_images), 1)
     options = replace(options, epochs=epochs, batch_size=max(budget.batch // per_row, 2))
     optimiser, schedule = _optimiser(net, budget, epochs)
-    recipe = {"system": system.name, "images": training.identity, "seed": options.seed} | asdict(budget)
+    recipe = {"system": system.name, "images": training.identity, "seed": options.seed, "unit": system.unit}
+    recipe |= asdict(budget)
 
     def data_of(epoch: int) -> Batch:
-        rng = np.random.default_rng((options.seed, epoch))
-        count = max(round(system.moments * len(training)), 1)
-        wanted = budget.epoch_images // training.views
-        rows = np.concatenate([rng.permutation(count) for _ in range(-(-wanted // count))])[:wanted]
+        rows = _rows(
+            system, training, budget.epoch_images // training.views, np.random.default_rng((options.seed, epoch))
+        )
         cut = training.take(rows)
-        return (cut if system.all_views else single_views(cut))._asdict()
+        cut = cut if system.all_views else single_views(cut)
+        if not system.pairs:
+            return cut._asdict()
+        return {name: tensor.reshape(-1, 2, *tensor.shape[1:]) for name, tensor in cut._asdict().items()}
 
     def loss_of(current: nn.Module, batch: Batch) -> Tensor:
-        return system.loss(current, views_of(Cut(**batch), budget.side, system.augmentation))
+        cut = Cut(*(batch[name].flatten(0, 1) if system.pairs else batch[name] for name in Cut._fields))
+        return system.loss(current, views_of(cut, budget.side, system.augmentation))
 
     fit(
         net, data_of, loss_of, optimiser, schedule, options, folder, recipe,
@@ -94,17 +102,25 @@ def curve(folder: Path) -> tuple[list[float], list[float]]:
 
 def decoded(system: ImageSystem, net: nn.Module, crops: CropSet, budget: Budget) -> Iterator[tuple[Tensor, Views]]:
     """What the network says of batches of moments, and these moments."""
-    device = next(net.parameters()).device
-    step = max(4 * budget.batch // crops.views, 1)
-    for begin in range(0, len(crops), step):
-        cut = crops.take(np.arange(begin, min(begin + step, len(crops))))
-        views = views_of(Cut(*(tensor.to(device) for tensor in cut)), budget.side)
+    assert system.decode is not None, f"{system.name} says nothing of poses"
+    for views in _batches(net, crops, budget):
         with torch.inference_mode():
             yield system.decode(net, views).cpu(), Views(*(tensor.cpu() for tensor in views))
 
 
+def _batches(net: nn.Module, crops: CropSet, budget: Budget) -> Iterator[Views]:
+    """All moments in order, on the network's device."""
+    device = next(net.parameters()).device
+    step = max(4 * budget.batch // crops.views, 1)
+    for begin in range(0, len(crops), step):
+        cut = crops.take(np.arange(begin, min(begin + step, len(crops))))
+        yield views_of(Cut(*(tensor.to(device) for tensor in cut)), budget.side)
+
+
 def errors(system: ImageSystem, net: nn.Module, crops: CropSet, budget: Budget) -> Any:
-    """Mean error of every person, (N,): px of the crop, or mm from the pelvis."""
+    """Mean error of every person, (N,): px of the crop, or mm from the pelvis; or the losses of batches."""
+    if system.decode is None:
+        return np.array([float(system.loss(net, views)) for views in _batches(net, crops, budget)])
     means = []
     for found, views in decoded(system, net, crops, budget):
         if found.shape[-1] == 2:
@@ -114,6 +130,21 @@ def errors(system: ImageSystem, net: nn.Module, crops: CropSet, budget: Budget) 
             apart = 1000 * (found - found[:, :1] - truth + truth[:, :1]).norm(dim=-1)
         means.append(apart.mean(dim=-1))
     return torch.cat(means).numpy()
+
+
+def _rows(system: ImageSystem, training: CropSet, wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Numbers of the moments of an epoch; with pairs every two neighbours are of one scene."""
+    count = max(round(system.moments * len(training)), 1)
+    if system.pairs:
+        by_group: dict[str, list[int]] = {}
+        for number in range(count):
+            by_group.setdefault(training.moments[number].group, []).append(number)
+        groups = [rows for rows in by_group.values() if len(rows) > 1]
+        drawn = [rng.choice(groups[number], 2, replace=False) for number in rng.integers(len(groups), size=wanted // 2)]
+    else:
+        drawn = [rng.permutation(count) for _ in range(-(-wanted // count))]
+    rows: NDArray[np.intp] = np.concatenate(drawn)[:wanted].astype(np.intp)
+    return rows
 
 
 def _optimiser(net: nn.Module, budget: Budget, epochs: int) -> tuple[torch.optim.Optimizer, LRScheduler]:

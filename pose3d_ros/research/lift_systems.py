@@ -11,7 +11,7 @@ from pose3d_ros.networks.lifter import AbsPoseLifter, LifterOptions
 from pose3d_ros.research.budgets import Budget
 from pose3d_ros.research.lift_training import LiftSystem, as_crops
 from pose3d_ros.research.networks.simple_baseline import SimpleBaseline, statistics_of
-from pose3d_ros.research.networks.structure_aware import structure_aware_loss
+from pose3d_ros.research.networks.structure_aware import compositional_loss
 from pose3d_ros.training import lifting
 from pose3d_ros.training.lifting import LiftingData
 
@@ -25,12 +25,12 @@ def _baseline(budget: Budget, data: LiftingData | None) -> nn.Module:
 
 
 def _baseline_loss(net: nn.Module, data: LiftingData) -> Tensor:
-    assert isinstance(net, SimpleBaseline)
-    return net.loss(net(data.xy, data.K), as_crops(data))
+    loss: Tensor = net.loss(net(data.xy, data.K), as_crops(data))  # type: ignore[operator]  # SimpleBaseline's
+    return loss
 
 
 def _structure_loss(net: nn.Module, data: LiftingData) -> Tensor:
-    return structure_aware_loss(net(data.xy, data.K), as_crops(data))
+    return compositional_loss(net(data.xy, data.K), as_crops(data))
 
 
 def _lifter(budget: Budget, data: LiftingData | None) -> nn.Module:
@@ -53,6 +53,4 @@ BASELINE = LiftSystem("baseline", _baseline, _baseline_loss, _baseline_lift, cli
 BASELINE_ON_HOURGLASS = replace(BASELINE, name="baseline-hourglass")
 BASELINE_ON_INTEGRAL = replace(BASELINE, name="baseline-integral")
 STRUCTURE_AWARE = LiftSystem("structure-aware", _baseline, _structure_loss, _baseline_lift, clipped=True)
-ABSPOSELIFTER = LiftSystem(
-    "absposelifter", _lifter, _lifter_loss, lambda net, xy, K: with_root(net(xy, K).pose)
-)
+ABSPOSELIFTER = LiftSystem("absposelifter", _lifter, _lifter_loss, lambda net, xy, K: with_root(net(xy, K).pose))

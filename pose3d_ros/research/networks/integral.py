@@ -9,14 +9,16 @@ mean squared heatmaps and mean absolute coordinates.
 |---|---|
 | H~_k = softmax(H_k) | soft_argmax of the logits |
 | J_k = sum of p H~_k(p), Eq. 3 | Joints.xy_px, Joints.depth |
+| H, whose mean squared difference from a Gaussian is L_HM | heatmaps_of |
 | L_HM + L_1 | integral_loss |
 
-Deviation: a softmax over 4096 bins of heatmaps of height 1 is nearly flat. So the logits are heatmaps times
-SHARPNESS, and only the mean squared difference divides by it.
+Deviation: a softmax over the bins of a heatmap of height 1 is nearly flat, and one over a multiple of it is not its
+mean. So a heatmap is the softmax itself, scaled so that a Gaussian's has height 1: both losses have the same optimum.
 """
 
 from __future__ import annotations
 
+from math import tau
 from typing import NamedTuple
 
 import torch
@@ -29,7 +31,6 @@ from pose3d_ros.skeletons import H36M_17
 
 DECONVOLUTION = 256  # channels; Xiao et al., Sec. 2
 SIGMA_BINS = 2.0  # of 64 bins; Xiao et al.'s for 256 px
-SHARPNESS = 20.0
 # Sun et al., Sec. 3: depths of joints lie within 1 m of the pelvis.
 DEPTH_M = 2.0
 
@@ -92,9 +93,20 @@ def integral_loss(found: Joints, true: Crops, heatmaps: float = 0.0) -> Tensor:
     loss = heads.coordinate_loss(place, target, counts)
     if heatmaps:
         size = found.logits.shape[-1]
-        aim = heads.gaussians(heads.to_bins(true.xy, size, side), size, SIGMA_BINS * size / 64)
-        loss = loss + heatmaps * heads.heatmap_loss(found.logits / SHARPNESS, aim, true.visible)
+        aim = heads.gaussians(heads.to_bins(true.xy, size, side), size, sigma_bins(size))
+        loss = loss + heatmaps * heads.heatmap_loss(heatmaps_of(found.logits), aim, true.visible)
     return loss
+
+
+def heatmaps_of(logits: Tensor) -> Tensor:
+    """Heatmaps (..., H, W) of logits (..., H, W) of a 2D network: a Gaussian's height is 1, a sharper peak's more."""
+    weight = logits.flatten(-2).softmax(dim=-1).reshape(logits.shape)
+    return weight * (tau * sigma_bins(logits.shape[-1]) ** 2)
+
+
+def sigma_bins(size: int) -> float:
+    """Of the Gaussians of heatmaps of `size` bins, in bins."""
+    return SIGMA_BINS * size / 64
 
 
 def deconvolutions(inputs: int, width: int, count: int = 3) -> nn.Sequential:

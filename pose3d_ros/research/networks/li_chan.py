@@ -9,11 +9,11 @@ Li and Chan, "3D human pose estimation from monocular images with deep convoluti
 | detection h_p(l): is joint p inside of window l? | Found.windows: logits; in_windows: the labels |
 | lambda_R E_R + lambda_D E_D | li_chan_loss |
 
-The sizes of the layers are those of the authors' network definition for their next paper (Li, Zhang and Chan, "Maximum-
-margin structured learning with deep networks for 3D human pose estimation", ICCV 2015), the windows (30 of 112 px every
-10 px) those of their code. Deviations: local response normalisation follows the second pooling, with PyTorch's
-constants; the detection's layers are as wide as the regression's; joints are relative to the pelvis; both tasks weigh 1.
-The ACCV paper's own figures for these were not at hand.
+The sizes of the layers are those of the authors' network definition for their next paper (Li, Zhang and Chan,
+"Maximum-margin structured learning with deep networks for 3D human pose estimation", ICCV 2015), the windows (30 of
+112 px every 10 px) those of their code. Deviations: local response normalisation follows the second pooling, with
+PyTorch's constants; the detection's layers are as wide as the regression's; joints are relative to the pelvis; both
+tasks weigh 1. The ACCV paper's own figures for these were not at hand.
 """
 
 from __future__ import annotations
