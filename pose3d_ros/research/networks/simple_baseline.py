@@ -7,12 +7,13 @@ Martinez, Hossain, Romero and Little, "A simple yet effective baseline for 3D hu
 | twice linear, batch norm, ReLU, dropout, with a residual; two blocks of 1024 | ResidualMlp, bias=True |
 | standard normalisation of inputs and outputs | Statistics of the training data, kept in buffers |
 | zero-centred outputs round the hip joint | the pelvis is no output: it is 0 |
-| max-norm of every layer's weights at most 1 | clip_norms, after each step |
+| max-norm: every layer's weights have a norm of at most 1 | max_norm, AtMost |
 | Adam, 0.001, exponential decay | optimiser |
 
 Inputs are the rays K^-1 [x y 1] of all joints, not centred on the root (the paper's pixels are not either).
-Deviations: rays instead of pixels, so that crops and cameras are alike. Biases begin at 0. The norm that is clipped is
-the Frobenius norm of a layer's weights, as in the authors' code, but after the step instead of in each forward pass.
+As in the authors' code, the Frobenius norm of a layer's weights is clipped in each forward pass: clipped after a step
+of Adam, which alone has a norm of about 1, the weights would be lost at each step.
+Deviations: rays instead of pixels, so that crops and cameras are alike. Biases begin at 0.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -44,6 +46,19 @@ class Statistics(NamedTuple):
     pose: Tensor  # (2, J - 1, 3) m, without the pelvis
 
 
+class AtMost(nn.Module):
+    """Weights, scaled to a Frobenius norm of `most` where theirs is larger."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        scaled: Tensor = weight * (self.most / weight.norm()).clamp(max=1.0)
+        return scaled
+
+
 class SimpleBaseline(nn.Module):
     """Joints (B, J, 2) px and K (B, 3, 3) px -> the pose (B, J, 3) m from the pelvis; a NaN joint counts as its mean.
 
@@ -55,7 +70,7 @@ class SimpleBaseline(nn.Module):
 
     def __init__(
         self, statistics: Statistics | None = None, width: int = WIDTH, blocks: int = BLOCKS, dropout: float = DROPOUT,
-        joints: int = H36M_17.size,
+        joints: int = H36M_17.size, max_norm: float | None = MAX_NORM,
     ) -> None:  # fmt: skip
         super().__init__()
         if statistics is None:
@@ -64,10 +79,12 @@ class SimpleBaseline(nn.Module):
         self.register_buffer("ray", statistics.ray)
         self.register_buffer("pose", statistics.pose)
         self.mlp = ResidualMlp(2 * joints, 3 * (joints - 1), width, blocks, dropout, bias=True)
-        for module in self.mlp.modules():
+        for module in list(self.mlp.modules()):
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
+                if max_norm is not None:
+                    register_parametrization(module, "weight", AtMost(max_norm))
 
     def forward(self, xy_px: Tensor, K: Tensor) -> Tensor:
         """As the class says."""
@@ -91,7 +108,7 @@ def statistics_of(xy_px: Tensor, K: Tensor, relative: Tensor) -> Statistics:
 
 
 def clip_norms(net: nn.Module, most: float = MAX_NORM) -> None:
-    """Scale the weights of each linear layer to a Frobenius norm of `most` where it is larger; call it after a step."""
+    """Scale weights of linear layers to a Frobenius norm of `most` where larger; nothing is left to do with AtMost."""
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, nn.Linear):

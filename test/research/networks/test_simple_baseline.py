@@ -67,7 +67,20 @@ def test_every_parameter_learns_and_a_batch_is_overfitted() -> None:
     true = crops(8)
     net = baseline(true, dropout=0.0)
     assert without_gradient(net, net.loss(net(true.xy, true.K), true)) == []
-    assert fall(net, lambda: net.loss(net(true.xy, true.K), true), 150) < 0.01
+    assert fall(net, lambda: net.loss(net(true.xy, true.K), true), 150, 1e-2) < 0.01
+
+
+def test_weights_act_with_a_norm_of_at_most_1() -> None:
+    at_most = simple_baseline.AtMost(1.0)
+    torch.testing.assert_close(at_most(torch.ones(4, 3)), torch.full((4, 3), 1 / 12**0.5))
+    assert torch.equal(at_most(torch.full((4, 3), 0.1)), torch.full((4, 3), 0.1))  # a norm of sqrt(0.12) < 1
+    norms = {
+        limit: [layer.weight.norm().item() for layer in SimpleBaseline(width=64, max_norm=limit).modules()
+                if isinstance(layer, nn.Linear)]
+        for limit in (1.0, None)
+    }  # fmt: skip
+    assert norms[1.0] == pytest.approx([1.0] * 6)
+    assert min(norms[None]) > 2.0
 
 
 def test_norms_of_weights_are_clipped_and_biases_stay() -> None:
@@ -80,6 +93,13 @@ def test_norms_of_weights_are_clipped_and_biases_stay() -> None:
     assert first.weight[0, 0].item() == pytest.approx(1 / 12**0.5)
     assert last.weight[0, 0].item() == pytest.approx(0.1)
     assert torch.equal(first.bias, bias)
+
+
+def test_clipping_after_a_step_leaves_a_baseline_that_clips_itself_as_it_is() -> None:
+    net = SimpleBaseline(width=16)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    simple_baseline.clip_norms(net)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 def test_learning_rate_decays_by_4_percent_in_100_000_steps() -> None:
