@@ -137,7 +137,7 @@ class Comparison:
         if not path.exists():
             return None
         content = json_content(read_text(path, TRUTH), str(path), TRUTH)
-        if content.get("of") != json.loads(json.dumps(self.identity)):
+        if content.get("of") != self.identity:
             raise InputError(f"{path} is of other people, sizes or seeds: give the same options, or another --output")
         return Figures(**content["figures"])
 

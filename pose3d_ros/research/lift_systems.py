@@ -49,8 +49,8 @@ def _baseline_lift(net: nn.Module, xy: Tensor, K: Tensor) -> Tensor:
     return pose
 
 
-BASELINE = LiftSystem("baseline", _baseline, _baseline_loss, _baseline_lift, clipped=True)
+BASELINE = LiftSystem("baseline", _baseline, _baseline_loss, _baseline_lift)
 BASELINE_ON_HOURGLASS = replace(BASELINE, name="baseline-hourglass")
 BASELINE_ON_INTEGRAL = replace(BASELINE, name="baseline-integral")
-STRUCTURE_AWARE = LiftSystem("structure-aware", _baseline, _structure_loss, _baseline_lift, clipped=True)
+STRUCTURE_AWARE = LiftSystem("structure-aware", _baseline, _structure_loss, _baseline_lift)
 ABSPOSELIFTER = LiftSystem("absposelifter", _lifter, _lifter_loss, lambda net, xy, K: with_root(net(xy, K).pose))

@@ -21,12 +21,11 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from pose3d_ros.networks.canonical import MIRROR
 from pose3d_ros.research.budgets import Budget
 from pose3d_ros.research.crops import CROP_SCALE, CropSet
-from pose3d_ros.research.networks.simple_baseline import clip_norms
 from pose3d_ros.research.samples import Crops
 from pose3d_ros.training.lifting import LiftingData
 from pose3d_ros.training.loop import BEST, Batch, FitOptions, fit, read_checkpoint
 
-Detected = tuple[Tensor, Tensor]  # joints (N, J, 2) px, and K (N, 3, 3) px
+LEARNING_RATE = 1e-3  # Martinez et al., Sec. 3, and AbsPoseLifter, Sec. 5
 
 
 class People(NamedTuple):
@@ -47,7 +46,6 @@ class LiftSystem:
     lift: Callable[
         [nn.Module, Tensor, Tensor], Tensor
     ]  # joints (N, J, 2) px, K (N, 3, 3) -> (N, J, 3) m from the pelvis
-    clipped: bool = False  # weights have Martinez et al.'s largest norm
 
 
 def people_of(crops: CropSet) -> People:
@@ -116,9 +114,7 @@ def train_lifter(
 
     torch.manual_seed(options.seed)
     net = system.build(budget, LiftingData(**data_of(0)))
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)  # Martinez et al., and AbsPoseLifter's figure
-    if system.clipped:
-        optimiser.register_step_post_hook(lambda *_: clip_norms(net))
+    optimiser = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
     schedule = CosineAnnealingLR(optimiser, budget.lifter_epochs)
     options = replace(options, epochs=budget.lifter_epochs, batch_size=budget.lifter_batch)
     recipe = {"system": system.name, "people": training.identity, "seed": options.seed} | asdict(budget)

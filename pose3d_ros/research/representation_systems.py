@@ -47,8 +47,8 @@ class LabelledRepresentation(nn.Module):
 
 
 def _synthesis(budget: Budget, views: int) -> ViewSynthesis:
-    # At full width the published 32 channels and 128 figures of appearance.
-    return ViewSynthesis(GeometryNet(budget.side, budget.width // 2, budget.latent_points, 2 * budget.width))
+    width = budget.hourglass_width // 8  # at full width the published 32 channels, and 128 figures of appearance
+    return ViewSynthesis(GeometryNet(budget.side, width, budget.latent_points, 4 * width))
 
 
 def _labelled(share: float) -> ImageSystem:
@@ -58,14 +58,14 @@ def _labelled(share: float) -> ImageSystem:
         lambda net, views: pose_loss(net((crops := views.crops()).image), crops),
         lambda net, views: net(views.crops().image),
         start=REPRESENTATION,
-        share=0.25,
+        share=0.5,
         moments=share,
     )
 
 
 REPRESENTATION = ImageSystem(
     "rhodin", _synthesis, lambda net, views: net(views), None,
-    all_views=True, augmentation=PLACED, pairs=True, share=0.75, unit="loss",
+    all_views=True, augmentation=PLACED, pairs=True, share=0.5, unit="loss",
 )  # fmt: skip
 REPRESENTED = tuple(_labelled(share) for share in LABELS)
 SUPERVISED = tuple(regression(f"regression-{100 * share:g}", ALL, share) for share in LABELS[:-1])

@@ -8,7 +8,7 @@ Martinez, Hossain, Romero and Little, "A simple yet effective baseline for 3D hu
 | standard normalisation of inputs and outputs | Statistics of the training data, kept in buffers |
 | zero-centred outputs round the hip joint | the pelvis is no output: it is 0 |
 | max-norm: every layer's weights have a norm of at most 1 | max_norm, AtMost |
-| Adam, 0.001, exponential decay | optimiser |
+| Adam, 0.001 | lift_training.LEARNING_RATE |
 
 Inputs are the rays K^-1 [x y 1] of all joints, not centred on the root (the paper's pixels are not either).
 As in the authors' code, the Frobenius norm of a layer's weights is clipped in each forward pass: clipped after a step
@@ -23,8 +23,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
-from torch.optim import Adam
-from torch.optim.lr_scheduler import LambdaLR
 
 from pose3d_ros.networks.canonical import with_root
 from pose3d_ros.networks.residual_mlp import BLOCKS, DROPOUT, WIDTH, ResidualMlp
@@ -32,9 +30,6 @@ from pose3d_ros.research.networks.lifting import mean_or_zero
 from pose3d_ros.research.samples import Crops, camera_points
 from pose3d_ros.skeletons import H36M_17
 
-LEARNING_RATE = 1e-3  # their Sec. 3 and code
-# The authors' code: 0.96 every 100 000 steps.
-DECAY, DECAY_STEPS = 0.96, 100_000
 MAX_NORM = 1.0  # their Sec. 3 and code
 SMALLEST_STD = 1e-6  # a coordinate that never changes stays at its mean
 
@@ -105,20 +100,6 @@ def rays(xy_px: Tensor, K: Tensor) -> Tensor:
 def statistics_of(xy_px: Tensor, K: Tensor, relative: Tensor) -> Statistics:
     """Of N samples of training data: xy_px (N, J, 2), K (N, 3, 3) px, relative (N, J, 3) m from the pelvis."""
     return Statistics(*(_mean_and_std(values) for values in (rays(xy_px, K), relative[:, 1:])))
-
-
-def clip_norms(net: nn.Module, most: float = MAX_NORM) -> None:
-    """Scale weights of linear layers to a Frobenius norm of `most` where larger; nothing is left to do with AtMost."""
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.Linear):
-                module.weight.mul_((most / module.weight.norm()).clamp(max=1.0))
-
-
-def optimiser(net: nn.Module) -> tuple[Adam, LambdaLR]:
-    """The published ones; step both after each batch."""
-    adam = Adam(net.parameters(), lr=LEARNING_RATE)
-    return adam, LambdaLR(adam, lambda step: float(DECAY ** (step / DECAY_STEPS)))
 
 
 def _mean_and_std(values: Tensor) -> Tensor:
