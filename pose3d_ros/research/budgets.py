@@ -33,8 +33,8 @@ class Budget:
 
 # Sizes by which one image costs 10 to 40 ms, forward and backward, on one core without AVX-512.
 SMALL = Budget(
-    name="small", side=96, layers=18, width=32, deconvolution=64, bins=16, stacks=2, hourglass_width=64, voxels=24,
-    volume_width=8, latent_points=64, fully_connected=256, passes=24_000, epoch_images=2_400, batch=16,
+    name="small", side=96, layers=18, width=32, deconvolution=64, bins=16, stacks=2, hourglass_width=64, voxels=16,
+    volume_width=16, latent_points=64, fully_connected=256, passes=24_000, epoch_images=2_400, batch=16,
     learning_rate=1e-3, lifter_width=1024, lifter_people=16_384, lifter_epochs=30, lifter_batch=256,
 )  # fmt: skip
 # AbsPoseLifter, Sec. 4.1: 256 px, batch 48, RMSprop 1e-4, 1e-5 from the middle on. 60 epochs of Human3.6M at a fifth

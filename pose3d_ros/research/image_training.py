@@ -35,7 +35,7 @@ class ImageSystem:
     decode: Callable[[nn.Module, Views], Tensor] | None
     all_views: bool = False  # takes all views of a moment together
     augmentation: Augmentation = ALL
-    start: ImageSystem | None = None  # a 2D network, whose weights its member `pose` begins with
+    start: ImageSystem | None = None  # whose weights each member `pose` begins with
     share: float = 1.0  # of the budget's images
     moments: float = 1.0  # share of the training moments that it may learn from
     pairs: bool = False  # takes moments in pairs of one person: numbers 2 k and 2 k + 1 of a batch
@@ -58,7 +58,9 @@ def train(
     torch.manual_seed(options.seed)
     net = system.build(budget, training.views)
     if start is not None:
-        net.get_submodule("pose").load_state_dict(start.state_dict())
+        for name, module in net.named_modules():
+            if name.rpartition(".")[2] == "pose":
+                module.load_state_dict(start.state_dict())
     per_row = (training.views if system.all_views else 1) * (2 if system.pairs else 1)
     epochs = max(round(system.share * budget.passes / budget.epoch_images), 1)
     options = replace(options, epochs=epochs, batch_size=max(budget.batch // per_row, 2))

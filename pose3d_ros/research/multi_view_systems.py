@@ -16,13 +16,20 @@ from pose3d_ros.research.lift_training import people_of
 from pose3d_ros.research.networks import multiview
 from pose3d_ros.research.networks.cross_view_fusion import FusedPose, fusion_loss
 from pose3d_ros.research.networks.integral import IntegralPose, heatmaps_of
+from pose3d_ros.research.networks.learnable_triangulation import (
+    AlgebraicTriangulation,
+    Volume,
+    VolumetricTriangulation,
+    algebraic_loss,
+    volumetric_loss,
+)
 from pose3d_ros.research.networks.pictorial import (
     PictorialOptions,
     limb_lengths,
     pictorial_structure,
     recursive_pictorial_structure,
 )
-from pose3d_ros.research.samples import Views
+from pose3d_ros.research.samples import ROOT, Views
 from pose3d_ros.research.single_view_systems import INTEGRAL
 from pose3d_ros.structures import Camera
 
@@ -46,6 +53,51 @@ FUSION = ImageSystem(
     _fused_peaks,
     all_views=True,
     augmentation=PLACED,
+    start=HALF,
+    share=0.5,
+)
+
+
+ALGEBRAIC = ImageSystem(
+    "algebraic",
+    lambda budget, views: AlgebraicTriangulation(_pose(budget)),
+    lambda net, views: algebraic_loss(net(views.image, views.projection).xyz, views.world),
+    lambda net, views: net(views.image, views.projection).xyz,
+    all_views=True,
+    start=HALF,
+    share=0.5,
+)
+
+
+class InVolume(nn.Module):
+    """Volumetric triangulation round the pelvis that the 2D network, as it was at the beginning, triangulates."""
+
+    def __init__(self, pose: IntegralPose, volumetric: VolumetricTriangulation) -> None:
+        super().__init__()
+        self.pose = pose.requires_grad_(False)
+        self.volumetric = volumetric
+
+    def forward(self, views: Views) -> Volume:
+        """As VolumetricTriangulation."""
+        self.pose.eval()
+        with torch.no_grad():
+            xy = self.pose(views.image.flatten(0, 1)).xy_px[:, ROOT].reshape(*views.image.shape[:2], 1, 2)
+            root = multiview.triangulate(views.projection, xy, torch.ones_like(xy[..., 0]))[:, 0]
+        volume: Volume = self.volumetric(views.image, views.projection, root)
+        return volume
+
+
+def _in_volume(budget: Budget, views: int) -> InVolume:
+    width = budget.volume_width
+    return InVolume(_pose(budget), VolumetricTriangulation(_pose(budget), budget.voxels, channels=width, width=width))
+
+
+VOLUMETRIC = ImageSystem(
+    "volumetric",
+    _in_volume,
+    lambda net, views: volumetric_loss(net(views), views.world),
+    lambda net, views: net(views).xyz,
+    all_views=True,
     start=HALF,
     share=0.5,
 )

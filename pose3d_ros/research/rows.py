@@ -82,8 +82,9 @@ def lifted(system: LiftSystem, detector: ImageSystem | None = None) -> Measure:
     def measure(run: Comparison) -> Figures:
         truth = run.truth()
         xy = run.decoded(detector) if detector else truth.xy
+        nets = run.lifters(system, detector)
         with torch.inference_mode():
-            poses = [system.lift(net, xy, truth.K) for net in run.lifters(system, detector)]
+            poses = [system.lift(net, xy, truth.K) for net in nets]
         return _trained(run, [detector] if detector else [], [system], figures(poses, truth.xyz))
 
     return measure
@@ -94,8 +95,9 @@ def depth_only(system: LiftSystem, detector: ImageSystem) -> Measure:
 
     def measure(run: Comparison) -> Figures:
         truth, xy = run.truth(), run.decoded(detector)
+        nets = run.lifters(system, detector)
         with torch.inference_mode():
-            poses = [system.lift(net, xy, truth.K) for net in run.lifters(system, detector)]
+            poses = [system.lift(net, xy, truth.K) for net in nets]
         true = [with_depths_of(xy, pose, truth.xyz[:, ROOT, 2], truth.K) for pose in poses]
         estimated = [with_depths_of(xy, pose, mehta.root_depth(pose, xy, truth.K), truth.K) for pose in poses]
         return _trained(run, [detector], [system], figures(true, truth.xyz, estimated))
@@ -108,9 +110,9 @@ def absolute_lifted(detector: ImageSystem) -> Measure:
 
     def measure(run: Comparison) -> Figures:
         truth, xy = run.truth(), run.decoded(detector)
-        poses = []
+        poses, nets = [], run.lifters(lifters.ABSPOSELIFTER, detector)
         with torch.inference_mode():
-            for net in run.lifters(lifters.ABSPOSELIFTER, detector):
+            for net in nets:
                 poses.append(absolute(net(xy, truth.K), xy[:, ROOT], truth.K))
         measured = figures(poses, truth.xyz, absolute=True)
         return _trained(run, [detector], [lifters.ABSPOSELIFTER], measured)
@@ -192,6 +194,8 @@ ROWS = (
     Row("rpsm", "integral -> RPSM", in_world(single.INTEGRAL, several.pictorial)),
     Row("H-true", "H with the true root and limbs", in_world(several.FUSION, partial(several.pictorial, true=True))),
     Row("fusion", "cross-view fusion -> linear triangulation of the highest bins", in_world(several.FUSION)),
+    Row("algebraic", "learnable triangulation, algebraic", in_world(several.ALGEBRAIC)),
+    Row("volumetric", "learnable triangulation, in a volume", in_world(several.VOLUMETRIC)),
     Row("ours-1", "this package, one camera: AbsPoseLifter", package_rows.ours(1)),
     Row("ours-2", "this package, two cameras: CV-UGCN", package_rows.ours(2)),
     Row("ours-4", "this package, four cameras", package_rows.ours(4)),
