@@ -42,7 +42,7 @@ SOURCES = (
 # A process of the tests takes 1.5 GB at the most.
 MOST_PROCESSES = 4
 USED = {"view", "export", "bag"}
-TESTED = {*USED, "train", "render", "onnx", "cpp", "test"}
+TESTED = {*USED, "train", "render", "onnx", "cpp", "datasets", "test"}
 EXTRAS = {"demo": USED, "test": TESTED, "mutations": TESTED, "run": USED, "install": USED}
 
 
