@@ -25,7 +25,7 @@ EXPECTED = "annotations/person_keypoints_val2017.json"
 def read(path: Path) -> Iterator[LabelledImage]:
     """Images in the order of their ids, those without people too; raises InputError.
 
-    ignored: crowds and people without a labelled joint. The training split's file is larger than the door allows.
+    The training split's file is larger than files/documents.py allows.
     """
     content = json_file(path)
     with reading(path, ANNOTATIONS):
@@ -50,5 +50,5 @@ def _image(file: str, number: int, people: list[dict[str, Any]]) -> LabelledImag
         visible=joints[..., 2] == 2,
         scale=np.array([one["area"] for one in people], dtype=np.float64),
         boxes=np.array([one["bbox"] for one in people], dtype=np.float64).reshape(len(people), 4),
-        ignored=np.array([bool(one.get("iscrowd")) for one in people], dtype=bool) | ~labelled.any(axis=1),
+        crowd=np.array([bool(one.get("iscrowd")) for one in people], dtype=bool),
     )

@@ -94,5 +94,5 @@ def _listed(value: Any) -> list[Any]:
 
 def _image(file: str, number: int, xy: Floats, visible: Any, heads: Any) -> LabelledImage:
     people = len(xy)
-    boxes, ignored = np.full((people, 4), np.nan), np.zeros(people, dtype=bool)
-    return LabelledImage(str(file), number, JOINTS, xy, visible, np.asarray(heads, np.float64), boxes, ignored)
+    boxes, crowd = np.full((people, 4), np.nan), np.zeros(people, dtype=bool)
+    return LabelledImage(str(file), number, JOINTS, xy, visible, np.asarray(heads, np.float64), boxes, crowd)

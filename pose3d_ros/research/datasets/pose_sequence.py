@@ -88,7 +88,12 @@ class LabelledImage:
     visible: NDArray[np.bool_]  # (P, J): labelled and not hidden
     scale: Floats  # (P,) COCO: px^2 of the person's area; MPII: px of the head; NaN: not in the file
     boxes: Floats  # (P, 4) left, top, width, height px; NaN: not in the file
-    ignored: NDArray[np.bool_]  # (P,): a crowd or a person without labels, which counts neither way
+    crowd: NDArray[np.bool_]  # (P,): one label for many people
+
+    @property
+    def ignored(self) -> NDArray[np.bool_]:
+        """(P,) crowds and people without a labelled joint, who count neither way."""
+        return np.asarray(self.crowd | ~np.isfinite(self.xy).all(axis=-1).any(axis=-1))
 
 
 def weighted(weights: Floats, points: Floats) -> Floats:

@@ -1,0 +1,1 @@
+"""What the papers' tables count: which frames, which joints, which alignment; one file a benchmark."""
