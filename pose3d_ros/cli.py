@@ -25,6 +25,7 @@ COMMANDS = {
     "train": ("pose3d_ros.commands.train", "train PoseRN, CV-UGCN or AbsPoseLifter on motion data"),
     "evaluate": ("pose3d_ros.commands.evaluate", "print the papers' tables next to ours, on held-out people and rigs"),
     "compare": ("pose3d_ros.commands.compare", "train the surveys' systems and print them in one table with ours"),
+    "reproduce": ("pose3d_ros.commands.reproduce", "print papers' tables next to ours, on the papers' own data sets"),
     "fit-noise": ("pose3d_ros.commands.fit_noise", "measure a detector's errors on a recording and fit noise to them"),
 }
 

@@ -86,18 +86,6 @@ def action_of(sequence: PoseSequence) -> str:
     return re.split(r"[ -]", sequence.action.partition("/")[0])[0]
 
 
-def read_detections(path: Path) -> dict[str, Floats]:
-    """Detected joints (T, 17, 2) px of a flat npz, by "S9/Directions 1/CAMERA"; a camera may be its number 0 to 3."""
-    found = {}
-    for key, xy in npz_arrays(path, FLAT).items():
-        sequence, _, camera = key.rpartition("/")
-        if xy.ndim != 3 or xy.shape[1:] != (H36M_17.size, 2):
-            raise InputError(f"{path}: {key} is {xy.shape}, expected (frames, {H36M_17.size}, 2) px: {FLAT.fix}")
-        camera = CAMERAS[int(camera)] if camera in ("0", "1", "2", "3") else camera
-        found[f"{sequence}/{camera}"] = xy.astype(np.float64)
-    return found
-
-
 def _cdf_folder(folder: Path, what: str) -> list[Path]:
     """The release's files of one kind, unpacked as they come or as h36m-fetch unpacks them."""
     places = (folder / "MyPoseFeatures" / what, folder / f"Poses_{what}_{folder.name}", folder / f"Poses_{what}")

@@ -61,6 +61,10 @@ class PoseSequence:
             labels=None if self.labels is None else self.labels[chosen],
         )
 
+    def without_pixels(self) -> PoseSequence:
+        """Without pixels and images, which scores do not need."""
+        return replace(self, xy={}, images={})
+
     def in_skeleton(self, target: Skeleton = H36M_17) -> PoseSequence:
         """The same people with another skeleton's joints; a joint that cannot be derived is NaN."""
         if self.skeleton == target:

@@ -45,13 +45,13 @@ JOINTS = Skeleton("total_capture_21", _NAMES, _PARENTS, pairs_by_name(_NAMES))
 def sequences(root: Path, subjects: Sequence[str] = SUBJECTS) -> Iterator[PoseSequence]:
     """One sequence after another, actions as "Walking2"; raises InputError."""
     rig = read_rig(root / "calibration.cal") if (root / "calibration.cal").is_file() else None
-    paths = [path for path in sorted(root.rglob(POSITIONS)) if path.parts[-3].upper() in subjects]
+    paths = [path for path in sorted(root.rglob(POSITIONS)) if _subject(path, root) in subjects]
     if not paths:
         raise missing(NAME, root, EXPECTED, SITE)
     for path in paths:
         xyz = read_joints(path, 3)[:, None] * INCH_M
         action = path.parent.name.capitalize()
-        yield PoseSequence(NAME, path.parts[-3].upper(), action, JOINTS, xyz, np.arange(len(xyz)), rig)
+        yield PoseSequence(NAME, _subject(path, root), action, JOINTS, xyz, np.arange(len(xyz)), rig)
 
 
 def read_joints(path: Path, axes: int) -> Floats:
@@ -71,6 +71,11 @@ def read_rig(path: Path) -> Rig:
         if order != 1 or len(lines) != 7 * count:
             raise ValueError(f"{len(lines)} lines for {count} cameras of distortion order {order}, expected 7 and 1")
         return Rig(tuple(_camera(f"cam{number + 1}", lines[7 * number : 7 * number + 7]) for number in range(count)))
+
+
+def _subject(path: Path, root: Path) -> str:
+    """The folder of a subject above a file, at whatever depth an archive unpacks it; "" for none."""
+    return next((part.upper() for part in path.relative_to(root).parts if part.upper() in SUBJECTS), "")
 
 
 def _camera(name: str, lines: Sequence[Floats]) -> Camera:

@@ -152,17 +152,6 @@ def test_pickled_npz_is_not_loaded_and_the_error_says_how_to_convert_it(tmp_path
         list(human36m.sequences(tmp_path))
 
 
-def test_detections_are_read_by_camera(tmp_path: Path) -> None:
-    np.savez(
-        tmp_path / "cpn.npz", **{"S9/Directions 1/1": np.ones((2, 17, 2)), "S9/Eating/60457274": np.ones((3, 17, 2))}
-    )
-    found = human36m.read_detections(tmp_path / "cpn.npz")
-    assert set(found) == {"S9/Directions 1/55011271", "S9/Eating/60457274"}
-    np.savez(tmp_path / "wrong.npz", **{"S9/Directions 1/1": np.ones((2, 16, 2))})
-    with pytest.raises(InputError, match=r"\(2, 16, 2\), expected \(frames, 17, 2\)"):
-        human36m.read_detections(tmp_path / "wrong.npz")
-
-
 def test_a_folder_without_the_data_set_says_where_it_comes_from(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected S1 to S11 with MyPoseFeatures.*vision\.imar\.ro"):
         list(human36m.sequences(tmp_path))

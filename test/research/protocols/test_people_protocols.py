@@ -83,8 +83,8 @@ def test_panoptic_counts_a_person_once() -> None:
 def mpii_image(scale: float) -> LabelledImage:
     xy = np.zeros((1, 16, 2))
     xy[0, mpii.JOINTS.index("LAnkle")] = np.nan
-    return LabelledImage("a.jpg", 0, mpii.JOINTS, xy, np.ones((1, 16), bool), np.array([scale]), np.full((1, 4), np.nan),
-                         np.zeros(1, bool))  # fmt: skip
+    seen, boxes = np.ones((1, 16), dtype=bool), np.full((1, 4), np.nan)
+    return LabelledImage("a.jpg", 0, mpii.JOINTS, xy, seen, np.array([scale]), boxes, np.zeros(1, dtype=bool))
 
 
 def test_pckh_counts_half_of_the_head_and_only_labelled_joints() -> None:
