@@ -94,7 +94,7 @@ def test_the_readme_fits_on_a_few_screens():
         ("calibration.md", 12),
         ("two_phones.md", 4),
         ("rendering.md", 8),
-        ("datasets.md", 6),
+        ("datasets.md", 5),
     ],
 )
 def test_a_page_names_commands_and_options_that_exist(page, commands):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pose3d_ros.errors import DependencyError, InputError
 from pose3d_ros.files.documents import json_content, xml_root
 from pose3d_ros.files.door import Kind, checked, read_bytes, read_text, reading
+from pose3d_ros.research.datasets.matlab import variables
 
 # The largest, MPI-INF-3DHP's annot.mat, have 300 MB.
 ANNOTATIONS = Kind("annotations", 4000, InputError, "copy the file again from the data set's owner")
@@ -23,17 +24,15 @@ CALIBRATION = Kind("calibration", 16, InputError, "copy the file again from the 
 INSTALL = "pip install 'pose3d_ros[datasets]'"
 
 
-def mat5(path: Path, *names: str, plain: bool = False) -> dict[str, Any]:
-    """Variables of a MATLAB file up to version 7; plain: structs as dicts, arrays of one element as the element.
+def mat5(path: Path, *names: str) -> dict[str, Any]:
+    """Variables of a MATLAB file up to version 7, as of matlab.variables.
 
     Raises InputError for another file and a missing variable.
     """
-    from scipy.io import loadmat  # half a second
-
-    place = checked(path, ANNOTATIONS)
-    with reading(place, ANNOTATIONS):
-        content: dict[str, Any] = loadmat(str(place), variable_names=list(names), simplify_cells=plain)
-    _all(content, names, place)
+    raw = read_bytes(path, ANNOTATIONS)
+    with reading(path, ANNOTATIONS):
+        content = variables(raw, names)
+    _all(content, names, path)
     return content
 
 
@@ -75,9 +74,12 @@ def xml_file(path: Path) -> Any:
 
 
 def number_lines(path: Path, kind: Kind = CALIBRATION) -> list[NDArray[np.float64]]:
-    """The lines of a text of numbers, without empty ones; raises InputError."""
+    """The lines of a text of finite numbers, without empty ones; raises InputError."""
     with reading(path, kind):
-        return [np.array(line.split(), dtype=np.float64) for line in read_text(path, kind).splitlines() if line.strip()]
+        lines = [np.array(line.split(), dtype=np.float64) for line in read_text(path, kind).splitlines()]
+        if not all(np.isfinite(line).all() for line in lines):
+            raise ValueError("it holds numbers that are not finite")
+        return [line for line in lines if line.size]
 
 
 def missing(dataset: str, root: Path, expected: str, site: str) -> InputError:

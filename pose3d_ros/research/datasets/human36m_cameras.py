@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pose3d_ros.errors import InputError
+from pose3d_ros.files.door import reading
 from pose3d_ros.research.datasets.containers import CALIBRATION, hdf5, xml_file
 from pose3d_ros.research.datasets.pose_sequence import intrinsics, placed
 from pose3d_ros.structures import Camera, Floats, Rig
@@ -46,12 +47,13 @@ def metadata_rig(path: Path, subject: str) -> Rig:
         raise InputError(f"{path}: <w0> has {len(w0)} numbers, expected 300: {CALIBRATION.fix}")
     places = w0[: 4 * SUBJECTS * 6].reshape(4, SUBJECTS, 6)[:, _number(subject) - 1]
     lenses = w0[4 * SUBJECTS * 6 :].reshape(4, 9)
-    return Rig(
-        tuple(
-            _camera(name, _rotation(place[:3]), place[3:], lens[:2], lens[2:4], lens[4:7], lens[7:])
-            for name, place, lens in zip(CAMERAS, places, lenses, strict=True)
+    with reading(path, CALIBRATION):
+        return Rig(
+            tuple(
+                _camera(name, _rotation(place[:3]), place[3:], lens[:2], lens[2:4], lens[4:7], lens[7:])
+                for name, place, lens in zip(CAMERAS, places, lenses, strict=True)
+            )
         )
-    )
 
 
 def martinez_rig(path: Path, subject: str) -> Rig:

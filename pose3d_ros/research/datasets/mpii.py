@@ -16,7 +16,7 @@ import numpy as np
 
 from pose3d_ros.errors import InputError
 from pose3d_ros.files.door import reading
-from pose3d_ros.research.datasets.containers import ANNOTATIONS, json_file, mat5
+from pose3d_ros.research.datasets.containers import ANNOTATIONS, cells, json_file, mat5
 from pose3d_ros.research.datasets.pose_sequence import LabelledImage
 from pose3d_ros.skeletons import pairs_by_name
 from pose3d_ros.structures import Floats, Skeleton
@@ -59,14 +59,14 @@ def head_sizes(path: Path) -> Floats:
 
 def read_mat(path: Path, *, train: bool = True) -> Iterator[LabelledImage]:
     """Images of the release with labelled people, of its training images or of the others; raises InputError."""
-    release = mat5(path, "RELEASE", plain=True)["RELEASE"]
+    release = cells(mat5(path, "RELEASE")["RELEASE"])[0]
     with reading(path, ANNOTATIONS):
-        chosen = np.ravel(release["img_train"]) == int(train)
-        for number in np.flatnonzero(chosen):
-            image = _listed(release["annolist"])[number]
-            people = [one for one in _listed(image.get("annorect")) if _points(one)]
+        images = cells(release["annolist"])
+        for number in np.flatnonzero(np.ravel(release["img_train"]) == int(train)):
+            image = images[number]
+            people = [one for one in _structs(image.get("annorect")) if _points(one)]
             if people:
-                yield _image(image["image"]["name"], int(number), *_people(people))
+                yield _image(_structs(image["image"])[0]["name"], int(number), *_people(people))
 
 
 def _people(people: list[dict[str, Any]]) -> tuple[Floats, Any, Floats]:
@@ -74,22 +74,29 @@ def _people(people: list[dict[str, Any]]) -> tuple[Floats, Any, Floats]:
     visible = np.zeros((len(people), JOINTS.size), dtype=bool)
     for row, person in enumerate(people):
         for point in _points(person):
-            xy[row, int(point["id"])] = float(point["x"]) - 1.0, float(point["y"]) - 1.0
-            mark = point.get("is_visible", 1)  # a number, a text, or nothing
-            visible[row, int(point["id"])] = str(mark) == "1" or np.size(mark) == 0
-    corners = np.array([[float(one[name]) for name in ("x1", "y1", "x2", "y2")] for one in people])
+            joint = int(_number(point["id"]))
+            xy[row, joint] = _number(point["x"]) - 1.0, _number(point["y"]) - 1.0
+            mark = point.get("is_visible", "1")  # a number, a text, or nothing
+            visible[row, joint] = (
+                str(mark) == "1" if isinstance(mark, str) else np.size(mark) == 0 or _number(mark) == 1
+            )
+    corners = np.array([[_number(one[name]) for name in ("x1", "y1", "x2", "y2")] for one in people])
     return xy, visible, HEAD_SHARE * np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=1)
 
 
-def _points(person: Any) -> list[dict[str, Any]]:
+def _points(person: dict[str, Any]) -> list[dict[str, Any]]:
     """A person's labelled points; none of a person who is only counted."""
-    points = person.get("annopoints") if isinstance(person, dict) else None
-    return _listed(points.get("point")) if isinstance(points, dict) else []
+    labels = _structs(person.get("annopoints"))
+    return _structs(labels[0].get("point")) if labels else []
 
 
-def _listed(value: Any) -> list[Any]:
-    """MATLAB's arrays of structs: one alone is no list."""
-    return [value] if isinstance(value, dict) else list(value) if isinstance(value, (list, np.ndarray)) else []
+def _structs(value: Any) -> list[dict[str, Any]]:
+    """The structs of an array of them; an empty field is a matrix of numbers."""
+    return list(np.ravel(value)) if isinstance(value, np.ndarray) and value.dtype == object else []
+
+
+def _number(value: Any) -> float:
+    return float(np.ravel(value)[0])
 
 
 def _image(file: str, number: int, xy: Floats, visible: Any, heads: Any) -> LabelledImage:

@@ -122,8 +122,14 @@ def in_world(xyz: Floats, camera: Camera) -> Floats:
 
 
 def placed(R: ArrayLike, t_m: ArrayLike) -> Floats:
-    """cam_from_world (4, 4) of x_cam = R X + t; R is made exactly orthonormal, for files round its digits."""
-    U, _, Vt = np.linalg.svd(np.asarray(R, dtype=np.float64).reshape(3, 3))
+    """cam_from_world (4, 4) of x_cam = R X + t; R is made exactly orthonormal, for files round its digits.
+
+    Raises ValueError for numbers that are not finite.
+    """
+    rotation = np.asarray(R, dtype=np.float64).reshape(3, 3)
+    if not np.isfinite(rotation).all():  # of infinities a decomposition may never end
+        raise ValueError(f"a camera's rotation is {rotation.tolist()}, expected finite numbers")
+    U, _, Vt = np.linalg.svd(rotation)
     matrix = np.eye(4)
     matrix[:3, :3] = U @ Vt
     matrix[:3, 3] = np.ravel(t_m)

@@ -86,6 +86,13 @@ def test_rounded_rotations_become_orthonormal() -> None:
     np.testing.assert_allclose(exact @ exact.T, np.eye(3), atol=1e-12)
 
 
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_rotations_that_are_not_finite_are_rejected(wrong: float) -> None:
+    """LAPACK's decomposition of infinities may never return."""
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        placed(np.diag([1, wrong, 1]), [0, 0, 0])
+
+
 def test_a_camera_needs_points_that_differ() -> None:
     with pytest.raises(InputError, match="1 joints in 2D and 3D fix no intrinsics"):
         fitted_camera("a", (10, 10), np.array([[1.0, 1, 2], [np.nan] * 3]), np.ones((2, 2)))
