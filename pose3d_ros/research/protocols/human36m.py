@@ -9,7 +9,7 @@
 | absolute | S9, S11 | all | none | Iskakov et al. (ICCV 2019) |
 
 Columns are the 15 actions, both trials of one together, and their plain mean. Of Iskakov et al.'s `absolute` three
-trials of S9 are left out, whose poses are displaced against the cameras by some 20 cm.
+trials of S9 are left out, whose poses are displaced against the cameras.
 """
 
 from __future__ import annotations
