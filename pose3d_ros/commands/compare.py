@@ -1,8 +1,9 @@
 """Train the surveys' systems and print them in one table with this package's own chain.
 
-DIR holds train, val and test, each scenes of `pose3d render` with several cameras and JPEGs (docs/comparison.md has the
-commands). Every network for images is trained on the same number of images. A stopped run goes on where it was, and
-rows that are done are not measured again. Writes compare.json, compare.md and the training curves next to the networks.
+DIR holds train, val and test, each scenes of `pose3d render` with several cameras and JPEGs, or Human3.6M's subjects
+with images as h36m-fetch extracts them (docs/comparison.md has the commands). Every network for images is trained on
+the same number of images. A stopped run goes on where it was, and rows that are done are not measured again. Writes
+compare.json, compare.md and the training curves next to the networks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ BUDGETS = ("small", "full")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pose3d compare`."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of train, val and test")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder of train, val and test, or of S1 to S11"
+    )
     parser.add_argument(
         "--budget", choices=BUDGETS, default="small",
         help="small: narrow networks, 15 minutes each at most on two cores; full: the published widths and durations, "

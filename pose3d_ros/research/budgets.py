@@ -35,7 +35,7 @@ class Budget:
 SMALL = Budget(
     name="small", side=96, layers=18, width=32, deconvolution=64, bins=16, stacks=2, hourglass_width=64, voxels=16,
     volume_width=16, latent_points=64, fully_connected=256, passes=24_000, epoch_images=2_400, batch=16,
-    learning_rate=1e-3, lifter_width=1024, lifter_people=16_384, lifter_epochs=30, lifter_batch=256,
+    learning_rate=1e-3, lifter_width=512, lifter_people=16_384, lifter_epochs=30, lifter_batch=256,
 )  # fmt: skip
 # AbsPoseLifter, Sec. 4.1: 256 px, batch 48, RMSprop 1e-4, 1e-5 from the middle on. 60 epochs of Human3.6M at a fifth
 # of its frame rate are 18 million images.

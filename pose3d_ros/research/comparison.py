@@ -25,6 +25,7 @@ from pose3d_ros.files.door import TRUTH, read_text
 from pose3d_ros.research import image_training, lift_training
 from pose3d_ros.research.budgets import Budget
 from pose3d_ros.research.crops import CropSet, rendered_moments
+from pose3d_ros.research.human36m_moments import human36m_moments
 from pose3d_ros.research.image_training import ImageSystem
 from pose3d_ros.research.lift_training import LiftSystem
 from pose3d_ros.training.lifting import LiftingData
@@ -50,7 +51,7 @@ class Figures(NamedTuple):
 
 @dataclass(eq=False)
 class Comparison:
-    """One run over DIR/train, DIR/val and DIR/test, scenes of `pose3d render`."""
+    """One run over DIR/train, DIR/val and DIR/test, scenes of `pose3d render`, or over Human3.6M's subjects."""
 
     data: Path
     output: Path
@@ -66,13 +67,25 @@ class Comparison:
         sets = {}
         for split in SPLITS:
             folder = self.data / split
-            if not folder.is_dir():
-                raise FootageError(f"{folder} is missing: `{RENDER.format(split=split, folder=folder)}`")
-            sets[split] = CropSet(rendered_moments(folder), self.budget.side, split)
+            if not self.rendered:
+                moments = human36m_moments(self.data, split)
+            elif folder.is_dir():
+                moments = rendered_moments(folder)
+            else:
+                raise FootageError(
+                    f"{folder} is missing: `{RENDER.format(split=split, folder=folder)}`, or give a folder of "
+                    "Human3.6M's subjects S1 to S11"
+                )
+            sets[split] = CropSet(moments, self.budget.side, split)
         if len({one.views for one in sets.values()}) > 1:
             counts = ", ".join(f"{one.views} in {split}" for split, one in sets.items())
             raise InputError(f"{self.data}: scenes have {counts} cameras: render all with one kind of rig")
         return sets
+
+    @property
+    def rendered(self) -> bool:
+        """Whether the people are rendered: else they are Human3.6M's."""
+        return not (self.data / "S9").is_dir()
 
     @cached_property
     def identity(self) -> dict[str, Any]:
