@@ -142,6 +142,7 @@ OPENS_ITSELF = {
     "recordings/writers/person_tracks.py": "its own temporary file",
     "ros/doctor/machine.py": "/proc and /etc",
     "ros/harness/processes.py": "the log of its own process",
+    "research/detector_training.py": "torch.load of tensors, after checked_checkpoint()",
     "training/loop.py": "torch.load of tensors, after checked_checkpoint()",
     "weights/store.py": "an archive whose SHA-256 was compared",
     "weights/trained.py": "safetensors, after checked()",

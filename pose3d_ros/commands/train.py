@@ -1,4 +1,5 @@
-"""pose3d train: train PoseRN, CV-UGCN or AbsPoseLifter on motion data seen by simulated cameras, or tune on your rig.
+"""pose3d train: train PoseRN, CV-UGCN or AbsPoseLifter on motion data seen by simulated cameras, tune on your
+rig, or train a detector.
 
 Every recipe runs on two CPU cores; flags select GPUs and several machines. A stopped run continues with --resume.
 """
@@ -9,7 +10,7 @@ import argparse
 import math
 from pathlib import Path
 
-from pose3d_ros.commands import train_rig
+from pose3d_ros.commands import train_detector, train_rig
 from pose3d_ros.errors import shown
 from pose3d_ros.files.output_lock import output_lock
 from pose3d_ros.options import HelpFormatter
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_common(subparser, epochs[name], batch[name], even[name])
         _add_own(subparser, name)
     train_rig.add_arguments(networks)
+    train_detector.add_arguments(networks)
 
 
 def positive(text: str) -> int:
@@ -105,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     """Return 0 when the run has ended or its minutes are over, 1 if a rig gains nothing; raises pose3d_ros.errors."""
     if args.network == "rig":
         return train_rig.run(args)
+    if args.network == "detector":
+        return train_detector.run(args)
     from pose3d_ros.training.recipes import train  # imports torch
 
     if args.devices * args.nodes > 1:  # each process of one run calls this
