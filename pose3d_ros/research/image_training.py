@@ -52,15 +52,15 @@ def train(
 ) -> nn.Module:  # fmt: skip
     """The best epoch's network, trained in `folder` or taken from there; a stopped run goes on.
 
-    start: the trained network that system.start names. Raises InputError for a folder that was trained with other
-    options or images.
+    start: a network whose weights every member `pose` begins with, or the whole if there is none. Raises InputError for
+    a folder that was trained with other options or images.
     """
     torch.manual_seed(options.seed)
     net = system.build(budget, training.views)
     if start is not None:
-        for name, module in net.named_modules():
-            if name.rpartition(".")[2] == "pose":
-                module.load_state_dict(start.state_dict())
+        members = [module for name, module in net.named_modules() if name.rpartition(".")[2] == "pose"]
+        for module in members or [net]:
+            module.load_state_dict(start.state_dict())
     per_row = (training.views if system.all_views else 1) * (2 if system.pairs else 1)
     epochs = max(round(system.share * budget.passes / budget.epoch_images), 1)
     options = replace(options, epochs=epochs, batch_size=max(budget.batch // per_row, 2))

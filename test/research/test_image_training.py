@@ -13,13 +13,14 @@ from pose3d_ros.errors import InputError
 from pose3d_ros.research.budgets import BUDGETS, SMALL
 from pose3d_ros.research.crops import CropSet, rendered_moments
 from pose3d_ros.research.image_training import _rows, curve, decoded, errors, train
+from pose3d_ros.research.multi_view_systems import ALGEBRAIC, VOLUMETRIC
 from pose3d_ros.research.representation_systems import REPRESENTATION, REPRESENTED
 from pose3d_ros.research.single_view_systems import INTEGRAL, INTEGRAL_3D, REGRESSION, half_labelled
 from pose3d_ros.training.loop import FitOptions
 
 BUDGET = replace(
     SMALL, side=64, width=8, deconvolution=8, bins=4, hourglass_width=64, latent_points=8, fully_connected=16,
-    passes=96, epoch_images=48, batch=16,
+    voxels=8, volume_width=8, passes=96, epoch_images=48, batch=16,
 )  # fmt: skip
 OPTIONS = FitOptions(epochs=1, batch_size=1, accelerator="cpu", resume=True, progress=False)
 
@@ -85,6 +86,19 @@ def test_a_head_on_a_representation_leaves_it_as_it_is(crops, tmp_path):
     net = train(REPRESENTED[-1], BUDGET, crops, crops, tmp_path / "head", OPTIONS, start)
     for name, value in start.state_dict().items():
         assert torch.equal(value, net.state_dict()[f"pose.{name}"]), name
+
+
+@pytest.mark.parametrize("system", [INTEGRAL, ALGEBRAIC, VOLUMETRIC])
+def test_training_begins_with_the_weights_that_it_is_given(crops, tmp_path, system):
+    torch.manual_seed(5)
+    start = INTEGRAL.build(BUDGET, 4)
+    still = replace(BUDGET, learning_rate=0.0)
+    net = train(system, still, crops, crops, tmp_path, OPTIONS, start)
+    whole = net.state_dict()
+    for name, value in start.named_parameters():
+        copies = [other for other in whole if other == name or other.endswith(f"pose.{name}")]
+        assert copies
+        assert all(torch.equal(whole[other], value) for other in copies), name
 
 
 def test_half_of_the_images_lose_their_depths(crops):
