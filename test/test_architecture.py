@@ -112,6 +112,14 @@ def test_importing_the_core_loads_neither_ros_nor_torch_models():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+def test_neither_the_nodes_nor_the_commands_load_the_surveys_systems():
+    """They are for training and evaluation: only running their own commands imports them."""
+    nodes = "pose3d_ros.ros.multiview_node, pose3d_ros.ros.monocular_node, pose3d_ros.ros.detector_node"
+    modules = f"pose3d_ros.cli, pose3d_ros.estimation.estimator, pose3d_ros.detection.factory, {nodes}"
+    code = f"import sys, {modules}; print([name for name in sys.modules if name.startswith('pose3d_ros.research')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 # How a file is opened for reading, by the end of the call's name.
 OPENERS = {"open", "read_text", "read_bytes", "load", "loads", "safe_load", "imread", "imdecode", "VideoCapture",
            "FileStorage", "safe_open", "InferenceSession", "fromfile", "genfromtxt", "loadtxt", "memmap", "fromstring",

@@ -37,6 +37,7 @@ class ImageSystem:
     augmentation: Augmentation = ALL
     start: ImageSystem | None = None  # whose weights each member `pose` begins with
     share: float = 1.0  # of the budget's images
+    batch: float = 1.0  # of the budget's: smaller ones are more steps
     moments: float = 1.0  # share of the training moments that it may learn from
     pairs: bool = False  # takes moments in pairs of one person: numbers 2 k and 2 k + 1 of a batch
     unit: str = "mm"  # of its validation figure
@@ -63,7 +64,7 @@ def train(
             module.load_state_dict(start.state_dict())
     per_row = (training.views if system.all_views else 1) * (2 if system.pairs else 1)
     epochs = max(round(system.share * budget.passes / budget.epoch_images), 1)
-    options = replace(options, epochs=epochs, batch_size=max(budget.batch // per_row, 2))
+    options = replace(options, epochs=epochs, batch_size=max(round(system.batch * budget.batch) // per_row, 2))
     optimiser, schedule = _optimiser(net, budget, epochs)
     recipe = {"system": system.name, "images": training.identity, "seed": options.seed, "unit": system.unit}
     recipe |= asdict(budget)

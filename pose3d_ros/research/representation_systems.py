@@ -47,7 +47,7 @@ class LabelledRepresentation(nn.Module):
 
 
 def _synthesis(budget: Budget, views: int) -> ViewSynthesis:
-    width = budget.hourglass_width // 8  # at full width the published 32 channels, and 128 figures of appearance
+    width = budget.synthesis_width
     return ViewSynthesis(GeometryNet(budget.side, width, budget.latent_points, 4 * width))
 
 

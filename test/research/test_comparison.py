@@ -18,7 +18,8 @@ from pose3d_ros.skeletons import H36M_17
 from pose3d_ros.training.loop import FitOptions
 
 TINY = replace(
-    budgets.SMALL, side=64, width=8, deconvolution=8, bins=4, hourglass_width=64, latent_points=8, fully_connected=16,
+    budgets.SMALL, side=64, width=8, deconvolution=8, bins=4, hourglass_width=16, zhou_width=16,
+    synthesis_width=8, latent_points=8, fully_connected=16,
     voxels=8, volume_width=8, passes=48, epoch_images=48, lifter_width=16, lifter_people=128, lifter_epochs=1,
     lifter_batch=64,
 )  # fmt: skip

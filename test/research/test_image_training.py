@@ -19,7 +19,8 @@ from pose3d_ros.research.single_view_systems import INTEGRAL, INTEGRAL_3D, REGRE
 from pose3d_ros.training.loop import FitOptions
 
 BUDGET = replace(
-    SMALL, side=64, width=8, deconvolution=8, bins=4, hourglass_width=64, latent_points=8, fully_connected=16,
+    SMALL, side=64, width=8, deconvolution=8, bins=4, hourglass_width=16, zhou_width=16,
+    synthesis_width=8, latent_points=8, fully_connected=16,
     voxels=8, volume_width=8, passes=96, epoch_images=48, batch=16,
 )  # fmt: skip
 OPTIONS = FitOptions(epochs=1, batch_size=1, accelerator="cpu", resume=True, progress=False)
