@@ -38,6 +38,7 @@ class ImageSystem:
     start: ImageSystem | None = None  # whose weights each member `pose` begins with
     share: float = 1.0  # of the budget's images
     batch: float = 1.0  # of the budget's: smaller ones are more steps
+    rate: float = 1.0  # of the budget's learning rate
     moments: float = 1.0  # share of the training moments that it may learn from
     pairs: bool = False  # takes moments in pairs of one person: numbers 2 k and 2 k + 1 of a batch
     unit: str = "mm"  # of its validation figure
@@ -65,7 +66,7 @@ def train(
     per_row = (training.views if system.all_views else 1) * (2 if system.pairs else 1)
     epochs = max(round(system.share * budget.passes / budget.epoch_images), 1)
     options = replace(options, epochs=epochs, batch_size=max(round(system.batch * budget.batch) // per_row, 2))
-    optimiser, schedule = _optimiser(net, budget, epochs)
+    optimiser, schedule = _optimiser(net, system.rate * budget.learning_rate, budget, epochs)
     recipe = {"system": system.name, "images": training.identity, "seed": options.seed, "unit": system.unit}
     recipe |= asdict(budget)
 
@@ -150,9 +151,9 @@ def _rows(system: ImageSystem, training: CropSet, wanted: int, rng: np.random.Ge
     return rows
 
 
-def _optimiser(net: nn.Module, budget: Budget, epochs: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+def _optimiser(net: nn.Module, rate: float, budget: Budget, epochs: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
     if budget.name == "full":
-        optimiser: torch.optim.Optimizer = torch.optim.RMSprop(net.parameters(), lr=budget.learning_rate)
+        optimiser: torch.optim.Optimizer = torch.optim.RMSprop(net.parameters(), lr=rate)
         return optimiser, MultiStepLR(optimiser, [max(epochs // 2, 1)], gamma=0.1)
-    optimiser = torch.optim.Adam(net.parameters(), lr=budget.learning_rate)
+    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
     return optimiser, CosineAnnealingLR(optimiser, epochs)

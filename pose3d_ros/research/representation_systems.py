@@ -13,6 +13,7 @@ from pose3d_ros.research.samples import Views
 from pose3d_ros.research.single_view_systems import regression
 
 LABELS = (0.01, 0.1, 1.0)
+POSE_M = 0.2  # how far joints are from the pelvis, an axis: the head's figures are of order one
 
 
 class ViewSynthesis(nn.Module):
@@ -32,17 +33,17 @@ class ViewSynthesis(nn.Module):
 class LabelledRepresentation(nn.Module):
     """A representation that stays as it is, and a head that is trained: (B, 3, S, S) -> (B, J, 3) m from the pelvis."""
 
-    def __init__(self, pose: ViewSynthesis, points: int) -> None:
+    def __init__(self, pose: ViewSynthesis, points: int, hidden: int) -> None:
         super().__init__()
         self.pose = pose  # where image_training puts the weights of a network to begin with
-        self.head = PoseHead(points)
+        self.head = PoseHead(points, hidden)
 
     def forward(self, image: Tensor) -> Tensor:
         """As the class says."""
         self.pose.eval()
         with torch.no_grad():
             geometry = self.pose.net.encode(image).geometry
-        found: Tensor = self.head(geometry)
+        found: Tensor = POSE_M * self.head(geometry)
         return found
 
 
@@ -54,11 +55,14 @@ def _synthesis(budget: Budget, views: int) -> ViewSynthesis:
 def _labelled(share: float) -> ImageSystem:
     return ImageSystem(
         f"rhodin-{100 * share:g}",
-        lambda budget, views: LabelledRepresentation(_synthesis(budget, views), budget.latent_points),
+        lambda budget, views: LabelledRepresentation(
+            _synthesis(budget, views), budget.latent_points, 2 * budget.fully_connected
+        ),
         lambda net, views: pose_loss(net((crops := views.crops()).image), crops),
         lambda net, views: net(views.crops().image),
         start=REPRESENTATION,
         share=0.5,
+        rate=0.3,  # a step of Adam changes what so wide layers say by their width times the rate
         moments=share,
     )
 
