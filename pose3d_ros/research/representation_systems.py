@@ -72,4 +72,5 @@ REPRESENTATION = ImageSystem(
     all_views=True, augmentation=PLACED, pairs=True, share=0.5, unit="loss",
 )  # fmt: skip
 REPRESENTED = tuple(_labelled(share) for share in LABELS)
-SUPERVISED = tuple(regression(f"regression-{100 * share:g}", ALL, share) for share in LABELS[:-1])
+# As many images as the heads take.
+SUPERVISED = tuple(regression(f"regression-{100 * share:g}", ALL, share, 0.5) for share in LABELS[:-1])

@@ -58,13 +58,14 @@ def _integral(bins: bool) -> ImageSystem:
     return ImageSystem("integral-3d" if bins else "integral", build, loss, decode, unit="mm" if bins else "px")
 
 
-def regression(name: str, augmentation: Augmentation, moments: float = 1.0) -> ImageSystem:
+def regression(name: str, augmentation: Augmentation, moments: float = 1.0, share: float = 1.0) -> ImageSystem:
     return ImageSystem(
         name,
         lambda budget, views: DirectRegression(budget.layers, budget.width),
         lambda net, views: pose_loss(net((crops := views.crops()).image), crops),
         lambda net, views: net(views.crops().image),
         augmentation=augmentation,
+        share=share,
         moments=moments,
     )
 
