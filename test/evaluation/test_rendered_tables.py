@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from rendered_people import (
+    FPS,
     FRAMES,
     OPTIONS,
     STARTS,
@@ -35,7 +36,7 @@ from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17
-from pose3d_ros.structures import FrameSet
+from pose3d_ros.structures import FrameSet, PersonState
 from pose3d_ros.training.rendered_people import Detected, size_px, true_points
 
 
@@ -159,6 +160,26 @@ def test_people_published_though_hardly_shown_do_not_pass_a_perfect_score(scene)
     visibility[1:, :, 1] = Visibility.OCCLUDED
     cells = identities(hidden(scene, visibility), [["1", "2"]] * FRAMES)
     assert cells["IDF1"] == 1.0
+
+
+def test_the_age_of_people_published_though_no_camera_shows_them_is_counted(scene):
+    """The second person is hidden from moment 2 on and published up to moment 5: 4 moments, the last 4 / 12 s old."""
+    visibility = scene.truth.visibility.copy()
+    visibility[:, 2:, 1] = Visibility.OCCLUDED
+    cells = identities(hidden(scene, visibility), [["1", "2"]] * 6 + [["1", ""]] * 2)
+    assert cells["unseen %"] == pytest.approx(100 * 4 / 14)
+    assert cells["unseen for s"] == pytest.approx(4 / FPS)
+    assert (cells["predicted"], cells["predicted for s"]) == (0, 0.0)
+
+
+def test_people_who_are_predicted_are_no_published_ones_and_their_age_is_counted(scene):
+    poses = published(scene, scene.truth.joints_m, [["1", "2"]] * FRAMES)
+    lost = [PersonState.VISIBLE, PersonState.OCCLUDED], [0.0, 0.25]
+    poses[-1] = replace(poses[-1], state=np.array(lost[0], np.uint8), age_s=np.array(lost[1]))
+    cells = by_row(chain_tables.identity_table([evaluated(scene, true_detections(scene), poses)]))["the whole chain"]
+    assert (cells["predicted"], cells["predicted for s"]) == (1, 0.25)
+    assert cells["unseen for s"] == 0.0
+    assert cells["IDF1"] == pytest.approx(2 * 15 / (16 + 15))
 
 
 def test_groups_keep_statures_and_distances_apart(scene):
