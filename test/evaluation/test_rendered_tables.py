@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ from pose3d_ros.evaluation.rendered import (
     true_detections,
 )
 from pose3d_ros.evaluation.tables import as_json, printed
+from pose3d_ros.simulation.detector_residuals import BODY, Residuals
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.views import GIVEN
@@ -130,6 +132,35 @@ def test_the_people_table_reports_false_detections(scene):
 
     table = detector_tables.people_table([evaluated(scene, changed(true_detections(scene), of))])
     assert f"{4 * FRAMES} detections in {4 * FRAMES} images are of no person" in table.note
+
+
+def residuals(off_px: float, missed: tuple[str, ...] = ()) -> Residuals:
+    """One person before one camera for four moments, all joints off by as much; some are missed at the first."""
+    error, score = np.zeros((1, 4, len(BODY), 2)), np.full((1, 4, len(BODY)), 0.8)
+    error[..., 0] = off_px
+    for name in missed:
+        error[:, 0, BODY.index(name)], score[:, 0, BODY.index(name)] = np.nan, 0.0
+    return Residuals(error, score, score < 0, FPS, (("1", "c1"),), {}, 1.0, 4.0)
+
+
+def test_reality_shows_errors_and_misses_of_both_by_joint(scene, monkeypatch):
+    """Footage: 3 px, a left wrist missed in one of four moments; rendered: 6 px."""
+    monkeypatch.setattr(detector_tables, "read", lambda folder: "footage")
+    monkeypatch.setattr(
+        detector_tables, "residuals_of", lambda one: residuals(3.0, ("LWrist",)) if one == "footage" else residuals(6.0)
+    )
+    table = detector_tables.reality_table([evaluated(scene, [])], [Path("footage")])
+    rows = by_row(table)
+    assert (rows["wrist"]["footage, median"], rows["wrist"]["rendered, median"]) == (3.0, 6.0)
+    assert rows["wrist"]["median: change %"] == 100.0
+    assert (rows["wrist"]["footage, missed %"], rows["wrist"]["rendered, missed %"]) == (12.5, 0.0)
+    assert rows["knee"]["footage, missed %"] == 0.0
+    panels = table.plots["reality"].series
+    assert list(panels) == list(rows)
+    px, within = panels["wrist"]["footage"]
+    np.testing.assert_allclose(within, np.where(px < 3.0, 0.0, 87.5))
+    px, within = panels["wrist"]["rendered"]
+    np.testing.assert_allclose(within, np.where(px < 6.0, 0.0, 100.0))
 
 
 def identities(scene: RenderedScene, ids) -> dict[str, object]:
