@@ -114,6 +114,11 @@ def _add_rendered(parts: Any) -> None:
     detector_options.add_arguments(part)
     part.add_argument("--device", default="auto", help="where the 2D models run: auto, cpu, cuda, cuda:1, ...")
     part.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+    part.add_argument(
+        "--plots", type=Path, metavar="DIR",
+        help="with --recording: also plot the errors of every joint on footage and on rendered people to this folder "
+        "(PNG)",
+    )  # fmt: skip
 
 
 def _add_calibration(parts: Any) -> None:
@@ -209,7 +214,7 @@ def _rendered(args: argparse.Namespace) -> int:
     factory.fetch_weights(options)
     done = evaluated(scenes, factory.make_detector(options, args.device), EstimatorOptions())
     node = [through_node(scene, options, args.device) for scene in scenes] if args.node else []
-    return _print(args, tables(done, args.recording, node, trained.load(args.posern)))
+    return _print(args, tables(done, args.recording, node, trained.load(args.posern)), args.plots)
 
 
 def _calibration(args: argparse.Namespace) -> int:
@@ -340,12 +345,14 @@ def _networks(args: argparse.Namespace) -> int:
 
 
 def _draw(table: Any, folder: Path) -> None:
-    from pose3d_ros.plots.sweep_plot import write_sweep_plot
+    from pose3d_ros.evaluation.tables import Panels
+    from pose3d_ros.plots.sweep_plot import write_panel_plot, write_sweep_plot
 
     for name, plot in table.plots.items():
         path = folder / f"{name}.png"
-        write_sweep_plot(
-            plot.series, path, title=table.title, x_label=plot.x_label, y_label=plot.y_label, points=plot.points,
-            x_log=plot.x_log,
-        )  # fmt: skip
+        words = {"title": table.title, "x_label": plot.x_label, "y_label": plot.y_label}
+        if isinstance(plot, Panels):
+            write_panel_plot(plot.series, path, **words)
+        else:
+            write_sweep_plot(plot.series, path, **words, points=plot.points, x_log=plot.x_log)
         print(f"plot: {path}")

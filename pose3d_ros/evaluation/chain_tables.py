@@ -88,7 +88,7 @@ def stage_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()) -
 
 
 def group_table(done: Sequence[Evaluated]) -> Table:
-    """Errors of the whole chain by occlusion, stature, distance, number of cameras, joint."""
+    """Errors of the whole chain by occlusion, stature, distance, number of cameras."""
     miss = [np.linalg.norm(one.published.xyz - one.scene.truth.joints_m, axis=-1)[..., GIVEN] for one in done]
     rows: list[tuple[Cell, ...]] = []
 
@@ -118,29 +118,47 @@ def identity_table(done: Sequence[Evaluated], over_dds: Sequence[Published] = ()
     rows = [("the whole chain", *_identities(done, [one.published for one in done]))]
     if over_dds:
         rows.append(("the node over DDS", *_identities(done, over_dds)))
-    columns = ("", "people", "moments", "IDF1", "switches", "false people", "unseen %")
+    columns = (
+        "", "people", "moments", "IDF1", "switches", "false people", "unseen %", "unseen for s", "predicted",
+        "predicted for s",
+    )  # fmt: skip
     note = (
         "IDF1 of people of whom two cameras show half, or who are published. False people: published where there is "
-        "none. Unseen: share of published people of whom no two cameras show a quarter at that moment: a stale pose "
-        "that looks fresh."
+        "none. Unseen: share of published people of whom no two cameras show a quarter at that moment, and the "
+        "longest time since two did: a stale pose that looks fresh. Predicted: people published as such, a moment "
+        "each, and the highest age they are published with."
     )
     return Table("identities", "ids of published people", columns, rows, note, decimals=3)
 
 
 def _identities(done: Sequence[Evaluated], published: Sequence[Published]) -> tuple[Cell, ...]:
     expected = matched = switches = unseen = 0
+    stale_s, predicted_s = [0.0], np.concatenate([one.predicted_age_s for one in published])
     for one, found in zip(done, published, strict=True):
         given = found.ids != ""
         # A person who is published though two cameras show less than half counts too, or IDF1 would pass 1.
         expected += int((_expected(one, 2) | given).sum())
         matched += _longest(found.ids)
-        unseen += int((given & ((one.shown >= 0.25).sum(axis=0) < 2)).sum())
+        away_s = _away_s((one.shown >= 0.25).sum(axis=0) >= 2, one.scene.fps)
+        unseen += int((given & (away_s > 0)).sum())
+        stale_s += away_s[given].tolist()
         for person in range(given.shape[1]):
             switches += sum(a != b for a, b in pairwise(found.ids[given[:, person], person]))
     people, moments = sum(one.scene.truth.joints_m.shape[1] for one in done), sum(len(one.scene) for one in done)
     right, false = (sum(int(of(one)) for one in published) for of in (_given, lambda one: one.false.sum()))
     idf1 = 2.0 * matched / max(expected + right + false, 1)
-    return people, moments, idf1, switches, false, 100.0 * unseen / max(right, 1)
+    return (
+        people, moments, idf1, switches, false, 100.0 * unseen / max(right, 1), max(stale_s), predicted_s.size,
+        float(predicted_s.max(initial=0.0)),
+    )  # fmt: skip
+
+
+def _away_s(seen: NDArray[np.bool_], fps: float) -> Floats:
+    """Time (T, P) since people were last seen (T, P), 0 where they are; at most since before the first moment."""
+    number = np.arange(len(seen))[:, None]
+    last = np.maximum.accumulate(np.where(seen, number, -1), axis=0)
+    away: Floats = (number - last) / fps
+    return away
 
 
 def _given(found: Published) -> int:
@@ -168,6 +186,7 @@ def _associated(one: Evaluated, options: EstimatorOptions) -> Published:
         np.stack([alone[p].covariance[:, p] for p in people], axis=1),
         np.stack([alone[p].ids[:, p] for p in people], axis=1),
         np.sum([alone[p].false for p in people], axis=0),
+        np.concatenate([alone[p].predicted_age_s for p in people]),
     )
 
 

@@ -14,7 +14,7 @@ from scipy.stats import chi2
 from pose3d_ros.errors import InputError
 from pose3d_ros.evaluation.evaluated_scenes import Evaluated, finite, mean, median, quantiles, squared
 from pose3d_ros.evaluation.posern_footage import read
-from pose3d_ros.evaluation.tables import Cell, Table
+from pose3d_ros.evaluation.tables import Cell, Panels, Table
 from pose3d_ros.simulation.detector_residuals import BODY, Residuals, residuals_of
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
@@ -28,6 +28,8 @@ FAR = 0.1
 SCORES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 SHOWN_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 LEVEL = 0.95
+# Of the curves of errors, px of the detector's crop: nearly all keypoints lie within.
+CURVE_PX = np.linspace(0.0, 15.0, 61)
 
 
 def reality_table(done: Sequence[Evaluated], folders: Sequence[Path]) -> Table:
@@ -40,6 +42,7 @@ def reality_table(done: Sequence[Evaluated], folders: Sequence[Path]) -> Table:
         raise InputError("no rendered person was seen by three cameras for half of a scene: render other scenes")
     footage = [residuals_of(read(folder)) for folder in folders]
     rows: list[tuple[Cell, ...]] = []
+    curves = {}
     for name in (*JOINTS, "all"):
         joints = [
             n for n, joint in enumerate(BODY) if name == "all" or joint.removeprefix("L").removeprefix("R") == name
@@ -48,6 +51,7 @@ def reality_table(done: Sequence[Evaluated], folders: Sequence[Path]) -> Table:
             real, ours = _of_joints(footage, joints), _of_joints(rendered, joints)
             ratios = (100.0 * (ours[n] / real[n] - 1.0) for n in (0, 2))
             rows.append((name.lower(), *(one for pair in zip(real, ours, strict=True) for one in pair), *ratios))
+            curves[name.lower()] = {"footage": _curve(footage, joints), "rendered": _curve(rendered, joints)}
     columns = (
         "joint", "footage, median", "rendered, median", "footage, 90th", "rendered, 90th", "footage, score",
         "rendered, score", "footage, missed %", "rendered, missed %", "median: change %", "score: change %",
@@ -56,7 +60,9 @@ def reality_table(done: Sequence[Evaluated], folders: Sequence[Path]) -> Table:
         "Distances in px of the detector's 256 px crop from the triangulation of all cameras, what is constant per "
         f"camera removed, in {len(rendered)} of {len(done)} scenes. Missed: of people seen by three cameras."
     )
-    return Table("reality", "the same detector on footage and on rendered people", columns, rows, note, decimals=2)
+    title = "the same detector on footage and on rendered people"
+    plot = Panels("distance from the consensus, crop px", "keypoints within, % (missed ones included)", curves)
+    return Table("reality", title, columns, rows, note, decimals=2, plots={"reality": plot})
 
 
 def people_table(done: Sequence[Evaluated]) -> Table:
@@ -139,10 +145,22 @@ def score_table(done: Sequence[Evaluated]) -> Table:
 
 def _of_joints(measured: Sequence[Residuals], joints: Sequence[int]) -> tuple[float, float, float, float]:
     """Median and 90th percentile of errors, median score, share missed in %."""
+    off, score = _known(measured, joints)
+    return (*quantiles(off), median(score[score > 0]), 100 * mean(score == 0))
+
+
+def _curve(measured: Sequence[Residuals], joints: Sequence[int]) -> tuple[Floats, Floats]:
+    """How many % of the keypoints of people who are seen, missed ones included, lie within CURVE_PX."""
+    off, score = _known(measured, joints)
+    found = 100 * mean(score > 0)
+    return CURVE_PX, np.array([found * mean(off <= px) for px in CURVE_PX])
+
+
+def _known(measured: Sequence[Residuals], joints: Sequence[int]) -> tuple[Floats, Floats]:
+    """Errors (N,) px, and scores (M,) of people who are seen: 0 where the keypoint was missed."""
     off = np.concatenate([np.linalg.norm(one.error[..., joints, :], axis=-1).ravel() for one in measured])
     score = np.concatenate([one.score[..., joints].ravel() for one in measured])
-    known, seen = off[np.isfinite(off)], score[np.isfinite(score)]
-    return (*quantiles(known), median(seen[seen > 0]), 100 * mean(seen == 0))
+    return off[np.isfinite(off)], score[np.isfinite(score)]
 
 
 def _inside(done: Sequence[Evaluated], points: Callable[[RenderedScene], Floats]) -> NDArray[np.bool_]:

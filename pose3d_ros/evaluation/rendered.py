@@ -37,6 +37,7 @@ class Published:
     covariance: Floats  # (T, P, 17, 3, 3) m^2
     ids: NDArray[np.str_]  # (T, P), "" where not published
     false: NDArray[np.intp]  # (T,) people published where there is none
+    predicted_age_s: Floats  # (N,) of all who are published as predicted, not seen
 
 
 def trial_of(scene: RenderedScene, detections: Detections) -> Trial:
@@ -66,16 +67,18 @@ def estimate(
 def match_poses(scene: RenderedScene, poses: Sequence[Pose3D | None]) -> Published:
     """Which true person each published one is at every moment; None: no pose.
 
-    People who are only predicted or lost are not published.
+    People who are only predicted or lost count as not published; of the predicted ones the age is kept.
     """
     moments, people = scene.truth.joints_m.shape[:2]
     xyz = np.full(scene.truth.joints_m.shape, np.nan)
     covariance = np.full((*xyz.shape, 3), np.nan)
     ids = np.full((moments, people), "", dtype="U32")
     false = np.zeros(moments, dtype=np.intp)
+    age_s: list[float] = []
     for moment, pose in enumerate(poses):
         if pose is None:
             continue
+        age_s += pose.age_s[pose.state == PersonState.OCCLUDED].tolist()
         shown = np.flatnonzero(pose.state == PersonState.VISIBLE)
         truth = scene.truth.joints_m[moment]
         apart = _mean_finite(np.linalg.norm(pose.xyz[shown][:, None] - truth[None], axis=-1)[..., GIVEN])
@@ -84,7 +87,7 @@ def match_poses(scene: RenderedScene, poses: Sequence[Pose3D | None]) -> Publish
             xyz[moment, person], covariance[moment, person] = pose.xyz[shown[row]], pose.covariance[shown[row]]
             ids[moment, person] = pose.ids[shown[row]]
         false[moment] = len(shown) - len(pairs)
-    return Published(xyz, covariance, ids, false)
+    return Published(xyz, covariance, ids, false, np.array(age_s))
 
 
 def by_moment(recording: Recording) -> list[Pose3D | None]:

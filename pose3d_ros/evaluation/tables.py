@@ -65,6 +65,15 @@ class Plot:
 
 
 @dataclass(frozen=True, eq=False)
+class Panels:
+    """Plots of the same axes next to each other."""
+
+    x_label: str
+    y_label: str
+    series: Mapping[str, Mapping[str, tuple[Floats, Floats]]]  # title -> name -> x (N,), y (N,)
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """Rows of cells under columns; what every number is, is in the column's name and the note."""
 
@@ -74,7 +83,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     note: str = ""
     decimals: int = 1
-    plots: Mapping[str, Plot] = field(default_factory=dict)  # file name without ending -> plot
+    plots: Mapping[str, Plot | Panels] = field(default_factory=dict)  # file name without ending -> plot
 
     def __post_init__(self) -> None:
         for row in self.rows:

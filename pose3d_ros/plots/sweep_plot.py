@@ -1,4 +1,4 @@
-"""A plot of an evaluation: curves over what was swept, or clouds of points."""
+"""Plots of an evaluation: curves over what was swept, clouds of points, curves in panels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pose3d_ros.structures import Floats
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "osv^Dx+"
 STYLES = ("-", "--", ":")
+COLUMNS = 4  # of panels
 
 
 def write_sweep_plot(
@@ -51,5 +52,37 @@ def write_sweep_plot(
     axes.grid(alpha=0.3)
     axes.set_title(title, size=10)
     axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def write_panel_plot(
+    panels: Mapping[str, Mapping[str, tuple[Floats, Floats]]],
+    path: Path | str,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+) -> None:
+    """Write a PNG of panels with the same axes, COLUMNS a row: title -> series as in write_sweep_plot."""
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(2.2 * columns, 1.9 * rows + 0.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (name, series) in zip(grid, panels.items(), strict=False):
+        for number, (label, (x, y)) in enumerate(series.items()):
+            axes.plot(x, y, STYLES[number % len(STYLES)], color=COLOURS[number % len(COLOURS)], label=label)
+        axes.set_title(name, size=9)
+        axes.grid(alpha=0.3)
+    grid[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(title, size=10)
+    figure.supxlabel(x_label, size=9)
+    figure.supylabel(y_label, size=9)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path | str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rendered_people import by_row, displaced, evaluated, made_up_scene, walkers
+from rendered_people import by_row, changed, displaced, evaluated, made_up_scene, walkers
 from synthetic_people import h36m_rig
 from trained_for_tests import biased
 
@@ -54,3 +54,29 @@ def test_constant_is_fitted_to_the_other_scenes_alone():
     moved = [{name: displaced(one, np.array([8.0, 0.0])) for name, one in each.items()} for each in first.detected]
     rows = by_row(bias_table([evaluated(first.scene, moved), second], biased()))
     assert rows["best constant in the image"]["mean mm"] > 1.7 * rows["triangulated"]["mean mm"]
+
+
+def test_bias_of_every_person_camera_and_joint_is_gone_when_it_is_known_exactly():
+    """Two people whose keypoints are off differently in every camera."""
+    scene = made_up_scene(h36m_rig(), walkers([(-0.8, -0.4), (0.7, 0.5)], 6))
+
+    def of(moment, view, found):
+        return displaced(found, np.array([[[6.0, 2.0 * view]], [[-6.0, 4.0 - view]]]))
+
+    rows = by_row(bias_table([evaluated(scene, changed(true_detections(scene), of))], biased()))
+    exact = rows["bias known exactly"]
+    assert rows["triangulated"]["mean mm"] > 10.0
+    assert exact["mean mm"] < 0.5  # middles in the images are not quite the images of the middles
+    assert exact["frames worse %"] == 0.0
+
+
+def test_noise_is_left_when_the_bias_is_known_exactly():
+    """Errors that change sign from moment to moment have a median of zero: the oracle takes nothing off."""
+    scene = made_up_scene(h36m_rig(), walkers([(-0.8, -0.4)], 7))
+
+    def of(moment, view, found):
+        return displaced(found, np.array([0.0 if moment == 0 else 8.0 * (-1) ** (moment + view), 0.0]))
+
+    rows = by_row(bias_table([evaluated(scene, changed(true_detections(scene), of))], biased()))
+    assert rows["bias known exactly"]["mean mm"] == pytest.approx(rows["triangulated"]["mean mm"], rel=1e-3)
+    assert rows["triangulated"]["mean mm"] > 5.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from rendered_people import (
+    FPS,
     FRAMES,
     OPTIONS,
     STARTS,
@@ -31,11 +33,12 @@ from pose3d_ros.evaluation.rendered import (
     true_detections,
 )
 from pose3d_ros.evaluation.tables import as_json, printed
+from pose3d_ros.simulation.detector_residuals import BODY, Residuals
 from pose3d_ros.simulation.rendering.rendered_set import RenderedScene
 from pose3d_ros.simulation.rendering.tracing import Visibility
 from pose3d_ros.simulation.views import GIVEN
 from pose3d_ros.skeletons import COCO_17
-from pose3d_ros.structures import FrameSet
+from pose3d_ros.structures import FrameSet, PersonState
 from pose3d_ros.training.rendered_people import Detected, size_px, true_points
 
 
@@ -131,6 +134,35 @@ def test_the_people_table_reports_false_detections(scene):
     assert f"{4 * FRAMES} detections in {4 * FRAMES} images are of no person" in table.note
 
 
+def residuals(off_px: float, missed: tuple[str, ...] = ()) -> Residuals:
+    """One person before one camera for four moments, all joints off by as much; some are missed at the first."""
+    error, score = np.zeros((1, 4, len(BODY), 2)), np.full((1, 4, len(BODY)), 0.8)
+    error[..., 0] = off_px
+    for name in missed:
+        error[:, 0, BODY.index(name)], score[:, 0, BODY.index(name)] = np.nan, 0.0
+    return Residuals(error, score, score < 0, FPS, (("1", "c1"),), {}, 1.0, 4.0)
+
+
+def test_reality_shows_errors_and_misses_of_both_by_joint(scene, monkeypatch):
+    """Footage: 3 px, a left wrist missed in one of four moments; rendered: 6 px."""
+    monkeypatch.setattr(detector_tables, "read", lambda folder: "footage")
+    monkeypatch.setattr(
+        detector_tables, "residuals_of", lambda one: residuals(3.0, ("LWrist",)) if one == "footage" else residuals(6.0)
+    )
+    table = detector_tables.reality_table([evaluated(scene, [])], [Path("footage")])
+    rows = by_row(table)
+    assert (rows["wrist"]["footage, median"], rows["wrist"]["rendered, median"]) == (3.0, 6.0)
+    assert rows["wrist"]["median: change %"] == 100.0
+    assert (rows["wrist"]["footage, missed %"], rows["wrist"]["rendered, missed %"]) == (12.5, 0.0)
+    assert rows["knee"]["footage, missed %"] == 0.0
+    panels = table.plots["reality"].series
+    assert list(panels) == list(rows)
+    px, within = panels["wrist"]["footage"]
+    np.testing.assert_allclose(within, np.where(px < 3.0, 0.0, 87.5))
+    px, within = panels["wrist"]["rendered"]
+    np.testing.assert_allclose(within, np.where(px < 6.0, 0.0, 100.0))
+
+
 def identities(scene: RenderedScene, ids) -> dict[str, object]:
     done = evaluated(scene, true_detections(scene), published(scene, scene.truth.joints_m, ids))
     return by_row(chain_tables.identity_table([done]))["the whole chain"]
@@ -159,6 +191,26 @@ def test_people_published_though_hardly_shown_do_not_pass_a_perfect_score(scene)
     visibility[1:, :, 1] = Visibility.OCCLUDED
     cells = identities(hidden(scene, visibility), [["1", "2"]] * FRAMES)
     assert cells["IDF1"] == 1.0
+
+
+def test_the_age_of_people_published_though_no_camera_shows_them_is_counted(scene):
+    """The second person is hidden from moment 2 on and published up to moment 5: 4 moments, the last 4 / 12 s old."""
+    visibility = scene.truth.visibility.copy()
+    visibility[:, 2:, 1] = Visibility.OCCLUDED
+    cells = identities(hidden(scene, visibility), [["1", "2"]] * 6 + [["1", ""]] * 2)
+    assert cells["unseen %"] == pytest.approx(100 * 4 / 14)
+    assert cells["unseen for s"] == pytest.approx(4 / FPS)
+    assert (cells["predicted"], cells["predicted for s"]) == (0, 0.0)
+
+
+def test_people_who_are_predicted_are_no_published_ones_and_their_age_is_counted(scene):
+    poses = published(scene, scene.truth.joints_m, [["1", "2"]] * FRAMES)
+    lost = [PersonState.VISIBLE, PersonState.OCCLUDED], [0.0, 0.25]
+    poses[-1] = replace(poses[-1], state=np.array(lost[0], np.uint8), age_s=np.array(lost[1]))
+    cells = by_row(chain_tables.identity_table([evaluated(scene, true_detections(scene), poses)]))["the whole chain"]
+    assert (cells["predicted"], cells["predicted for s"]) == (1, 0.25)
+    assert cells["unseen for s"] == 0.0
+    assert cells["IDF1"] == pytest.approx(2 * 15 / (16 + 15))
 
 
 def test_groups_keep_statures_and_distances_apart(scene):
