@@ -78,6 +78,7 @@ def write_curves(folder: Path) -> list[Path]:
                 title="people held out for validation",
                 x_label="images",
                 y_label=unit if unit == "loss" else f"mean error, {unit}",
+                both_log=unit == "mm",  # one that fails would hide the others
             )
             written.append(path)
     return written
